@@ -1,0 +1,313 @@
+"""From a release to a report: reads evidence, runs the rules, and is the only place that catches a rule's crash."""
+
+from __future__ import annotations
+
+import difflib
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Finding, Found, fingerprint
+from crlm_qc.model.outcome import Outcome, Status
+from crlm_qc.model.profile import LIVER, TUMOUR, Profile, load_profile
+from crlm_qc.model.report import PatientFacts, ReleaseFacts, Report, RuleText
+from crlm_qc.model.rule import Context, Registry, Rule, Skip
+from crlm_qc.model.settings import Settings
+from crlm_qc.model.severity import Severity
+from crlm_qc.rules import registry as all_rules
+
+if TYPE_CHECKING:
+    from crlm_qc.model.evidence import Evidence
+
+CRASH_RULE = "REL900"
+
+Progress = Callable[[str, int, int], None]
+"""Called with a phase, the units done and the units in all."""
+
+
+class UsageError(ValueError):
+    """What the user asked for can't be done; the message says what to type instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Parts of the release that the user names, where they are not found by themselves."""
+
+    metadata: Path | None = None
+    clinical: Path | None = None
+    manifest: Path | None = None
+
+
+def audit(
+    release: str | Path,
+    *,
+    settings: Settings | None = None,
+    profile: Profile | None = None,
+    parts: Parts | None = None,
+    jobs: int | None = None,
+    evidence_to: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Audit a release, or the evidence of one.
+
+    Parameters
+    ----------
+    release : str or pathlib.Path
+        Folder of the release, or a folder that an earlier audit wrote evidence to.
+    settings : Settings, optional
+        What to check, and how deep; everything by default.
+    profile : Profile, optional
+        The collection's profile; by default that of Colorectal-Liver-Metastases.
+    parts : Parts, optional
+        Tables and lists that lie elsewhere than in the release.
+    jobs : int, optional
+        Processes to read with; by default one a core.
+    evidence_to : str or pathlib.Path, optional
+        Folder to write the evidence tables to, as Parquet.
+    progress : callable, optional
+        Told of the reading's progress.
+
+    Returns
+    -------
+    Report
+        Outcomes and findings of every rule; equal for equal input.
+
+    Raises
+    ------
+    UsageError
+        The path is no folder, a code is unknown, or a patient is not there.
+    """
+    settings = settings or Settings()
+    profile = profile or load_profile()
+    chosen = choose(all_rules(), settings)
+    evidence = _evidence(Path(release), settings, profile, parts or Parts(), jobs, progress)
+    if evidence_to is not None:
+        from crlm_qc.evidence.store import save
+
+        save(evidence, Path(evidence_to))
+    return judge(evidence, profile, settings, chosen)
+
+
+def _evidence(
+    release: Path, settings: Settings, profile: Profile, parts: Parts, jobs: int | None, progress: Progress | None
+) -> Evidence:
+    from crlm_qc.evidence.collect import ReleaseError, collect
+    from crlm_qc.evidence.store import is_evidence, load
+
+    try:
+        if is_evidence(release):
+            return load(release)
+        return collect(
+            release,
+            profile,
+            depth=settings.depth,
+            patients=settings.patients,
+            metadata=parts.metadata,
+            clinical=parts.clinical,
+            manifest=parts.manifest,
+            jobs=jobs,
+            progress=progress,
+        )
+    except ReleaseError as error:
+        raise UsageError(str(error)) from None
+
+
+def judge(
+    evidence: Evidence, profile: Profile, settings: Settings | None = None, rules: Iterable[Rule] | None = None
+) -> Report:
+    """Run rules over evidence.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Tables of one release.
+    profile : Profile
+        The collection's profile.
+    settings : Settings, optional
+        What to check; everything by default.
+    rules : iterable of Rule, optional
+        Rules to run; by default all that `settings` selects.
+
+    Returns
+    -------
+    Report
+        Outcomes and findings.
+    """
+    settings = settings or Settings()
+    if evidence.facts.patients_read and not settings.patients:
+        settings = replace(settings, patients=evidence.facts.patients_read)
+    if not evidence.facts.depth.covers(settings.depth):
+        settings = replace(settings, depth=evidence.facts.depth)
+    chosen = sorted(choose(all_rules(), settings) if rules is None else rules, key=lambda item: item.code)
+    context = Context(evidence, profile, settings)
+    outcomes: list[Outcome] = []
+    findings: list[Finding] = []
+    crashes: list[Found] = []
+    for item in chosen:
+        if item.code == CRASH_RULE:
+            continue
+        outcome, found = _run(item, context, crashes)
+        outcomes.append(outcome)
+        findings += _stamp(item, found, settings.severity.get(item.code))
+    if crash_rule := next((item for item in chosen if item.code == CRASH_RULE), None):
+        status = Status.FAILED if crashes else Status.PASSED if outcomes else Status.SKIPPED
+        outcomes.append(Outcome(CRASH_RULE, status, len(outcomes), "" if outcomes else "no other rule was asked for"))
+        findings += _stamp(crash_rule, crashes, settings.severity.get(CRASH_RULE))
+    return Report(
+        tool_version=_version(),
+        release=_release_facts(evidence, profile),
+        settings=settings,
+        rules=[_rule_text(item) for item in chosen],
+        outcomes=sorted(outcomes, key=lambda outcome: outcome.rule),
+        findings=sorted(findings, key=lambda finding: finding.sort_key),
+        patients=_patient_facts(evidence, profile),
+        limits=evidence.facts.limits,
+    )
+
+
+def choose(registry: Registry, settings: Settings) -> list[Rule]:
+    """The rules that the settings select.
+
+    Raises
+    ------
+    UsageError
+        A code, beginning of a code, or slug that no rule has.
+    """
+    selected = {item.code for text in settings.select for item in _matching(registry, text, "--select")}
+    ignored = {item.code for text in settings.ignore for item in _matching(registry, text, "--ignore")}
+    for code in settings.severity:
+        if code not in registry:
+            raise _unknown(registry, code, "--severity")
+    return [item for item in registry if (not settings.select or item.code in selected) and item.code not in ignored]
+
+
+def _matching(registry: Registry, text: str, option: str) -> Sequence[Rule]:
+    if text and (matching := registry.matching(text)):
+        return matching
+    raise _unknown(registry, text, option)
+
+
+def _unknown(registry: Registry, text: str, option: str) -> UsageError:
+    close = difflib.get_close_matches(text.upper(), [item.code for item in registry], n=3, cutoff=0.5)
+    hint = f": close to {', '.join(close)}" if close else ""
+    return UsageError(f"unknown rule {text} in {option}{hint}. See: crlm-qc rules")
+
+
+def _run(item: Rule, context: Context, crashes: list[Found]) -> tuple[Outcome, Sequence[Found]]:
+    settings = context.settings
+    if item.whole_release and settings.partial:
+        return Outcome(item.code, Status.SKIPPED, reason="only part of the release is audited"), ()
+    if not context.evidence.facts.depth.covers(item.depth):
+        return Outcome(item.code, Status.SKIPPED, reason=f"needs --depth {item.depth.value}"), ()
+    try:
+        checked = item.check(context)
+    except Skip as skip:
+        return Outcome(item.code, Status.SKIPPED, reason=skip.reason, incomplete=skip.incomplete), ()
+    except Exception as error:  # noqa: BLE001 - one rule must not end the audit
+        # The text of an exception may hold values from files, so only its type and place are told.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+        crashes.append(
+            Found(
+                subject=replace(RELEASE, column=item.code),
+                message=f"Rule {item.code} ({item.slug}) crashed and was not checked.",
+                expected="the rule runs to its end",
+                observed=where,
+            )
+        )
+        return Outcome(item.code, Status.ERRORED, reason=where, incomplete=True), ()
+    if checked.findings:
+        return Outcome(item.code, Status.FAILED, checked.examined), checked.findings
+    if checked.examined == 0:
+        return Outcome(item.code, Status.SKIPPED, reason="nothing there to examine"), ()
+    return Outcome(item.code, Status.PASSED, checked.examined), ()
+
+
+def _stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> list[Finding]:
+    findings = [
+        Finding(
+            rule=item.code,
+            severity=override or one.severity or item.severity,
+            subject=one.subject,
+            message=one.message,
+            expected=one.expected,
+            observed=one.observed,
+            patient=one.patient,
+            count=one.count,
+            examples=tuple(one.examples[:MAX_EXAMPLES]),
+            fingerprint="",
+        )
+        for one in found
+    ]
+    seen: dict[tuple[str | None, tuple[str, ...]], int] = {}
+    stamped = []
+    for finding in sorted(findings, key=lambda one: one.sort_key):
+        key = (finding.patient, finding.subject.identity())
+        ordinal = seen.get(key, 0)
+        seen[key] = ordinal + 1
+        stamped.append(replace(finding, fingerprint=fingerprint(item.code, finding.patient, finding.subject, ordinal)))
+    return stamped
+
+
+def _rule_text(item: Rule) -> RuleText:
+    return RuleText(item.code, item.slug, item.kind.value, item.severity, item.title, item.why, item.fix, item.source)
+
+
+def _version() -> str:
+    from crlm_qc import __version__
+
+    return __version__
+
+
+def _release_facts(evidence: Evidence, profile: Profile) -> ReleaseFacts:
+    from crlm_qc.model.show import Show
+
+    files, sources = evidence["files"], evidence["sources"]
+    used = sources[sources["used"]]
+    editions = used.loc[used["source"] == "clinical", "edition"].dropna()
+    show = Show(profile)
+    return ReleaseFacts(
+        root=show.path(evidence.facts.root),
+        layout=evidence.facts.layout,
+        patients=len(evidence["patients"]),
+        series=len(evidence["series"]),
+        files=len(files),
+        bytes=int(files["size"].sum()),
+        ct_slices=int((files["kind"] == "ct").sum()),
+        tables=tuple(show.path(path) for path in used["path"]),
+        workbook_edition=None if editions.empty else str(editions.iloc[0]),
+        collection=profile.name,
+        doi=profile.doi,
+    )
+
+
+def _patient_facts(evidence: Evidence, profile: Profile) -> list[PatientFacts]:
+    ct, dsos, segments = evidence["ct_series"], evidence["dsos"], evidence["segments"]
+    roles = segments["label"].map(lambda label: profile.role(label) if isinstance(label, str) else None)
+    measured = segments[segments["volume_ml"].notna()]
+    volumes: dict[str, dict[str, float]] = {LIVER: {}, TUMOUR: {}}
+    for patient, role, volume in zip(
+        measured["patient"], roles.loc[measured.index], measured["volume_ml"], strict=True
+    ):
+        if role in volumes:
+            volumes[role][patient] = volumes[role].get(patient, 0.0) + float(volume)
+    by_ct = {patient: group.iloc[0] for patient, group in ct.groupby("patient")}
+    n_segments = dsos.groupby("patient")["n_segments"].sum(min_count=1).to_dict()
+    rows = []
+    for patient in sorted(evidence["patients"]["patient"]):
+        series = by_ct.get(patient)
+        spacing = None if series is None else float(series["spacing"])
+        count = n_segments.get(patient)
+        rows.append(
+            PatientFacts(
+                patient=patient,
+                ct_slices=None if series is None else int(series["n_slices"]),
+                spacing_mm=None if spacing is None or spacing != spacing else spacing,
+                segments=None if count is None or count != count else int(count),
+                liver_ml=volumes[LIVER].get(patient),
+                tumour_ml=volumes[TUMOUR].get(patient),
+            )
+        )
+    return rows

@@ -1,0 +1,1 @@
+"""Adapters for Pandera and Great Expectations; they hold no rules of their own."""

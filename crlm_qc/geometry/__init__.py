@@ -1,0 +1,1 @@
+"""Pure numpy geometry: stacks, lattices and bit-packed masks, in LPS and mm."""

@@ -1,0 +1,72 @@
+"""Evidence: the tables of one release, and what is known of their making."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.tables import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of the release and of how it was read; it travels with the tables."""
+
+    root: str = ""
+    """Name of the release's folder, without the path to it."""
+    layout: str = "none"
+    """`nbia`, `card`, `other`, or `none` if nothing was found."""
+    depth: Depth = Depth.HEADERS
+    """How deep the files were read."""
+    patients_read: tuple[str, ...] = ()
+    """Patients read, where the user asked for some; empty for all."""
+    limits: tuple[str, ...] = ()
+    """What was not read though it was asked for, in words: a refused folder, a missing decoder."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "root": self.root,
+            "layout": self.layout,
+            "depth": self.depth.value,
+            "patients_read": list(self.patients_read),
+            "limits": list(self.limits),
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Facts:
+        """The inverse of `as_dict`."""
+        return cls(
+            root=str(raw["root"]),
+            layout=str(raw["layout"]),
+            depth=Depth(raw["depth"]),
+            patients_read=tuple(map(str, raw["patients_read"])),
+            limits=tuple(map(str, raw["limits"])),
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Every table of a release; `evidence["slices"]` gives one. Tables that nothing was found for are empty."""
+
+    facts: Facts = field(default_factory=Facts)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """The table of that name, empty if nothing was found for it."""
+        if name in self.tables:
+            return self.tables[name]
+        if name not in TABLES:
+            raise KeyError(f"no evidence table {name}")
+        from crlm_qc.model.tables import empty
+
+        return empty(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of all tables, in the order of the contracts."""
+        return iter(TABLES)

@@ -1,0 +1,166 @@
+"""What a rule says of one subject."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from crlm_qc.model.severity import Severity
+
+FINGERPRINT_LENGTH = 12
+
+
+class Kind(StrEnum):
+    """What sort of thing a finding is about."""
+
+    RELEASE = "release"
+    FILE = "file"
+    FOLDER = "folder"
+    PATIENT = "patient"
+    SERIES = "series"
+    SEGMENT = "segment"
+    ROW = "row"
+    COLUMN = "column"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The thing that a finding is about; only the parts that name it are set."""
+
+    kind: Kind
+    path: str | None = None
+    """Path relative to the release, as `Show.path` gives it."""
+    uid: str | None = None
+    """Series or SOP Instance UID, as `Show.uid` gives it."""
+    segment: int | None = None
+    """Segment Number (0062,0004)."""
+    row: int | None = None
+    """Line of a CSV or text file, or row of a sheet, counted from 1 and with its heading."""
+    column: str | None = None
+    """Column of a table, or keyword of a DICOM attribute."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "kind": self.kind.value,
+            "path": self.path,
+            "uid": self.uid,
+            "segment": self.segment,
+            "row": self.row,
+            "column": self.column,
+        }
+
+    def identity(self) -> tuple[str, ...]:
+        """The parts that stay the same from run to run while the fault does.
+
+        A row number moves when somebody adds a line, so it counts only where nothing else names the row.
+        """
+        row = self.row if self.uid is None and self.path is None else None
+        parts = (self.kind.value, self.path, self.uid, self.segment, row, self.column)
+        return tuple("" if part is None else str(part) for part in parts)
+
+
+RELEASE = Subject(Kind.RELEASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a check found on one subject, before the audit stamps it with the rule's code.
+
+    Every value that comes from a file goes through `crlm_qc.model.show.Show` before it stands here.
+    """
+
+    subject: Subject
+    message: str
+    """One plain sentence: what is wrong, and where."""
+    expected: str = ""
+    observed: str = ""
+    patient: str | None = None
+    """Patient ID as the evidence tables hold it (already safe to show)."""
+    count: int = 1
+    """How many instances, frames, rows or files share the fault."""
+    examples: tuple[str, ...] = ()
+    """A few of them, at most `MAX_EXAMPLES`."""
+    severity: Severity | None = None
+    """Set only where this case is graver or milder than the rule's own severity."""
+
+
+MAX_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A finding of the report: one fault of one subject, named by one rule."""
+
+    rule: str
+    severity: Severity
+    subject: Subject
+    message: str
+    expected: str
+    observed: str
+    patient: str | None
+    count: int
+    examples: tuple[str, ...]
+    fingerprint: str
+    waived: str | None = None
+    """Why the finding is accepted; None where it counts."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "rule": self.rule,
+            "severity": self.severity.value,
+            "patient": self.patient,
+            "subject": self.subject.as_dict(),
+            "message": self.message,
+            "expected": self.expected,
+            "observed": self.observed,
+            "count": self.count,
+            "examples": list(self.examples),
+            "waived": None if self.waived is None else {"reason": self.waived},
+            "fingerprint": self.fingerprint,
+        }
+
+    @property
+    def sort_key(self) -> tuple[Any, ...]:
+        """Gravest first, then by rule, patient and subject: the order of every output."""
+        subject = self.subject
+        return (
+            self.severity.rank,
+            self.rule,
+            self.patient or "",
+            subject.kind.value,
+            subject.path or "",
+            subject.uid or "",
+            subject.segment or 0,
+            subject.row or 0,
+            subject.column or "",
+            self.message,
+            self.observed,
+        )
+
+
+def fingerprint(rule: str, patient: str | None, subject: Subject, ordinal: int = 0) -> str:
+    """Name a fault so that it keeps its name from run to run.
+
+    Parameters
+    ----------
+    rule : str
+        The rule's code.
+    patient : str or None
+        Patient ID.
+    subject : Subject
+        What the finding is about.
+    ordinal : int
+        Counts findings that agree in all of these, in the order of the report.
+
+    Returns
+    -------
+    str
+        The first 12 hexadecimal digits of a SHA-256.
+    """
+    parts: Sequence[str] = (rule, patient or "", *subject.identity(), *([str(ordinal)] if ordinal else []))
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:FINGERPRINT_LENGTH]

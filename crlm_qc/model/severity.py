@@ -1,0 +1,25 @@
+"""How grave a finding is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """Severity of a finding, gravest first."""
+
+    ERROR = "error"
+    """The release must not ship, or the data can't be used as described."""
+    WARNING = "warning"
+    """A curator must look."""
+    INFO = "info"
+    """Worth knowing."""
+
+    @property
+    def rank(self) -> int:
+        """Position from the gravest (0) to the mildest."""
+        return list(Severity).index(self)
+
+    def at_least(self, other: Severity) -> bool:
+        """Whether this severity is as grave as `other`, or graver."""
+        return self.rank <= other.rank

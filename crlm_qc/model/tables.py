@@ -1,0 +1,522 @@
+"""The contracts of the evidence tables: columns, types, units and source attributes.
+
+The contracts are plain data, so that listing rules needs neither pandas nor Pandera; `schema` turns one into a Pandera
+schema. A missing value is NaN for text and floats, and `pandas.NA` for integers and booleans.
+
+Lengths are mm, volumes mL, positions LPS (DICOM's patient coordinate system: x to the left, y to the back, z to the head).
+Text columns hold values as found in the files: what of them may be shown, `crlm_qc.model.show` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pandera.pandas as pa
+
+DType = Literal["str", "Int64", "float64", "boolean"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    dtype: DType
+    doc: str
+    unit: str = ""
+    source: str = ""
+    """DICOM keyword, heading or other source of the value."""
+    required: bool = False
+    """Whether every row has a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One evidence table."""
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+
+    @property
+    def dtypes(self) -> dict[str, DType]:
+        """Column names and types, in order."""
+        return {column.name: column.dtype for column in self.columns}
+
+
+def _text(name: str, doc: str, source: str = "", required: bool = False) -> Column:
+    return Column(name, "str", doc, source=source, required=required)
+
+
+def _int(name: str, doc: str, source: str = "", unit: str = "", required: bool = False) -> Column:
+    return Column(name, "Int64", doc, unit, source, required)
+
+
+def _real(name: str, doc: str, unit: str = "", source: str = "") -> Column:
+    return Column(name, "float64", doc, unit, source)
+
+
+def _flag(name: str, doc: str) -> Column:
+    return Column(name, "boolean", doc, required=True)
+
+
+_PATIENT = _text(
+    "patient",
+    "The patient whose folder it lies in: the folder's name if it has the profile's form, else `patient[k]`; missing outside of patient folders.",
+)
+_PATH = _text("path", "Path relative to the release, with forward slashes.", required=True)
+_DSO = _text("dso", "Path of the segmentation object.", required=True)
+
+_POSITION = tuple(
+    _real(f"position_{axis}", f"Centre of the first voxel, {axis}.", "mm", "ImagePositionPatient") for axis in "xyz"
+)
+_ORIENTATION = (
+    *(_real(f"row_{axis}", f"Direction of a row, {axis}.", source="ImageOrientationPatient") for axis in "xyz"),
+    *(_real(f"col_{axis}", f"Direction of a column, {axis}.", source="ImageOrientationPatient") for axis in "xyz"),
+)
+_SPACING = (
+    _real("spacing_row", "Distance between rows.", "mm", "PixelSpacing"),
+    _real("spacing_col", "Distance between columns.", "mm", "PixelSpacing"),
+)
+_IDENTITY = (
+    _text("sop_instance_uid", "", "SOPInstanceUID"),
+    _text("sop_class_uid", "", "SOPClassUID"),
+    _text("series_uid", "", "SeriesInstanceUID"),
+    _text("study_uid", "", "StudyInstanceUID"),
+    _text("frame_of_reference_uid", "", "FrameOfReferenceUID"),
+    _text("patient_id", "", "PatientID"),
+    _text("modality", "", "Modality"),
+    _text("transfer_syntax_uid", "", "TransferSyntaxUID"),
+)
+_HEADER = (
+    _text("study_date", "", "StudyDate"),
+    _text("series_date", "", "SeriesDate"),
+    _text("study_id", "", "StudyID"),
+    _text("study_description", "", "StudyDescription"),
+    _text("series_description", "", "SeriesDescription"),
+    _int("series_number", "", "SeriesNumber"),
+    _text("manufacturer", "", "Manufacturer"),
+    _text("manufacturer_model", "", "ManufacturerModelName"),
+    _text("patient_sex", "", "PatientSex"),
+    _text("patient_age", "As found, for example 055Y.", "PatientAge"),
+    _text("body_part", "", "BodyPartExamined"),
+)
+_PIXEL = (
+    _int("rows", "", "Rows"),
+    _int("columns", "", "Columns"),
+    _int("bits_allocated", "", "BitsAllocated"),
+    _int("bits_stored", "", "BitsStored"),
+    _int("pixel_representation", "", "PixelRepresentation"),
+    _int("samples_per_pixel", "", "SamplesPerPixel"),
+)
+
+TABLES: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        Table(
+            "sources",
+            "A row a part of the release that is a table or a list: metadata.csv, the workbook, the .tcia manifest; also those found but not used.",
+            (
+                _text("source", "`metadata`, `clinical` or `manifest`.", required=True),
+                _PATH,
+                _flag("used", "Whether the audit read this one."),
+                _text(
+                    "problem",
+                    "Why it could not be read at all: a code such as `encoding`, `not-xlsx`, `no-patient-sheet`; missing if it was read.",
+                ),
+                _text("detail", "The problem in words, with no text from the file."),
+                _int("line", "Line that the problem is on."),
+                _text("columns", "Headings as found, as a JSON list."),
+                _text("edition", "Edition recognised, for the workbook."),
+                _int("n_rows", "Rows of data."),
+            ),
+        ),
+        Table(
+            "patients",
+            "A row a patient folder on disk.",
+            (
+                _text("patient", "Patient ID, or `patient[k]` for a folder of another form.", required=True),
+                _text("folder", "Folder relative to the release.", required=True),
+                _flag("valid", "Whether the folder's name has the profile's form."),
+            ),
+        ),
+        Table(
+            "files",
+            "A row a file of the release (and a row a link, or folder, that is no regular file where one is expected).",
+            (
+                _PATIENT,
+                _PATH,
+                _text("folder", "Folder relative to the release, empty for the release itself."),
+                _text("name", "File name."),
+                _int("size", "Bytes on disk.", unit="bytes"),
+                _text(
+                    "kind",
+                    "`ct` (any DICOM image that is no segmentation), `dso`, `other-dicom` (no image), `metadata`, `clinical`, `manifest`, `licence`, `system`, `document`, `unexpected`, `link`, `unreadable`.",
+                    required=True,
+                ),
+                _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
+                _text(
+                    "problem",
+                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `link-outside`, `link-broken`, `link-folder`, `not-a-file`; missing if nothing is.",
+                ),
+                _text("detail", "The problem in words, with no text from the file."),
+                *_IDENTITY,
+                _text("meta_sop_instance_uid", "", "MediaStorageSOPInstanceUID"),
+                _text("meta_sop_class_uid", "", "MediaStorageSOPClassUID"),
+                _int(
+                    "pixel_bytes_expected",
+                    "Bytes that Pixel Data needs after Rows, Columns, frames and bits, padded to even; missing if compressed or not an image.",
+                    unit="bytes",
+                ),
+                _int(
+                    "pixel_bytes_found",
+                    "Bytes of Pixel Data in the file (what is really there, if the file ends early).",
+                    unit="bytes",
+                ),
+                _int("trailing_bytes", "Bytes after the data set that are no DICOM element.", unit="bytes"),
+                _text("invalid_uids", "Keywords of attributes whose UID is invalid, as a JSON list; missing if none."),
+            ),
+        ),
+        Table(
+            "series",
+            "A row a DICOM series on disk, by Series Instance UID and patient folder.",
+            (
+                _PATIENT,
+                _text("series_uid", "", "SeriesInstanceUID"),
+                _text("role", "`ct` or `dso`.", required=True),
+                _text("modality", "As in most of its files.", "Modality"),
+                _int("n_instances", "Files of the series.", required=True),
+                _int("n_folders", "Folders that they lie in.", required=True),
+                _text("folder", "The folder, or the first of them in the order of names."),
+                _int("size", "Bytes of its files.", unit="bytes", required=True),
+            ),
+        ),
+        Table(
+            "slices",
+            "A row a DICOM image that is no segmentation: the CT instances.",
+            (
+                _PATIENT,
+                _PATH,
+                *_IDENTITY,
+                *_HEADER,
+                *_PIXEL,
+                _int("instance_number", "", "InstanceNumber"),
+                _int("acquisition_number", "", "AcquisitionNumber"),
+                *_SPACING,
+                _real("slice_thickness", "", "mm", "SliceThickness"),
+                *_POSITION,
+                *_ORIENTATION,
+                _text("patient_position", "", "PatientPosition"),
+                _real("rescale_slope", "", source="RescaleSlope"),
+                _real("rescale_intercept", "", "HU", "RescaleIntercept"),
+                _int("pixel_padding_value", "Stored value.", "PixelPaddingValue"),
+                _text(
+                    "missing",
+                    "Keywords of attributes that the checks need and that are absent, empty or malformed, as a JSON list; missing if none.",
+                ),
+            ),
+        ),
+        Table(
+            "ct_series",
+            "A row a CT series: what its slices have in common, and its stack. Figures are measured, without any tolerance.",
+            (
+                _PATIENT,
+                _text("series_uid", "", "SeriesInstanceUID"),
+                _int("n_slices", "", required=True),
+                _real("normal_x", "Slice normal, x."),
+                _real("normal_y", "Slice normal, y."),
+                _real("normal_z", "Slice normal, z."),
+                _real("spacing", "Median distance between neighbouring slices along the normal.", "mm"),
+                _real("spacing_min", "Smallest such distance.", "mm"),
+                _real("spacing_max", "Largest such distance.", "mm"),
+                _real(
+                    "shear",
+                    "Largest sideways distance of a slice's origin from the line through the first along the normal.",
+                    "mm",
+                ),
+                _real("first", "Position of the lowest slice along the normal.", "mm"),
+                _real("last", "Position of the highest slice along the normal.", "mm"),
+                _real("slice_thickness", "Median SliceThickness.", "mm"),
+                _int("instance_number_min", ""),
+                _int("instance_number_max", ""),
+            ),
+        ),
+        Table(
+            "dsos",
+            "A row a segmentation object.",
+            (
+                _PATIENT,
+                _PATH,
+                *_IDENTITY,
+                *_HEADER,
+                *_PIXEL,
+                _int("number_of_frames", "", "NumberOfFrames"),
+                _int(
+                    "n_frame_items",
+                    "Items of the Per-Frame Functional Groups Sequence; missing if there is no such sequence.",
+                ),
+                _int("n_segments", "Items of the Segment Sequence."),
+                _text("segmentation_type", "", "SegmentationType"),
+                _int("n_referenced_series", "Items of the Referenced Series Sequence."),
+                *_SPACING,
+                _real("slice_thickness", "", "mm", "SliceThickness"),
+                _real("spacing_between_slices", "", "mm", "SpacingBetweenSlices"),
+                *_ORIENTATION,
+                _text(
+                    "dimension_pointers", "Tags of the dimension index pointers, as a JSON list of eight-digit tags."
+                ),
+                _int(
+                    "pixel_bytes_expected",
+                    "Bytes that Pixel Data needs for `number_of_frames` frames, padded to even; missing if compressed.",
+                    unit="bytes",
+                ),
+                _int("pixel_bytes_found", "Bytes of Pixel Data in the file.", unit="bytes"),
+                _text("masks", "`measured`, `not-asked`, `no-decoder` or `failed`.", required=True),
+                _text("masks_detail", "Why the masks were not measured, with no text from the file."),
+            ),
+        ),
+        Table(
+            "references",
+            "A row a reference from a segmentation object; the top-level list and the frames' source images are kept apart.",
+            (
+                _PATIENT,
+                _DSO,
+                _text(
+                    "level",
+                    "`series` (an item of the Referenced Series Sequence), `instance` (of its Referenced Instance Sequence) or `frame` (a frame's source image).",
+                    required=True,
+                ),
+                _int("frame", "Frame number from 1, at level `frame`."),
+                _text(
+                    "series_uid",
+                    "Series Instance UID of the item it stands in; missing at level `frame`.",
+                    "SeriesInstanceUID",
+                ),
+                _text("sop_class_uid", "", "ReferencedSOPClassUID"),
+                _text("sop_instance_uid", "Missing at level `series`.", "ReferencedSOPInstanceUID"),
+            ),
+        ),
+        Table(
+            "frames",
+            "A row a frame of a segmentation object; functional groups shared by all frames are filled in.",
+            (
+                _PATIENT,
+                _DSO,
+                _int("frame", "Frame number from 1.", required=True),
+                _int("segment_number", "", "ReferencedSegmentNumber"),
+                *_POSITION,
+                *_ORIENTATION,
+                *_SPACING,
+                _int("n_sources", "Source images that the frame names.", required=True),
+                _text("source_uid", "The source image, if the frame names just one.", "ReferencedSOPInstanceUID"),
+                _text("dimension_index", "DimensionIndexValues as a JSON list.", "DimensionIndexValues"),
+                _int("voxels", "Set voxels; missing if not measured.", unit="voxels"),
+            ),
+        ),
+        Table(
+            "segments",
+            "A row a segment that a segmentation object declares, or that its frames name without one (`declared` is false).",
+            (
+                _PATIENT,
+                _DSO,
+                _int("segment_number", "", "SegmentNumber"),
+                _flag("declared", "Whether the Segment Sequence has it."),
+                _text("label", "", "SegmentLabel"),
+                _text("category_code", "", "SegmentedPropertyCategoryCodeSequence CodeValue"),
+                _text("category_scheme", "", "CodingSchemeDesignator"),
+                _text("type_code", "", "SegmentedPropertyTypeCodeSequence CodeValue"),
+                _text("type_scheme", "", "CodingSchemeDesignator"),
+                _text("type_meaning", "", "CodeMeaning"),
+                _int("n_frames", "Frames that name it.", required=True),
+                _int(
+                    "voxels",
+                    "Set voxels; a voxel set in two frames at one position counts once. Missing if not measured.",
+                    unit="voxels",
+                ),
+                _real("volume_ml", "Volume with the slice spacing from positions.", "mL"),
+                _text(
+                    "volume_basis",
+                    "Where the slice spacing comes from: `ct-positions`, `frame-positions`, `spacing-between-slices` or `slice-thickness`.",
+                ),
+                _int("row_min", "First row with a set voxel, from 0.", unit="voxels"),
+                _int("row_max", "Last row with a set voxel.", unit="voxels"),
+                _int("column_min", "First column with a set voxel, from 0.", unit="voxels"),
+                _int("column_max", "Last column with a set voxel.", unit="voxels"),
+                _int("n_planes", "Planes with a set voxel.", unit="slices"),
+                _real("centroid_x", "Centroid, x.", "mm"),
+                _real("centroid_y", "Centroid, y.", "mm"),
+                _real("centroid_z", "Centroid, z.", "mm"),
+                _int("components", "Face-connected components."),
+                _int("largest_component", "Voxels of the largest one.", unit="voxels"),
+                _real(
+                    "hu_median", "Median CT value under the mask, padding left out; missing below depth `pixels`.", "HU"
+                ),
+                _real("hu_below_minus10", "Fraction of its voxels below -10 HU, padding left out.", source="CT"),
+            ),
+        ),
+        Table(
+            "segment_pairs",
+            "A row a pair of segments of one segmentation object that share a voxel.",
+            (
+                _PATIENT,
+                _DSO,
+                _int("segment_a", "The lower Segment Number.", required=True),
+                _int("segment_b", "The higher Segment Number.", required=True),
+                _int("overlap_voxels", "Voxels set in both.", unit="voxels", required=True),
+                _real("overlap_ml", "Their volume.", "mL"),
+            ),
+        ),
+        Table(
+            "metadata",
+            "A row a row of metadata.csv. Text as found; parsed values beside it.",
+            (
+                _int("row", "Line of the file, the heading being 1.", required=True),
+                _text("series_uid", "", "Series UID"),
+                _text("collection", "", "Collection"),
+                _text("third_party_analysis", "", "3rd Party Analysis"),
+                _text("data_description_uri", "", "Data Description URI"),
+                _text("subject_id", "", "Subject ID"),
+                _text("study_uid", "", "Study UID"),
+                _text("study_description", "", "Study Description"),
+                _text("study_date", "", "Study Date"),
+                _text("series_description", "", "Series Description"),
+                _text("manufacturer", "", "Manufacturer"),
+                _text("modality", "", "Modality"),
+                _text("sop_class_name", "", "SOP Class Name"),
+                _text("sop_class_uid", "", "SOP Class UID"),
+                _text("number_of_images", "", "Number of Images"),
+                _text("file_size", "", "File Size"),
+                _text("file_location", "", "File Location"),
+                _text("download_timestamp", "", "Download Timestamp"),
+                _text("patient", "The subject, if it has the profile's form."),
+                _int("images", "Number of Images, parsed (27.0 is 27); missing if it is no whole number."),
+                _real("size_decimal", "File Size in bytes, units read as powers of 1000.", "bytes"),
+                _real("size_binary", "File Size in bytes, units read as powers of 1024.", "bytes"),
+                _text("date", "Study Date as YYYYMMDD; missing if it is no date of the profile's form."),
+                _text(
+                    "folder",
+                    "The folder on disk that File Location leads to, relative to the release; missing if there is none.",
+                ),
+                _text("location_problem", "`missing` or `outside`; missing if the folder was found."),
+            ),
+        ),
+        Table(
+            "manifest",
+            "A row a series that the .tcia manifest lists.",
+            (
+                _int("line", "Line of the file.", required=True),
+                _text("entry", "The line as found, without white space around it.", required=True),
+            ),
+        ),
+        Table(
+            "clinical",
+            "A row a cell of the workbook's patient sheet, headings and wholly blank rows left out.",
+            (
+                _int("row", "Row of the sheet, the heading being 1.", required=True),
+                _text("patient_id", "Patient-ID of the row, as found."),
+                _text("patient", "The same, if it has the profile's form."),
+                _text("column", "Heading of the column, as found.", required=True),
+                _text("text", "The cell as text; missing if it is blank."),
+                _real("value", "The cell's number; missing if it holds none."),
+                _text("type", "`number`, `text`, `boolean`, `date`, `formula`, `error` or `blank`.", required=True),
+                _text("number_format", "Format of the cell, for example `0%`."),
+            ),
+        ),
+        Table(
+            "clinical_dictionary",
+            "A row a variable of the Data Dictionary sheet.",
+            (
+                _int("row", "Row of the sheet.", required=True),
+                _text("variable", "Variable Name."),
+                _text("description", "Description."),
+                _text("values", "Values."),
+            ),
+        ),
+        Table(
+            "workbook",
+            "A row a fact of the workbook beside its cells: sheets, what is hidden, comments, formulas, links, macros, properties.",
+            (
+                _text(
+                    "fact",
+                    "`sheet`, `hidden-sheet`, `hidden-row`, `hidden-column`, `comment`, `formula`, `external-link`, `macro`, `property`, `merged`.",
+                    required=True,
+                ),
+                _text("sheet", "Sheet, if it is of one."),
+                _text("cell", "Cell, row or column, if it is of one."),
+                _text("name", "Name of a property."),
+                _flag("has_value", "Whether it holds anything; the value itself is not kept."),
+            ),
+        ),
+    )
+}
+
+
+def empty(name: str) -> pd.DataFrame:
+    """An empty table that keeps its contract."""
+    return frame(name, [])
+
+
+def frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Build a table from rows; columns that a row leaves out are missing values.
+
+    Parameters
+    ----------
+    name : str
+        Name of a table in `TABLES`.
+    rows : iterable of mapping
+        Column names to values.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table, columns in the contract's order and of its types.
+
+    Raises
+    ------
+    KeyError
+        A row has a column that the contract has not.
+    """
+    import pandas as pd
+
+    table = TABLES[name]
+    listed = list(rows)
+    known = set(table.dtypes)
+    for row in listed:
+        if unknown := set(row) - known:
+            raise KeyError(f"table {name} has no column {', '.join(sorted(unknown))}")
+    return pd.DataFrame(
+        {
+            column: pd.array([row.get(column) for row in listed], dtype=_pandas_dtype(dtype))
+            for column, dtype in table.dtypes.items()
+        }
+    )
+
+
+def _pandas_dtype(dtype: DType) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    return pd.StringDtype(na_value=np.nan) if dtype == "str" else dtype
+
+
+def schema(name: str) -> pa.DataFrameSchema:
+    """The Pandera schema of a table: exact columns, types, and values where they are required."""
+    import pandera.pandas as pa
+
+    table = TABLES[name]
+    return pa.DataFrameSchema(
+        {
+            column.name: pa.Column(
+                _pandas_dtype(column.dtype), nullable=not column.required, title=column.name, description=column.doc
+            )
+            for column in table.columns
+        },
+        strict=True,
+        ordered=True,
+        name=name,
+        description=table.doc,
+    )

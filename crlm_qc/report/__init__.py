@@ -1,0 +1,1 @@
+"""Renderers of a report, one module a format. They open no dataset file and know no rule."""

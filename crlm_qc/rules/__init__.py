@@ -1,0 +1,21 @@
+"""The rules, one module a family; a rule that stands at the top level of a module is found by itself."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from crlm_qc.model.rule import Registry, discover
+
+
+@cache
+def registry() -> Registry:
+    """All rules of the tool.
+
+    Raises
+    ------
+    crlm_qc.model.rule.RegistryError
+        Two rules share a code, or one is malformed.
+    """
+    import crlm_qc.rules
+
+    return Registry(discover(crlm_qc.rules))

@@ -1,0 +1,1 @@
+"""A synthetic release: phantom, writer, and faults to plant in it."""
