@@ -1,0 +1,23 @@
+"""Fixtures that more than one room of the tests needs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from crlm_qc.model.profile import Profile, load_profile
+
+
+@pytest.fixture(scope="session")
+def profile() -> Profile:
+    return load_profile()
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of real files; tests that use it are marked `reference`."""
+    named = os.environ.get("CRLM_QC_REFERENCE")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "reference"
+    if not folder.is_dir():
+        pytest.skip("no reference files: set CRLM_QC_REFERENCE to their folder")
+    return folder
