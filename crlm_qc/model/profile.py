@@ -129,7 +129,8 @@ class Profile:
         """The n of a numbered label such as Tumor_n, or None."""
         term = self.term(label)
         match = term and term.pattern.fullmatch(_SEPARATORS.sub("", label).lower())
-        return int(match[1]) if match and match.re.groups and match[1] else None
+        number = match.groupdict().get("number") if match else None
+        return int(number) if number else None
 
     @cached_property
     def sop_classes(self) -> Mapping[str, str]:

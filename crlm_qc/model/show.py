@@ -16,7 +16,7 @@ EMPTY = "empty"
 STANDARD_UID_ROOT = "1.2.840.10008"
 HIDDEN = "\N{HORIZONTAL ELLIPSIS}"
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,10}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?")
 _WORD = re.compile(r"[^\W\d_]+|[0-9]+")
 _STUDY_FOLDER = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9]{1,5})")
 _SERIES_FOLDER = re.compile(r"([0-9]{1,8}\.[0-9]{6})-(.*)-([0-9]{1,5})")

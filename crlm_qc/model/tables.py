@@ -226,7 +226,7 @@ TABLES: Mapping[str, Table] = {
             (
                 _PATIENT,
                 _text("series_uid", "", "SeriesInstanceUID"),
-                _int("n_slices", "", required=True),
+                _int("n_slices", "Slices.", required=True),
                 _real("normal_x", "Slice normal, x."),
                 _real("normal_y", "Slice normal, y."),
                 _real("normal_z", "Slice normal, z."),
@@ -241,8 +241,8 @@ TABLES: Mapping[str, Table] = {
                 _real("first", "Position of the lowest slice along the normal.", "mm"),
                 _real("last", "Position of the highest slice along the normal.", "mm"),
                 _real("slice_thickness", "Median SliceThickness.", "mm"),
-                _int("instance_number_min", ""),
-                _int("instance_number_max", ""),
+                _int("instance_number_min", "Lowest InstanceNumber."),
+                _int("instance_number_max", "Highest InstanceNumber."),
             ),
         ),
         Table(

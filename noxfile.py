@@ -1,0 +1,76 @@
+"""Sessions of crlm-qc: `nox` runs lint, types and tests; see `nox --list`."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+CLEAN, FINDINGS = 0, 1
+
+
+def group(name: str) -> list[str]:
+    """Requirements of a dependency group of pyproject.toml."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, on crlm_qc."""
+    session.install(".", *group("types"))
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite, on all cores; arguments go to pytest: nox -s tests -- -k geometry."""
+    session.install(".", *group("tests"))
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Benchmarks: speed and memory of reading, beside the time to read the same bytes."""
+    session.install(".", *group("bench"))
+    session.run("pytest", "tests/benchmarks", "-o", "python_files=bench_*.py", "-s", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Audit a release: nox -s audit -- PATH [options of crlm-qc check]."""
+    if not session.posargs:
+        session.error("give the release: nox -s audit -- PATH [options of crlm-qc check]")
+    session.install(".")
+    session.run("crlm-qc", "check", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Audit a synthetic release with planted faults."""
+    session.install(".")
+    session.run("crlm-qc", "demo", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel, install the wheel alone, and run its demo away from the source."""
+    session.install(*group("build"))
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    session.install("--force-reinstall", "--no-deps", *map(str, Path("dist").glob("*.whl")))
+    session.install(*map(str, Path("dist").glob("*.whl")))
+    with tempfile.TemporaryDirectory() as folder, session.chdir(folder):
+        session.run("crlm-qc", "demo", "demo")

@@ -1,0 +1,148 @@
+"""The audit loop: selection, skips, crashes, severities, fingerprints, verdicts."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from crlm_qc.audit import CRASH_RULE, UsageError, choose, judge
+from crlm_qc.model.evidence import Evidence, Facts
+from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.outcome import Status
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.report import ExitCode, Report, Verdict
+from crlm_qc.model.rule import Checked, Context, Registry, Rule, Skip, rule
+from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.severity import Severity
+from crlm_qc.model.tables import frame
+from crlm_qc.rules import registry
+
+PATIENTS = frame("patients", [{"patient": "CRLM-CT-1001", "folder": "CRLM-CT-1001", "valid": True}])
+EVIDENCE = Evidence(Facts(root="release", layout="nbia", depth=Depth.PIXELS), {"patients": PATIENTS})
+ONE = Found(Subject(Kind.FILE, path="a.dcm"), "a.dcm is wrong.", "1", "2", patient="CRLM-CT-1001")
+
+
+def make(check: Callable[[Context], Checked], code: str = "XXX001", **changes: object) -> Rule:
+    made = rule(code, code.lower(), Severity.ERROR, title="t", why="w.", fix="f.", source="s", tables=("slices",))(
+        check
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def run(profile: Profile, *rules: Rule, settings: Settings | None = None, evidence: Evidence = EVIDENCE) -> Report:
+    return judge(evidence, profile, settings, [*rules, registry()[CRASH_RULE]])
+
+
+def status(report: Report, code: str = "XXX001") -> Status:
+    return next(outcome.status for outcome in report.outcomes if outcome.rule == code)
+
+
+def test_pass_and_fail(profile: Profile) -> None:
+    report = run(profile, make(lambda _: Checked(3)), make(lambda _: Checked(3, [ONE]), "XXX002"))
+    assert status(report) is Status.PASSED
+    assert status(report, "XXX002") is Status.FAILED
+    assert [finding.rule for finding in report.findings] == ["XXX002"]
+    assert report.verdict is Verdict.NOT_CONFORMANT
+    assert report.exit_code() is ExitCode.FINDINGS
+    assert report.exit_code(None) is ExitCode.CLEAN
+
+
+def test_a_pass_over_nothing_is_a_skip(profile: Profile) -> None:
+    report = run(profile, make(lambda _: Checked(0)))
+    assert status(report) is Status.SKIPPED
+
+
+def test_a_skip_tells_why_and_may_make_the_audit_incomplete(profile: Profile) -> None:
+    def skip(incomplete: bool) -> Callable[[Context], Checked]:
+        def check(context: Context) -> Checked:
+            raise Skip("no decoder", incomplete=incomplete)
+
+        return check
+
+    report = run(profile, make(skip(incomplete=False)))
+    assert report.exit_code() is ExitCode.CLEAN
+    report = run(profile, make(skip(incomplete=True)))
+    assert next(outcome.reason for outcome in report.outcomes if outcome.rule == "XXX001") == "no decoder"
+    assert report.verdict is Verdict.INCOMPLETE
+    assert report.exit_code() is ExitCode.INCOMPLETE
+
+
+def test_a_crash_is_a_finding_without_the_exceptions_text_and_the_rest_goes_on(profile: Profile) -> None:
+    def crash(context: Context) -> Checked:
+        raise ValueError("Jane Doe")
+
+    report = run(profile, make(crash), make(lambda _: Checked(1), "XXX002"))
+    assert status(report) is Status.ERRORED
+    assert status(report, "XXX002") is Status.PASSED
+    (finding,) = report.findings
+    assert finding.rule == CRASH_RULE
+    assert "XXX001" in finding.message
+    assert finding.observed.startswith("ValueError at test_audit.py:")
+    assert "Jane" not in str(report.as_dict())
+    assert report.exit_code() is ExitCode.INCOMPLETE
+
+
+def test_depth_too_shallow_is_a_skip(profile: Profile) -> None:
+    headers = replace(EVIDENCE, facts=replace(EVIDENCE.facts, depth=Depth.HEADERS))
+    report = run(profile, make(lambda _: Checked(1), depth=Depth.MASKS), evidence=headers)
+    assert next(outcome.reason for outcome in report.outcomes if outcome.rule == "XXX001") == "needs --depth masks"
+    assert report.settings.depth is Depth.HEADERS
+    assert report.verdict is Verdict.INCOMPLETE
+
+
+def test_whole_release_rules_are_off_for_a_subset(profile: Profile) -> None:
+    whole = make(lambda _: Checked(1, [ONE]), whole_release=True)
+    assert status(run(profile, whole)) is Status.FAILED
+    assert status(run(profile, whole, settings=Settings(subset=True))) is Status.SKIPPED
+
+
+def test_severity_of_user_beats_that_of_the_finding_and_of_the_rule(profile: Profile) -> None:
+    mild = make(lambda _: Checked(1, [replace(ONE, severity=Severity.WARNING)]))
+    assert run(profile, mild).findings[0].severity is Severity.WARNING
+    report = run(profile, mild, settings=Settings(severity={"XXX001": Severity.INFO}))
+    assert report.findings[0].severity is Severity.INFO
+    assert report.verdict is Verdict.CONFORMANT
+    assert report.exit_code(Severity.INFO) is ExitCode.FINDINGS
+    assert report.exit_code(Severity.WARNING) is ExitCode.CLEAN
+
+
+def test_fingerprints_do_not_depend_on_what_was_measured(profile: Profile) -> None:
+    def prints(*found: Found) -> list[str]:
+        return [one.fingerprint for one in run(profile, make(lambda _: Checked(1, found))).findings]
+
+    (first,) = prints(ONE)
+    assert prints(replace(ONE, observed="3", message="a.dcm is worse.", count=7)) == [first]
+    assert prints(replace(ONE, patient="CRLM-CT-1002")) != [first]
+    assert len(set(prints(ONE, replace(ONE, message="b")))) == 2
+
+
+def test_a_row_that_moves_keeps_its_fingerprint_if_something_else_names_it() -> None:
+    named = Subject(Kind.ROW, uid="1.2", row=5, column="Modality")
+    assert named.identity() == replace(named, row=9).identity()
+    unnamed = Subject(Kind.ROW, row=5)
+    assert unnamed.identity() != replace(unnamed, row=9).identity()
+
+
+def test_zero_patients_and_no_table_is_nothing_to_check(profile: Profile) -> None:
+    report = run(profile, make(lambda _: Checked(1, [ONE])), evidence=Evidence())
+    assert report.exit_code() is ExitCode.NOTHING
+
+
+def test_a_narrowed_clean_run_does_not_say_conformant(profile: Profile) -> None:
+    clean = make(lambda _: Checked(1))
+    assert run(profile, clean).verdict is Verdict.CONFORMANT
+    assert run(profile, clean, settings=Settings(select=("XXX",))).verdict is Verdict.INCOMPLETE
+
+
+def test_choose() -> None:
+    rules = Registry([make(lambda _: Checked(1), code) for code in ("XXX001", "XXX002", "YYY001")])
+
+    def codes(**changes: object) -> list[str]:
+        return [item.code for item in choose(rules, Settings(**changes))]  # type: ignore[arg-type]
+
+    assert codes() == ["XXX001", "XXX002", "YYY001"]
+    assert codes(select=("XXX",), ignore=("XXX002",)) == ["XXX001"]
+    with pytest.raises(UsageError, match="unknown rule XXX01 in --select: close to XXX001"):
+        codes(select=("XXX01",))
+    with pytest.raises(UsageError, match="--severity"):
+        codes(severity={"QQQ001": Severity.INFO})
