@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -13,9 +14,10 @@ from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Finding, Found, fingerp
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.profile import LIVER, TUMOUR, Profile, load_profile
 from crlm_qc.model.report import PatientFacts, ReleaseFacts, Report, RuleText
-from crlm_qc.model.rule import Context, Registry, Rule, Skip
+from crlm_qc.model.rule import Checked, Context, Registry, Rule, RuleKind, Skip
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.waivers import Waiver, apply_waivers
 from crlm_qc.rules import registry as all_rules
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ def audit(
     parts: Parts | None = None,
     jobs: int | None = None,
     evidence_to: str | Path | None = None,
+    waivers: Sequence[Waiver] = (),
+    today: dt.date | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Audit a release, or the evidence of one.
@@ -66,6 +70,10 @@ def audit(
         Processes to read with; by default one a core.
     evidence_to : str or pathlib.Path, optional
         Folder to write the evidence tables to, as Parquet.
+    waivers : sequence of Waiver
+        Findings that are accepted.
+    today : datetime.date, optional
+        The day that the expiry of waivers is judged on; by default today (UTC).
     progress : callable, optional
         Told of the reading's progress.
 
@@ -87,7 +95,7 @@ def audit(
         from crlm_qc.evidence.store import save
 
         save(evidence, Path(evidence_to))
-    return judge(evidence, profile, settings, chosen)
+    return judge(evidence, profile, settings, chosen, waivers=waivers, today=today)
 
 
 def _evidence(
@@ -115,7 +123,13 @@ def _evidence(
 
 
 def judge(
-    evidence: Evidence, profile: Profile, settings: Settings | None = None, rules: Iterable[Rule] | None = None
+    evidence: Evidence,
+    profile: Profile,
+    settings: Settings | None = None,
+    rules: Iterable[Rule] | None = None,
+    *,
+    waivers: Sequence[Waiver] = (),
+    today: dt.date | None = None,
 ) -> Report:
     """Run rules over evidence.
 
@@ -129,6 +143,10 @@ def judge(
         What to check; everything by default.
     rules : iterable of Rule, optional
         Rules to run; by default all that `settings` selects.
+    waivers : sequence of Waiver
+        Findings that are accepted; the first that matches gives the reason.
+    today : datetime.date, optional
+        The day that the expiry of waivers is judged on; by default today (UTC).
 
     Returns
     -------
@@ -146,18 +164,30 @@ def judge(
     findings: list[Finding] = []
     crashes: list[Found] = []
     for item in chosen:
-        if item.code == CRASH_RULE:
-            continue
-        outcome, found = _run(item, context, crashes)
-        outcomes.append(outcome)
-        findings += _stamp(item, found, settings.severity.get(item.code))
-    if crash_rule := next((item for item in chosen if item.code == CRASH_RULE), None):
-        status = Status.FAILED if crashes else Status.PASSED if outcomes else Status.SKIPPED
-        outcomes.append(Outcome(CRASH_RULE, status, len(outcomes), "" if outcomes else "no other rule was asked for"))
-        findings += _stamp(crash_rule, crashes, settings.severity.get(CRASH_RULE))
+        if item.kind is not RuleKind.AUDIT:
+            outcome, found = _run(item, context, crashes)
+            outcomes.append(outcome)
+            findings += _stamp(item, found, settings.severity.get(item.code))
+    facts = _release_facts(evidence, profile)
+    waived = apply_waivers(
+        findings,
+        waivers,
+        today=today or dt.datetime.now(tz=dt.UTC).date(),
+        edition=facts.workbook_edition,
+        checked={one.rule: one.status in (Status.PASSED, Status.FAILED) for one in outcomes},
+        patients=evidence["patients"]["patient"],
+    )
+    findings = list(waived.findings)
+    about: dict[str, tuple[int, Sequence[Found]]] = {CRASH_RULE: (len(outcomes), crashes)}
+    about |= {code: (len(waivers), found) for code, found in waived.problems.items()}
+    for item in chosen:
+        if item.kind is RuleKind.AUDIT:
+            examined, found = about[item.code]
+            outcomes.append(_ended(item, Checked(examined, found)))
+            findings += _stamp(item, found, settings.severity.get(item.code))
     return Report(
         tool_version=_version(),
-        release=_release_facts(evidence, profile),
+        release=facts,
         settings=settings,
         rules=[_rule_text(item) for item in chosen],
         outcomes=sorted(outcomes, key=lambda outcome: outcome.rule),
@@ -218,11 +248,15 @@ def _run(item: Rule, context: Context, crashes: list[Found]) -> tuple[Outcome, S
             )
         )
         return Outcome(item.code, Status.ERRORED, reason=where, incomplete=True), ()
+    return _ended(item, checked), checked.findings
+
+
+def _ended(item: Rule, checked: Checked) -> Outcome:
     if checked.findings:
-        return Outcome(item.code, Status.FAILED, checked.examined), checked.findings
+        return Outcome(item.code, Status.FAILED, checked.examined)
     if checked.examined == 0:
-        return Outcome(item.code, Status.SKIPPED, reason="nothing there to examine"), ()
-    return Outcome(item.code, Status.PASSED, checked.examined), ()
+        return Outcome(item.code, Status.SKIPPED, reason="nothing there to examine")
+    return Outcome(item.code, Status.PASSED, checked.examined)
 
 
 def _stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> list[Finding]:

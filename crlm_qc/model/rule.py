@@ -35,6 +35,8 @@ class RuleKind(StrEnum):
     """A check of a Pandera model."""
     EXPECTATION = "expectation"
     """An expectation of a Great Expectations suite."""
+    AUDIT = "audit"
+    """Speaks of the audit itself, which makes its findings."""
 
 
 class Skip(Exception):  # noqa: N818 - a skip is no error
@@ -150,6 +152,11 @@ def rule(
         return Rule(code, slug, severity, title, why, fix, source, tuple(tables), check, kind, depth, whole_release)
 
     return decorate
+
+
+def made_by_the_audit(_: Context) -> Checked:
+    """The check of a rule of kind `AUDIT`: it is never run."""
+    raise RegistryError("the audit makes the findings of this rule itself")
 
 
 class Registry:

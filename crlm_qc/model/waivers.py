@@ -1,0 +1,214 @@
+"""Waivers: findings that were looked at and accepted, with the reason.
+
+A waiver hides nothing: what it matches stays in every report, marked and counted apart.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from crlm_qc.model.finding import RELEASE, Finding, Found
+from crlm_qc.model.rule import CODE
+
+EXPIRED, UNUSED = "WVR001", "WVR002"
+"""Codes of the rules that speak of waivers."""
+
+_SUBJECT_KEYS = ("path", "uid", "segment", "row", "column")
+_REQUIRED = ("rule", "reason")
+_OPTIONAL = ("patients", "subject", "edition", "source", "date", "until", "owner")
+
+
+class WaiverError(ValueError):
+    """The file of waivers can't be used; the message names the file, the entry and the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One accepted fault, of the release as a whole or of the patients named."""
+
+    rule: str
+    reason: str
+    patients: tuple[str, ...] = ()
+    """Patients it holds for; empty for findings that are about no patient. There are no wildcards."""
+    subject: tuple[tuple[str, str | int], ...] = ()
+    """Parts of a finding's subject that must agree."""
+    edition: str | None = None
+    """Holds only for a release with this edition of the workbook."""
+    source: str = ""
+    date: dt.date | None = None
+    """When it was accepted."""
+    until: dt.date | None = None
+    """Last day that it holds; None for ever."""
+    owner: str = ""
+    known: bool = False
+    """A documented fault of the published release, shipped with the profile."""
+
+    def matches(self, finding: Finding) -> bool:
+        """Whether the finding is what was accepted."""
+        if finding.rule != self.rule:
+            return False
+        if finding.patient not in self.patients if self.patients else finding.patient is not None:
+            return False
+        return all(getattr(finding.subject, key) == value for key, value in self.subject)
+
+    def expired(self, today: dt.date) -> bool:
+        """Whether its last day has passed."""
+        return self.until is not None and today > self.until
+
+
+def load_waivers(path: Path, *, known: bool = False) -> tuple[Waiver, ...]:
+    """Read a file of waivers.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        TOML with `[[waiver]]` entries.
+    known : bool
+        Whether they are documented faults of the published release.
+
+    Returns
+    -------
+    tuple of Waiver
+        In the order of the file.
+
+    Raises
+    ------
+    WaiverError
+        The file can't be read, or an entry lacks a key, or has an unknown or malformed one.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WaiverError(f"waivers {path.name} can't be read: {error}") from None
+    if set(raw) - {"waiver"}:
+        raise WaiverError(f"waivers {path.name}: unknown key {min(set(raw) - {'waiver'})}; entries are [[waiver]]")
+    waivers = []
+    for number, entry in enumerate(raw.get("waiver", []), start=1):
+        try:
+            waivers.append(_waiver(entry, known))
+        except (TypeError, ValueError) as error:
+            raise WaiverError(f"waivers {path.name}, entry {number}: {error}") from None
+    return tuple(waivers)
+
+
+def _waiver(entry: Mapping[str, Any], known: bool) -> Waiver:
+    if missing := [key for key in _REQUIRED if not entry.get(key)]:
+        raise ValueError(f"{missing[0]} is missing")
+    if unknown := sorted(set(entry) - set(_REQUIRED) - set(_OPTIONAL)):
+        raise ValueError(f"unknown key {unknown[0]}; known: {', '.join((*_REQUIRED, *_OPTIONAL))}")
+    if not CODE.fullmatch(str(entry["rule"])):
+        raise ValueError("rule must be one exact code, such as SEG006")
+    for key in ("date", "until"):
+        if key in entry and type(entry[key]) is not dt.date:
+            raise TypeError(f"{key} must be a date, such as 2027-06-30 without quotes")
+    subject = entry.get("subject", {})
+    if unknown := sorted(set(subject) - set(_SUBJECT_KEYS)):
+        raise ValueError(f"unknown key {unknown[0]} in subject; known: {', '.join(_SUBJECT_KEYS)}")
+    return Waiver(
+        rule=entry["rule"],
+        reason=entry["reason"],
+        patients=tuple(entry.get("patients", ())),
+        subject=tuple(sorted(subject.items())),
+        edition=entry.get("edition"),
+        source=entry.get("source", ""),
+        date=entry.get("date"),
+        until=entry.get("until"),
+        owner=entry.get("owner", ""),
+        known=known,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Waived:
+    """Findings after the waivers, and what there is to say of the waivers themselves."""
+
+    findings: Sequence[Finding]
+    problems: Mapping[str, Sequence[Found]]
+    """Findings by the code of the rule that makes them: `EXPIRED` and `UNUSED`."""
+
+
+def apply_waivers(
+    findings: Sequence[Finding],
+    waivers: Iterable[Waiver],
+    *,
+    today: dt.date,
+    edition: str | None,
+    checked: Mapping[str, bool],
+    patients: Iterable[str],
+) -> Waived:
+    """Mark the findings that waivers accept, and find waivers that are expired or match nothing.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        Findings of the audit.
+    waivers : iterable of Waiver
+        Waivers, the user's before the shipped ones: the first that matches gives the reason.
+    today : dt.date
+        The day that expiry is judged on.
+    edition : str or None
+        Edition of the workbook that was found.
+    checked : mapping of str to bool
+        Rule codes that ran to their end. A waiver of another rule can't be called unused.
+    patients : iterable of str
+        Patients that were audited. A waiver for another can't be called unused.
+
+    Returns
+    -------
+    Waived
+        The findings in the same order, and the problems.
+    """
+    present = set(patients)
+    applicable = [waiver for waiver in waivers if waiver.edition is None or waiver.edition == edition]
+    used: set[tuple[int, str | None]] = set()
+    marked = []
+    for finding in findings:
+        for index, waiver in enumerate(applicable):
+            if waiver.matches(finding):
+                used.add((index, finding.patient))
+                if not waiver.expired(today):
+                    finding = replace(finding, waived=waiver.reason)  # noqa: PLW2901 - the marked one takes its place
+                    break
+        marked.append(finding)
+    problems: dict[str, list[Found]] = {EXPIRED: [], UNUSED: []}
+    for index, waiver in enumerate(applicable):
+        if waiver.expired(today):
+            problems[EXPIRED].append(_expired(waiver))
+        elif checked.get(waiver.rule):
+            wanted = [patient for patient in waiver.patients if patient in present] if waiver.patients else [None]
+            problems[UNUSED] += [_unused(waiver, patient) for patient in wanted if (index, patient) not in used]
+    return Waived(marked, problems)
+
+
+def _expired(waiver: Waiver) -> Found:
+    whom = ", ".join(waiver.patients[:3]) + (" and others" if len(waiver.patients) > 3 else "")
+    return Found(
+        subject=replace(RELEASE, column=waiver.rule),
+        message=f"The waiver of {waiver.rule}{' for ' + whom if whom else ''} has expired: its findings count again.",
+        expected="renewed, or taken out once the fault is mended",
+        observed=f"until {waiver.until}",
+        patient=waiver.patients[0] if len(waiver.patients) == 1 else None,
+    )
+
+
+def _unused(waiver: Waiver, patient: str | None) -> Found:
+    from crlm_qc.model.severity import Severity
+
+    whose = f" for {patient}" if patient else ""
+    return Found(
+        subject=replace(RELEASE, column=waiver.rule),
+        message=(
+            f"The published release has {waiver.rule}{whose}, and this one has not."
+            if waiver.known
+            else f"The waiver of {waiver.rule}{whose} matches no finding: take it out."
+        ),
+        expected=f"a finding of {waiver.rule}",
+        observed="none",
+        patient=patient,
+        severity=Severity.INFO if waiver.known else None,
+    )

@@ -1,0 +1,120 @@
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from crlm_qc.audit import judge
+from crlm_qc.model.evidence import Evidence, Facts
+from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.report import Report
+from crlm_qc.model.rule import Checked, Rule, rule
+from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.severity import Severity
+from crlm_qc.model.tables import frame
+from crlm_qc.model.waivers import WaiverError, load_waivers
+from crlm_qc.resources import expectations_folder
+from crlm_qc.rules import registry
+
+TODAY = dt.date(2026, 11, 23)
+ENTRY = '[[waiver]]\nrule = "XXX001"\npatients = ["CRLM-CT-1001"]\nreason = "Looked at."\n'
+FOUND = Found(Subject(Kind.SEGMENT, path="a.dcm", segment=5), "Wrong.", patient="CRLM-CT-1001")
+PATIENTS = frame(
+    "patients", [{"patient": f"CRLM-CT-100{n}", "folder": f"CRLM-CT-100{n}", "valid": True} for n in (1, 2)]
+)
+SOURCES = frame(
+    "sources", [{"source": "clinical", "path": "a.xlsx", "used": True, "edition": "October 2022", "n_rows": 2}]
+)
+
+
+def a_rule(*found: Found) -> Rule:
+    return rule("XXX001", "x", Severity.ERROR, title="t", why="w.", fix="f.", source="s", tables=("slices",))(
+        lambda _: Checked(2, found)
+    )
+
+
+def run(profile: Profile, path: Path, text: str, *found: Found, settings: Settings | None = None) -> Report:
+    path = path / "waivers.toml"
+    path.write_text(text, encoding="utf-8")
+    evidence = Evidence(Facts(depth=Depth.PIXELS), {"patients": PATIENTS, "sources": SOURCES})
+    rules = [a_rule(*found), *registry().matching("WVR")]
+    return judge(evidence, profile, settings, rules, waivers=load_waivers(path), today=TODAY)
+
+
+def flat(report: Report) -> list[tuple[str, str | None, str | None]]:
+    return [(finding.rule, finding.patient, finding.waived) for finding in report.findings]
+
+
+def test_a_waived_finding_stays_and_does_not_count(profile: Profile, tmp_path: Path) -> None:
+    report = run(profile, tmp_path, ENTRY, FOUND)
+    assert flat(report) == [("XXX001", "CRLM-CT-1001", "Looked at.")]
+    assert report.counts == {"error": 0, "warning": 0, "info": 0, "waived": 1}
+    assert report.exit_code() == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "matches"),
+    [
+        ("subject = {segment = 5}", True),
+        ("subject = {segment = 6}", False),
+        ('subject = {path = "a.dcm", segment = 5}', True),
+        ('edition = "October 2022"', True),
+        ("until = 2026-11-23", True),
+    ],
+)
+def test_what_a_waiver_matches(profile: Profile, tmp_path: Path, more: str, matches: bool) -> None:
+    report = run(profile, tmp_path, ENTRY + more, FOUND)
+    assert (report.counts["waived"] == 1) is matches
+    assert ("WVR002" in [finding.rule for finding in report.findings]) is not matches
+
+
+def test_a_waiver_of_another_edition_is_left_alone(profile: Profile, tmp_path: Path) -> None:
+    assert flat(run(profile, tmp_path, ENTRY + 'edition = "April 2023"', FOUND)) == [("XXX001", "CRLM-CT-1001", None)]
+
+
+def test_one_patients_waiver_is_not_anothers(profile: Profile, tmp_path: Path) -> None:
+    text = ENTRY.replace("1001", "1002")
+    assert flat(run(profile, tmp_path, text, FOUND)) == [
+        ("XXX001", "CRLM-CT-1001", None),
+        ("WVR002", "CRLM-CT-1002", None),
+    ]
+
+
+def test_without_patients_only_findings_about_none_match(profile: Profile, tmp_path: Path) -> None:
+    text = '[[waiver]]\nrule = "XXX001"\nreason = "r"\n'
+    assert run(profile, tmp_path, text, FOUND).counts["waived"] == 0
+    assert run(profile, tmp_path, text, Found(Subject(Kind.RELEASE), "Wrong.")).counts["waived"] == 1
+
+
+def test_an_expired_waiver_counts_again_and_is_told(profile: Profile, tmp_path: Path) -> None:
+    report = run(profile, tmp_path, ENTRY + "until = 2026-11-22", FOUND)
+    assert flat(report) == [("XXX001", "CRLM-CT-1001", None), ("WVR001", "CRLM-CT-1001", None)]
+
+
+def test_a_waiver_for_a_patient_or_rule_that_was_not_checked_is_not_unused(profile: Profile, tmp_path: Path) -> None:
+    assert flat(run(profile, tmp_path, ENTRY.replace("1001", "1077"))) == []
+    assert flat(run(profile, tmp_path, ENTRY.replace("XXX001", "XXX009"))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[waiver]", "can't be read"),
+        ("[[waivers]]\n", "unknown key waivers"),
+        ('[[waiver]]\nrule = "XXX001"', "entry 1: reason is missing"),
+        (ENTRY + "reasons = 1", "unknown key reasons"),
+        (ENTRY.replace("XXX001", "XXX"), "one exact code"),
+        (ENTRY + 'until = "2027-01-01"', "until must be a date"),
+        (ENTRY + "subject = {label = 1}", "unknown key label in subject"),
+    ],
+)
+def test_a_bad_file_says_what_is_wrong(profile: Profile, tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(WaiverError, match=said):
+        run(profile, tmp_path, text)
+
+
+def test_the_shipped_known_issues_load(profile: Profile) -> None:
+    waivers = load_waivers(expectations_folder() / "known_issues.toml", known=True)
+    assert {waiver.rule for waiver in waivers} == {"CLN010", "SEG006"}
+    assert all(profile.is_patient_id(patient) for waiver in waivers for patient in waiver.patients)
+    assert all(waiver.source and waiver.date and waiver.known for waiver in waivers)
