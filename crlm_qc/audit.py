@@ -303,7 +303,8 @@ def _release_facts(evidence: Evidence, profile: Profile) -> ReleaseFacts:
     editions = used.loc[used["source"] == "clinical", "edition"].dropna()
     show = Show(profile)
     return ReleaseFacts(
-        root=show.path(evidence.facts.root),
+        # Who audits named this folder, not who made the files, so its name is shown.
+        root="".join(letter for letter in evidence.facts.root if letter.isprintable()),
         layout=evidence.facts.layout,
         patients=len(evidence["patients"]),
         series=len(evidence["series"]),

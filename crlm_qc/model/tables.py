@@ -214,6 +214,10 @@ TABLES: Mapping[str, Table] = {
                 _real("rescale_slope", "", source="RescaleSlope"),
                 _real("rescale_intercept", "", "HU", "RescaleIntercept"),
                 _int("pixel_padding_value", "Stored value.", "PixelPaddingValue"),
+                _real("hu_min", "Lowest CT value, padding left out; missing below depth `pixels`.", "HU"),
+                _real("hu_max", "Highest CT value, padding left out.", "HU"),
+                _real("hu_soft", "Fraction of its pixels of -200 to 200 HU (soft tissue), padding left out."),
+                _real("hu_outside", "Fraction of its pixels below -1100 or above 4000 HU, padding left out."),
                 _text(
                     "missing",
                     "Keywords of attributes that the checks need and that are absent, empty or malformed, as a JSON list; missing if none.",
@@ -350,8 +354,20 @@ TABLES: Mapping[str, Table] = {
                 _real("centroid_x", "Centroid, x.", "mm"),
                 _real("centroid_y", "Centroid, y.", "mm"),
                 _real("centroid_z", "Centroid, z.", "mm"),
+                _real(
+                    "diameter_axial_mm",
+                    "Largest distance between two set voxels of one plane, voxel edges included.",
+                    "mm",
+                ),
+                _real("diameter_3d_mm", "Largest distance between two set voxels, voxel edges included.", "mm"),
                 _int("components", "Face-connected components."),
                 _int("largest_component", "Voxels of the largest one.", unit="voxels"),
+                _int("specks", "Components of under 10 voxels."),
+                _int(
+                    "hole_voxels",
+                    "Voxels that it encloses in 3-D and that no segment fills; measured for the liver alone.",
+                    unit="voxels",
+                ),
                 _real(
                     "hu_median", "Median CT value under the mask, padding left out; missing below depth `pixels`.", "HU"
                 ),
@@ -368,6 +384,19 @@ TABLES: Mapping[str, Table] = {
                 _int("segment_b", "The higher Segment Number.", required=True),
                 _int("overlap_voxels", "Voxels set in both.", unit="voxels", required=True),
                 _real("overlap_ml", "Their volume.", "mL"),
+            ),
+        ),
+        Table(
+            "alignments",
+            "A row a placement at which the liver's mask was laid over the CT: in its place, some slices up or down, or upside down. Only at depth `pixels`.",
+            (
+                _PATIENT,
+                _DSO,
+                _int("segment_number", "The liver's Segment Number.", required=True),
+                _int("shift", "Slices towards the slice normal; 0 is its place.", unit="slices", required=True),
+                _flag("flipped", "Whether its planes were laid in reverse order, within the slices that they span."),
+                _int("voxels", "Voxels that fell on a CT slice, padding left out.", unit="voxels", required=True),
+                _real("in_liver_range", "Fraction of them of 0 to 250 HU.", source="CT"),
             ),
         ),
         Table(

@@ -33,6 +33,43 @@ class Tolerances:
     """A normal farther than this from z is no axial series."""
     file_size_fraction: float = 0.01
     """File Size of metadata.csv, which is rounded to two decimals of its unit."""
+    age_years: float = 2.0
+    """Age at operation against PatientAge, in years: the scan comes before the operation, and shifted dates may move a birthday."""
+    months: float = 0.05
+    """Two survival times are the same: the workbook shows tenths of a month."""
+    percent: float = 0.005
+    """Two fractions are the same: the workbook's are whole percents."""
+    tumour_size_fraction: float = 0.5
+    """Tumour size at pathology or on a report against the largest segment's diameter, relative to the diameter."""
+    bulk_fraction: float = 0.05
+    """Part of a slice's pixels that may lie beyond -1100 to 4000 HU before it counts as in bulk: metal does not fill it."""
+    soft_tissue_fraction: float = 0.01
+    """Part of a slice's pixels that must lie within -200 to 200 HU: a patient fills far more than that."""
+    air_hu: float = -500.0
+    """A slice without any lower value shows no air, neither around the patient nor in gut or lung."""
+    orthonormal: float = 1e-3
+    """Length and dot product of the two directions of ImageOrientationPatient: some scanners write three digits."""
+    published_spacing_fraction: float = 0.005
+    """Published spacings are rounded to three decimals, and 0.5% is what their comparison as figures allows."""
+    published_volume_fraction: float = 0.02
+    """Published volumes: how a mask's volume is computed (spacing from positions or from headers) moves it by about 1%."""
+    tumour_outside_fraction: float = 0.05
+    """Part of a tumour's voxels that may lie outside the liver: the rim, where two contours were drawn one by one."""
+    remnant_outside_fraction: float = 0.01
+    """Part of the future remnant's voxels that may lie outside the liver."""
+    liver_pieces_fraction: float = 0.01
+    """Part of the liver's voxels that may lie apart from its largest component."""
+    thickness_volume_fraction: float = 0.1
+    """Volume by SliceThickness against volume by positions."""
+    laterality_mm: float = 10.0
+    """How far to the left of the image's middle the liver's centroid must lie to be on the wrong side: a liver lies
+    some 40 to 80 mm to the right, and a patient within about 30 mm of the middle."""
+    liver_below_fraction: float = 0.05
+    """Part of the liver's voxels that may be below -10 HU: fat at the rim, air of neighbouring gut."""
+    alignment_gain: float = 0.03
+    """How much larger the part of voxels within the liver's range of CT values must be elsewhere to be clearly better."""
+    liver_hole_ml: float = 1.0
+    """Volume of holes in the liver that are taken for slips of the brush, or small vessels left out."""
 
     def replaced(self, values: Mapping[str, float]) -> Tolerances:
         """These tolerances with some of them changed.

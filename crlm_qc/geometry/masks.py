@@ -1,0 +1,307 @@
+"""Masks kept as packed bits: counted, compared and bounded without a byte a voxel.
+
+A *plane* is one slice of a mask, shape (rows, stride) of uint8: eight voxels of a row in a byte, the leftmost in the
+lowest bit, as Pixel Data with Bits Allocated 1 has them (PS3.5 8.1.1 and D), each row filled up with zero bits to whole bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Packed = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+N_ANGLES = 180
+"""Directions in which diameters are looked for, over the whole circle; even, so that each has its opposite."""
+_ANGLES = np.arange(N_ANGLES) * (2 * np.pi / N_ANGLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The smallest rectangle that holds every set voxel, indices from 0, bounds included."""
+
+    row_min: int
+    row_max: int
+    column_min: int
+    column_max: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns that it spans."""
+        return self.row_max - self.row_min + 1, self.column_max - self.column_min + 1
+
+
+def planes_from_pixel_data(buffer: bytes | memoryview | Packed, frames: int, rows: int, columns: int) -> Packed:
+    """Packed planes of native Pixel Data with Bits Allocated 1.
+
+    Parameters
+    ----------
+    buffer : bytes-like
+        Value of Pixel Data, little endian; more bytes than needed are left alone.
+    frames, rows, columns : int
+        NumberOfFrames, Rows and Columns.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (frames, rows, stride)
+        Planes. They are a view of `buffer` where rows take whole bytes (512 columns do), and a copy elsewhere: frames
+        are not byte-aligned there.
+
+    Raises
+    ------
+    ValueError
+        The buffer is too short.
+    """
+    data = np.frombuffer(buffer, dtype=np.uint8)
+    bits = rows * columns
+    needed = -(-frames * bits // 8)
+    if data.size < needed:
+        raise ValueError(f"{data.size} bytes are too few for {frames} frames: {needed} needed")
+    if columns % 8 == 0:
+        return data[:needed].reshape(frames, rows, columns // 8)
+    planes = np.empty((frames, rows, -(-columns // 8)), dtype=np.uint8)
+    for frame in range(frames):
+        start = frame * bits
+        part = data[start // 8 : -(-(start + bits) // 8)]
+        unpacked = np.unpackbits(part, bitorder="little")[start % 8 : start % 8 + bits]
+        planes[frame] = pack(unpacked.reshape(rows, columns))
+    return planes
+
+
+def pack(mask: npt.NDArray[np.bool_] | Packed) -> Packed:
+    """Packed planes of a mask with one element a voxel.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray, shape (..., rows, columns)
+        Zero where a voxel is not set.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (..., rows, stride)
+        Planes.
+    """
+    return np.packbits(mask, axis=-1, bitorder="little")
+
+
+def unpack(planes: Packed, box: Box) -> Packed:
+    """The voxels of planes inside a rectangle.
+
+    Parameters
+    ----------
+    planes : numpy.ndarray of uint8, shape (..., rows, stride)
+        Planes.
+    box : Box
+        What to unpack.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (..., rows of the box, columns of the box)
+        1 where a voxel is set.
+    """
+    first = box.column_min // 8
+    part = planes[..., box.row_min : box.row_max + 1, first : box.column_max // 8 + 1]
+    voxels = np.unpackbits(part, axis=-1, bitorder="little")
+    start = box.column_min - 8 * first
+    return voxels[..., start : start + box.shape[1]]
+
+
+def count(planes: Packed) -> int:
+    """Set voxels of a plane, or of planes together.
+
+    Parameters
+    ----------
+    planes : numpy.ndarray of uint8
+        Planes of any shape.
+
+    Returns
+    -------
+    int
+        Set bits.
+    """
+    return int(np.bitwise_count(_words(planes)).sum(dtype=np.int64))
+
+
+def count_each(planes: Packed) -> Ints:
+    """Set voxels of every plane.
+
+    Parameters
+    ----------
+    planes : numpy.ndarray of uint8, shape (n, rows, stride)
+        Planes.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (n,)
+        Set bits a plane.
+    """
+    return np.array([count(plane) for plane in planes], dtype=np.int64)
+
+
+def count_rows(plane: Packed) -> Ints:
+    """Set voxels of every row.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray of uint8, shape (..., rows, stride)
+        Planes.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (..., rows)
+        Set bits a row.
+    """
+    counts: Ints = np.bitwise_count(plane).sum(axis=-1, dtype=np.int64)
+    return counts
+
+
+def count_columns(plane: Packed, columns: int) -> Ints:
+    """Set voxels of every column.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray of uint8, shape (rows, stride)
+        One plane.
+    columns : int
+        Columns of the image.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (columns,)
+        Set bits a column.
+    """
+    voxels = np.unpackbits(plane, axis=-1, bitorder="little", count=columns)
+    counts: Ints = voxels.sum(axis=0, dtype=np.int64)
+    return counts
+
+
+def overlap(first: Packed, second: Packed) -> int:
+    """Voxels that are set in both of two planes.
+
+    Parameters
+    ----------
+    first, second : numpy.ndarray of uint8, same shape
+        Planes.
+
+    Returns
+    -------
+    int
+        Set bits in common.
+    """
+    return int(np.bitwise_count(_words(first) & _words(second)).sum(dtype=np.int64))
+
+
+def union(planes: Sequence[Packed]) -> Packed:
+    """Voxels that are set in any of some planes.
+
+    Parameters
+    ----------
+    planes : sequence of numpy.ndarray of uint8, same shape
+        At least one plane.
+
+    Returns
+    -------
+    numpy.ndarray of uint8
+        A plane; the only one itself if there is but one.
+    """
+    if len(planes) == 1:
+        return planes[0]
+    result = planes[0] | planes[1]
+    for plane in planes[2:]:
+        result |= plane
+    return result
+
+
+def bounds(plane: Packed) -> Box | None:
+    """The smallest rectangle that holds every set voxel.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray of uint8, shape (rows, stride)
+        One plane, or the union of several.
+
+    Returns
+    -------
+    Box or None
+        The rectangle; None if no voxel is set.
+    """
+    rows = np.flatnonzero(plane.any(axis=1))
+    if not rows.size:
+        return None
+    columns = np.flatnonzero(np.unpackbits(np.bitwise_or.reduce(plane, axis=0), bitorder="little"))
+    return Box(int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1]))
+
+
+def supports(mask: Packed, spacing_row: float, spacing_col: float) -> npt.NDArray[np.float64]:
+    """How far the voxels of a plane reach in each of `N_ANGLES` directions, their edges included.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of uint8, shape (rows, columns)
+        One plane, unpacked, with at least one set voxel.
+    spacing_row, spacing_col : float
+        Distance between rows and between columns, mm.
+
+    Returns
+    -------
+    numpy.ndarray, shape (N_ANGLES,)
+        Support function of the voxels' convex hull, mm from the corner of the first voxel.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    held = mask[rows] != 0
+    first = held.argmax(axis=1) * spacing_col
+    last = (held.shape[1] - held[:, ::-1].argmax(axis=1)) * spacing_col
+    # Only the ends of a row can lie on the hull.
+    across = np.concatenate([first, first, last, last])
+    down = np.concatenate([rows, rows + 1, rows, rows + 1]) * spacing_row
+    reach = np.outer(across, np.cos(_ANGLES)) + np.outer(down, np.sin(_ANGLES))
+    return np.asarray(reach.max(axis=0), dtype=np.float64)
+
+
+def diameters(
+    reaches: npt.NDArray[np.float64],
+    origins: npt.NDArray[np.float64],
+    along: npt.NDArray[np.float64],
+    thickness: float,
+) -> tuple[float, float]:
+    """Largest distances between two voxels of a segment, their edges included.
+
+    The largest distance of two convex sets in one plane is the largest sum of their supports in opposite directions, so
+    that no pair of points need be looked at. Directions are 2 degrees apart: what comes out is short by under 0.02%.
+
+    Parameters
+    ----------
+    reaches : numpy.ndarray, shape (n, N_ANGLES)
+        `supports` of each plane, mm.
+    origins : numpy.ndarray, shape (n, 2)
+        Where the first voxel of each plane lies in the plane: along a row, along a column, mm.
+    along : numpy.ndarray, shape (n,)
+        Position of each plane along the normal, mm.
+    thickness : float
+        Slice spacing, mm.
+
+    Returns
+    -------
+    axial, whole : float
+        Largest distance within one plane, and in three dimensions, mm.
+    """
+    placed = reaches + origins @ np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
+    opposite = np.roll(placed, N_ANGLES // 2, axis=1)
+    axial = float((placed + opposite).max())
+    whole = 0.0
+    for plane, reach in enumerate(placed):
+        widths = (reach + opposite).max(axis=1)
+        heights = np.abs(along - along[plane]) + thickness
+        whole = max(whole, float(np.hypot(widths, heights).max()))
+    return axial, whole
+
+
+def _words(planes: Packed) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint64]:
+    """The same bits eight bytes at a time where they allow it: several times faster to count."""
+    if planes.flags.c_contiguous and planes.size % 8 == 0:
+        return planes.reshape(-1).view(np.uint64)
+    return planes
