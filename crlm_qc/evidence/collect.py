@@ -1,0 +1,300 @@
+"""From a release on disk to its evidence: finds the parts, reads the patients in parallel, and puts the tables together."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crlm_qc.evidence.release import (
+    Item,
+    PatientFolder,
+    Release,
+    ReleaseError,
+    find_release,
+    suggest,
+)
+from crlm_qc.model.evidence import Evidence, Facts
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.tables import TABLES, frame
+
+if TYPE_CHECKING:
+    from crlm_qc.evidence.patient import PatientRead
+
+__all__ = ["ReleaseError", "collect"]
+
+Progress = Callable[[str, int, int], None]
+Rows = dict[str, list[dict[str, Any]]]
+
+READING = "reading patients"
+"""The phase that progress is told of."""
+_WORKER_MODULE = "crlm_qc.evidence.patient"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker is given: one patient."""
+
+    patient: str
+    items: tuple[Item, ...]
+    profile: Profile
+    depth: Depth
+
+
+@dataclass
+class _Tally:
+    """Patients that are done, and who is told."""
+
+    total: int
+    progress: Progress | None
+    done: dict[str, PatientRead] = field(default_factory=dict)
+
+    def add(self, patient: str, read: PatientRead) -> None:
+        self.done[patient] = read
+        if self.progress is not None:
+            self.progress(READING, len(self.done), self.total)
+
+
+def collect(
+    root: Path,
+    profile: Profile,
+    *,
+    depth: Depth,
+    patients: Sequence[str] = (),
+    metadata: Path | None = None,
+    clinical: Path | None = None,
+    manifest: Path | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Evidence:
+    """Read a release.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of the release, in either layout.
+    profile : Profile
+        The collection's profile.
+    depth : Depth
+        How deep to read.
+    patients : sequence of str, optional
+        Patients to read; all by default.
+    metadata, clinical, manifest : pathlib.Path, optional
+        Parts that lie elsewhere, or that are to be used in place of those found.
+    jobs : int, optional
+        Processes to read with; by default one for each core that may be used. One reads in this process.
+    progress : callable, optional
+        Told of the phase, the patients done and the patients in all.
+
+    Returns
+    -------
+    Evidence
+        All tables; the same for any number of jobs.
+
+    Raises
+    ------
+    ReleaseError
+        The path is no folder that can be audited, or a patient asked for is not there.
+    """
+    release = find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
+    chosen = _choose(release, patients)
+    rows: Rows = {name: [] for name in TABLES}
+    limits = list(release.limits)
+    rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
+    _read_outside(release, rows)
+    work = _work(chosen, profile, depth)
+    reads = _read_all(work, default_jobs() if jobs is None else max(1, jobs), progress)
+    for one in work:
+        read = reads[one.patient]
+        limits += read.limits
+        for name, found in read.rows.items():
+            rows[name] += found
+    rows["files"].sort(key=lambda row: row["path"])
+    for candidate_rows in _read_sources(release, profile):
+        for name, found in candidate_rows.items():
+            rows[name] += found
+    facts = Facts(
+        root=release.name,
+        layout=release.layout,
+        depth=depth,
+        patients_read=tuple(sorted(set(patients))),
+        limits=tuple(dict.fromkeys(limits)),
+    )
+    return Evidence(facts, {name: frame(name, found) for name, found in rows.items()})
+
+
+def default_jobs() -> int:
+    """Cores that this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:
+    known = {one.patient for one in release.patients}
+    for patient in patients:
+        if patient not in known:
+            raise ReleaseError(f"no patient {patient} in {release.name}{suggest(patient, sorted(known))}")
+    return [one for one in release.patients if not patients or one.patient in patients]
+
+
+def _read_outside(release: Release, rows: Rows) -> None:
+    from crlm_qc.evidence.patient import aside_row
+
+    rows["files"] = [aside_row(other.item, other.kind, other.in_collection) for other in release.others]
+
+
+def _work(chosen: Sequence[PatientFolder], profile: Profile, depth: Depth) -> list[Work]:
+    """One unit a patient, even where it has several folders; in the order of patients."""
+    items: dict[str, tuple[Item, ...]] = {}
+    for one in chosen:
+        items[one.patient] = items.get(one.patient, ()) + one.items
+    return [Work(patient, items[patient], profile, depth) for patient in sorted(items)]
+
+
+def _read_one(work: Work) -> PatientRead:
+    from crlm_qc.evidence.patient import read_patient
+
+    return read_patient(work.patient, work.items, work.profile, work.depth)
+
+
+def _read_all(work: Sequence[Work], jobs: int, progress: Progress | None) -> dict[str, PatientRead]:
+    tally = _Tally(len(work), progress)
+    if min(jobs, len(work)) > 1 and _read_in_processes(work, min(jobs, len(work)), tally):
+        return tally.done
+    for one in work:
+        if one.patient not in tally.done:
+            tally.add(one.patient, _read_one(one))
+    return tally.done
+
+
+def _executor(jobs: int) -> ProcessPoolExecutor:
+    # Forking this process could copy locks that threads of it hold (pyarrow has some), so workers come from a server
+    # that has only imported what reads a patient; where there is none, each starts afresh.
+    methods = multiprocessing.get_all_start_methods()
+    if "forkserver" in methods:
+        context: Any = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([_WORKER_MODULE])
+    else:
+        context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(jobs, mp_context=context)
+
+
+def _ready() -> bool:
+    return True
+
+
+def _read_in_processes(work: Sequence[Work], jobs: int, tally: _Tally) -> bool:
+    """Read in a pool; patients whose process dies are tried once more alone. False if no process can be started."""
+    waiting = list(work)
+    while waiting:
+        pool = _executor(min(jobs, len(waiting)))
+        try:
+            pool.submit(_ready).result()
+        except (BrokenProcessPool, OSError):
+            # A script that starts an audit without asking for __main__ can't start workers, nor can a sandbox.
+            pool.shutdown(cancel_futures=True)
+            return False
+        suspects = _drain(pool, waiting, jobs, tally)
+        pool.shutdown(cancel_futures=True)
+        for one in suspects:
+            tally.add(one.patient, _read_alone(one))
+        waiting = [one for one in waiting if one.patient not in tally.done]
+    return True
+
+
+def _drain(pool: ProcessPoolExecutor, waiting: Sequence[Work], jobs: int, tally: _Tally) -> list[Work]:
+    """Read until all is done or a process dies; then say which patients were being read."""
+    source: Iterator[Work] = iter(waiting)
+    running: dict[Future[PatientRead], Work] = {}
+    while True:
+        # No more than the processes take at once, so that few are under suspicion when one dies.
+        while len(running) < jobs and (one := next(source, None)) is not None:
+            try:
+                running[pool.submit(_read_one, one)] = one
+            except BrokenProcessPool:
+                return [*running.values(), one]
+        if not running:
+            return []
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            try:
+                read = future.result()
+            except BrokenProcessPool:
+                return list(running.values())
+            tally.add(running.pop(future).patient, read)
+
+
+def _read_alone(one: Work) -> PatientRead:
+    """Read a patient in a process of its own, then its headers alone; say so if that fails too."""
+    from crlm_qc.evidence.patient import PatientRead, lost_row
+
+    for depth in dict.fromkeys((one.depth, Depth.HEADERS)):
+        try:
+            with _executor(1) as pool:
+                read = pool.submit(_read_one, Work(one.patient, one.items, one.profile, depth)).result()
+        except BrokenProcessPool:
+            continue
+        if depth is not one.depth:
+            for row in read.rows["dsos"]:
+                row |= {"masks": "failed", "masks_detail": "the process that read the masks died"}
+            read.limits.append(f"{one.patient}: only headers were read: the process that read more of it died")
+        return read
+    read = PatientRead()
+    read.rows["files"] = [lost_row(one.patient, item) for item in one.items]
+    read.limits.append(f"{one.patient}: it was not read: the process that read it died")
+    return read
+
+
+def _read_sources(release: Release, profile: Profile) -> Iterator[Rows]:
+    """Read the tables and lists: of several the one to use, and of the others only that they are there."""
+    from crlm_qc.evidence.manifest import read_manifest
+
+    yield from _likeliest_metadata(release, profile)
+    yield from _newest_workbook(release, profile)
+    yield from _use(0, [read_manifest(one.location, one.path) for one in release.of("manifest")])
+
+
+def _use(chosen: int, read: Sequence[Rows]) -> Iterator[Rows]:
+    """The rows of one file, and of the others only that they are there."""
+    for place, found in enumerate(read):
+        for row in found["sources"]:
+            row["used"] = place == chosen
+        yield found if place == chosen else {"sources": found["sources"]}
+
+
+def _likeliest_metadata(release: Release, profile: Profile) -> Iterator[Rows]:
+    """Of several, the one with most of the downloader's headings; a table of another kind is none of them."""
+    from crlm_qc.evidence.metadata import read_metadata
+
+    read = [read_metadata(one.location, release.root, profile, one.path) for one in release.of("metadata")]
+    known = [_known_headings(found["sources"][0], profile) for found in read]
+    if any(known):
+        read = [found for found, count in zip(read, known, strict=True) if count]
+        known = [count for count in known if count]
+    yield from _use(known.index(max(known)) if known else 0, read)
+
+
+def _known_headings(source: Mapping[str, Any], profile: Profile) -> int:
+    headings = json.loads(source.get("columns") or "[]")
+    return len(set(profile.metadata_columns) & set(headings))
+
+
+def _newest_workbook(release: Release, profile: Profile) -> Iterator[Rows]:
+    from crlm_qc.evidence.workbook import edition_rank, read_workbook
+
+    read = [read_workbook(one.location, profile, one.path) for one in release.of("clinical")]
+    ranks = [edition_rank(found["sources"][0], profile) for found in read]
+    yield from _use(ranks.index(max(ranks)) if ranks else 0, read)

@@ -1,0 +1,204 @@
+"""Rows of `files`, `slices` and `ct_series` from the headers of CT images."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from crlm_qc.evidence.dicom import NATIVE, Header, has_value, integer, text
+from crlm_qc.geometry.stack import measure
+from crlm_qc.model.tables import TABLES
+
+Row = dict[str, Any]
+
+IDENTITY: Mapping[str, str] = {
+    "sop_instance_uid": "SOPInstanceUID",
+    "sop_class_uid": "SOPClassUID",
+    "series_uid": "SeriesInstanceUID",
+    "study_uid": "StudyInstanceUID",
+    "frame_of_reference_uid": "FrameOfReferenceUID",
+    "patient_id": "PatientID",
+    "modality": "Modality",
+}
+"""Columns that `files`, `slices` and `dsos` share, and their attributes."""
+
+NEEDED = (
+    *IDENTITY.values(),
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "SamplesPerPixel",
+    "InstanceNumber",
+    "PixelSpacing",
+    "SliceThickness",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PatientPosition",
+)
+"""Attributes that the checks need of a slice. Rescale Slope and Intercept have a rule of their own."""
+
+_VECTORS = {"PixelSpacing": 2, "ImagePositionPatient": 3, "ImageOrientationPatient": 6}
+
+
+def _single_valued() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Columns of `slices` that hold one whole number, and those that hold text, each with its keyword."""
+    vectors = set(_VECTORS)
+    columns = [
+        column
+        for column in TABLES["slices"].columns
+        if column.source and column.source not in vectors and column.name != "transfer_syntax_uid"
+    ]
+    return (
+        [(column.name, column.source) for column in columns if column.dtype == "Int64"],
+        [(column.name, column.source) for column in columns if column.dtype == "str"],
+    )
+
+
+_INTEGERS, _TEXTS = _single_valued()
+_REALS = {
+    "slice_thickness": "SliceThickness",
+    "rescale_slope": "RescaleSlope",
+    "rescale_intercept": "RescaleIntercept",
+}
+
+
+def vector(name: str, values: Sequence[float] | None) -> Row:
+    """Columns x, y and z of a position or direction."""
+    return {} if values is None else dict(zip((f"{name}_x", f"{name}_y", f"{name}_z"), values, strict=True))
+
+
+def orientation(values: Sequence[float] | None) -> Row:
+    """Columns of ImageOrientationPatient."""
+    return {} if values is None else vector("row", values[:3]) | vector("col", values[3:])
+
+
+def spacing(values: Sequence[float] | None) -> Row:
+    """Columns of PixelSpacing."""
+    return {} if values is None else {"spacing_row": values[0], "spacing_col": values[1]}
+
+
+def identity(header: Header) -> Row:
+    """Identity columns, as the header has them."""
+    row: Row = {column: text(header.data, keyword) for column, keyword in IDENTITY.items()}
+    row["transfer_syntax_uid"] = header.transfer_syntax
+    return row
+
+
+def expected_bytes(header: Header) -> int | None:
+    """Bytes that native Pixel Data needs, padded to even (PS3.5 8.1.1); None if compressed, or if it can't be told."""
+    if header.transfer_syntax is not None and header.transfer_syntax not in NATIVE:
+        return None
+    if header.pixels is not None and header.pixels.encapsulated:
+        return None
+    size = [integer(header.data, keyword) for keyword in ("Rows", "Columns", "BitsAllocated")]
+    if any(value is None for value in size):
+        return None
+    rows, columns, bits = (int(value or 0) for value in size)
+    frames = integer(header.data, "NumberOfFrames")
+    samples = integer(header.data, "SamplesPerPixel")
+    total = rows * columns * bits * (1 if frames is None else frames) * (1 if samples is None else samples)
+    needed = -(-total // 8)
+    padded = needed + needed % 2
+    return padded if 0 <= padded < 1 << 62 else None
+
+
+def slice_row(header: Header, shared: Row) -> Row:
+    """The row of `slices` of a CT image.
+
+    Parameters
+    ----------
+    header : Header
+        Its header.
+    shared : dict
+        Patient, path and identity columns.
+
+    Returns
+    -------
+    dict
+        A row after the contract of `slices`.
+    """
+    data = header.data
+    row = dict(shared)
+    for column, keyword in _TEXTS:
+        if column not in row:
+            row[column] = text(data, keyword)
+    for column, keyword in _INTEGERS:
+        row[column] = header.integer(keyword)
+    for column, keyword in _REALS.items():
+        row[column] = header.real(keyword)
+    vectors = {keyword: header.reals(keyword, length) for keyword, length in _VECTORS.items()}
+    row |= spacing(vectors["PixelSpacing"])
+    row |= vector("position", vectors["ImagePositionPatient"])
+    row |= orientation(vectors["ImageOrientationPatient"])
+    absent = [keyword for keyword in NEEDED if not has_value(data, keyword)]
+    lacking = sorted({*absent, *header.malformed})
+    row["missing"] = json.dumps(lacking) if lacking else None
+    return row
+
+
+def series_rows(patient: str | None, slices: Iterable[Row]) -> list[Row]:
+    """Rows of `ct_series` from the slices of one patient.
+
+    Parameters
+    ----------
+    patient : str or None
+        The patient.
+    slices : iterable of dict
+        Rows of `slices`.
+
+    Returns
+    -------
+    list of dict
+        Rows after the contract of `ct_series`, in the order of Series Instance UIDs.
+    """
+    by_series: dict[str, list[Row]] = {}
+    for row in slices:
+        by_series.setdefault(row.get("series_uid") or "", []).append(row)
+    return [_series_row(patient, uid or None, by_series[uid]) for uid in sorted(by_series)]
+
+
+def _series_row(patient: str | None, uid: str | None, rows: Sequence[Row]) -> Row:
+    numbers = [row["instance_number"] for row in rows if row.get("instance_number") is not None]
+    thickness = [row["slice_thickness"] for row in rows if row.get("slice_thickness") is not None]
+    result: Row = {
+        "patient": patient,
+        "series_uid": uid,
+        "n_slices": len(rows),
+        "slice_thickness": float(np.median(thickness)) if thickness else None,
+        "instance_number_min": min(numbers, default=None),
+        "instance_number_max": max(numbers, default=None),
+    }
+    direction = common_orientation(rows)
+    if direction is None:
+        return result
+    positions = [position for row in rows if (position := position_of(row)) is not None]
+    figures = measure(np.array(positions, dtype=np.float64).reshape(-1, 3), direction[:3], direction[3:])
+    return result | {
+        **vector("normal", figures.normal.tolist()),
+        "spacing": figures.spacing,
+        "spacing_min": figures.spacing_min,
+        "spacing_max": figures.spacing_max,
+        "shear": figures.shear,
+        "first": figures.first,
+        "last": figures.last,
+    }
+
+
+def position_of(row: Row) -> tuple[float, float, float] | None:
+    """Position of a row of `slices` or `frames`, if it has one."""
+    if row.get("position_x") is None:
+        return None
+    return row["position_x"], row["position_y"], row["position_z"]
+
+
+def common_orientation(rows: Iterable[Row]) -> tuple[float, ...] | None:
+    """The orientation that most rows of `slices` or `frames` have; the first of them among equals."""
+    keys = ("row_x", "row_y", "row_z", "col_x", "col_y", "col_z")
+    counts = Counter(tuple(row[key] for key in keys) for row in rows if row.get("row_x") is not None)
+    return counts.most_common(1)[0][0] if counts else None

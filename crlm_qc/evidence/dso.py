@@ -1,0 +1,247 @@
+"""Rows of `dsos`, `references`, `frames` and `segments` from the header of a segmentation object."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from crlm_qc.evidence.ct import Row, expected_bytes, orientation, spacing, vector
+from crlm_qc.evidence.dicom import Header, first, integer, integers, invalid_uids, items, reals, tag_of, text
+from crlm_qc.model.tables import TABLES
+
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+
+
+def _header_columns() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    nested = {"slice_thickness", "spacing_between_slices", "transfer_syntax_uid"}
+    columns = [
+        column
+        for column in TABLES["dsos"].columns
+        if column.source
+        and column.name not in nested
+        and column.source not in ("PixelSpacing", "ImageOrientationPatient")
+    ]
+    return (
+        [(column.name, column.source) for column in columns if column.dtype == "Int64"],
+        [(column.name, column.source) for column in columns if column.dtype == "str"],
+    )
+
+
+_INTEGERS, _TEXTS = _header_columns()
+
+
+@dataclass(slots=True)
+class DsoRows:
+    """Everything that the header of one segmentation object says."""
+
+    dso: Row
+    references: list[Row] = field(default_factory=list)
+    frames: list[Row] = field(default_factory=list)
+    segments: list[Row] = field(default_factory=list)
+    invalid_uids: list[str] = field(default_factory=list)
+    """Keywords of malformed UIDs inside its sequences."""
+
+
+def is_dso(header: Header) -> bool:
+    """Whether a file is a segmentation object: by SOP class, Modality or Segment Sequence, any of them."""
+    data = header.data
+    return (
+        text(data, "SOPClassUID") in (SEGMENTATION, LABEL_MAP)
+        or text(data, "Modality") == "SEG"
+        or tag_of("SegmentSequence") in data
+    )
+
+
+def dso_rows(header: Header, shared: Row) -> DsoRows:
+    """Rows of a segmentation object, masks not measured.
+
+    Parameters
+    ----------
+    header : Header
+        Its header.
+    shared : dict
+        Patient, path and identity columns.
+
+    Returns
+    -------
+    DsoRows
+        Rows after the contracts of `dsos`, `references`, `frames` and `segments`.
+    """
+    data = header.data
+    row = {**shared, "pixel_bytes_found": 0 if header.pixels is None else header.pixels.found}
+    for column, keyword in _TEXTS:
+        if column not in row:
+            row[column] = text(data, keyword)
+    for column, keyword in _INTEGERS:
+        row[column] = integer(data, keyword)
+    groups = first(data, "SharedFunctionalGroupsSequence")
+    per_frame = items(data, "PerFrameFunctionalGroupsSequence")
+    segments = items(data, "SegmentSequence")
+    series = items(data, "ReferencedSeriesSequence")
+    result = DsoRows(row)
+    owner = {"patient": shared["patient"], "dso": shared["path"]}
+    _references(result, series or [], owner)
+    _frames(result, data, groups, per_frame, owner)
+    _segments(result, segments or [], owner)
+    measures = first(groups, "PixelMeasuresSequence") or first(
+        per_frame[0] if per_frame else None, "PixelMeasuresSequence"
+    )
+    plane = first(groups, "PlaneOrientationSequence") or first(
+        per_frame[0] if per_frame else None, "PlaneOrientationSequence"
+    )
+    row |= {
+        "n_frame_items": None if per_frame is None else len(per_frame),
+        "n_segments": None if segments is None else len(segments),
+        "n_referenced_series": None if series is None else len(series),
+        "dimension_pointers": _dimension_pointers(data),
+        "pixel_bytes_expected": expected_bytes(header),
+        "masks": "not-asked",
+    }
+    if measures is not None:
+        row |= spacing(reals(measures, "PixelSpacing", 2))
+        for column, keyword in (
+            ("slice_thickness", "SliceThickness"),
+            ("spacing_between_slices", "SpacingBetweenSlices"),
+        ):
+            value = reals(measures, keyword, 1)
+            row[column] = None if value is None else value[0]
+    if plane is not None:
+        row |= orientation(reals(plane, "ImageOrientationPatient", 6))
+    result.invalid_uids = sorted(set(result.invalid_uids))
+    return result
+
+
+def _dimension_pointers(data: Dataset) -> str | None:
+    dimensions = items(data, "DimensionIndexSequence")
+    if dimensions is None:
+        return None
+    pointers = []
+    for item in dimensions:
+        element: Any = item.get_item("DimensionIndexPointer", keep_deferred=True)
+        value = None if element is None else element.value
+        if isinstance(value, bytes) and len(value) == 4:
+            group, number = struct.unpack("<HH" if element.is_little_endian else ">HH", value)
+            pointers.append(f"{group:04X}{number:04X}")
+        else:
+            pointers.append("" if not isinstance(value, int) else f"{int(value):08X}")
+    return json.dumps(pointers)
+
+
+def _references(result: DsoRows, series: list[Dataset], owner: Row) -> None:
+    for item in series:
+        uid = text(item, "SeriesInstanceUID")
+        result.invalid_uids += invalid_uids([item])
+        result.references.append({**owner, "level": "series", "series_uid": uid})
+        for instance in items(item, "ReferencedInstanceSequence") or []:
+            result.invalid_uids += invalid_uids([instance])
+            result.references.append({**owner, "level": "instance", "series_uid": uid, **_reference(instance)})
+
+
+def _reference(item: Dataset) -> Row:
+    return {
+        "sop_class_uid": text(item, "ReferencedSOPClassUID"),
+        "sop_instance_uid": text(item, "ReferencedSOPInstanceUID"),
+    }
+
+
+def _frames(
+    result: DsoRows, data: Dataset, groups: Dataset | None, per_frame: list[Dataset] | None, owner: Row
+) -> None:
+    """A row a frame. Without Per-Frame Functional Groups there are as many as Pixel Data has room for."""
+    count = integer(data, "NumberOfFrames") or 0
+    if per_frame is None:
+        size = [integer(data, keyword) or 0 for keyword in ("Rows", "Columns", "BitsAllocated")]
+        bits = size[0] * size[1] * size[2]
+        # A frame takes at least its bits, so a NumberOfFrames out of all proportion makes no flood of rows.
+        room = (result.dso.get("pixel_bytes_found") or 0) * 8 // bits if bits else 0
+        per_frame = [Dataset() for _ in range(max(0, min(count, room)))]
+    shared: Row = {}
+    if groups is not None:
+        shared = _frame_columns(groups)
+        sources = _sources(groups)
+    else:
+        sources = []
+    for number, item in enumerate(per_frame, start=1):
+        own = _sources(item)
+        named = own or sources
+        row = {**owner, "frame": number, **shared, **_frame_columns(item), "n_sources": len(named)}
+        for reference in named:
+            result.references.append({**owner, "level": "frame", "frame": number, **_reference(reference)})
+        result.invalid_uids += invalid_uids(named)
+        if len(named) == 1:
+            row["source_uid"] = text(named[0], "ReferencedSOPInstanceUID")
+        result.frames.append(row)
+
+
+def _frame_columns(item: Dataset) -> Row:
+    """Columns of `frames` that one functional groups item sets."""
+    row: Row = {}
+    if (segment := first(item, "SegmentIdentificationSequence")) is not None:
+        row["segment_number"] = integer(segment, "ReferencedSegmentNumber")
+    if (position := first(item, "PlanePositionSequence")) is not None:
+        row |= vector("position", reals(position, "ImagePositionPatient", 3))
+    if (plane := first(item, "PlaneOrientationSequence")) is not None:
+        row |= orientation(reals(plane, "ImageOrientationPatient", 6))
+    if (measures := first(item, "PixelMeasuresSequence")) is not None:
+        row |= spacing(reals(measures, "PixelSpacing", 2))
+    if (content := first(item, "FrameContentSequence")) is not None:
+        values = integers(content, "DimensionIndexValues")
+        if values is not None:
+            row["dimension_index"] = json.dumps(values)
+    return row
+
+
+def _sources(item: Dataset) -> list[Dataset]:
+    """Source images of a functional groups item, of all its derivations."""
+    return [
+        source
+        for derivation in items(item, "DerivationImageSequence") or []
+        for source in items(derivation, "SourceImageSequence") or []
+    ]
+
+
+def _segments(result: DsoRows, segments: list[Dataset], owner: Row) -> None:
+    """A row a declared segment, then one for each number that only frames name."""
+    named: dict[int, int] = {}
+    for frame in result.frames:
+        if (number := frame.get("segment_number")) is not None:
+            named[number] = named.get(number, 0) + 1
+    declared = set()
+    for item in segments:
+        number = integer(item, "SegmentNumber")
+        declared.add(number)
+        category = first(item, "SegmentedPropertyCategoryCodeSequence")
+        kind = first(item, "SegmentedPropertyTypeCodeSequence")
+        result.segments.append(
+            {
+                **owner,
+                "segment_number": number,
+                "declared": True,
+                "label": text(item, "SegmentLabel"),
+                **_code("category", category),
+                **_code("type", kind),
+                "type_meaning": None if kind is None else text(kind, "CodeMeaning"),
+                "n_frames": 0 if number is None else named.get(number, 0),
+            }
+        )
+    for number in sorted(set(named) - declared):
+        result.segments.append({**owner, "segment_number": number, "declared": False, "n_frames": named[number]})
+
+
+def _code(prefix: str, item: Dataset | None) -> Row:
+    """Code and scheme of a code sequence item (PS3.3 8.8); the value may be a long code or a URN."""
+    if item is None:
+        return {}
+    values: Mapping[str, str | None] = {
+        keyword: text(item, keyword) for keyword in ("CodeValue", "LongCodeValue", "URNCodeValue")
+    }
+    return {
+        f"{prefix}_code": next((value for value in values.values() if value is not None), None),
+        f"{prefix}_scheme": text(item, "CodingSchemeDesignator"),
+    }

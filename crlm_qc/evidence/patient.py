@@ -1,0 +1,252 @@
+"""Reads one patient: the unit of work. Takes paths, returns rows, and never raises for bad data."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row
+from crlm_qc.evidence.dicom import Header, Unreadable, invalid_uids, quiet, read_header, tag_of, text
+from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
+from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
+from crlm_qc.evidence.release import Item, aside_kind
+from crlm_qc.evidence.segments import MaskStack, measure_masks
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.settings import Depth
+
+TABLES = (
+    "files",
+    "series",
+    "slices",
+    "ct_series",
+    "dsos",
+    "references",
+    "frames",
+    "segments",
+    "segment_pairs",
+    "alignments",
+)
+"""Tables that a patient's files give rows of."""
+HELD_BYTES = 256 << 20
+"""Pixel Data of one patient kept from the first reading; what is beyond is read when its turn comes."""
+BUFFER = 16 << 10
+"""Most headers of the collection are read at one go."""
+
+
+@dataclass(slots=True)
+class PatientRead:
+    """What one patient came to."""
+
+    rows: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in TABLES})
+    limits: list[str] = field(default_factory=list)
+    """What was not read though it was asked for."""
+
+
+@dataclass(slots=True)
+class _Patient:
+    """The state of a reading."""
+
+    patient: str
+    profile: Profile
+    depth: Depth
+    read: PatientRead = field(default_factory=PatientRead)
+    dsos: list[tuple[Header, DsoRows]] = field(default_factory=list)
+    pixels: list[SlicePixels] = field(default_factory=list)
+    budget: int = HELD_BYTES
+
+
+def read_patient(patient: str, items: Sequence[Item], profile: Profile, depth: Depth) -> PatientRead:
+    """Read every file of one patient.
+
+    Parameters
+    ----------
+    patient : str
+        Patient ID, as `patients.patient` names it.
+    items : sequence of Item
+        Everything in the patient's folders.
+    profile : Profile
+        The collection's profile.
+    depth : Depth
+        How deep to read.
+
+    Returns
+    -------
+    PatientRead
+        Rows of each of `TABLES`, in the order of paths.
+    """
+    quiet()
+    state = _Patient(patient, profile, depth)
+    with warnings.catch_warnings():
+        # pydicom warns of values that it does not like; the rules say so in their own words.
+        warnings.simplefilter("ignore")
+        for item in sorted(items, key=lambda item: item.path):
+            state.read.rows["files"].append(_read_file(state, item))
+        _measure(state)
+    rows = state.read.rows
+    rows["series"] = _series(patient, rows["files"])
+    return state.read
+
+
+def _file_row(patient: str | None, item: Item, kind: str) -> Row:
+    return {
+        "patient": patient,
+        "path": item.path,
+        "folder": item.folder,
+        "name": item.name,
+        "size": item.size,
+        "kind": kind,
+        "in_collection": True,
+        "problem": item.problem,
+        "detail": item.detail,
+    }
+
+
+def aside_row(item: Item, kind: str, in_collection: bool) -> Row:
+    """The row of `files` of something outside of the patient folders."""
+    return _file_row(None, item, kind) | {"in_collection": in_collection}
+
+
+def lost_row(patient: str, item: Item) -> Row:
+    """The row of `files` of a file that was not read because the reading process died."""
+    kind = aside_kind(item)
+    row = _file_row(patient, item, kind or "unreadable")
+    return row if kind else row | {"problem": "bad-header", "detail": "the process that read it died"}
+
+
+def _read_file(state: _Patient, item: Item) -> Row:
+    if kind := aside_kind(item):
+        if item.problem == "permission":
+            state.read.limits.append(f"{state.patient}: a file was not read: permission denied")
+        return _file_row(state.patient, item, kind)
+    row = _file_row(state.patient, item, "unreadable")
+    try:
+        with Path(item.location).open("rb", buffering=BUFFER) as stream:
+            header = read_header(stream, os.fstat(stream.fileno()).st_size, item.location)
+            row |= _describe(state, header, row)
+            _hold(state, header, row["kind"], stream)
+    except Unreadable as reason:
+        if reason.problem in ("empty", "not-dicom") and not _meant_as_dicom(item):
+            return row | {"kind": "unexpected"}
+        return row | {"problem": reason.problem, "detail": reason.detail}
+    except OSError as error:
+        state.read.limits.append(f"{state.patient}: a file was not read: {os.strerror(error.errno or 0).lower()}")
+        return row | {"problem": "permission", "detail": "it can't be opened"}
+    except Exception as error:  # noqa: BLE001 - values in a header may be anything; the file is named, the rest goes on
+        return row | {"kind": "unreadable", "problem": "bad-header", "detail": f"{type(error).__name__} while reading"}
+    return row
+
+
+def _meant_as_dicom(item: Item) -> bool:
+    """Whether a file's name says that it should be DICOM: `.dcm`, or no ending of letters."""
+    return item.suffix == ".dcm" or not any(character.isalpha() for character in item.suffix)
+
+
+def _describe(state: _Patient, header: Header, row: Row) -> Row:
+    """Columns of `files`; rows of the other tables are added to the state."""
+    shared: Row = {"patient": row["patient"], "path": row["path"], **identity(header)}
+    columns = {key: value for key, value in shared.items() if key not in ("patient", "path")}
+    columns["meta_sop_instance_uid"] = text(header.meta, "MediaStorageSOPInstanceUID")
+    columns["meta_sop_class_uid"] = text(header.meta, "MediaStorageSOPClassUID")
+    columns["trailing_bytes"] = header.trailing
+    bad = invalid_uids([header.meta, header.data])
+    if is_dso(header):
+        found = dso_rows(header, shared)
+        state.dsos.append((header, found))
+        columns["kind"] = "dso"
+        bad += [keyword for keyword in found.invalid_uids if keyword not in bad]
+    elif _is_image(header, state.profile):
+        slices = slice_row(header, shared)
+        state.read.rows["slices"].append(slices)
+        columns["kind"] = "ct"
+        if state.depth.covers(Depth.PIXELS) and (source := slice_pixels(header, slices)):
+            state.pixels.append(source)
+    else:
+        columns["kind"] = "other-dicom"
+    if columns["kind"] != "other-dicom":
+        columns["pixel_bytes_expected"] = expected_bytes(header)
+        columns["pixel_bytes_found"] = 0 if header.pixels is None else header.pixels.found
+    columns["invalid_uids"] = json.dumps(bad) if bad else None
+    return columns
+
+
+def _is_image(header: Header, profile: Profile) -> bool:
+    data = header.data
+    return (
+        header.pixels is not None
+        or tag_of("Rows") in data
+        or tag_of("Columns") in data
+        or profile.sop_classes.get(text(data, "SOPClassUID") or "") == "CT"
+    )
+
+
+def _hold(state: _Patient, header: Header, kind: str, stream: BinaryIO) -> None:
+    """Keep Pixel Data that will be needed while the file is open, as far as the budget goes."""
+    wanted = (kind == "dso" and state.depth.covers(Depth.MASKS)) or (kind == "ct" and state.depth.covers(Depth.PIXELS))
+    pixels = header.pixels
+    if not wanted or pixels is None or pixels.held is not None or pixels.length > state.budget:
+        return
+    state.budget -= pixels.length
+    pixels.hold(stream)
+
+
+def _measure(state: _Patient) -> None:
+    """Everything that needs more than one file."""
+    rows = state.read.rows
+    rows["ct_series"] = series_rows(state.patient, rows["slices"])
+    stacks: list[tuple[DsoRows, MaskStack]] = []
+    for header, found in state.dsos:
+        if state.depth.covers(Depth.MASKS):
+            stack = _masks(state, header, found)
+            if stack is not None:
+                stacks.append((found, stack))
+    if state.depth.covers(Depth.PIXELS):
+        rows["alignments"], problems = measure_pixels(state.pixels, stacks, state.profile)
+        state.read.limits += [f"{state.patient}: {problem}" for problem in problems]
+    for _, found in state.dsos:
+        rows["dsos"].append(found.dso)
+        rows["references"] += found.references
+        rows["frames"] += found.frames
+        rows["segments"] += found.segments
+
+
+def _masks(state: _Patient, header: Header, found: DsoRows) -> MaskStack | None:
+    rows = state.read.rows
+    try:
+        stack, pairs = measure_masks(header, found, rows["slices"], rows["ct_series"], state.profile)
+    except Exception as error:  # noqa: BLE001 - values in a header may be anything; the object is named, the rest goes on
+        found.dso |= {"masks": "failed", "masks_detail": f"{type(error).__name__} while measuring"}
+        return None
+    if found.dso["masks"] == "no-decoder":
+        state.read.limits.append(f"{state.patient}: masks were not read: {found.dso['masks_detail']}")
+    rows["segment_pairs"] += pairs
+    return stack
+
+
+def _series(patient: str, files: Sequence[Row]) -> list[Row]:
+    """Rows of `series`: DICOM files by Series Instance UID and role."""
+    grouped: dict[tuple[str, str], list[Row]] = {}
+    for row in files:
+        if row["kind"] in ("ct", "dso"):
+            grouped.setdefault((row.get("series_uid") or "", row["kind"]), []).append(row)
+    result = []
+    for (uid, role), members in sorted(grouped.items()):
+        folders = sorted({row["folder"] for row in members})
+        modalities = sorted(row["modality"] for row in members if row.get("modality"))
+        result.append(
+            {
+                "patient": patient,
+                "series_uid": uid or None,
+                "role": role,
+                "modality": max(modalities, key=modalities.count, default=None),
+                "n_instances": len(members),
+                "n_folders": len(folders),
+                "folder": folders[0],
+                "size": sum(row["size"] or 0 for row in members),
+            }
+        )
+    return result

@@ -1,0 +1,276 @@
+"""CT values: plausibility of each slice, and what lies under the masks. One slice is in memory at a time, decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+
+from crlm_qc.evidence.ct import Row, position_of
+from crlm_qc.evidence.dicom import NATIVE, Header, PixelElement, integer
+from crlm_qc.evidence.dso import DsoRows
+from crlm_qc.evidence.segments import MaskStack, Plane, Unmeasured, decoder_for
+from crlm_qc.geometry import masks
+from crlm_qc.geometry.masks import Packed
+from crlm_qc.geometry.stack import Floats
+from crlm_qc.model.profile import LIVER, Profile
+
+SOFT_TISSUE_HU = (-200.0, 200.0)
+POSSIBLE_HU = (-1100.0, 4000.0)
+LIVER_HU = (0.0, 250.0)
+BELOW_HU = -10.0
+SHIFTS = (-2, -1, 0, 1, 2)
+"""Slices by which the liver's mask is moved to see whether it fits the CT better elsewhere."""
+
+Image = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class SlicePixels:
+    """Where the pixels of one CT image are, and how to read them."""
+
+    row: Row
+    """Its row of `slices`, which the figures go into."""
+    element: PixelElement
+    little_endian: bool
+    padding_limit: int | None
+    """PixelPaddingRangeLimit: all stored values between it and PixelPaddingValue are padding (PS3.3 C.7.5.1.1.2)."""
+
+
+def slice_pixels(header: Header, row: Row) -> SlicePixels | None:
+    """Note where the pixels of a CT image are; None if it has none."""
+    if header.pixels is None:
+        return None
+    _, little = header.data.original_encoding
+    return SlicePixels(row, header.pixels, bool(little), integer(header.data, "PixelPaddingRangeLimit"))
+
+
+@dataclass(slots=True)
+class _Overlay:
+    """One segmentation object over its CT series, and what was gathered under it so far."""
+
+    found: DsoRows
+    stack: MaskStack
+    ranks: dict[int, list[Plane]]
+    """Rank of a CT slice along the normal to the planes that lie on it."""
+    rank_of: dict[str, int]
+    """Path of a CT slice to its rank; of slices at one position only the first."""
+    livers: dict[int, tuple[int, int]]
+    """Segment Number of a liver to the lowest and highest rank of its planes."""
+    values: dict[int, list[Image]] = field(default_factory=dict)
+    fits: dict[tuple[int, int, bool], list[int]] = field(default_factory=dict)
+    """Segment, shift and flip to voxels in all, and in the liver's range."""
+
+
+def measure_pixels(
+    sources: Sequence[SlicePixels], stacks: Sequence[tuple[DsoRows, MaskStack]], profile: Profile
+) -> tuple[list[Row], list[str]]:
+    """Fill in the CT figures of slices and segments.
+
+    Parameters
+    ----------
+    sources : sequence of SlicePixels
+        The CT images of one patient.
+    stacks : sequence of (DsoRows, MaskStack)
+        Its segmentation objects, masks read; their segments are filled in.
+    profile : Profile
+        Tolerances and the segment vocabulary.
+
+    Returns
+    -------
+    alignments : list of dict
+        Rows of `alignments`.
+    problems : list of str
+        Why some pixels were not read though asked for.
+    """
+    overlays = [overlay for found, stack in stacks if (overlay := _overlay(found, stack, sources, profile))]
+    problems: dict[str, int] = {}
+    for source in sources:
+        try:
+            stored = _stored(source)
+        except Unmeasured as reason:
+            if reason.status == "no-decoder":
+                problems[reason.detail] = problems.get(reason.detail, 0) + 1
+            continue
+        source.element.held = None
+        slope, intercept = source.row.get("rescale_slope"), source.row.get("rescale_intercept")
+        if not slope or intercept is None:
+            continue
+        valid = _valid(stored, source)
+        values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+        source.row.update(_figures(values if valid is None else values[valid]))
+        for overlay in overlays:
+            if (rank := overlay.rank_of.get(source.row["path"])) is not None:
+                _gather(overlay, rank, values, valid)
+    alignments = [row for overlay in overlays for row in _finish(overlay)]
+    return alignments, [f"CT pixels of {count} files were not read: {detail}" for detail, count in problems.items()]
+
+
+def _stored(source: SlicePixels) -> npt.NDArray[Any]:
+    """Stored values, shape (rows, columns)."""
+    row = source.row
+    rows, columns, bits = (row.get(key) for key in ("rows", "columns", "bits_allocated"))
+    if not rows or not columns or rows < 0 or columns < 0 or row.get("samples_per_pixel") not in (None, 1):
+        raise Unmeasured("failed", "no monochrome image")
+    if source.element.encapsulated or row.get("transfer_syntax_uid") not in NATIVE:
+        return _decompressed(source, rows, columns)
+    if bits not in (8, 16, 32):
+        raise Unmeasured("failed", "Bits Allocated is not 8, 16 or 32")
+    value = source.element.value()
+    if len(value) * 8 < rows * columns * bits:
+        raise Unmeasured("failed", "Pixel Data is too short")
+    signed = row.get("pixel_representation") == 1
+    kind = f"{'<' if source.little_endian else '>'}{'i' if signed else 'u'}{bits // 8}"
+    stored = np.frombuffer(value, dtype=kind, count=rows * columns).reshape(rows, columns)
+    unused = bits - (row.get("bits_stored") or bits)
+    # Bits above Bits Stored may hold anything; shifting them out and back keeps the sign.
+    return (stored << unused) >> unused if 0 < unused < bits else stored
+
+
+def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[Any]:
+    decoder = decoder_for(source.row.get("transfer_syntax_uid"))
+    try:
+        stored, _ = decoder.as_array(pydicom.dcmread(source.element.location), raw=True)
+    except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
+        raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None
+    if stored.shape != (rows, columns):
+        raise Unmeasured("failed", "the image decodes to another size than Rows and Columns")
+    return np.asarray(stored)
+
+
+def _valid(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
+    """Pixels that are no padding; None where all are."""
+    padding = source.row.get("pixel_padding_value")
+    if padding is None:
+        return None
+    limit = padding if source.padding_limit is None else source.padding_limit
+    valid: Flags = (stored < min(padding, limit)) | (stored > max(padding, limit))
+    return valid
+
+
+def _figures(values: Image) -> Row:
+    if not values.size:
+        return {}
+    low, high = float(values.min()), float(values.max())
+    outside = 0.0
+    if low < POSSIBLE_HU[0] or high > POSSIBLE_HU[1]:
+        outside = float(((values < POSSIBLE_HU[0]) | (values > POSSIBLE_HU[1])).mean())
+    soft = float(((values >= SOFT_TISSUE_HU[0]) & (values <= SOFT_TISSUE_HU[1])).mean())
+    return {"hu_min": low, "hu_max": high, "hu_soft": soft, "hu_outside": outside}
+
+
+def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], profile: Profile) -> _Overlay | None:
+    """Match planes to CT slices; None if the two have no grid in common, so that indices would not correspond."""
+    normal, direction = stack.normal, stack.direction
+    if normal is None or direction is None or stack.series_uid is None or not stack.spacing:
+        return None
+    reach = max(profile.tolerances.position_mm, profile.tolerances.lattice_fraction * stack.spacing)
+    slices: list[tuple[float, str, Row, Floats]] = []
+    for source in sources:
+        position = position_of(source.row)
+        if position is not None and source.row.get("series_uid") == stack.series_uid:
+            slices.append(
+                (float(np.dot(position, normal)), source.row["path"], source.row, np.array(position, dtype=np.float64))
+            )
+    slices.sort(key=lambda item: item[:2])
+    rank_of: dict[str, int] = {}
+    ranks: dict[int, list[Plane]] = {}
+    places: list[tuple[float, Row, Floats]] = []
+    for along, path, row, origin in slices:
+        if places and along - places[-1][0] <= profile.tolerances.position_mm:
+            continue
+        rank_of[path] = len(places)
+        places.append((along, row, origin))
+    distances = np.array([along for along, *_ in places])
+    for plane in stack.planes:
+        if not places or plane.origin is None:
+            continue
+        rank = int(np.argmin(np.abs(distances - plane.along)))
+        along, row, origin = places[rank]
+        offset = np.array(plane.origin) - origin
+        sideways = float(np.linalg.norm(offset - np.dot(offset, normal) * normal))
+        same = _same_grid(row, stack, direction, profile) and sideways < _half_pixel(row)
+        if abs(along - plane.along) <= reach and same:
+            ranks.setdefault(rank, []).append(plane)
+    if not ranks:
+        return None
+    return _Overlay(found, stack, ranks, rank_of, _livers(found, ranks, profile))
+
+
+def _same_grid(row: Row, stack: MaskStack, direction: Sequence[float], profile: Profile) -> bool:
+    """Whether a slice has the size and orientation of the masks."""
+    if (row.get("rows"), row.get("columns")) != (stack.rows, stack.columns) or row.get("row_x") is None:
+        return False
+    own = [row[f"{part}_{axis}"] for part in ("row", "col") for axis in "xyz"]
+    return bool(np.abs(np.subtract(own, direction)).max() <= profile.tolerances.direction)
+
+
+def _half_pixel(row: Row) -> float:
+    return min(row.get("spacing_row") or 0.0, row.get("spacing_col") or 0.0) / 2
+
+
+def _livers(found: DsoRows, ranks: dict[int, list[Plane]], profile: Profile) -> dict[int, tuple[int, int]]:
+    livers = {}
+    for row in found.segments:
+        number, label = row.get("segment_number"), row.get("label")
+        if number is None or not isinstance(label, str) or profile.role(label) != LIVER:
+            continue
+        held = [rank for rank, planes in ranks.items() if any(number in plane.masks for plane in planes)]
+        if held:
+            livers[number] = (min(held), max(held))
+    return livers
+
+
+def _gather(overlay: _Overlay, rank: int, values: Image, valid: Flags | None) -> None:
+    """Take what lies under the masks on one CT slice."""
+    columns = overlay.stack.columns
+    for plane in overlay.ranks.get(rank, ()):
+        for number, packed in plane.masks.items():
+            mask = np.unpackbits(packed, axis=-1, bitorder="little", count=columns).astype(np.bool_)
+            under = values[mask] if valid is None else values[mask & valid]
+            overlay.values.setdefault(number, []).append(under)
+    if not overlay.livers:
+        return
+    in_range = (values >= LIVER_HU[0]) & (values <= LIVER_HU[1])
+    inside = masks.pack(in_range if valid is None else in_range & valid)
+    there = None if valid is None else masks.pack(valid)
+    for number, (low, high) in overlay.livers.items():
+        for shift in SHIFTS:
+            _fit(overlay, (number, shift, False), overlay.ranks.get(rank - shift, ()), inside, there)
+        _fit(overlay, (number, 0, True), overlay.ranks.get(low + high - rank, ()), inside, there)
+
+
+def _fit(
+    overlay: _Overlay, key: tuple[int, int, bool], planes: Sequence[Plane], inside: Packed, there: Packed | None
+) -> None:
+    counts = overlay.fits.setdefault(key, [0, 0])
+    for plane in planes:
+        if (mask := plane.masks.get(key[0])) is not None:
+            counts[0] += masks.count(mask) if there is None else masks.overlap(mask, there)
+            counts[1] += masks.overlap(mask, inside)
+
+
+def _finish(overlay: _Overlay) -> list[Row]:
+    for row in overlay.found.segments:
+        parts = overlay.values.get(row["segment_number"], ()) if row["segment_number"] is not None else ()
+        values = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+        if values.size:
+            row["hu_median"] = float(np.median(values))
+            row["hu_below_minus10"] = float((values < BELOW_HU).mean())
+    owner = {"patient": overlay.found.dso["patient"], "dso": overlay.found.dso["path"]}
+    return [
+        {
+            **owner,
+            "segment_number": number,
+            "shift": shift,
+            "flipped": flipped,
+            "voxels": total,
+            "in_liver_range": inside / total if total else None,
+        }
+        for (number, shift, flipped), (total, inside) in sorted(overlay.fits.items())
+    ]

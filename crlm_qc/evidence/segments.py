@@ -1,0 +1,494 @@
+"""Measures the masks of a segmentation object: fills in `dsos`, `frames` and `segments`, and makes `segment_pairs`.
+
+Masks stay packed, one bit a voxel; only the box that a segment fills is unpacked, to find its components.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, Literal
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, ExplicitVRBigEndian
+
+from crlm_qc.evidence.ct import Row, common_orientation, position_of, vector
+from crlm_qc.evidence.dicom import NATIVE, Header, PixelElement, integer, tag_of
+from crlm_qc.evidence.dso import LABEL_MAP, DsoRows
+from crlm_qc.geometry import masks
+from crlm_qc.geometry.masks import Box, Packed
+from crlm_qc.geometry.stack import Floats, unit_normal
+from crlm_qc.model.profile import LIVER, Profile
+
+MAX_PACKED = 1 << 30
+"""Masks of more bytes than this, packed, are refused: sixty times the largest of the collection."""
+SPECK = 10
+"""Components of fewer voxels are specks."""
+FACES: Literal[6] = 6
+"""Voxels are connected through their faces."""
+_PIXEL_DATA = "PixelData"
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+_MM3_PER_ML = 1000.0
+
+FrameMasks = Mapping[int, Packed]
+"""Segment Number to the plane of one frame."""
+
+
+class Unmeasured(Exception):  # noqa: N818 - a state of the object, not of the program
+    """The masks can't be measured.
+
+    Parameters
+    ----------
+    status : str
+        `no-decoder` or `failed`.
+    detail : str
+        Why, with no text from the file.
+    """
+
+    def __init__(self, status: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(slots=True)
+class Plane:
+    """All segments' masks at one position along the normal."""
+
+    along: float
+    """Position along the normal, mm; NaN for a frame without a position."""
+    origin: tuple[float, float, float] | None
+    masks: dict[int, Packed] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class MaskStack:
+    """The masks of one segmentation object, plane by plane from the lowest along the normal."""
+
+    planes: list[Plane]
+    direction: tuple[float, ...] | None
+    """Image Orientation (Patient) that its frames share."""
+    normal: Floats | None
+    spacing: float | None
+    """Slice spacing, mm."""
+    basis: str | None
+    """Where it comes from, as `segments.volume_basis` names it."""
+    rows: int
+    columns: int
+    series_uid: str | None
+    """The CT series that it was drawn on, if it is one of the patient's."""
+
+    def of(self, number: int) -> list[Plane]:
+        """Planes where a segment has a frame."""
+        return [plane for plane in self.planes if number in plane.masks]
+
+    def lattice(self, planes: Sequence[Plane]) -> list[int] | None:
+        """Places of planes such that neighbours differ by 1 and others by more; None if a position is missing."""
+        if any(plane.along != plane.along for plane in planes):
+            return None
+        places, place = [], 0
+        for before, plane in zip([None, *planes], planes, strict=False):
+            if before is not None:
+                steps = 1 if self.spacing is None else round((plane.along - before.along) / self.spacing)
+                # How wide a gap is does not matter here, and a far stray frame must not cost memory.
+                place += min(max(steps, 1), 2)
+            places.append(place)
+        return places
+
+
+def measure_masks(
+    header: Header, found: DsoRows, slices: Sequence[Row], series: Sequence[Row], profile: Profile
+) -> tuple[MaskStack | None, list[Row]]:
+    """Measure the masks of a segmentation object.
+
+    Parameters
+    ----------
+    header : Header
+        Its header, its file still open.
+    found : DsoRows
+        Its rows; `dso`, `frames` and `segments` are filled in.
+    slices, series : sequence of dict
+        The patient's rows of `slices` and `ct_series`.
+    profile : Profile
+        Tolerances and the segment vocabulary.
+
+    Returns
+    -------
+    stack : MaskStack or None
+        The masks, to lay over the CT; None if they could not be read.
+    pairs : list of dict
+        Rows of `segment_pairs`.
+    """
+    try:
+        frames = list(_frame_masks(header, found))
+    except Unmeasured as reason:
+        found.dso |= {"masks": reason.status, "masks_detail": reason.detail}
+        return None, []
+    for row, frame in zip(found.frames, frames, strict=False):
+        row["voxels"] = sum(masks.count(plane) for plane in frame.values())
+    found.dso["masks"] = "measured"
+    _add_found_segments(found, frames)
+    stack = _stack(found, frames, slices, series, profile)
+    _measure_segments(stack, found, profile)
+    return stack, _pairs(stack, found)
+
+
+def _frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
+    """The masks of every frame that has a row, in the order of frames."""
+    dso = found.dso
+    rows, columns, frames, bits = (dso.get(key) for key in ("rows", "columns", "number_of_frames", "bits_allocated"))
+    if not rows or not columns or not frames or not bits:
+        raise Unmeasured("failed", "Rows, Columns, NumberOfFrames or BitsAllocated is missing or zero")
+    if header.pixels is None:
+        raise Unmeasured("failed", "there is no Pixel Data")
+    if min(rows, columns, frames) < 0 or frames * rows * -(-columns // 8) > MAX_PACKED:
+        raise Unmeasured("failed", "the masks' size is out of all proportion")
+    if not header.pixels.encapsulated and header.pixels.found * 8 < frames * rows * columns * bits:
+        raise Unmeasured("failed", "Pixel Data is shorter than its frames need")
+    numbers = [row.get("segment_number") for row in found.frames]
+    kind = _kind(dso)
+    if kind == "BINARY" and bits == 1 and header.transfer_syntax in NATIVE and not header.pixels.encapsulated:
+        planes = masks.planes_from_pixel_data(_packed(header, header.pixels), frames, rows, columns)
+        for number, plane in zip(numbers, planes, strict=False):
+            yield {} if number is None else {number: plane}
+        return
+    most = integer(header.data, "MaximumFractionalValue") or 255
+    for number, voxels in zip(numbers, _decoded(header, rows, columns), strict=False):
+        if kind == "LABELMAP":
+            yield {
+                int(label): masks.pack(voxels == label) for label in np.unique(voxels) if label != _background(header)
+            }
+        elif number is None:
+            yield {}
+        else:
+            # A voxel belongs to a fractional segment where at least half of it does.
+            yield {number: masks.pack(voxels * 2.0 >= most if kind == "FRACTIONAL" else voxels != 0)}
+
+
+def _packed(header: Header, pixels: PixelElement) -> bytes | Packed:
+    """Bits in the order of voxels: a big-endian file has the bytes of each word swapped (PS3.5 7.3)."""
+    value = pixels.value()
+    if header.transfer_syntax != ExplicitVRBigEndian or pixels.vr != "OW":
+        return value
+    return np.frombuffer(value, dtype=">u2", count=len(value) // 2).astype("<u2").view(np.uint8)
+
+
+def _kind(dso: Row) -> str:
+    if dso.get("sop_class_uid") == LABEL_MAP or dso.get("segmentation_type") == "LABELMAP":
+        return "LABELMAP"
+    return "FRACTIONAL" if dso.get("segmentation_type") == "FRACTIONAL" else "BINARY"
+
+
+def _background(header: Header) -> int:
+    padding = integer(header.data, "PixelPaddingValue")
+    return 0 if padding is None else padding
+
+
+def decoder_for(transfer_syntax: str | None) -> Any:
+    """The decoder of a transfer syntax.
+
+    Raises
+    ------
+    Unmeasured
+        There is none, or its package is not installed.
+    """
+    try:
+        decoder = get_decoder(UID(transfer_syntax or ""))
+    except NotImplementedError:
+        raise Unmeasured("no-decoder", "no decoder is known for this transfer syntax") from None
+    if not decoder.is_available:
+        packages = "; or ".join(part.partition(" - requires ")[2] for part in decoder.missing_dependencies)
+        raise Unmeasured("no-decoder", f"a decoder is missing: install {packages}")
+    return decoder
+
+
+def _decoded(header: Header, rows: int, columns: int) -> Iterator[npt.NDArray[Any]]:
+    """Frames with one element a voxel, one at a time, through pydicom's decoders."""
+    decoder = decoder_for(header.transfer_syntax)
+    attach_pixels(header)
+    try:
+        for voxels, _ in decoder.iter_array(header.data, raw=True):
+            if voxels.shape != (rows, columns):
+                raise Unmeasured("failed", "a frame decodes to another size than Rows and Columns")
+            yield voxels
+    except Unmeasured:
+        raise
+    except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
+        raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None
+
+
+def attach_pixels(header: Header) -> None:
+    """Put Pixel Data, as the file has it, into the data set for pydicom's decoders."""
+    pixels = header.pixels
+    if pixels is None or tag_of(_PIXEL_DATA) in header.data:
+        return
+    value = pixels.value()
+    if pixels.encapsulated:
+        value = value.removesuffix(_SEQUENCE_END)
+    header.data.add_new(tag_of(_PIXEL_DATA), pixels.vr, value)
+    header.data[_PIXEL_DATA].is_undefined_length = pixels.encapsulated
+
+
+def _add_found_segments(found: DsoRows, frames: Sequence[FrameMasks]) -> None:
+    """For a label map, whose frames name no segment: count the frames that hold each, and add those not declared."""
+    if _kind(found.dso) != "LABELMAP":
+        return
+    held = Counter(number for frame in frames for number in frame)
+    for row in found.segments:
+        row["n_frames"] = held.pop(row["segment_number"], 0) if row["segment_number"] is not None else 0
+    owner = {"patient": found.dso["patient"], "dso": found.dso["path"]}
+    for number in sorted(held):
+        found.segments.append({**owner, "segment_number": number, "declared": False, "n_frames": held[number]})
+
+
+def _stack(
+    found: DsoRows,
+    frames: Sequence[FrameMasks],
+    slices: Sequence[Row],
+    series: Sequence[Row],
+    profile: Profile,
+) -> MaskStack:
+    """Put frames on planes by their position along the normal."""
+    used = found.frames[: len(frames)]
+    series_uid = referenced_series(found, slices, series)
+    ct_spacing = next((row.get("spacing") for row in series if series_uid and row["series_uid"] == series_uid), None)
+    direction = common_orientation(used)
+    if direction is None and series_uid:
+        direction = common_orientation(row for row in slices if row.get("series_uid") == series_uid)
+    normal = None if direction is None else unit_normal(direction[:3], direction[3:])
+    if normal is not None and not np.isfinite(normal).all():
+        direction = normal = None
+    by_uid = {row["sop_instance_uid"]: row for row in slices if row.get("sop_instance_uid")}
+    placed: list[tuple[float, int, tuple[float, float, float] | None]] = []
+    for index, row in enumerate(used):
+        origin = position_of(row) or position_of(by_uid.get(row.get("source_uid"), {}))
+        along = float("nan") if origin is None or normal is None else float(np.dot(origin, normal))
+        placed.append((along, index, origin))
+    known = sorted(item for item in placed if item[0] == item[0])
+    tolerance = profile.tolerances.position_mm
+    spacing, basis = _slice_spacing(found.dso, ct_spacing, [along for along, *_ in known], tolerance)
+    if spacing is not None:
+        tolerance = max(tolerance, profile.tolerances.lattice_fraction * spacing)
+    planes: list[Plane] = []
+    for along, index, origin in known:
+        if not planes or along - planes[-1].along > tolerance:
+            planes.append(Plane(along, origin))
+        _lay(planes[-1], frames[index])
+    for _, index, _ in (item for item in placed if item[0] != item[0]):
+        planes.append(Plane(float("nan"), None, dict(frames[index])))
+    return MaskStack(
+        planes, direction, normal, spacing, basis, int(found.dso["rows"]), int(found.dso["columns"]), series_uid
+    )
+
+
+def _lay(plane: Plane, frame: FrameMasks) -> None:
+    for number, mask in frame.items():
+        there = plane.masks.get(number)
+        plane.masks[number] = mask if there is None else masks.union([there, mask])
+
+
+def referenced_series(found: DsoRows, slices: Sequence[Row], series: Sequence[Row]) -> str | None:
+    """The patient's CT series that a segmentation object references.
+
+    Parameters
+    ----------
+    found : DsoRows
+        Rows of the object.
+    slices, series : sequence of dict
+        The patient's rows of `slices` and `ct_series`.
+
+    Returns
+    -------
+    str or None
+        Series Instance UID: one that the Referenced Series Sequence names, else the one that most source images of
+        frames belong to; None if the patient has none of them.
+    """
+    own = {row["series_uid"] for row in series if row.get("series_uid")}
+    for row in found.references:
+        if row["level"] == "series" and row["series_uid"] in own:
+            return str(row["series_uid"])
+    by_uid = {row["sop_instance_uid"]: row.get("series_uid") for row in slices if row.get("sop_instance_uid")}
+    counts = Counter(
+        uid for row in found.references if row["level"] == "frame" and (uid := by_uid.get(row["sop_instance_uid"]))
+    )
+    return str(counts.most_common(1)[0][0]) if counts else None
+
+
+def _slice_spacing(
+    dso: Row, ct_spacing: float | None, along: Sequence[float], tolerance: float
+) -> tuple[float | None, str | None]:
+    if ct_spacing is not None and ct_spacing > 0:
+        return float(ct_spacing), "ct-positions"
+    gaps = np.diff(np.array(along, dtype=np.float64))
+    gaps = gaps[gaps > tolerance]
+    if gaps.size:
+        return float(np.median(gaps)), "frame-positions"
+    for column, basis in (
+        ("spacing_between_slices", "spacing-between-slices"),
+        ("slice_thickness", "slice-thickness"),
+    ):
+        value = dso.get(column)
+        if value is not None and value > 0:
+            return float(value), basis
+    return None, None
+
+
+def _measure_segments(stack: MaskStack, found: DsoRows, profile: Profile) -> None:
+    measured: dict[int, Row] = {}
+    labels = {row.get("segment_number"): row.get("label") for row in found.segments}
+    for number in sorted(number for number in labels if number is not None):
+        label = labels[number]
+        is_liver = isinstance(label, str) and profile.role(label) == LIVER
+        measured[number] = _segment(stack, number, voxel_ml(stack, found), _pixel_spacing(found), is_liver)
+    for row in found.segments:
+        if row["segment_number"] is not None:
+            row.update(measured[row["segment_number"]])
+
+
+def _pixel_spacing(found: DsoRows) -> tuple[float, float] | None:
+    """Distance between rows and between columns, mm: of the object, or of its first frame that has one."""
+    for row in (found.dso, *found.frames):
+        if row.get("spacing_row") is not None:
+            return row["spacing_row"], row["spacing_col"]
+    return None
+
+
+def voxel_ml(stack: MaskStack, found: DsoRows) -> float | None:
+    """Volume of a voxel, mL; None if a spacing is not known."""
+    in_plane = _pixel_spacing(found)
+    if in_plane is None or stack.spacing is None:
+        return None
+    return in_plane[0] * in_plane[1] * stack.spacing / _MM3_PER_ML
+
+
+def _segment(
+    stack: MaskStack, number: int, ml: float | None, in_plane: tuple[float, float] | None, is_liver: bool
+) -> Row:
+    planes = [plane for plane in stack.of(number) if plane.masks[number].any()]
+    row: Row = {"voxels": 0, "n_planes": len(planes)}
+    row |= {"volume_ml": None if ml is None else 0.0, "volume_basis": None if ml is None else stack.basis}
+    if not planes:
+        return row | {"components": 0, "largest_component": 0, "specks": 0}
+    box = masks.bounds(masks.union([plane.masks[number] for plane in planes]))
+    if box is None:  # pragma: no cover - every plane here has a voxel
+        return row
+    counts = [masks.count(plane.masks[number]) for plane in planes]
+    row["voxels"] = sum(counts)
+    row["volume_ml"] = None if ml is None else row["voxels"] * ml
+    row |= {
+        "row_min": box.row_min,
+        "row_max": box.row_max,
+        "column_min": box.column_min,
+        "column_max": box.column_max,
+    }
+    row |= _centroid(stack, planes, number, counts, in_plane)
+    if (places := stack.lattice(planes)) is not None:
+        volume = _volume(planes, number, places, box)
+        row |= _components(volume)
+        row |= _diameters(stack, planes, [volume[place] for place in places], in_plane)
+        if is_liver:
+            row["hole_voxels"] = _holes(volume, planes, places, box)
+    return row
+
+
+def _centroid(
+    stack: MaskStack,
+    planes: Sequence[Plane],
+    number: int,
+    counts: Sequence[int],
+    in_plane: tuple[float, float] | None,
+) -> Row:
+    """Mean position of the set voxels (PS3.3 C.7.6.2.1.1 maps indices to positions)."""
+    if stack.direction is None or in_plane is None or any(plane.origin is None for plane in planes):
+        return {}
+    along_row, along_column = np.array(stack.direction[:3]), np.array(stack.direction[3:])
+    total = np.zeros(3)
+    for plane, count in zip(planes, counts, strict=True):
+        mask = plane.masks[number]
+        row_sum = float(masks.count_rows(mask) @ np.arange(stack.rows))
+        column_sum = float(masks.count_columns(mask, stack.columns) @ np.arange(stack.columns))
+        total += count * np.array(plane.origin)
+        total += row_sum * in_plane[0] * along_column + column_sum * in_plane[1] * along_row
+    return vector("centroid", (total / sum(counts)).tolist())
+
+
+def _volume(planes: Sequence[Plane], number: int, places: Sequence[int], box: Box) -> npt.NDArray[np.uint8]:
+    """The box that a segment fills, one element a voxel."""
+    volume = np.zeros((places[-1] + 1, *box.shape), dtype=np.uint8)
+    for plane, place in zip(planes, places, strict=True):
+        volume[place] = masks.unpack(plane.masks[number], box)
+    return volume
+
+
+def _components(volume: npt.NDArray[np.uint8]) -> Row:
+    sizes = _sizes(volume)
+    return {
+        "components": int(sizes.size),
+        "largest_component": int(sizes.max(initial=0)),
+        "specks": int((sizes < SPECK).sum()),
+    }
+
+
+def _diameters(
+    stack: MaskStack, planes: Sequence[Plane], unpacked: Sequence[Packed], in_plane: tuple[float, float] | None
+) -> Row:
+    if stack.direction is None or stack.spacing is None or in_plane is None:
+        return {}
+    axes = np.array([stack.direction[:3], stack.direction[3:]])
+    origins = np.array([plane.origin for plane in planes], dtype=np.float64) @ axes.T
+    reaches = np.array([masks.supports(mask, *in_plane) for mask in unpacked])
+    along = np.array([plane.along for plane in planes])
+    axial, whole = masks.diameters(reaches, origins, along, stack.spacing)
+    return {"diameter_axial_mm": axial, "diameter_3d_mm": whole}
+
+
+def _sizes(volume: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Voxels of every face-connected component."""
+    labels, count = cc3d.connected_components(volume, connectivity=FACES, binary_image=True, return_N=True)
+    return _label_counts(labels, count)[1:]
+
+
+def _label_counts(labels: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
+    # Slice by slice: counting all at once would first copy the labels to eight bytes each.
+    counts = np.zeros(count + 1, dtype=np.int64)
+    for part in labels:
+        counts += np.bincount(part.ravel(), minlength=count + 1)
+    return counts
+
+
+def _holes(volume: npt.NDArray[np.uint8], planes: Sequence[Plane], places: Sequence[int], box: Box) -> int:
+    """Voxels that the mask encloses in three dimensions and that no other segment fills."""
+    outside = np.pad(volume == 0, 1, constant_values=True)
+    labels, _ = cc3d.connected_components(outside, connectivity=FACES, binary_image=True, return_N=True)
+    enclosed = ((labels != labels[0, 0, 0]) & outside)[1:-1, 1:-1, 1:-1]
+    total = 0
+    for plane, place in zip(planes, places, strict=True):
+        if enclosed[place].any():
+            filled = masks.unpack(masks.union(list(plane.masks.values())), box)
+            total += int((enclosed[place] & (filled == 0)).sum())
+    return total
+
+
+def _pairs(stack: MaskStack, found: DsoRows) -> list[Row]:
+    ml = voxel_ml(stack, found)
+    overlaps: Counter[tuple[int, int]] = Counter()
+    for plane in stack.planes:
+        for first, second in combinations(sorted(plane.masks), 2):
+            if shared := masks.overlap(plane.masks[first], plane.masks[second]):
+                overlaps[first, second] += shared
+    owner = {"patient": found.dso["patient"], "dso": found.dso["path"]}
+    return [
+        {
+            **owner,
+            "segment_a": first,
+            "segment_b": second,
+            "overlap_voxels": voxels,
+            "overlap_ml": None if ml is None else voxels * ml,
+        }
+        for (first, second), voxels in sorted(overlaps.items())
+    ]

@@ -1,0 +1,110 @@
+"""Evidence on disk: a Parquet file a table, and `evidence.json`. It can be audited anywhere, without the images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from crlm_qc.evidence.release import ReleaseError
+from crlm_qc.model.evidence import Evidence, Facts
+from crlm_qc.model.tables import TABLES, empty
+
+FACTS_FILE = "evidence.json"
+FORMAT = "crlm-qc evidence"
+VERSION = 1
+"""Raised when a table changes so that older evidence can't be judged any more."""
+
+
+def save(evidence: Evidence, folder: Path) -> None:
+    """Write evidence.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Tables and facts.
+    folder : pathlib.Path
+        Where to; made if it is not there. Files of the same names are replaced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # The facts come last: a folder whose writing was cut short is no evidence.
+    (folder / FACTS_FILE).unlink(missing_ok=True)
+    for name in evidence:
+        evidence[name].to_parquet(folder / f"{name}.parquet", index=False, engine="pyarrow")
+    facts = {"format": FORMAT, "version": VERSION, "facts": evidence.facts.as_dict()}
+    draft = folder / f"{FACTS_FILE}.part"
+    draft.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(folder / FACTS_FILE)
+
+
+def is_evidence(folder: Path) -> bool:
+    """Whether a folder holds evidence, of this or another version.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Any path.
+
+    Returns
+    -------
+    bool
+        True if `save` wrote it.
+    """
+    raw = _facts(folder)
+    return raw is not None and raw.get("format") == FORMAT
+
+
+def load(folder: Path) -> Evidence:
+    """Read evidence that `save` wrote.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it lies.
+
+    Returns
+    -------
+    Evidence
+        Equal to what was saved.
+
+    Raises
+    ------
+    ReleaseError
+        The folder holds no evidence, evidence of another version, or a table that is missing or does not keep its contract.
+    """
+    raw = _facts(folder)
+    if raw is None or raw.get("format") != FORMAT:
+        raise ReleaseError(f"{folder} holds no evidence of crlm-qc")
+    if raw.get("version") != VERSION:
+        raise ReleaseError(
+            f"{folder} holds evidence of version {raw.get('version')}, and this crlm-qc reads version {VERSION}: "
+            "collect it again from the release"
+        )
+    try:
+        facts = Facts.from_dict(raw["facts"])
+    except (KeyError, TypeError, ValueError):
+        raise ReleaseError(f"{folder / FACTS_FILE} is damaged: collect the evidence again") from None
+    return Evidence(facts, {name: _table(folder, name) for name in TABLES})
+
+
+def _facts(folder: Path) -> dict[str, Any] | None:
+    try:
+        raw = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return raw if isinstance(raw, dict) else None
+
+
+def _table(folder: Path, name: str) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    path = folder / f"{name}.parquet"
+    try:
+        table = pd.read_parquet(path, engine="pyarrow")
+        model = empty(name)
+        if list(table.columns) != list(model.columns):
+            raise ValueError("other columns")
+        return table.astype(model.dtypes.to_dict())
+    except (OSError, ValueError, TypeError, pa.ArrowException):
+        raise ReleaseError(f"{path} is missing or damaged: collect the evidence again") from None

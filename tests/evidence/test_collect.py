@@ -1,0 +1,187 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import deadly, tiny
+
+from crlm_qc.evidence import collect as module
+from crlm_qc.evidence.collect import ReleaseError, collect
+from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.tables import TABLES, schema
+
+MASK = np.ones((8, 16), np.uint8)
+COLLECTION = "Colorectal-Liver-Metastases"
+
+
+def add_patient(root: Path, number: int, count: int = 3) -> Path:
+    slices = [tiny.ct_slice(index) for index in range(count)]
+    ds = tiny.segmentation([(1, 1, MASK), (2, 1, MASK)], ("Liver", "Tumor_1"), slices=count)
+    for one in (*slices, ds):
+        one.PatientID = f"CRLM-CT-{number}"
+    return tiny.write_patient(root / COLLECTION / f"CRLM-CT-{number}", slices, ds)
+
+
+@pytest.fixture
+def root(tmp_path, profile) -> Path:
+    root = tmp_path / "release"
+    for number in (1001, 1002, 1003):
+        add_patient(root, number)
+    (root / "metadata.csv").write_text(",".join(profile.metadata_columns) + "\n")
+    (root / "list.tcia").write_text("ListOfSeriesToDownload=\n1.2.3\n")
+    return root
+
+
+def equal(first: Evidence, second: Evidence) -> None:
+    assert first.facts == second.facts
+    for name in TABLES:
+        pd.testing.assert_frame_equal(first[name], second[name])
+
+
+def test_every_table_keeps_its_contract(root, profile):
+    for depth in Depth:
+        found = collect(root, profile, depth=depth, jobs=1)
+        assert list(found.tables) == list(TABLES)
+        for name in TABLES:
+            schema(name).validate(found[name])
+        assert found.facts.depth is depth
+    assert found.facts.root == "release"
+    assert found.facts.layout == "nbia"
+    assert len(found["slices"]) == 9
+    assert len(found["segments"]) == 6
+    assert found["segment_pairs"]["overlap_voxels"].tolist() == [MASK.sum()] * 3
+    assert found["alignments"]["patient"].nunique() == 3
+
+
+def test_the_number_of_jobs_changes_nothing(root, profile):
+    calls = []
+    alone = collect(root, profile, depth=Depth.PIXELS, jobs=1)
+    shared = collect(root, profile, depth=Depth.PIXELS, jobs=3, progress=lambda *call: calls.append(call))
+    equal(alone, shared)
+    assert calls == [(module.READING, done, 3) for done in (1, 2, 3)]
+
+
+def test_an_empty_release_has_empty_tables(tmp_path, profile):
+    found = collect(tmp_path, profile, depth=Depth.PIXELS)
+    assert found.facts.layout == "none"
+    for name in TABLES:
+        assert found[name].empty
+        schema(name).validate(found[name])
+
+
+def test_only_the_patients_asked_for_are_read(root, profile):
+    found = collect(root, profile, depth=Depth.HEADERS, patients=["CRLM-CT-1003", "CRLM-CT-1001"], jobs=1)
+    assert found["patients"]["patient"].tolist() == ["CRLM-CT-1001", "CRLM-CT-1003"]
+    assert set(found["files"]["patient"].dropna()) == {"CRLM-CT-1001", "CRLM-CT-1003"}
+    assert found.facts.patients_read == ("CRLM-CT-1001", "CRLM-CT-1003")
+    with pytest.raises(ReleaseError, match=r"no patient CRLM-CT-1009 in release \(did you mean CRLM-CT-100"):
+        collect(root, profile, depth=Depth.HEADERS, patients=["CRLM-CT-1009"])
+
+
+def test_one_patient_in_two_folders_is_read_as_one(root, profile):
+    tiny.write_patient(root / "more" / COLLECTION / "CRLM-CT-1001", [tiny.ct_slice(5)])
+    found = collect(root, profile, depth=Depth.HEADERS, jobs=1)
+    assert found["patients"]["patient"].tolist().count("CRLM-CT-1001") == 2
+    assert found["ct_series"]["n_slices"].tolist() == [4, 3, 3]
+    assert found["series"].loc[found["series"]["role"] == "ct", "n_folders"].tolist() == [2, 1, 1]
+
+
+def test_files_are_in_the_order_of_paths(root, profile):
+    (root / "readme.md").write_text("x")
+    paths = collect(root, profile, depth=Depth.HEADERS, jobs=1)["files"]["path"].tolist()
+    assert paths == sorted(paths)
+    assert "readme.md" in paths
+
+
+def test_tables_and_lists_are_read(root, profile):
+    found = collect(root, profile, depth=Depth.HEADERS, jobs=1)
+    assert found["manifest"]["entry"].tolist() == ["1.2.3"]
+    sources = found["sources"].set_index("source")
+    assert sources["path"].to_dict() == {"metadata": "metadata.csv", "manifest": "list.tcia"}
+    assert sources["used"].all()
+
+
+def test_of_several_metadata_files_the_likeliest_is_used(root, profile):
+    (root / COLLECTION / "metadata.csv").write_text("a,b\n1,2\n")
+    found = collect(root, profile, depth=Depth.HEADERS, jobs=1)["sources"]
+    assert found.loc[found["source"] == "metadata", "path"].tolist() == ["metadata.csv"]
+    (root / "copy.csv").write_text((root / "metadata.csv").read_text())
+    found = collect(root, profile, depth=Depth.HEADERS, jobs=1)["sources"]
+    assert dict(zip(found["path"], found["used"], strict=True)) == {
+        "metadata.csv": True,
+        "copy.csv": False,
+        "list.tcia": True,
+    }
+
+
+def test_of_several_workbooks_the_newest_edition_is_used(root, profile):
+    for edition in profile.editions:
+        columns = ",".join(edition.columns)
+        values = ",".join(["CRLM-CT-1001", *["1"] * (len(edition.columns) - 1)])
+        (root / f"clinical {edition.name}.csv").write_text(f"{columns}\n{values}\n")
+    found = collect(root, profile, depth=Depth.HEADERS, jobs=1)
+    sources = found["sources"][found["sources"]["source"] == "clinical"]
+    assert dict(zip(sources["edition"], sources["used"], strict=True)) == {"October 2022": False, "April 2023": True}
+    assert set(found["clinical"]["column"]) == set(profile.editions[1].columns)
+
+
+def test_a_dead_process_costs_no_more_than_its_patient(root, profile, monkeypatch):
+    monkeypatch.setattr(module, "_read_one", deadly.dies)
+    found = collect(root, profile, depth=Depth.MASKS, jobs=2)
+    assert found.facts.limits == ("CRLM-CT-1002: it was not read: the process that read it died",)
+    assert found["ct_series"]["patient"].tolist() == ["CRLM-CT-1001", "CRLM-CT-1003"]
+    lost = found["files"][found["files"]["patient"] == "CRLM-CT-1002"]
+    assert set(lost["kind"]) == {"unreadable"}
+    schema("files").validate(found["files"])
+
+
+def test_headers_are_saved_where_only_deeper_reading_dies(root, profile, monkeypatch):
+    monkeypatch.setattr(module, "_read_one", deadly.dies_below_headers)
+    found = collect(root, profile, depth=Depth.MASKS, jobs=2)
+    assert found.facts.limits == ("CRLM-CT-1002: only headers were read: the process that read more of it died",)
+    masks = found["dsos"].set_index("patient")["masks"].to_dict()
+    assert masks == {"CRLM-CT-1001": "measured", "CRLM-CT-1002": "failed", "CRLM-CT-1003": "measured"}
+    assert len(found["slices"]) == 9
+
+
+def test_where_no_process_can_be_started_this_one_reads(root, profile, monkeypatch):
+    class Refusing:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def submit(self, *arguments):
+            raise OSError("no more processes")
+
+        def shutdown(self, **options):
+            pass
+
+    monkeypatch.setattr(module, "ProcessPoolExecutor", Refusing)
+    equal(collect(root, profile, depth=Depth.MASKS, jobs=2), collect(root, profile, depth=Depth.MASKS, jobs=1))
+
+
+def test_a_missing_decoder_is_a_limit_of_the_release(root, profile, monkeypatch):
+    from crlm_qc.evidence import segments
+
+    def refuse(*arguments):
+        raise segments.Unmeasured("no-decoder", "a decoder is missing: install thing>=2.0")
+
+    monkeypatch.setattr(segments, "_packed", refuse)
+    found = collect(root, profile, depth=Depth.MASKS, patients=["CRLM-CT-1001"], jobs=1)
+    assert found.facts.limits == ("CRLM-CT-1001: masks were not read: a decoder is missing: install thing>=2.0",)
+
+
+def test_the_release_is_not_written_to(root, profile):
+    def state() -> dict[str, tuple[int, int]]:
+        return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(root.rglob("*"))}
+
+    before = state()
+    collect(root, profile, depth=Depth.PIXELS, jobs=2)
+    assert state() == before
+
+
+def test_a_unit_of_work_is_plain_data(profile, root):
+    work = module._work(module._choose(module.find_release(root, profile), ()), profile, Depth.HEADERS)
+    assert [one.patient for one in work] == ["CRLM-CT-1001", "CRLM-CT-1002", "CRLM-CT-1003"]
+    assert all(dataclasses.is_dataclass(item) for one in work for item in one.items)

@@ -1,0 +1,71 @@
+"""Reading the .tcia manifest."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crlm_qc.evidence.manifest import read_manifest
+from crlm_qc.model.tables import frame
+
+HEAD = (
+    "downloadServerUrl=https://example.org/servlet\nincludeAnnotation=true\nnoOfrRetry=4\n"
+    "databasketId=manifest-1669817128730.tcia\nmanifestVersion=3.0\n"
+)
+LIST = HEAD + "ListOfSeriesToDownload=\n1.2.3\n\n 1.2.4 \nx\n"
+
+
+def read(folder: Path, content: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    path = folder / "m.tcia"
+    path.write_bytes(content)
+    found = read_manifest(path, "m.tcia")
+    for name, rows in found.items():
+        frame(name, rows)
+    (source,) = found["sources"]
+    assert (source["source"], source["path"], source["used"]) == ("manifest", "m.tcia", True)
+    return source, found["manifest"]
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_entries_with_their_lines(tmp_path: Path, bom: bytes, end: str) -> None:
+    source, rows = read(tmp_path, bom + LIST.replace("\n", end).encode())
+    assert rows == [{"line": 7, "entry": "1.2.3"}, {"line": 9, "entry": "1.2.4"}, {"line": 10, "entry": "x"}]
+    assert source["n_rows"] == 3
+    assert source.get("problem") is None
+
+
+def test_an_entry_on_the_line_of_the_key(tmp_path: Path) -> None:
+    _, rows = read(tmp_path, b"ListOfSeriesToDownload=1.2.3\n1.2.4")
+    assert rows == [{"line": 1, "entry": "1.2.3"}, {"line": 2, "entry": "1.2.4"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem", "line"),
+    [
+        (b"", "empty", None),
+        (HEAD.encode(), "no-list", None),
+        (HEAD.encode() + b"1.2.3\n", "no-list", None),
+        (b"some text\n", "not-manifest", None),
+        (HEAD.encode() + b"ListOfSeriesToDownload=\n\n", "no-entries", 6),
+        (HEAD.encode() + b"\xff\n", "encoding", 6),
+    ],
+)
+def test_a_file_that_gives_no_list(tmp_path: Path, content: bytes, problem: str, line: int | None) -> None:
+    source, rows = read(tmp_path, content)
+    assert (source["problem"], source["line"], rows) == (problem, line, [])
+    assert source["detail"]
+
+
+def test_a_file_that_can_not_be_opened(tmp_path: Path) -> None:
+    assert read_manifest(tmp_path / "m.tcia", "m.tcia")["sources"][0]["problem"] == "permission"
+
+
+@given(
+    content=st.binary(max_size=200)
+    | st.text(alphabet="ListOfSeriesToDownload=\r\n1.2\u2028", max_size=200).map(str.encode)
+)
+def test_no_bytes_make_it_raise(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    read(tmp_path_factory.getbasetemp(), content)

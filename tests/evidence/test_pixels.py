@@ -1,0 +1,195 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import ExplicitVRBigEndian, RLELossless
+from support import tiny
+
+from crlm_qc.evidence import patient as module
+from crlm_qc.evidence.patient import PatientRead, read_patient
+from crlm_qc.evidence.release import find_release
+from crlm_qc.model.profile import load_profile
+from crlm_qc.model.settings import Depth
+
+PROFILE = load_profile()
+COLLECTION = "Colorectal-Liver-Metastases"
+LIVER = np.zeros((8, 16), np.uint8)
+LIVER[2:6, 3:9] = 1
+
+
+def scene(count: int = 6) -> list[np.ndarray]:
+    """Stored values: soft tissue of 0 HU, and in slices 2 and 3 a liver of 100 HU."""
+    slices = [np.full((8, 16), 1024 - 50, np.int16) for _ in range(count)]
+    for index in (2, 3):
+        slices[index][LIVER == 1] = 1124
+    return slices
+
+
+def read(root: Path, slices, *dsos) -> PatientRead:
+    tiny.write_patient(root / COLLECTION / tiny.PATIENT, slices, *dsos)
+    found = find_release(root, PROFILE)
+    return read_patient(tiny.PATIENT, found.patients[0].items, PROFILE, Depth.PIXELS)
+
+
+def stack(values=None, **options) -> list:
+    return [tiny.ct_slice(index, stored=one, **options) for index, one in enumerate(values or scene())]
+
+
+def liver(*places: int, labels=("Liver",)):
+    return tiny.segmentation([(1, index, LIVER) for index in places], labels, slices=6)
+
+
+def fits(found: PatientRead) -> dict[tuple[int, bool], float | None]:
+    return {(row["shift"], row["flipped"]): row["in_liver_range"] for row in found.rows["alignments"]}
+
+
+def test_values_under_the_mask(tmp_path):
+    row = read(tmp_path, stack(), liver(2, 3)).rows["segments"][0]
+    assert (row["hu_median"], row["hu_below_minus10"]) == (100.0, 0.0)
+    row = read(tmp_path, stack(), liver(1, 2)).rows["segments"][0]
+    assert row["hu_below_minus10"] == 0.5
+
+
+def test_where_the_mask_fits_better(tmp_path):
+    found = fits(read(tmp_path, stack(), liver(2, 3)))
+    assert found == {(-2, False): 0, (-1, False): 0.5, (0, False): 1, (0, True): 1, (1, False): 0.5, (2, False): 0}
+    found = fits(read(tmp_path, stack(), liver(1, 2)))
+    assert (found[0, False], found[1, False]) == (0.5, 1.0)
+
+
+def test_an_upside_down_mask_fits_better_flipped(tmp_path):
+    found = fits(read(tmp_path, stack(), liver(0, 1, 3)))
+    assert found[0, True] == pytest.approx(2 / 3)
+    assert found[0, False] == pytest.approx(1 / 3)
+
+
+def test_shifts_off_the_stack_count_fewer_voxels(tmp_path):
+    rows = read(tmp_path, stack(), liver(0, 1)).rows["alignments"]
+    voxels = {row["shift"]: row["voxels"] for row in rows if not row["flipped"]}
+    assert voxels == {-2: 0, -1: 24, 0: 48, 1: 48, 2: 48}
+    assert next(row["in_liver_range"] for row in rows if row["shift"] == -2) is None
+
+
+def test_padding_is_no_tissue(tmp_path):
+    values = scene()
+    values[2][2:6, 3:5] = -2000
+    slices = stack(values)
+    for ds in slices:
+        ds.PixelPaddingValue = -2000
+    found = read(tmp_path, slices, liver(2))
+    assert (found.rows["segments"][0]["hu_median"], found.rows["segments"][0]["hu_below_minus10"]) == (100.0, 0.0)
+    assert found.rows["slices"][2]["hu_min"] == -50.0
+    assert {row["shift"]: row["voxels"] for row in found.rows["alignments"] if not row["flipped"]}[0] == 16
+
+
+def test_padding_may_be_a_range(tmp_path):
+    values = scene()
+    values[2][2, 3], values[2][2, 4] = -2000, -1999
+    slices = stack(values)
+    for ds in slices:
+        ds.PixelPaddingValue, ds.PixelPaddingRangeLimit = -2000, -1990
+    assert read(tmp_path, slices, liver(2)).rows["slices"][2]["hu_min"] == -50.0
+
+
+def test_figures_of_a_slice(tmp_path):
+    values = scene()
+    values[0][0, :4] = [1024 - 1200, 1024 + 4100, 1024 + 201, 1024 + 200]
+    row = read(tmp_path, stack(values), liver(2)).rows["slices"][0]
+    assert (row["hu_min"], row["hu_max"]) == (-1200.0, 4100.0)
+    assert row["hu_soft"] == pytest.approx(125 / 128)
+    assert row["hu_outside"] == pytest.approx(2 / 128)
+
+
+def test_rescale_is_applied_slice_by_slice(tmp_path):
+    slices = stack()
+    slices[2].RescaleSlope, slices[2].RescaleIntercept = 2, -2048
+    row = read(tmp_path, slices, liver(2)).rows["segments"][0]
+    assert row["hu_median"] == 200.0
+    del slices[2].RescaleSlope
+    assert "hu_median" not in read(tmp_path, slices, liver(2)).rows["segments"][0]
+
+
+@pytest.mark.parametrize("kind", ["big-endian", "rle", "unsigned", "twelve bits"])
+def test_other_encodings_of_pixels(tmp_path, kind):
+    values = [one.astype(np.uint16) for one in scene()] if kind in ("unsigned", "twelve bits") else scene()
+    slices = stack(values, **({"syntax": ExplicitVRBigEndian} if kind == "big-endian" else {}))
+    for ds in slices:
+        if kind == "rle":
+            ds.compress(RLELossless)
+        if kind == "twelve bits":
+            ds.BitsStored, ds.HighBit = 12, 11
+            ds.PixelData = (np.frombuffer(ds.PixelData, np.uint16) | 0x8000).tobytes()
+    found = read(tmp_path, slices, liver(2, 3))
+    assert found.rows["segments"][0]["hu_median"] == 100.0
+    assert found.rows["slices"][0]["hu_min"] == -50.0
+    assert found.limits == []
+
+
+def test_a_missing_decoder_is_told_once(tmp_path, monkeypatch):
+    slices = stack()
+    for ds in slices:
+        ds.compress(RLELossless)
+    decoder = get_decoder(RLELossless)
+    monkeypatch.setattr(decoder, "_available", {})
+    monkeypatch.setattr(decoder, "_unavailable", {"thing": ("thing>=2.0",)})
+    found = read(tmp_path, slices, liver(2))
+    assert found.limits == [
+        "CRLM-CT-1001: CT pixels of 6 files were not read: a decoder is missing: install thing>=2.0"
+    ]
+    assert "hu_median" not in found.rows["segments"][0]
+
+
+def moved(ds, offset):
+    position = ds.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
+    position.ImagePositionPatient = (np.array(position.ImagePositionPatient, float) + offset).tolist()
+    return ds
+
+
+def turned(ds):
+    ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient = [-1, 0, 0, 0, -1, 0]
+    return ds
+
+
+@pytest.mark.parametrize(
+    "ds",
+    [
+        moved(liver(2), [0.5, 0, 0]),
+        moved(liver(2), [0, 0, 1.0]),
+        turned(liver(2)),
+        tiny.segmentation([(1, 2, LIVER)], slices=0, referenced=False),
+    ],
+    ids=["sideways", "between slices", "turned", "of no series here"],
+)
+def test_masks_on_another_grid_are_not_laid_over_the_ct(tmp_path, ds):
+    if "ReferencedSeriesSequence" not in ds:
+        item = ds.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
+        item.ReferencedSOPInstanceUID = tiny.uid(99)
+    found = read(tmp_path, stack(), ds)
+    assert found.rows["dsos"][0]["masks"] == "measured"
+    assert "hu_median" not in found.rows["segments"][0]
+    assert found.rows["alignments"] == []
+
+
+def test_a_slice_cut_short_is_left_out(tmp_path):
+    read(tmp_path, stack(), liver(2, 3))
+    path = sorted((tmp_path / COLLECTION).rglob("2.000000*/*.dcm"))[2]
+    path.write_bytes(path.read_bytes()[:-1])
+    found = read_patient(tiny.PATIENT, find_release(tmp_path, PROFILE).patients[0].items, PROFILE, Depth.PIXELS)
+    assert "hu_min" not in found.rows["slices"][2]
+    assert found.rows["alignments"][2]["voxels"] == 24
+    assert found.rows["files"][2 + 1]["pixel_bytes_found"] == 255
+
+
+def test_pixels_beyond_the_budget_are_read_later(tmp_path, monkeypatch):
+    expected = read(tmp_path, stack(), liver(2, 3))
+    monkeypatch.setattr(module, "HELD_BYTES", 300)
+    assert read(tmp_path, stack(), liver(2, 3)) == expected
+
+
+def test_two_slices_at_one_place_count_once(tmp_path):
+    slices = stack()
+    slices.append(tiny.ct_slice(2, stored=scene()[2]))
+    slices[-1].SOPInstanceUID = slices[-1].file_meta.MediaStorageSOPInstanceUID = tiny.ct_uid(50)
+    rows = read(tmp_path, slices, liver(2, 3)).rows["alignments"]
+    assert next(row["voxels"] for row in rows if row["shift"] == 0 and not row["flipped"]) == 48

@@ -1,0 +1,87 @@
+import json
+
+import pandas as pd
+import pytest
+
+from crlm_qc.evidence.store import FACTS_FILE, VERSION, ReleaseError, is_evidence, load, save
+from crlm_qc.model.evidence import Evidence, Facts
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.tables import TABLES, frame, schema
+
+FILLED = {
+    "str": 'caf\N{LATIN SMALL LETTER E WITH ACUTE} "1,2"',
+    "Int64": 2**40 + 1,
+    "float64": 0.1 + 0.2,
+    "boolean": True,
+}
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    """In every table a row with all values, and one with the required ones alone."""
+    tables = {}
+    for name, table in TABLES.items():
+        full = {column.name: FILLED[column.dtype] for column in table.columns}
+        bare = {column.name: FILLED[column.dtype] for column in table.columns if column.required}
+        tables[name] = frame(name, [full, bare])
+    facts = Facts("release", "card", Depth.MASKS, ("CRLM-CT-1001",), ("a decoder is missing",))
+    return Evidence(facts, tables)
+
+
+def test_what_was_saved_is_loaded(evidence, tmp_path):
+    save(evidence, tmp_path / "new" / "folder")
+    assert is_evidence(tmp_path / "new" / "folder")
+    loaded = load(tmp_path / "new" / "folder")
+    assert loaded.facts == evidence.facts
+    for name in TABLES:
+        pd.testing.assert_frame_equal(loaded[name], evidence[name])
+        schema(name).validate(loaded[name])
+
+
+def test_empty_tables_keep_their_types(tmp_path):
+    save(Evidence(), tmp_path)
+    for name in TABLES:
+        pd.testing.assert_frame_equal(load(tmp_path)[name], Evidence()[name])
+
+
+def test_saving_again_replaces(evidence, tmp_path):
+    save(evidence, tmp_path)
+    save(Evidence(), tmp_path)
+    assert load(tmp_path)["slices"].empty
+
+
+def test_other_folders_are_no_evidence(tmp_path):
+    assert not is_evidence(tmp_path)
+    assert not is_evidence(tmp_path / "nothing")
+    (tmp_path / FACTS_FILE).write_text("[1]")
+    assert not is_evidence(tmp_path)
+    (tmp_path / FACTS_FILE).write_text("{")
+    assert not is_evidence(tmp_path)
+    with pytest.raises(ReleaseError, match="holds no evidence"):
+        load(tmp_path)
+
+
+def test_evidence_of_another_version_is_refused(evidence, tmp_path):
+    save(evidence, tmp_path)
+    raw = json.loads((tmp_path / FACTS_FILE).read_text())
+    (tmp_path / FACTS_FILE).write_text(json.dumps(raw | {"version": VERSION + 1}))
+    assert is_evidence(tmp_path)
+    with pytest.raises(ReleaseError, match=f"holds evidence of version {VERSION + 1}, and this crlm-qc reads version"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other columns", "facts"])
+def test_damaged_evidence_is_refused(evidence, tmp_path, damage):
+    save(evidence, tmp_path)
+    path = tmp_path / "slices.parquet"
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:100])
+    elif damage == "other columns":
+        evidence["slices"].drop(columns="path").to_parquet(path)
+    else:
+        raw = json.loads((tmp_path / FACTS_FILE).read_text())
+        (tmp_path / FACTS_FILE).write_text(json.dumps(raw | {"facts": {"root": "x"}}))
+    with pytest.raises(ReleaseError, match="damaged"):
+        load(tmp_path)
