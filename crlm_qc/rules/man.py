@@ -1,0 +1,206 @@
+"""Rules about the .tcia manifest, the list of series that a download is made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.rule import Checked, Context, Skip, rule
+from crlm_qc.model.severity import Severity
+from crlm_qc.rules._met_disk import disk
+from crlm_qc.rules._met_model import FILE
+from crlm_qc.rules._met_model import rows as metadata_rows
+from crlm_qc.rules._uid import is_uid
+from crlm_qc.rules._words import listed, plural, text, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ERROR, WARNING = Severity.ERROR, Severity.WARNING
+NBIA = "manifest as NBIA writes it for its Data Retriever"
+NAME = "The manifest"
+
+
+def _entries(context: Context) -> pd.DataFrame:
+    """The manifest's list.
+
+    Raises
+    ------
+    Skip
+        There is no manifest, or no list in it.
+    """
+    used = _source(context)
+    if text(used["problem"]) is not None:
+        raise Skip("the manifest could not be read")
+    table: pd.DataFrame = context["manifest"]
+    return table
+
+
+def _source(context: Context) -> pd.Series:
+    sources = context["sources"]
+    found = sources[(sources["source"] == "manifest") & sources["used"]]
+    if found.empty:
+        raise Skip("no .tcia manifest was found")
+    row: pd.Series = found.iloc[0]
+    return row
+
+
+def _line(context: Context, line: int, uid: str | None = None) -> Subject:
+    return Subject(Kind.ROW, uid=None if uid is None else context.show.uid(uid), row=line)
+
+
+@rule(
+    "MAN001",
+    "manifest-unreadable",
+    ERROR,
+    title="The manifest can't be read, or has no ListOfSeriesToDownload",
+    why="The downloader refuses it, so nobody can fetch the release with it.",
+    fix="Export the manifest from the archive again.",
+    source=NBIA,
+    tables=("sources",),
+)
+def manifest_unreadable(context: Context) -> Checked:
+    """The file that the audit took for the manifest."""
+    used = _source(context)
+    if text(used["problem"]) is None:
+        return Checked(1)
+    detail, line = text(used["detail"]) or "it can't be read", whole(used["line"])
+    where = "" if line is None else f" (line {line})"
+    return Checked(
+        1,
+        [
+            Found(
+                Subject(Kind.FILE, path=context.show.path(used["path"]), row=line),
+                f"{NAME} can't be used: {detail}{where}.",
+                "ListOfSeriesToDownload= and one Series Instance UID a line",
+                detail,
+            )
+        ],
+    )
+
+
+@rule(
+    "MAN002",
+    "manifest-entry-invalid",
+    ERROR,
+    title="An entry of the manifest is no valid UID",
+    why="The archive knows no such series: the download ends with an error, or without the series that was meant.",
+    fix="Replace the line with the Series Instance UID that was meant, or take it out.",
+    source="DICOM PS3.5 9.1 (UID encoding rules); " + NBIA,
+    tables=("sources", "manifest"),
+)
+def entry_invalid(context: Context) -> Checked:
+    """Every line of the list."""
+    table = _entries(context)
+    return Checked(
+        len(table),
+        [
+            Found(
+                _line(context, int(line)),
+                f"Line {int(line)} of the manifest is no valid UID.",
+                "a Series Instance UID",
+                context.show.uid(entry),
+            )
+            for line, entry in zip(table["line"], table["entry"], strict=True)
+            if not is_uid(entry)
+        ],
+    )
+
+
+@rule(
+    "MAN003",
+    "manifest-entry-twice",
+    WARNING,
+    title="The manifest lists a series twice",
+    why="It is downloaded twice, and counts of series come out too high.",
+    fix="Take the surplus line out.",
+    source=NBIA,
+    tables=("sources", "manifest"),
+)
+def entry_twice(context: Context) -> Checked:
+    """Every valid UID of the list."""
+    table = _entries(context)
+    findings = []
+    for entry in dict.fromkeys(table.loc[table["entry"].duplicated(), "entry"]):
+        if not is_uid(entry):
+            continue
+        lines = [str(int(line)) for line in table.loc[table["entry"] == entry, "line"]]
+        findings.append(
+            Found(
+                _line(context, int(lines[1]), entry),
+                f"The manifest lists this series in lines {listed(lines)}.",
+                "one line",
+                plural(len(lines), "line"),
+                count=len(lines),
+                examples=tuple(f"line {line}" for line in lines),
+            )
+        )
+    return Checked(table["entry"].nunique(), findings)
+
+
+@rule(
+    "MAN004",
+    "manifest-series-unknown",
+    ERROR,
+    title="A series of the manifest is not in metadata.csv",
+    why="The download brings a series that the list does not describe, or the list lost it.",
+    fix="Add the series to metadata.csv, or take it out of the manifest.",
+    source=NBIA + "; the downloader writes a row of metadata.csv for each entry",
+    tables=("sources", "manifest", "metadata", "files"),
+)
+def series_unknown(context: Context) -> Checked:
+    """Every valid UID of the list; for part of a release, those that are on disk."""
+    table, metadata = _entries(context), metadata_rows(context, "series_uid")
+    known = set(metadata["series_uid"].dropna())
+    entries = table[[is_uid(entry) for entry in table["entry"]]].drop_duplicates("entry")
+    if context.settings.partial:
+        entries = entries[entries["entry"].isin(list(disk(context).series))]
+    unknown = entries[~entries["entry"].isin(known)]
+    # As many rows without a valid Series UID (MET003) may be these series.
+    if len(unknown) <= sum(not is_uid(uid) for uid in metadata["series_uid"]):
+        unknown = unknown.iloc[:0]
+    return Checked(
+        len(entries),
+        [
+            Found(
+                _line(context, int(line), entry),
+                f"Line {int(line)} of the manifest names a series that {FILE} does not have.",
+                f"a row in {FILE}",
+                "none",
+            )
+            for line, entry in zip(unknown["line"], unknown["entry"], strict=True)
+        ],
+    )
+
+
+@rule(
+    "MAN005",
+    "manifest-series-missing",
+    ERROR,
+    title="A series of metadata.csv is not in the manifest",
+    why="Who downloads the release with this manifest does not get the series.",
+    fix="Add the Series UID to the manifest, or take the row out of metadata.csv.",
+    source=NBIA + "; the downloader writes a row of metadata.csv for each entry",
+    tables=("sources", "manifest", "metadata"),
+)
+def series_missing(context: Context) -> Checked:
+    """Every valid Series UID of metadata.csv."""
+    table, metadata = _entries(context), metadata_rows(context, "series_uid")
+    series = metadata[[is_uid(uid) for uid in metadata["series_uid"]]].drop_duplicates("series_uid")
+    missing = series[~series["series_uid"].isin(set(table["entry"]))]
+    # As many lines that are no valid UID (MAN002) may be these series.
+    if len(missing) <= sum(not is_uid(entry) for entry in table["entry"]):
+        missing = missing.iloc[:0]
+    return Checked(
+        len(series),
+        [
+            Found(
+                _line(context, int(line), uid),
+                f"The manifest does not list the series of line {int(line)} of {FILE}.",
+                "an entry in the manifest",
+                "none",
+                patient=text(patient),
+            )
+            for line, uid, patient in zip(missing["row"], missing["series_uid"], missing["patient"], strict=True)
+        ],
+    )

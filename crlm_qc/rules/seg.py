@@ -1,0 +1,711 @@
+"""SEG: what the masks hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL
+from crlm_qc.model.rule import Checked, Context, Skip, rule
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.severity import Severity
+from crlm_qc.rules._pairs import SPACING, Dso, measured, plane_differs, sources_of
+from crlm_qc.rules._words import listed, number, plural, text, whole
+
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+_SOURCE = "DICOM PS3.3 C.8.20.2 (Segmentation Image)"
+_PUBLISHED = "published description: volumes of liver and liver tumour"
+_TABLES = ("dsos", "frames", "segments", "segment_pairs", "slices", "references", "files")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A measured segment."""
+
+    dso: Dso
+    number: int
+    role: str | None
+    label: str
+    """As a finding names it."""
+    row: dict[str, Any]
+
+    @property
+    def voxels(self) -> int:
+        """Set voxels."""
+        return whole(self.row["voxels"]) or 0
+
+    @property
+    def volume(self) -> float:
+        """Volume, mL; NaN if it could not be computed."""
+        return float(self.row["volume_ml"])
+
+    def found(
+        self,
+        context: Context,
+        message: str,
+        expected: str,
+        observed: str,
+        *,
+        count: int = 1,
+        examples: Sequence[str] = (),
+        severity: Severity | None = None,
+    ) -> Found:
+        """A finding on the segment."""
+        subject = self.dso.subject(context, self.number)
+        return Found(subject, message, expected, observed, self.dso.patient, count, tuple(examples[:5]), severity)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The measured segments of one object, those without a voxel (DSO019) left out."""
+
+    dso: Dso
+    segments: tuple[Segment, ...]
+    overlaps: dict[tuple[int, int], int]
+    """Voxels that two segments share, by their numbers, the lower first."""
+    misplaced: frozenset[int]
+    """Segments with frames that lie elsewhere than their source slice (DSO011)."""
+    scaled: bool
+    """Whether the object's pixel spacing is not the CT's (DSO013), so that its volumes say nothing of the anatomy."""
+
+    def of(self, *roles: str) -> list[Segment]:
+        """Segments of some roles."""
+        return [segment for segment in self.segments if segment.role in roles]
+
+    def liver(self) -> Segment | None:
+        """The liver, if there is just one (DSO025, DSO026)."""
+        livers = self.of(LIVER)
+        return livers[0] if len(livers) == 1 else None
+
+    def overlap(self, one: Segment, other: Segment) -> int:
+        """Voxels that two segments share."""
+        return self.overlaps.get((min(one.number, other.number), max(one.number, other.number)), 0)
+
+    def identical(self, one: Segment, other: Segment) -> bool:
+        """Whether two segments hold the same voxels (SEG014)."""
+        return self.overlap(one, other) == one.voxels == other.voxels
+
+    def placed(self, *segments: Segment) -> bool:
+        """Whether all frames of some segments lie on their source slices, so that overlaps mean something."""
+        return not any(segment.number in self.misplaced for segment in segments)
+
+
+def _masks(context: Context) -> list[Masks]:
+    """Every object whose masks were measured.
+
+    Raises
+    ------
+    Skip
+        There is none.
+    """
+    dsos = measured(context)
+    return context.once("masks", lambda: [_of_object(context, dso, pairs) for dso, pairs in _with_pairs(context, dsos)])
+
+
+def _with_pairs(context: Context, dsos: list[Dso]) -> list[tuple[Dso, Any]]:
+    table = context["segment_pairs"]
+    pairs = {str(path): rows for path, rows in table.groupby("dso", sort=False)}
+    return [(dso, pairs.get(dso.path, table.iloc[:0])) for dso in dsos]
+
+
+def _of_object(context: Context, dso: Dso, pairs: Any) -> Masks:
+    segments = []
+    for row in dso.segments.to_dict("records"):
+        value = whole(row["segment_number"])
+        if value is None or not row["declared"] or not whole(row["voxels"]):
+            continue
+        label = text(row["label"])
+        role = None if label is None else context.profile.role(label)
+        segments.append(Segment(dso, value, role, dso.label(context, value), row))
+    overlaps = {
+        (int(row["segment_a"]), int(row["segment_b"])): int(row["overlap_voxels"]) for row in pairs.to_dict("records")
+    }
+    misplaced = frozenset(int(value) for value in dso.numbers[sources_of(context, dso).off] if value == value)
+    scaled = False
+    if dso.ct is not None:
+        common = [dso.ct.common(column) for column in SPACING]
+        if None not in common:
+            scaled = bool(plane_differs(dso, SPACING, common, context.tolerances.pixel_spacing_mm).any())
+    return Masks(dso, tuple(segments), overlaps, misplaced, scaled)
+
+
+def _each(context: Context, judge: Callable[[Masks], Iterable[Found]]) -> Checked:
+    masks = _masks(context)
+    return Checked(len(masks), [found for one in masks for found in judge(one)])
+
+
+def _each_liver(context: Context, judge: Callable[[Masks, Segment], Iterable[Found]]) -> Checked:
+    """Every object with one liver of a known volume.
+
+    Raises
+    ------
+    Skip
+        There is none.
+    """
+    livers = [(one, liver) for one in _masks(context) if (liver := one.liver()) is not None]
+    if not livers:
+        raise Skip("no liver was measured")
+    return Checked(len(livers), [found for one, liver in livers for found in judge(one, liver)])
+
+
+def _ml(value: float) -> str:
+    return f"{number(value, 2)} mL"
+
+
+@rule(
+    "SEG001",
+    "liver-volume-impossible",
+    ERROR,
+    title="Impossible liver volume",
+    why="No adult liver has it: the mask is cut, or spacing or segment are wrong. A PixelSpacing that is not the CT's is DSO013's.",
+    fix="Look at the mask and at the spacing of CT and segmentation.",
+    source="anatomy: bounds of the profile, wider than the published range of 770 to 3280.68 mL",
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def liver_volume_impossible(context: Context) -> Checked:
+    """Every liver."""
+    span = context.profile.plausible["liver_volume_ml"]
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        if not masks.scaled and (liver.volume < span.min or liver.volume > span.max):
+            message = f"The liver has {_ml(liver.volume)}."
+            yield liver.found(context, message, f"{number(span.min)} to {_ml(span.max)}", _ml(liver.volume))
+
+    return _each_liver(context, judge)
+
+
+@rule(
+    "SEG002",
+    "liver-volume-unpublished",
+    WARNING,
+    title="Liver volume outside the published range",
+    why="The published range covers all 197 patients, so this is not the published mask. Impossible volumes are SEG001's.",
+    fix="Compare the mask with the published one, or correct the description.",
+    source=_PUBLISHED,
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def liver_volume_unpublished(context: Context) -> Checked:
+    """Every liver of a possible volume."""
+    span, possible = context.profile.published.liver_volume_ml, context.profile.plausible["liver_volume_ml"]
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        if masks.scaled or not possible.holds(liver.volume):
+            return
+        if found := _unpublished(context, span, liver.volume):
+            yield liver.found(context, f"The liver has {_ml(liver.volume)}.", *found)
+
+    return _each_liver(context, judge)
+
+
+def _unpublished(context: Context, span: Any, volume: float) -> tuple[str, str] | None:
+    """Expected and observed, where a volume is outside of a published range."""
+    fraction = context.tolerances.published_volume_fraction
+    if volume != volume or span.holds(volume, fraction * (span.min if volume < span.min else span.max)):
+        return None
+    return f"{number(span.min, 2)} to {_ml(span.max)}, within {number(100 * fraction)}%", _ml(volume)
+
+
+def _tumour_volume(masks: Masks) -> float:
+    """Volume of all tumours together, mL; what two of them share counts once. NaN if one is not known."""
+    tumours = masks.of(TUMOUR)
+    total = sum(segment.volume for segment in tumours)
+    for place, one in enumerate(tumours):
+        for other in tumours[place + 1 :]:
+            total -= masks.overlap(one, other) * one.volume / one.voxels
+    return total
+
+
+def _fills_liver(masks: Masks) -> bool:
+    liver = masks.liver()
+    return liver is not None and bool(masks.of(TUMOUR)) and _tumour_volume(masks) >= liver.volume * (1 - 1e-9)
+
+
+@rule(
+    "SEG003",
+    "tumour-volume-unpublished",
+    WARNING,
+    title="Total tumour volume outside the published range",
+    why="The published range covers all 197 patients, so these are not the published masks. Tumours as large as the liver are SEG004's.",
+    fix="Compare the masks with the published ones, or correct the description.",
+    source=_PUBLISHED,
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def tumour_volume_unpublished(context: Context) -> Checked:
+    """Every object with a tumour."""
+    span = context.profile.published.tumour_volume_ml
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        if masks.scaled or not masks.of(TUMOUR) or _fills_liver(masks):
+            return
+        volume = _tumour_volume(masks)
+        if found := _unpublished(context, span, volume):
+            message = f"The tumours together have {_ml(volume)}."
+            yield Found(masks.dso.subject(context), message, *found, patient=masks.dso.patient)
+
+    return _each(context, judge)
+
+
+@rule(
+    "SEG004",
+    "tumours-fill-liver",
+    ERROR,
+    title="The tumours are not smaller than the liver",
+    why="Tumours are part of the liver; as large as it, one of the masks is wrong, or the labels are swapped.",
+    fix="Look at the masks and labels of liver and tumours.",
+    source="published description: tumours lie in the liver",
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def tumours_fill_liver(context: Context) -> Checked:
+    """Every liver with tumours."""
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        if _fills_liver(masks):
+            volume = _tumour_volume(masks)
+            message = f"The tumours together have {_ml(volume)}, the liver {_ml(liver.volume)}."
+            yield liver.found(context, message, f"tumours below {_ml(liver.volume)}", _ml(volume))
+
+    return _each_liver(context, judge)
+
+
+@rule(
+    "SEG005",
+    "tumour-outside-liver",
+    WARNING,
+    title="A tumour lies outside the liver",
+    why="Liver metastases lie in the liver, whose mask includes them; an error where a tumour lies wholly outside. Frames that lie elsewhere than their slices are DSO011's.",
+    fix="Look at the tumour's and the liver's masks.",
+    source="published description: segmentation of liver and liver tumour",
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def tumour_outside_liver(context: Context) -> Checked:
+    """Every tumour of objects with one liver."""
+    limit = context.tolerances.tumour_outside_fraction
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        for tumour in masks.of(TUMOUR):
+            inside = masks.overlap(liver, tumour)
+            outside = 1 - inside / tumour.voxels
+            if outside > limit and masks.placed(liver, tumour):
+                share = f"{number(100 * outside, 1)}%"
+                where = "wholly outside the liver" if inside == 0 else f"outside the liver by {share} of its voxels"
+                expected = f"at most {number(100 * limit)}% outside"
+                yield tumour.found(
+                    context,
+                    f"{tumour.label} lies {where}.",
+                    expected,
+                    f"{share} outside",
+                    severity=ERROR if inside == 0 else None,
+                )
+
+    return _each_liver(context, judge)
+
+
+def _pairs(segments: Sequence[Segment]) -> list[tuple[Segment, Segment]]:
+    return [(one, other) for place, one in enumerate(segments) for other in segments[place + 1 :]]
+
+
+@rule(
+    "SEG006",
+    "tumours-overlap",
+    WARNING,
+    title="Two tumour segments overlap",
+    why="A lesion was drawn twice, or a voxel is counted for two: counts and volumes of tumours come out too large. Identical segments are SEG014's.",
+    fix="Give each voxel to one tumour, or remove the second drawing.",
+    source="published description; public users of the collection leave such patients out",
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def tumours_overlap(context: Context) -> Checked:
+    """Every pair of tumours of one object."""
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        for one, other in _pairs(masks.of(TUMOUR)):
+            shared = masks.overlap(one, other)
+            if shared and not masks.identical(one, other) and masks.placed(one, other):
+                share = number(100 * shared / min(one.voxels, other.voxels), 1)
+                message = f"{one.label} and {other.label} share {plural(shared, 'voxel')} ({share}% of the smaller)."
+                yield other.found(context, message, "no voxel in two tumours", plural(shared, "voxel"), count=shared)
+
+    return _each(context, judge)
+
+
+@rule(
+    "SEG007",
+    "remnant-contradicts",
+    WARNING,
+    title="The future remnant leaves the liver, is not smaller than it, or holds tumour",
+    why="The remnant is the part of the liver that stays after resection: inside the liver, smaller, and free of the tumours.",
+    fix="Look at the remnant's mask.",
+    source="published description: Liver Remnant is the planned future liver remnant",
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def remnant_contradicts(context: Context) -> Checked:
+    """Every remnant of objects with one liver; one identical to another segment is SEG014's."""
+    limit = context.tolerances.remnant_outside_fraction
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        for remnant in masks.of(REMNANT):
+            if masks.identical(liver, remnant) or not masks.placed(liver, remnant):
+                continue
+            words = []
+            outside = 1 - masks.overlap(liver, remnant) / remnant.voxels
+            if outside > limit:
+                words.append(f"{number(100 * outside, 1)}% outside the liver")
+            if remnant.voxels >= liver.voxels:
+                words.append(f"{_ml(remnant.volume)}, the liver {_ml(liver.volume)}")
+            words += [
+                f"{plural(shared, 'voxel')} of {tumour.label}"
+                for tumour in masks.of(TUMOUR)
+                if (shared := masks.overlap(remnant, tumour)) and masks.placed(tumour)
+            ]
+            if words:
+                expected = f"inside the liver (at most {number(100 * limit)}% outside), smaller, without tumour"
+                observed = "; ".join(words)
+                yield remnant.found(
+                    context, f"{remnant.label}: {observed}.", expected, observed, count=len(words), examples=words
+                )
+
+    return _each_liver(context, judge)
+
+
+@rule(
+    "SEG008",
+    "liver-in-pieces",
+    WARNING,
+    title="The liver is in pieces",
+    why="A liver is one organ; a large second piece is another organ, or the mask misses a slice.",
+    fix="Look at the pieces of the mask.",
+    source=_SOURCE,
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def liver_in_pieces(context: Context) -> Checked:
+    """Every liver: face-connected components."""
+    limit = context.tolerances.liver_pieces_fraction
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        largest, components = whole(liver.row["largest_component"]), whole(liver.row["components"])
+        if largest is None or components is None or not masks.placed(liver):
+            return
+        apart = 1 - largest / liver.voxels
+        if apart > limit:
+            share = f"{number(100 * (1 - apart), 1)}%"
+            message = f"The liver is in {plural(components, 'piece')}; the largest holds {share} of it."
+            expected = f"at least {number(100 * (1 - limit))}% in one piece"
+            yield liver.found(context, message, expected, share, count=components)
+
+    return _each_liver(context, judge)
+
+
+@rule(
+    "SEG009",
+    "specks",
+    INFO,
+    title="Specks: components of under 10 voxels",
+    why="Slips of the brush hardly change a volume, but they do change counts of lesions and surface distances.",
+    fix="Remove them when the mask is next edited.",
+    source=_SOURCE,
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def specks(context: Context) -> Checked:
+    """Every segment but the vessels, which rightly come in small pieces."""
+    examined = 0
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        nonlocal examined
+        for segment in masks.segments:
+            if segment.role == VESSEL:
+                continue
+            examined += 1
+            count = whole(segment.row["specks"]) or 0
+            if count:
+                message = f"{segment.label} has {plural(count, 'component')} of under 10 voxels."
+                yield segment.found(context, message, "none", str(count), count=count)
+
+    findings = _each(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "SEG010",
+    "mask-at-border",
+    WARNING,
+    title="A mask touches the image border",
+    why="The organ goes on beyond the image, so its volume is too small; or the mask was shifted.",
+    fix="Look whether the field of view cuts the organ.",
+    source=_SOURCE,
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def mask_at_border(context: Context) -> Checked:
+    """Every object: one finding for all its segments that touch a border."""
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        rows, columns = whole(masks.dso.row["rows"]), whole(masks.dso.row["columns"])
+        if rows is None or columns is None:
+            return
+        words = []
+        for segment in masks.segments:
+            edges = (
+                ("first row", "row_min", 0),
+                ("last row", "row_max", rows - 1),
+                ("first column", "column_min", 0),
+                ("last column", "column_max", columns - 1),
+            )
+            touched = [name for name, column, at in edges if whole(segment.row[column]) == at]
+            if touched:
+                words.append(f"{segment.label} ({', '.join(touched)})")
+        if words:
+            message = f"{plural(len(words), 'segment')} {'touches' if len(words) == 1 else 'touch'} the image border: {listed(words)}."
+            yield Found(
+                masks.dso.subject(context),
+                message,
+                "a margin around every segment",
+                listed(words),
+                masks.dso.patient,
+                len(words),
+                tuple(words[:5]),
+            )
+
+    return _each(context, judge)
+
+
+@rule(
+    "SEG011",
+    "liver-on-the-left",
+    ERROR,
+    title="The liver lies on the patient's left",
+    why="The mask, or image and mask together, are mirrored: left and right are swapped for whoever uses them.",
+    fix="Look at the image: if stomach and spleen lie on the right too, image and mask are mirrored, else the mask alone.",
+    source="DICOM PS3.3 C.7.6.2.1.1: x of patient coordinates grows to the patient's left",
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def liver_on_the_left(context: Context) -> Checked:
+    """Every liver whose CT has positions, against the middle of the image."""
+    import numpy as np
+
+    limit = context.tolerances.laterality_mm
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        ct, centroid = masks.dso.ct, float(liver.row["centroid_x"])
+        if ct is None or ct.stack is None or ct.orientation is None or masks.dso.foreign or not np.isfinite(centroid):
+            return
+        size = [ct.common(column) for column in ("rows", "columns", *SPACING)]
+        if None in size:
+            return
+        rows, columns, between_rows, between_columns = map(float, size)
+        corner = float(np.nanmedian(ct.slices["position_x"]))
+        along_row = ct.orientation[0] * (columns - 1) / 2 * between_columns
+        middle = corner + along_row + ct.orientation[3] * (rows - 1) / 2 * between_rows
+        if centroid - middle > limit:
+            observed = f"{number(centroid - middle, 1)} mm to the left of the image's middle"
+            yield liver.found(context, f"The liver's centroid lies {observed}.", "to the right of it", observed)
+
+    return _each_liver(context, judge)
+
+
+@rule(
+    "SEG012",
+    "liver-values",
+    ERROR,
+    title="CT values inside the liver are not liver",
+    why="Mask and image do not match: another patient's, a shifted or mirrored mask, or wrong slope and intercept. Invalid slopes are CTS015's, frames beside their slices DSO011's.",
+    fix="Lay the mask over the CT; look at references, positions and RescaleIntercept.",
+    source="liver in the portal venous phase: about 80 to 130 HU",
+    tables=_TABLES,
+    depth=Depth.PIXELS,
+)
+def liver_values(context: Context) -> Checked:
+    """Every liver whose CT values were measured."""
+    span, limit = context.profile.plausible["liver_hu"], context.tolerances.liver_below_fraction
+    examined = 0
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        nonlocal examined
+        median, below = float(liver.row["hu_median"]), float(liver.row["hu_below_minus10"])
+        if median != median or not masks.placed(liver):
+            return
+        examined += 1
+        if not span.holds(median) or below > limit:
+            observed = f"median {number(median, 1)} HU, {number(100 * below, 1)}% below -10 HU"
+            expected = (
+                f"median {number(span.min)} to {number(span.max)} HU, at most {number(100 * limit)}% below -10 HU"
+            )
+            yield liver.found(context, f"The liver's mask holds other tissue: {observed}.", expected, observed)
+
+    findings = _each_liver(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "SEG013",
+    "masks-displaced",
+    WARNING,
+    title="The masks fit the CT better upside down, or some slices off",
+    why="The masks were put on the slices in reverse order, or counted from another slice: all of them lie on the wrong anatomy.",
+    fix="Lay the masks over the CT and write the object again with the right slices.",
+    source="CT values of liver under the mask, 0 to 250 HU, at each placement",
+    tables=(*_TABLES, "alignments"),
+    depth=Depth.PIXELS,
+)
+def masks_displaced(context: Context) -> Checked:
+    """Every liver that was laid over the CT at several places."""
+    gain = context.tolerances.alignment_gain
+    alignments = {
+        (str(path), int(value)): rows
+        for (path, value), rows in context["alignments"].groupby(["dso", "segment_number"], sort=False)
+    }
+    examined = 0
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        nonlocal examined
+        rows = alignments.get((masks.dso.path, liver.number))
+        if rows is None or not masks.placed(liver):
+            return
+        here = rows[(rows["shift"] == 0) & ~rows["flipped"].astype(bool)]
+        # A placement at which part of the mask falls beyond the CT is no fair comparison.
+        rivals = rows.drop(here.index)
+        rivals = rivals[rivals["voxels"] >= 0.98 * (here["voxels"].max() if len(here) else 0)]
+        if here.empty or rivals["in_liver_range"].notna().sum() == 0:
+            return
+        examined += 1
+        own = float(here["in_liver_range"].iloc[0])
+        best = rivals.sort_values(["in_liver_range", "shift"], ascending=[False, True]).iloc[0]
+        if float(best["in_liver_range"]) - own > gain:
+            shift = int(best["shift"])
+            where = "upside down" if best["flipped"] else ""
+            if shift:
+                where += f"{' and ' if where else ''}{plural(abs(shift), 'slice')} {'up' if shift > 0 else 'down'} the normal"
+            observed = f"{number(100 * own, 1)}% in place, {number(100 * float(best['in_liver_range']), 1)}% {where}"
+            yield liver.found(
+                context,
+                f"The liver's mask fits the CT better {where}: {observed} of its voxels have 0 to 250 HU.",
+                f"no placement better by over {number(100 * gain)}%",
+                observed,
+            )
+
+    findings = _each_liver(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "SEG014",
+    "segments-identical",
+    ERROR,
+    title="Two segments are identical",
+    why="One of the two labels stands for a mask that was lost or written twice.",
+    fix="Find the mask that is missing, or remove the second segment.",
+    source=_SOURCE,
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def segments_identical(context: Context) -> Checked:
+    """Every pair of segments of one object."""
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        for one, other in _pairs(masks.segments):
+            if masks.identical(one, other):
+                message = f"{one.label} and {other.label} hold the same {plural(one.voxels, 'voxel')}."
+                yield other.found(context, message, "a mask of its own", f"that of {one.label}")
+
+    return _each(context, judge)
+
+
+@rule(
+    "SEG015",
+    "tumour-on-one-slice",
+    INFO,
+    title="A tumour is on one slice only",
+    why="A small lesion may be; but a volume and a diameter along z from one slice say little.",
+    fix="Look whether the lesion goes on in the neighbouring slices.",
+    source=_SOURCE,
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def tumour_on_one_slice(context: Context) -> Checked:
+    """Every tumour."""
+    examined = 0
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        nonlocal examined
+        for tumour in masks.of(TUMOUR):
+            examined += 1
+            if whole(tumour.row["n_planes"]) == 1:
+                yield tumour.found(context, f"{tumour.label} is on one slice only.", "two slices or more", "1")
+
+    findings = _each(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "SEG016",
+    "liver-holes",
+    WARNING,
+    title="Holes in the liver",
+    why="What the liver encloses and no segment fills was left out by a slip: its volume is too small.",
+    fix="Fill the holes, or draw what is in them as a segment.",
+    source=_SOURCE,
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def liver_holes(context: Context) -> Checked:
+    """Every liver whose holes were measured: in 3-D, not connected to the outside."""
+    limit = context.tolerances.liver_hole_ml
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        voxels = whole(liver.row["hole_voxels"])
+        if voxels is None or not masks.placed(liver):
+            return
+        volume = voxels * liver.volume / liver.voxels
+        if volume > limit:
+            message = f"The liver encloses holes of {_ml(volume)} that no segment fills."
+            yield liver.found(context, message, f"at most {_ml(limit)}", _ml(volume), count=voxels)
+
+    return _each_liver(context, judge)
+
+
+@rule(
+    "SEG017",
+    "thickness-volume-differs",
+    INFO,
+    title="Volume by SliceThickness would be off",
+    why="Slices overlap or leave gaps (CTS012): tools that multiply by SliceThickness get volumes that are wrong by that part.",
+    fix="Nothing; compute volumes with the spacing from positions.",
+    source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures: Slice Thickness, Spacing Between Slices)",
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def thickness_volume_differs(context: Context) -> Checked:
+    """Every object whose CT has a slice spacing: by its own SliceThickness, and by the CT's."""
+    import numpy as np
+
+    limit = context.tolerances.thickness_volume_fraction
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        ct = masks.dso.ct
+        if ct is None or ct.stack is None or masks.dso.foreign or not np.isfinite(ct.stack.spacing):
+            return
+        spacing = ct.stack.spacing
+        thickness = {"the object's": masks.dso.row["slice_thickness"], "the CT's": ct.common("slice_thickness")}
+        words = [
+            f"{number(100 * (value / spacing - 1), 1)}% by {whose} SliceThickness of {number(value)} mm"
+            for whose, value in thickness.items()
+            if value is not None and abs(value / spacing - 1) > limit
+        ]
+        if words:
+            message = f"Volumes would be off by {' and '.join(words)}; the slices are {number(spacing)} mm apart."
+            expected = f"within {number(100 * limit)}%"
+            yield Found(masks.dso.subject(context), message, expected, "; ".join(words), masks.dso.patient)
+
+    return _each(context, judge)

@@ -1,0 +1,129 @@
+"""The adapter to Pandera: codes, rows and values of failures, and models that are wrong themselves."""
+
+import pandas as pd
+import pandera.pandas as pa
+import pytest
+
+from crlm_qc.engines.pandera_engine import Failure, ModelError, codes, failures, run
+from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.rule import Context
+
+TABLE = pd.DataFrame({"a": ["x", "xyz", None, "uvw"], "b": [1, 2, 3, 9]}, index=[10, 11, 12, 13])
+
+
+def short(values: pd.Series) -> pd.Series:
+    return values.str.len().fillna(0) < 3
+
+
+def schema(*checks: pa.Check, a: tuple[pa.Check, ...] = (), b: tuple[pa.Check, ...] = ()) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema(
+        {"a": pa.Column(checks=list(a), nullable=True), "b": pa.Column(checks=list(b), nullable=True)},
+        checks=list(checks),
+        name="model",
+    )
+
+
+def test_a_check_of_a_column_tells_code_column_row_and_value() -> None:
+    model = schema(a=(pa.Check(short, name="XXX001", ignore_na=False),))
+    assert failures(model, TABLE) == {"XXX001": [Failure("XXX001", "a", 11, "xyz"), Failure("XXX001", "a", 13, "uvw")]}
+
+
+def test_a_missing_value_counts_if_the_check_looks_at_it() -> None:
+    present = pa.Check(lambda values: values.notna(), name="XXX001", ignore_na=False)
+    (failure,) = failures(schema(a=(present,)), TABLE)["XXX001"]
+    assert failure.row == 12
+    assert pd.isna(failure.value)
+
+
+def test_a_check_of_several_columns_tells_each_row_once() -> None:
+    model = schema(pa.Check(lambda table: table["b"] < 3, name="XXX002", ignore_na=False))
+    assert failures(model, TABLE)["XXX002"] == [Failure("XXX002", None, 12, None), Failure("XXX002", None, 13, None)]
+
+
+def test_a_check_of_the_table_as_a_whole() -> None:
+    model = schema(pa.Check(lambda table: len(table) < 3, name="XXX003"))
+    assert failures(model, TABLE)["XXX003"] == [Failure("XXX003", None, None, None)]
+
+
+def test_every_check_is_run_and_a_code_without_failures_is_there() -> None:
+    model = schema(
+        pa.Check(lambda table: table["b"] < 9, name="XXX003"),
+        a=(pa.Check(short, name="XXX001", ignore_na=False),),
+        b=(pa.Check(lambda values: values > 1, name="XXX002"), pa.Check(lambda values: values > 0, name="XXX004")),
+    )
+    found = failures(model, TABLE)
+    assert {code: len(listed) for code, listed in found.items()} == {"XXX001": 2, "XXX002": 1, "XXX003": 1, "XXX004": 0}
+
+
+def test_one_code_on_two_columns_is_in_the_order_of_rows() -> None:
+    long, small = pa.Check(short, name="XXX001", ignore_na=False), pa.Check(lambda values: values > 2, name="XXX001")
+    found = failures(schema(a=(long,), b=(small,)), TABLE)["XXX001"]
+    assert [(failure.row, failure.column) for failure in found] == [(10, "b"), (11, "a"), (11, "b"), (13, "a")]
+
+
+def test_a_model_written_as_a_class() -> None:
+    class Model(pa.DataFrameModel):
+        b: int
+
+        @pa.check("b", name="XXX001")
+        def low(cls, values: pd.Series) -> pd.Series:  # noqa: N805
+            return values < 9
+
+    assert [failure.value for failure in failures(Model, TABLE)["XXX001"]] == [9]
+
+
+def test_no_environment_makes_the_validation_shallow(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pandera.config import CONFIG, ValidationDepth
+
+    monkeypatch.setattr(CONFIG, "validation_enabled", False)
+    monkeypatch.setattr(CONFIG, "validation_depth", ValidationDepth.SCHEMA_ONLY)
+    assert len(failures(schema(a=(pa.Check(short, name="XXX001", ignore_na=False),)), TABLE)["XXX001"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (schema(a=(pa.Check(short),)), "not named by a rule's code"),
+        (schema(a=(pa.Check(short, name="short"),)), "'short' of model 'model' is not named"),
+        (schema(a=(pa.Check(short, name="XXX001", raise_warning=True),)), "only warns"),
+    ],
+)
+def test_a_check_that_nobody_would_hear_of_is_refused(model: pa.DataFrameSchema, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        codes(model)
+    with pytest.raises(ModelError, match=said):
+        failures(model, TABLE)
+
+
+def test_a_check_that_crashes_is_no_failure_of_the_table() -> None:
+    def crash(values: pd.Series) -> pd.Series:
+        raise ValueError("Jane Doe")
+
+    with pytest.raises(ModelError, match="CHECK_ERROR in XXX001") as caught:
+        failures(schema(a=(pa.Check(crash, name="XXX001"),)), TABLE)
+    assert "Jane" not in str(caught.value)
+
+
+def test_a_table_that_does_not_fit_is_no_failure_of_a_rule() -> None:
+    with pytest.raises(ModelError, match="COLUMN_NOT_IN_DATAFRAME"):
+        failures(schema(a=(pa.Check(short, name="XXX001"),)), TABLE[["b"]])
+
+
+def test_labels_that_occur_twice_are_refused() -> None:
+    with pytest.raises(ModelError, match="twice"):
+        failures(schema(), pd.concat([TABLE, TABLE]))
+
+
+def test_a_table_is_validated_once_in_an_audit(profile: Profile) -> None:
+    made = []
+
+    def table() -> pd.DataFrame:
+        made.append(1)
+        return TABLE
+
+    context = Context(Evidence(), profile)
+    for _ in range(2):
+        found = run(context, "t", lambda: schema(a=(pa.Check(short, name="XXX001", ignore_na=False),)), table)
+        assert len(found["XXX001"]) == 2
+    assert made == [1]

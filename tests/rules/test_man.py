@@ -1,0 +1,74 @@
+"""Rules about the manifest."""
+
+import pytest
+from support.listing import ROOT, Listing, make_listing
+
+from crlm_qc.model.outcome import Status
+from crlm_qc.model.settings import Settings
+from crlm_qc.model.severity import Severity
+
+
+@pytest.fixture
+def listing() -> Listing:
+    return make_listing()
+
+
+def test_a_manifest_that_can_not_be_read_is_man001s_alone(listing: Listing) -> None:
+    listing.manifest = []
+    listing.manifest_source |= {"problem": "no-list", "detail": "the file has no ListOfSeriesToDownload"}
+    report = listing.report()
+    (finding,) = report.findings
+    assert finding.rule == "MAN001"
+    assert finding.message == "The manifest can't be used: the file has no ListOfSeriesToDownload."
+    assert finding.subject.path == "manifest-1.tcia"
+    skipped = {outcome.rule for outcome in report.outcomes if outcome.reason == "the manifest could not be read"}
+    assert skipped == {"MAN002", "MAN003", "MAN004", "MAN005"}
+
+
+def test_no_manifest_is_a_skip(listing: Listing) -> None:
+    listing.manifest_source = {}
+    listing.manifest = []
+    man = [outcome for outcome in listing.report().outcomes if outcome.rule.startswith("MAN")]
+    assert {(outcome.status, outcome.reason) for outcome in man} == {(Status.SKIPPED, "no .tcia manifest was found")}
+
+
+def test_an_invalid_entry(listing: Listing) -> None:
+    listing.manifest.append({"line": 11, "entry": "Jane Doe"})
+    (finding,) = listing.found()
+    assert (finding.rule, finding.subject.row, finding.subject.uid) == ("MAN002", 11, None)
+    assert finding.message == "Line 11 of the manifest is no valid UID."
+    assert "Jane" not in str(finding.as_dict())
+
+
+def test_an_entry_that_became_invalid_is_not_missing_too(listing: Listing) -> None:
+    listing.manifest[0]["entry"] += "x"
+    assert listing.flat() == [("MAN002", 7, None)]
+
+
+def test_an_entry_twice(listing: Listing) -> None:
+    listing.manifest += [{"line": line, "entry": f"{ROOT}.1001.1"} for line in (11, 12)]
+    (finding,) = listing.found()
+    assert (finding.rule, finding.subject.row, finding.count, finding.severity) == ("MAN003", 11, 3, Severity.WARNING)
+    assert finding.message == "The manifest lists this series in lines 7, 11, 12."
+
+
+def test_a_series_that_the_list_does_not_have(listing: Listing) -> None:
+    listing.manifest.append({"line": 11, "entry": f"{ROOT}.7"})
+    (finding,) = listing.found()
+    assert (finding.rule, finding.subject.row, finding.subject.uid) == ("MAN004", 11, f"{ROOT}.7")
+    assert finding.message == "Line 11 of the manifest names a series that metadata.csv does not have."
+    assert listing.flat(settings=Settings(subset=True)) == []
+
+
+def test_a_series_that_the_manifest_does_not_have(listing: Listing) -> None:
+    del listing.manifest[3]
+    (finding,) = listing.found()
+    assert (finding.rule, finding.subject.row, finding.patient) == ("MAN005", 5, "CRLM-CT-1002")
+    assert finding.message == "The manifest does not list the series of line 5 of metadata.csv."
+
+
+def test_without_the_list_nothing_is_compared_with_it(listing: Listing) -> None:
+    listing.metadata_source |= {"problem": "encoding", "detail": "a character is not UTF-8", "line": 3}
+    listing.rows = []
+    outcomes = {outcome.rule: outcome.reason for outcome in listing.report().outcomes}
+    assert outcomes["MAN004"] == outcomes["MAN005"] == "metadata.csv could not be read"
