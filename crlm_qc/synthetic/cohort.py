@@ -1,0 +1,451 @@
+"""A synthetic cohort: what each patient is to be, drawn so that the whole resembles the published figures.
+
+A cohort is made in blocks of as many patients as were published (197). In a block every figure takes a fixed set of
+values, the quantiles of a curve through the published minimum, median and maximum, dealt to the patients in an order
+that depends on the seed. So a whole block has the published figures, and a smaller release is a sample of it that
+never leaves the published ranges.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from crlm_qc.model.profile import Profile, Published, Span
+
+Floats = npt.NDArray[np.float64]
+Position = Literal["HFS", "FFS", "HFP", "FFP"]
+
+FIRST_NUMBER = 1001
+PRONE_NUMBER = 1074
+"""The published patient who was scanned on their stomach."""
+OVERLAPPING_NUMBER = 1072
+"""The published patient whose slices are thicker than they are apart."""
+QUIRKS_FROM = 6
+"""Releases of fewer patients have neither of the two."""
+MAX_TUMOURS = 5
+TUMOURS_PER_PATIENT = 464 / 197
+FIRST_STUDY_DATE = dt.date(1991, 6, 3)
+LAST_STUDY_DATE = dt.date(1995, 5, 14)
+
+BODY_X = 0.44
+BODY_Y = 0.35
+"""Semi-axes of the body as parts of the field of view."""
+LIVER_RIGHT, LIVER_LEFT, LIVER_FRONT, LIVER_BACK = 0.48, 0.62, 0.57, 0.48
+"""Longest semi-axes of the liver as parts of the body's."""
+LIVER_UP, LIVER_DOWN = 0.92, 1.08
+"""Its upper and lower semi-axes as parts of half its longest height."""
+MAX_HALF_HEIGHT_MM = 88.0
+SHAPE_FACTOR = 0.93
+"""Part of the ellipsoid's volume that is left after the hilum's notch, rounded down."""
+
+_SPACINGS_MM = (0.8, 1.25, 2.5, 5.0, 7.0, 7.5)
+_OVERLAP = 1.25 / 0.8
+"""Slice thickness by slice spacing in the series with overlapping slices."""
+_MIN_TUMOUR_VOXELS = 12
+"""A tumour of fewer than ten voxels would pass for a speck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """What a series' headers say of its scanner."""
+
+    manufacturer: str
+    model: str
+    signed: bool
+    """PixelRepresentation 1, and Pixel Padding outside the reconstruction circle."""
+
+    @property
+    def is_ge(self) -> bool:
+        """Whether the private creator blocks of GE are left in the headers."""
+        return self.manufacturer.startswith("GE")
+
+
+_MODELS: Mapping[str, tuple[str, ...]] = {
+    "GE MEDICAL SYSTEMS": (
+        "LightSpeed16", "LightSpeed16", "LightSpeed16", "LightSpeed QX/i", "LightSpeed VCT", "LightSpeed Ultra",
+    ),
+    "Philips Medical Systems": ("Philips CT Secura",),
+    "SIEMENS": ("Emotion Duo",),
+}  # fmt: skip
+
+_STUDY_DESCRIPTIONS = (
+    "CT CH/ABD/PEL W/ CONTRAST",
+    "CT CH/ABD/PEL W/ CONTRAST",
+    "CT ANGIO ABD WITH CH AND PEL",
+    "CT ANGIO LIVER WITH CH/PEL",
+    "CT ANGIO ABDOMEN W & W/O CONT",
+    "CT AB/PEL WITH LIVER TRIPHASIC",
+    "CT ABDOMEN W/ CONTRAST",
+)
+_SERIES_DESCRIPTIONS = ("CT CH/AB/PEL", "CT CH/AB/PEL", "CT ABDOMEN/PELVIS", "POST CON", "Bind(4807/4/201..420)")
+_WITHOUT_DESCRIPTION = 130 / 197
+_SERIES_NUMBERS = (2, 2, 2, 3, 101, 101, 101, 101, 102)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientPlan:
+    """What one patient of the release is to be; it has no pixel yet."""
+
+    seed: int
+    index: int
+    """Place in the release, from 0."""
+    number: int
+    """The n of CRLM-CT-n."""
+    patient: str
+    collection: str
+    uid_root: str
+    sex: str
+    age: int
+    age_in_headers: bool
+    study_date: dt.date
+    study_seconds: int
+    """Time of the study, seconds since midnight."""
+    study_description: str
+    series_description: str | None
+    series_number: int
+    scanner: Scanner
+    matrix: int
+    field_of_view_mm: float
+    slices: int
+    slice_spacing_mm: float
+    slice_thickness_mm: float
+    first_instance_number: int
+    first_z_mm: float
+    """Position of the first, which is the highest, slice."""
+    offset_mm: tuple[float, float]
+    """Where the centre of the field of view lies, x and y."""
+    position: Position
+    liver_ml: float
+    tumours_ml: tuple[float, ...]
+    liver_range_ml: tuple[float, float]
+    tumour_range_ml: tuple[float, float]
+
+    @property
+    def prone(self) -> bool:
+        """Whether the patient lies on their stomach."""
+        return self.position.endswith("P")
+
+    @property
+    def pixel_spacing_mm(self) -> float:
+        """PixelSpacing, as its DS of six decimals says."""
+        return round(self.field_of_view_mm / self.matrix, 6)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel."""
+        return self.pixel_spacing_mm**2 * self.slice_spacing_mm / 1000
+
+    def generator(self, *stream: int) -> np.random.Generator:
+        """Random numbers of this patient; each stream is on its own."""
+        return np.random.default_rng([self.seed, self.number, *stream])
+
+    def uid(self, *what: str | int) -> str:
+        """A UID under the profile's root, the same for the same seed, patient and `what`."""
+        return uid_for(self.uid_root, self.seed, self.number, *what)
+
+
+def uid_for(root: str, *what: str | int) -> str:
+    """A UID under `root` whose last component follows from `what`: thirty digits, or as many as 64 characters leave."""
+    digits = min(30, 63 - len(root))
+    if digits < 10:
+        raise ValueError(f"UID root {root} is too long")
+    value = int.from_bytes(hashlib.sha256("/".join(map(str, what)).encode()).digest(), "big")
+    # A component must not begin with a zero (PS3.5 section 9.1).
+    return f"{root}.{10 ** (digits - 1) + value % (9 * 10 ** (digits - 1))}"
+
+
+def patient_numbers(patients: int, profile: Profile) -> list[int]:
+    """Numbers from 1001 on, those that the published release lacks left out."""
+    missing = {int(text.rpartition("-")[2]) for text in profile.published.missing_patients}
+    numbers: list[int] = []
+    number = FIRST_NUMBER
+    while len(numbers) < patients:
+        if number not in missing:
+            numbers.append(number)
+        number += 1
+    return numbers
+
+
+def slice_counts(published: Published) -> list[int]:
+    """Slice counts of a whole block, ascending: published minimum, median, maximum and sum.
+
+    Below the median the counts crowd towards it, above they spread; the exponent follows from the published sum.
+    """
+    n, span = published.patients, published.slices_per_series
+    low, high = round(span.min), round(span.max)
+    middle = round(span.median) if span.median is not None else (low + high) // 2
+    lower, upper = _halves(n)
+    first = low + (middle - low) * lower**0.6
+    wanted = published.ct_slices - float(first.sum())
+    mean = (wanted / max(len(upper), 1) - middle) / max(high - middle, 1)
+    second = middle + (high - middle) * upper ** (1 / min(max(mean, 0.05), 0.95) - 1)
+    counts = [*np.rint(first).astype(int).tolist(), *np.rint(second).astype(int).tolist()]
+    # Rounding and the curve's discrete sum leave a few slices over: spread them where no published figure stands.
+    fixed = {0, (n - 1) // 2, n // 2, n - 1}
+    free = [i for i in range(n) if i not in fixed]
+    rest, step = published.ct_slices - sum(counts), 0
+    while rest and free and step < n * high:
+        i = free[-1 - step % len(free)]
+        change = 1 if rest > 0 else -1
+        bottom, top = (low, middle) if i < n // 2 else (middle, high)
+        if bottom <= counts[i] + change <= top:
+            counts[i] += change
+            rest -= change
+        step += 1
+    return sorted(counts)
+
+
+def draw(
+    patients: int, seed: int, profile: Profile, *, matrix: int, max_slices: int | None = None
+) -> list[PatientPlan]:
+    """Draw a cohort.
+
+    Parameters
+    ----------
+    patients : int
+        How many patients.
+    seed : int
+        The same seed gives the same patients; a smaller cohort is the beginning of a larger one, but for the prone
+        patient and the one with overlapping slices.
+    profile : Profile
+        Its published figures must be meant for `matrix`.
+    matrix : int
+        Rows and columns of an image.
+    max_slices : int, optional
+        No series has more slices; where the liver would not fit, they lie farther apart.
+
+    Returns
+    -------
+    list of PatientPlan
+        In the order of their numbers.
+    """
+    numbers = patient_numbers(patients, profile)
+    size = profile.published.patients
+    plans: list[PatientPlan] = []
+    for block, start in enumerate(range(0, patients, size)):
+        plans += _block(block, numbers[start : start + size], seed, profile, matrix, max_slices)
+    return _with_prone(plans)
+
+
+def _block(
+    block: int, numbers: Sequence[int], seed: int, profile: Profile, matrix: int, max_slices: int | None
+) -> list[PatientPlan]:
+    """Plans of one block; `numbers` may be fewer than a whole block has."""
+    published = profile.published
+    size = published.patients
+    rng = np.random.default_rng([seed, block])
+    thin = _overlapping(numbers) if block == 0 else None
+
+    counts = rng.permutation(np.array(slice_counts(published)))
+    if thin is not None:
+        # The series with overlapping slices is the one with most slices, as published.
+        most = int(counts.argmax())
+        counts[[thin, most]] = counts[[most, thin]]
+    spacings = np.array([_slice_spacing(int(n), published, max_slices) for n in counts])
+    slices = counts if max_slices is None else np.minimum(counts, max_slices)
+    fields = rng.permutation(_fields_of_view(published.spacing_in_plane_mm, matrix, size))
+    livers = _deal_livers(published.liver_volume_ml, fields, slices, spacings, rng)
+    tumours = _deal_tumours(published.tumour_volume_ml, livers, rng)
+    sexes = rng.permutation(_expand(published.sex, size))
+    scanners = _deal_scanners(published, size, rng)
+
+    plans = []
+    for i, number in enumerate(numbers):
+        own = np.random.default_rng([seed, number, 0])
+        spacing = float(spacings[i])
+        voxel = round(fields[i] / matrix, 6) ** 2 * spacing / 1000
+        days = (LAST_STUDY_DATE - FIRST_STUDY_DATE).days
+        scanner = scanners[i]
+        described = own.random() >= _WITHOUT_DESCRIPTION
+        plans.append(
+            PatientPlan(
+                seed=seed,
+                index=block * size + i,
+                number=number,
+                patient=f"CRLM-CT-{number:04d}",
+                collection=profile.name,
+                uid_root=profile.uid_root,
+                sex=str(sexes[i]),
+                age=int(own.triangular(30, 63, 89)),
+                age_in_headers=scanner.signed,
+                study_date=FIRST_STUDY_DATE + dt.timedelta(days=int(own.integers(0, days + 1))),
+                study_seconds=int(own.integers(8 * 3600, 17 * 3600)),
+                study_description=(
+                    str(own.choice(_STUDY_DESCRIPTIONS)) if scanner.signed else "FORFILE CT ABD AND/OR PEL - CD"
+                ),
+                series_description=str(own.choice(_SERIES_DESCRIPTIONS)) if described else None,
+                series_number=int(own.choice(_SERIES_NUMBERS)),
+                scanner=scanner,
+                matrix=matrix,
+                field_of_view_mm=float(fields[i]),
+                slices=int(slices[i]),
+                slice_spacing_mm=spacing,
+                slice_thickness_mm=round(spacing * (_OVERLAP if i == thin else 1.0), 6),
+                first_instance_number=1 if own.random() < 0.4 else int(own.integers(2, 120)),
+                first_z_mm=round(-float(own.integers(-80, 1200)) * 0.25, 2),
+                offset_mm=(float(own.integers(-25, 26)) * 0.2, float(own.integers(-60, 61)) * 0.2),
+                position="FFS" if own.random() < 0.6 else "HFS",
+                liver_ml=float(livers[i]),
+                tumours_ml=tuple(max(volume, _MIN_TUMOUR_VOXELS * voxel) for volume in tumours[i]),
+                liver_range_ml=(published.liver_volume_ml.min, published.liver_volume_ml.max),
+                tumour_range_ml=(published.tumour_volume_ml.min, published.tumour_volume_ml.max),
+            )
+        )
+    return plans
+
+
+def _overlapping(numbers: Sequence[int]) -> int | None:
+    """Index of the patient whose slices overlap: the published one, else the last but one of a release that is not tiny."""
+    if OVERLAPPING_NUMBER in numbers:
+        return numbers.index(OVERLAPPING_NUMBER)
+    return len(numbers) - 2 if len(numbers) >= QUIRKS_FROM else None
+
+
+def _with_prone(plans: list[PatientPlan]) -> list[PatientPlan]:
+    """The plans, one of them prone: the published one, else the last of a release that is not tiny."""
+    chosen = next((i for i, plan in enumerate(plans) if plan.number == PRONE_NUMBER), None)
+    if chosen is None:
+        if len(plans) < QUIRKS_FROM:
+            return plans
+        chosen = len(plans) - 1
+    plan = plans[chosen]
+    plans[chosen] = replace(plan, position="FFP" if plan.position == "FFS" else "HFP")
+    return plans
+
+
+def _halves(n: int) -> tuple[Floats, Floats]:
+    """Places of `n` sorted values below and above their median, each from 0 to 1; the median itself is the first's end."""
+    middle = (n + 1) // 2
+    lower = np.linspace(0.0, 1.0, middle) if middle > 1 else np.ones(1)
+    return lower, np.arange(1, n - middle + 1) / max(n - middle, 1)
+
+
+def _quantiles(span: Span, n: int, tail: float) -> Floats:
+    """`n` values through a span's minimum, median and maximum, evenly on a logarithmic scale but for a longer tail."""
+    median = span.median if span.median is not None else math.sqrt(span.min * span.max)
+    lower, upper = _halves(n)
+    low, middle, high = math.log(span.min), math.log(median), math.log(span.max)
+    values = np.exp(np.concatenate([low + (middle - low) * lower**0.7, middle + (high - middle) * upper**tail]))
+    return np.asarray(np.clip(values, span.min, span.max))
+
+
+def _fields_of_view(span: Span, matrix: int, n: int) -> Floats:
+    """Diameters of the field of view in whole mm, as scanners offer them, within the span of the pixel spacing."""
+    low, high = math.ceil(span.min * matrix), math.floor(span.max * matrix)
+    middle = round((span.median if span.median is not None else (span.min + span.max) / 2) * matrix)
+    lower, upper = _halves(n)
+    whole = np.rint(np.concatenate([low + (middle - low) * lower**0.5, middle + (high - middle) * upper**1.6]))
+    return np.asarray(whole)
+
+
+def _slice_spacing(count: int, published: Published, max_slices: int | None) -> float:
+    """Slice spacing of a series that has `count` slices before the cap: the fewer slices, the farther apart."""
+    span, counts = published.spacing_slices_mm, published.slices_per_series
+    offered = [value for value in _SPACINGS_MM if span.holds(value)] or [span.min]
+    if count >= counts.max:
+        chosen = offered[0]
+    elif count <= counts.min + 3:
+        chosen = offered[-1]
+    elif counts.median is not None and span.median is not None and count <= counts.median:
+        chosen = span.median
+    else:
+        chosen = next((value for value in offered[1:] if count * value >= 125.0), offered[-1])
+    if max_slices is not None and count > max_slices:
+        chosen = next((value for value in offered if max_slices * value >= 160.0), offered[-1])
+    return chosen
+
+
+def half_height(slices: int, spacing: float) -> float:
+    """Half of the longest height, in mm, that a liver may have in a series, lung above and some room below it."""
+    above, below = lung_above(spacing), max(8.0, spacing)
+    return min(((slices - 1) * spacing - above - below) / 2, MAX_HALF_HEIGHT_MM)
+
+
+def lung_above(spacing: float) -> float:
+    """Height, in mm, that the slices above the liver take: two slices at least."""
+    return max(12.0, 2 * spacing)
+
+
+def capacity(field_of_view: float, slices: int, spacing: float) -> float:
+    """Volume, in mL, of the largest liver that a series can hold."""
+    half = half_height(slices, spacing)
+    if half <= 0:
+        return 0.0
+    body_x, body_y = BODY_X * field_of_view, BODY_Y * field_of_view
+    x, y, z = (LIVER_RIGHT + LIVER_LEFT) / 2, (LIVER_FRONT + LIVER_BACK) / 2, (LIVER_UP + LIVER_DOWN) / 2
+    return SHAPE_FACTOR * 4 / 3 * math.pi * (x * body_x) * (y * body_y) * (z * half) / 1000
+
+
+def _deal_livers(
+    span: Span, fields: Floats, slices: npt.NDArray[np.int64], spacings: Floats, rng: np.random.Generator
+) -> Floats:
+    """Liver volumes, each to a series that can hold it, the largest first."""
+    n = len(fields)
+    room = np.array([capacity(float(fields[i]), int(slices[i]), float(spacings[i])) for i in range(n)])
+    dealt = np.zeros(n)
+    free = rng.permutation(n).tolist()
+    for volume in _quantiles(span, n, 1.3)[::-1]:
+        chosen = next((i for i in free if room[i] >= volume), None)
+        if chosen is None:
+            chosen = max(free, key=lambda i: room[i])
+        free.remove(chosen)
+        dealt[chosen] = min(volume, room[chosen])
+    return dealt
+
+
+def _deal_tumours(span: Span, livers: Floats, rng: np.random.Generator) -> list[tuple[float, ...]]:
+    """Volumes of each patient's tumours, the largest first; all of them together take a third of the liver at most."""
+    n = len(livers)
+    totals = np.zeros(n)
+    free = rng.permutation(n).tolist()
+    for volume in _quantiles(span, n, 1.25)[::-1]:
+        chosen = next((i for i in free if livers[i] >= 2.9 * volume), None)
+        if chosen is None:
+            chosen = max(free, key=lambda i: livers[i])
+        free.remove(chosen)
+        totals[chosen] = min(volume, livers[chosen] / 2.9)
+    numbers = np.ones(n, dtype=int)
+    left = round(TUMOURS_PER_PATIENT * n) - n
+    while left > 0:
+        # Neither a tumour of few voxels, nor a liver with no room between its tumours.
+        open_ = [
+            i
+            for i in range(n)
+            if numbers[i] < (MAX_TUMOURS if totals[i] < 0.15 * livers[i] else 2) and totals[i] >= 0.4 * (numbers[i] + 1)
+        ]
+        if not open_:
+            break
+        for i in rng.permutation(open_)[:left]:
+            # Most patients have few tumours, some have many.
+            if rng.random() < 0.35:
+                numbers[i] += 1
+                left -= 1
+    dealt = []
+    for i in range(n):
+        parts = rng.dirichlet(np.full(int(numbers[i]), 1.5)) * 0.8 + 0.2 / numbers[i]
+        dealt.append(tuple(float(part) for part in np.sort(parts * totals[i])[::-1]))
+    return dealt
+
+
+def _expand(counts: Mapping[str, int], n: int) -> list[str]:
+    """A list in which each key stands as often as published, scaled to `n`."""
+    listed = [key for key, count in counts.items() for _ in range(count)]
+    return [listed[i * len(listed) // n] for i in range(n)]
+
+
+def _deal_scanners(published: Published, n: int, rng: np.random.Generator) -> list[Scanner]:
+    """Scanners as often as published; images of the rare ones are unsigned."""
+    common = max(published.manufacturers, key=lambda name: published.manufacturers[name])
+    makers = rng.permutation(_expand(published.manufacturers, n))
+    return [
+        Scanner(str(maker), str(rng.choice(_MODELS.get(str(maker), ("CT",)))), signed=str(maker) == common)
+        for maker in makers
+    ]

@@ -1,0 +1,103 @@
+"""Faults and their registry."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from crlm_qc.synthetic.faults._site import Site
+from crlm_qc.synthetic.release import EditionName, SyntheticRelease
+
+Scope = Literal["patient", "release"]
+Mutation = Callable[[Site], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One named mutation of a written release."""
+
+    name: str
+    triggers: tuple[str, ...]
+    """Codes of every rule that rightly fires on it, and of no other."""
+    doc: str
+    """What is wrong with the release afterwards."""
+    scope: Scope
+    """Whether it is planted in one patient, or in the release as a whole."""
+    mutate: Mutation = field(repr=False, compare=False)
+    edition: EditionName | None = None
+    """The edition of the workbook that it needs."""
+    patients: int = 1
+    """How many patients the release must have."""
+
+
+REGISTERED: dict[str, Fault] = {}
+
+
+def fault(
+    name: str,
+    *,
+    triggers: tuple[str, ...],
+    doc: str,
+    scope: Scope = "patient",
+    edition: EditionName | None = None,
+    patients: int = 1,
+) -> Callable[[Mutation], Mutation]:
+    """Register the function below as a fault.
+
+    Raises
+    ------
+    RuntimeError
+        The name is taken.
+    """
+
+    def register(mutate: Mutation) -> Mutation:
+        if name in REGISTERED:
+            raise RuntimeError(f"two faults have the name {name}")
+        REGISTERED[name] = Fault(name, triggers, doc, scope, mutate, edition, patients)
+        return mutate
+
+    return register
+
+
+def plant(release: SyntheticRelease, spec: str) -> list[str]:
+    """Plant a fault.
+
+    Parameters
+    ----------
+    release : SyntheticRelease
+        The release, which is changed on disk.
+    spec : str
+        `NAME`, or `NAME:PATIENT`. Without a patient it is the second one, or the first of just one.
+
+    Returns
+    -------
+    list of str
+        The files that were written, removed or moved (old and new path), relative to the root of the release.
+
+    Raises
+    ------
+    ValueError
+        There is no such fault or patient, or the patient lacks what the fault needs; the message says which are close.
+    """
+    name, colon, patient = spec.partition(":")
+    known = REGISTERED.get(name)
+    if known is None:
+        raise ValueError(f"unknown fault {name!r}{_close(name, REGISTERED)}")
+    if colon and known.scope == "release":
+        raise ValueError(f"fault {name} is about the release as a whole: leave out the patient")
+    if colon and patient not in release.patients:
+        raise ValueError(f"unknown patient {patient!r}{_close(patient, release.patients)}")
+    if known.edition not in (None, release.edition):
+        raise ValueError(f"fault {name} needs the workbook's edition {known.edition}")
+    if len(release.patients) < known.patients:
+        raise ValueError(f"fault {name} needs a release of {known.patients} patients or more")
+    site = Site(release, patient or release.patients[min(1, len(release.patients) - 1)], name)
+    known.mutate(site)
+    return site.settle()
+
+
+def _close(text: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(text, list(known), n=3, cutoff=0.5)
+    return f": did you mean {', '.join(close)}?" if close else ""

@@ -1,0 +1,41 @@
+"""Faults of the .tcia manifest (MAN)."""
+
+from __future__ import annotations
+
+from crlm_qc.synthetic.faults._registry import fault
+from crlm_qc.synthetic.faults._site import Site
+
+LIST = "ListOfSeriesToDownload="
+
+
+@fault("manifest-list-missing", triggers=("MAN001",), doc="The manifest lost its list of series.", scope="release")
+def _(site: Site) -> None:
+    with site.manifest() as lines:
+        del lines[lines.index(LIST) :]
+
+
+@fault("manifest-entry-invalid", triggers=("MAN002",), doc="A line of the manifest's list is no UID.", scope="release")
+def _(site: Site) -> None:
+    with site.manifest() as lines:
+        lines.insert(lines.index(LIST) + 1, "1.3.6.1.4.1.14519.5.2.1.9203.8273.x")
+
+
+@fault("manifest-entry-twice", triggers=("MAN003",), doc="The manifest lists the patient's CT series twice.")
+def _(site: Site) -> None:
+    uid = str(site.header(site.ct_files[0]).SeriesInstanceUID)
+    with site.manifest() as lines:
+        lines.insert(lines.index(uid), uid)
+
+
+@fault("manifest-entry-unknown", triggers=("MAN004",), doc="The manifest lists a series that nobody else knows.")
+def _(site: Site) -> None:
+    uid = str(site.header(site.ct_files[0]).SeriesInstanceUID)
+    with site.manifest() as lines:
+        lines.insert(lines.index(uid), site.new_uid(uid))
+
+
+@fault("manifest-entry-missing", triggers=("MAN005",), doc="The manifest leaves out the patient's CT series.")
+def _(site: Site) -> None:
+    uid = str(site.header(site.ct_files[0]).SeriesInstanceUID)
+    with site.manifest() as lines:
+        lines.remove(uid)

@@ -1,0 +1,264 @@
+"""Hand-made reports for the tests of the renderers."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from crlm_qc.model.finding import Finding, Kind, Subject, fingerprint
+from crlm_qc.model.outcome import Outcome, Status
+from crlm_qc.model.report import PatientFacts, ReleaseFacts, Report, RuleText
+from crlm_qc.model.settings import Settings
+from crlm_qc.model.severity import Severity
+
+RULES = (
+    RuleText(
+        "CLN010",
+        "response-sum",
+        "table",
+        Severity.WARNING,
+        "Total response differs from its parts",
+        "Analyses that sum the parts get another figure than the sheet gives.",
+        "Look the case up and correct one of the four figures.",
+        "Data Dictionary: total_response_percent",
+    ),
+    RuleText(
+        "CTS008",
+        "missing-slice",
+        "plain",
+        Severity.ERROR,
+        "Missing slice",
+        "Volumes and resampling are wrong where a slice is missing.",
+        "Find the slice in the source and add it, or withdraw the series.",
+        "PS3.3 C.7.6.2.1.1 Image Position and Image Orientation",
+    ),
+    RuleText(
+        "CTS012",
+        "thickness-differs",
+        "plain",
+        Severity.INFO,
+        "Slice Thickness differs from the slice spacing",
+        "Tools that multiply by thickness get wrong volumes.",
+        "Use positions, not thickness.",
+        "PS3.3 C.7.6.2 Image Plane Module",
+    ),
+    RuleText(
+        "DSO007",
+        "reference-missing",
+        "plain",
+        Severity.ERROR,
+        "Referenced instance not on disk",
+        "Viewers can't place the masks.",
+        "Add the instances, or make the object again.",
+        "PS3.3 C.8.20.2 Segmentation Image Module",
+    ),
+    RuleText(
+        "MET001",
+        "column-missing",
+        "table",
+        Severity.ERROR,
+        "Column missing",
+        "Nothing that the column holds can be checked.",
+        "Export metadata.csv again.",
+        "NBIA Data Retriever",
+    ),
+    RuleText(
+        "PUB001",
+        "patients-published",
+        "expectation",
+        Severity.ERROR,
+        "Patients or series not as published",
+        "The copy is not the published release.",
+        "Download what is missing.",
+        "doi:10.7937/QXK2-QG03",
+    ),
+    RuleText(
+        "SEG006",
+        "tumours-overlap",
+        "plain",
+        Severity.WARNING,
+        "Tumours overlap",
+        "A lesion may be annotated twice.",
+        "Compare the two segments.",
+        "published description",
+    ),
+)
+
+
+def finding(
+    rule: str,
+    severity: Severity,
+    subject: Subject,
+    message: str,
+    patient: str | None = None,
+    expected: str = "",
+    observed: str = "",
+    count: int = 1,
+    examples: Sequence[str] = (),
+    waived: str | None = None,
+) -> Finding:
+    return Finding(
+        rule,
+        severity,
+        subject,
+        message,
+        expected,
+        observed,
+        patient,
+        count,
+        tuple(examples),
+        fingerprint(rule, patient, subject),
+        waived,
+    )
+
+
+def folder(patient: str, series: str = "2.000000-NA-12345") -> str:
+    return f"Colorectal-Liver-Metastases/{patient}/06-06-1992-NA-CT ABDOMEN-75163/{series}"
+
+
+def missing_slice(number: int) -> Finding:
+    patient = f"CRLM-CT-{number}"
+    return finding(
+        "CTS008",
+        Severity.ERROR,
+        Subject(Kind.SERIES, folder(patient), f"1.3.6.1.4.1.14519.5.2.1.9203.8273.{number}"),
+        "A slice is missing between 1-12.dcm (z = -120.000 mm) and 1-13.dcm (z = -130.000 mm).",
+        patient,
+        "5.000 mm ± 0.050 mm",
+        "10.000 mm",
+    )
+
+
+def sample() -> Report:
+    """A report with every sort of outcome, severity and subject."""
+    findings = [
+        *(missing_slice(number) for number in (1001, 1003, 1004, 1005, 1006, 1007, 1008)),
+        finding(
+            "DSO007",
+            Severity.ERROR,
+            Subject(Kind.FILE, folder("CRLM-CT-1002", "100.000000-Segmentation-46600") + "/1-1.dcm"),
+            "Instances that the object refers to are not on disk.",
+            "CRLM-CT-1002",
+            "47 instances",
+            "44 instances",
+            3,
+            ("frame 12", "frame 13", "frame 14"),
+        ),
+        finding(
+            "CLN010",
+            Severity.WARNING,
+            Subject(Kind.ROW, "Clinical data October 2022.xlsx", row=104, column="total_response_percent"),
+            "Total response is not the sum of necrosis, fibrosis and mucin.",
+            "CRLM-CT-1003",
+            "0.50",
+            "0.55",
+        ),
+        finding(
+            "SEG006",
+            Severity.WARNING,
+            Subject(Kind.SEGMENT, folder("CRLM-CT-1020"), segment=5),
+            "Tumor_1 and Tumor_2 share 1,204 voxels.",
+            "CRLM-CT-1020",
+            "0 voxels",
+            "1,204 voxels",
+            waived="Lesion annotated twice, confirmed by the authors",
+        ),
+        finding(
+            "CTS012",
+            Severity.INFO,
+            Subject(Kind.SERIES, folder("CRLM-CT-1001")),
+            "Slice Thickness is not the distance between slices.",
+            "CRLM-CT-1001",
+            "0.800 mm",
+            "1.250 mm",
+            240,
+            ("1-001.dcm", "1-002.dcm"),
+        ),
+    ]
+    outcomes = (
+        Outcome("CLN010", Status.FAILED, 9),
+        Outcome("CTS008", Status.FAILED, 9),
+        Outcome("CTS012", Status.FAILED, 9),
+        Outcome("DSO007", Status.FAILED, 9),
+        Outcome("MET001", Status.PASSED, 17),
+        Outcome("PUB001", Status.SKIPPED, reason="only part of the release is audited"),
+        Outcome("SEG006", Status.FAILED, 9),
+    )
+    names = [f"CRLM-CT-{number}" for number in (1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1020)]
+    return Report(
+        tool_version="0.1.0",
+        release=ReleaseFacts(
+            root="manifest-1669817128730",
+            layout="nbia",
+            patients=9,
+            series=18,
+            files=522,
+            bytes=271_400_123,
+            ct_slices=513,
+            tables=("metadata.csv", "Clinical data October 2022.xlsx"),
+            workbook_edition="October 2022",
+            collection="Colorectal-Liver-Metastases",
+            doi="10.7937/QXK2-QG03",
+        ),
+        settings=Settings(subset=True),
+        rules=RULES,
+        outcomes=outcomes,
+        findings=sorted(findings, key=lambda one: one.sort_key),
+        patients=[
+            PatientFacts(name, 57, 5.0, 6, 1500.5 + index, None if index == 3 else 9.5)
+            for index, name in enumerate(names)
+        ],
+    )
+
+
+def clean() -> Report:
+    """A report of a whole release with nothing found."""
+    return replace(
+        sample(),
+        settings=Settings(),
+        findings=[],
+        outcomes=tuple(Outcome(text.code, Status.PASSED, 9) for text in RULES),
+    )
+
+
+def incomplete() -> Report:
+    """Nothing found, yet a rule crashed and a file was refused."""
+    crashed = Outcome("SEG006", Status.ERRORED, reason="IndexError at seg.py:12", incomplete=True)
+    outcomes = tuple(crashed if one.rule == "SEG006" else one for one in clean().outcomes)
+    return replace(clean(), outcomes=outcomes, limits=("CRLM-CT-1002 could not be opened: permission denied.",))
+
+
+def empty() -> Report:
+    """Nothing there to check."""
+    facts = replace(sample().release, patients=0, series=0, files=0, bytes=0, ct_slices=0, tables=(), layout="none")
+    outcomes = tuple(Outcome(text.code, Status.SKIPPED, reason="nothing there to examine") for text in RULES)
+    return replace(sample(), release=facts, findings=[], outcomes=outcomes, patients=(), settings=Settings())
+
+
+HOSTILE = '</script><script>alert("x")</script>\x1b[2J\u202e'
+
+
+def hostile() -> Report:
+    """Every text that may come from a file tries to be markup, a terminal command and a reversal of direction."""
+    base = sample()
+    bad = finding(
+        "CTS008",
+        Severity.ERROR,
+        Subject(Kind.FILE, HOSTILE, HOSTILE, 1, 2, HOSTILE),
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        2,
+        (HOSTILE, HOSTILE),
+    )
+    return replace(
+        base,
+        release=replace(base.release, root=HOSTILE, tables=(HOSTILE,), workbook_edition=HOSTILE),
+        findings=[bad, replace(bad, waived=HOSTILE, fingerprint="0123456789ab")],
+        outcomes=(
+            Outcome("CTS008", Status.FAILED, 1),
+            Outcome("PUB001", Status.SKIPPED, reason=HOSTILE),
+            Outcome("SEG006", Status.ERRORED, reason=HOSTILE, incomplete=True),
+        ),
+        patients=[PatientFacts(HOSTILE, None, None, None, None, None)],
+        limits=(HOSTILE,),
+    )
