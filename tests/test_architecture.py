@@ -23,6 +23,7 @@ ALLOWED = {
     "synthetic": {"model", "resources"},
     "resources": set(),
     "audit": {"model", "evidence", "rules", "report"},
+    "terminal": {"report"},
 }
 UNBOUND = {"cli", "__init__", "__main__"}
 

@@ -1,1 +1,47 @@
-"""Renderers of a report, one module a format. They open no dataset file and know no rule."""
+"""Renderers of a report, one module a format. They open no dataset file and know no rule.
+
+A renderer is a module with a function `render(report)` that gives text or bytes. It looks at no clock, no terminal and
+no environment, so that an equal report gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from crlm_qc.model.report import Report
+
+Render = Callable[[Report], str | bytes]
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format that a report can be written in."""
+
+    name: str
+    module: str
+    """Where its renderer lives; loaded at first use."""
+    goes_to: str
+    """File name inside the folder of the reports, or `-` for standard output, unless the user names another."""
+    doc: str
+
+    def renderer(self) -> Render:
+        """The function that renders a report in this format."""
+        render: Render = importlib.import_module(self.module).render
+        return render
+
+
+FORMATS: Mapping[str, Format] = {
+    item.name: item
+    for item in (
+        Format("html", "crlm_qc.report.html", "report.html", "one page to read, filter and print"),
+        Format("json", "crlm_qc.report.json_format", "findings.json", "every outcome and finding, for programs"),
+        Format("text", "crlm_qc.report.text", STDOUT, "the summary that the terminal shows"),
+    )
+}
+
+ALWAYS = ("json", "html")
+"""Formats that every audit writes."""

@@ -1,0 +1,637 @@
+"""The command line: parses, calls, writes, exits."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import os
+import shlex
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from crlm_qc.audit import Parts, Progress, UsageError, audit
+from crlm_qc.model.profile import Profile, ProfileError, load_profile
+from crlm_qc.model.report import ExitCode, Report
+from crlm_qc.model.rule import Registry, Rule, RuleKind
+from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.severity import Severity
+from crlm_qc.report import ALWAYS, FORMATS, STDOUT, Format, text, words
+from crlm_qc.rules import registry
+from crlm_qc.terminal import Colour, emit, progress_on, say, style_of
+
+if TYPE_CHECKING:
+    from crlm_qc.synthetic.release import SyntheticRelease
+
+INTERRUPTED = 130
+
+EXIT_CODES = (
+    "Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 wrong usage; 3 something asked for could not be "
+    "checked; 4 nothing there to check; 70 a bug of crlm-qc; 130 stopped with Ctrl+C. The highest of 70, 2, 4, 3, 1 wins."
+)
+
+app = typer.Typer(
+    name="crlm-qc",
+    help="Audits a release of CT series and segmentation objects in DICOM, with their tables.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class FailOn(StrEnum):
+    """Mildest severity that makes `check` exit with 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    NEVER = "never"
+
+    @property
+    def severity(self) -> Severity | None:
+        """The severity, or None for never."""
+        return None if self is FailOn.NEVER else Severity(self.value)
+
+
+class Listing(StrEnum):
+    """How the rules are listed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LayoutName(StrEnum):
+    """How a synthetic release lies on disk."""
+
+    NBIA = "nbia"
+    CARD = "card"
+
+
+class Edition(StrEnum):
+    """Which edition of the workbook a synthetic release has."""
+
+    OCTOBER_2022 = "october-2022"
+    APRIL_2023 = "april-2023"
+
+
+ColourOption = Annotated[Colour, typer.Option("--color", help="Colours in the terminal.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict alone.")]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Processes to work with. Default: the cores.")
+]
+
+
+# --- the entry point -------------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line, and exit with one of `ExitCode`, or 130 after Ctrl+C.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the program's name; by default that of this process.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(_run([word for word in given if word != "--debug"], debug="--debug" in given))
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="crlm-qc", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        say("crlm-qc: stopped", to=sys.stderr)
+        return INTERRUPTED
+    except (UsageError, ProfileError) as error:
+        return _refuse(str(error))
+    except Exception as error:  # noqa: BLE001 - an exception that nobody caught would exit with 1, which means findings
+        # Typer's own exceptions have no common base among its versions, but all can say what is wrong.
+        if format_message := getattr(error, "format_message", None):
+            return _refuse(f"{format_message().rstrip('.')}. See: crlm-qc --help" if arguments else "")
+        if debug:
+            traceback.print_exc()
+        else:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            say(
+                f"crlm-qc: a bug of crlm-qc: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
+                "Run it again with --debug to see more; what it prints then may hold values from files.",
+                to=sys.stderr,
+            )
+        return ExitCode.BUG
+    return int(code or 0)
+
+
+def _refuse(message: str) -> int:
+    if message:
+        say(f"crlm-qc: {words.clean(message)}", to=sys.stderr)
+    return ExitCode.USAGE
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from crlm_qc import __version__
+
+        say(f"crlm-qc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of a bug. Works with every command.")
+    ] = False,
+) -> None:
+    pass
+
+
+# --- check -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where one format goes."""
+
+    format: Format
+    path: Path | None
+    """None for standard output."""
+
+
+@app.command(epilog=EXIT_CODES)
+def check(
+    release: Annotated[Path, typer.Argument(help="Folder of the release, or of evidence that --evidence wrote.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the reports. Default: reports/<release name>.")
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT[:PATH]",
+            help=f"Another report: {', '.join(FORMATS)}; PATH - is standard output. Repeatable.",
+        ),
+    ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option("--select", metavar="CODES", help="Only these rules: codes or beginnings of codes."),
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="All but these rules.")] = None,
+    severity: Annotated[
+        list[str] | None,
+        typer.Option("--severity", metavar="CODE=LEVEL", help="Give a rule another severity: error, warning or info."),
+    ] = None,
+    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Mildest severity that exits with 1.")] = FailOn.ERROR,
+    subset: Annotated[
+        bool, typer.Option("--subset", help="Part of the release on purpose: skip what compares the whole.")
+    ] = False,
+    patients: Annotated[
+        list[str] | None,
+        typer.Option("--patients", metavar="IDS|@FILE", help="Only these patients, by comma, or one a line in a file."),
+    ] = None,
+    depth: Annotated[
+        Depth, typer.Option("--depth", help="How deep to read; each level holds the one before.")
+    ] = Depth.PIXELS,
+    jobs: JobsOption = None,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", help="Also write the evidence tables (Parquet) to this folder.")
+    ] = None,
+    metadata: Annotated[Path | None, typer.Option("--metadata", help="metadata.csv, where it is not found.")] = None,
+    clinical: Annotated[
+        Path | None, typer.Option("--clinical", help="Clinical workbook, where it is not found.")
+    ] = None,
+    manifest: Annotated[Path | None, typer.Option("--manifest", help=".tcia manifest, where it is not found.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
+    ] = None,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit with 0 where findings would exit with 1.")
+    ] = False,
+    quiet: QuietOption = False,
+    color: ColourOption = Colour.AUTO,
+) -> None:
+    """Audit a release; write findings.json and report.html.
+
+    Nothing is ever written into the release.
+    """
+    folder = out or Path("reports") / (release.resolve().name or "release")
+    outputs = _outputs(output or (), folder)
+    _keep_out(release, [folder, *(item.path for item in outputs if item.path), *([evidence] if evidence else [])])
+    settings = Settings(
+        depth=depth,
+        subset=subset,
+        select=_codes(select),
+        ignore=_codes(ignore),
+        patients=_patients(patients),
+        severity=_severities(severity),
+    )
+    with progress_on(quiet=quiet) as progress:
+        report = audit(
+            release,
+            settings=settings,
+            profile=load_profile(profile),
+            parts=Parts(metadata, clinical, manifest),
+            jobs=jobs,
+            evidence_to=evidence,
+            progress=progress,
+        )
+    _write(report, outputs)
+    _tell(report, outputs, folder, color, quiet=quiet)
+    code = report.exit_code(fail_on.severity)
+    raise typer.Exit(ExitCode.CLEAN if exit_zero and code is ExitCode.FINDINGS else code)
+
+
+def _outputs(asked: Iterable[str], folder: Path) -> list[Output]:
+    outputs = [Output(FORMATS[name], folder / FORMATS[name].goes_to) for name in ALWAYS]
+    for spec in asked:
+        name, _, where = spec.partition(":")
+        if name not in FORMATS:
+            raise UsageError(f"unknown format {name} in --output{_close(name, FORMATS)}. Known: {', '.join(FORMATS)}")
+        form = FORMATS[name]
+        where = where or (form.goes_to if form.goes_to == STDOUT else str(folder / form.goes_to))
+        item = Output(form, None if where == STDOUT else Path(where))
+        if item not in outputs:
+            outputs.append(item)
+    places = ["standard output" if item.path is None else str(item.path.resolve()) for item in outputs]
+    if twice := next((place for place in places if places.count(place) > 1), None):
+        raise UsageError(f"two reports would go to {twice}: give one of them another PATH in --output FORMAT:PATH")
+    return outputs
+
+
+def _keep_out(release: Path, places: Iterable[Path]) -> None:
+    top = release.resolve()
+    for place in places:
+        if place.resolve().is_relative_to(top):
+            raise UsageError(
+                f"{place} lies in the release, which is never written to. Give a folder elsewhere: --out PATH"
+            )
+        nearest = next(parent for parent in (place.absolute(), *place.absolute().parents) if parent.exists())
+        if nearest != place.absolute() and not nearest.is_dir():
+            raise UsageError(f"{place} can't be written: {nearest} is a file")
+        if not os.access(nearest, os.W_OK):
+            raise UsageError(f"{place} can't be written: no permission to write to {nearest}")
+
+
+def _codes(given: Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(code for part in given or () for code in part.replace(",", " ").split())
+
+
+def _patients(given: Iterable[str] | None) -> tuple[str, ...]:
+    found: list[str] = []
+    for part in given or ():
+        listed = part
+        if part.startswith("@"):
+            try:
+                listed = Path(part[1:]).read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError):
+                raise UsageError(f"--patients: {part[1:]} can't be read as a text file of patient IDs") from None
+        found += listed.replace(",", " ").split()
+        if not listed.strip(", \n\r\t"):
+            raise UsageError(f"--patients {part} names no patient")
+    return tuple(dict.fromkeys(found))
+
+
+def _severities(given: Iterable[str] | None) -> dict[str, Severity]:
+    changed = {}
+    for pair in _codes(given):
+        code, equals, level = pair.partition("=")
+        if not equals or level not in list(Severity):
+            raise UsageError(f"--severity {pair}: write CODE=LEVEL, LEVEL one of {', '.join(Severity)}")
+        changed[code.upper()] = Severity(level)
+    return changed
+
+
+def _write(report: Report, outputs: Iterable[Output]) -> None:
+    for item in outputs:
+        if item.path is None and item.format.name != "text":
+            emit(item.format.renderer()(report))
+        elif item.path is not None:
+            _replace(item.path, item.format.renderer()(report))
+
+
+def _replace(path: Path, content: str | bytes) -> None:
+    """Write a file whole, then put it in its place: nobody ever reads half a report."""
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise UsageError(f"{path} can't be written: {os.strerror(error.errno or 0).lower()}") from None
+
+
+def _tell(report: Report, outputs: Sequence[Output], folder: Path, colour: Colour, *, quiet: bool) -> None:
+    """Print the summary: to standard output, or to standard error if a format for programs went there."""
+    machine = any(item.path is None and item.format.name != "text" for item in outputs)
+    stream = sys.stderr if machine else sys.stdout
+    style = style_of(stream, colour)
+    if quiet:
+        say(text.verdict(report, style), to=stream)
+        return
+    say(text.render(report, style).rstrip("\n"), to=stream)
+    for item in outputs:
+        if item.path is not None and item.path != folder / FORMATS["json"].goes_to:
+            say(f"{item.format.name} report: {item.path}", to=stream)
+    say(f"every finding: {folder / FORMATS['json'].goes_to}", to=stream)
+
+
+# --- demo and synth --------------------------------------------------------------------------------------------------
+
+MAX_JOBS = 8
+DEMO_PATIENTS = 6
+DEMO_MATRIX = 128
+"""A quarter of the published matrix each way: written and read in seconds, with the profile made to fit."""
+DEMO_SLICES = 40
+DEMO_SEED = 2022
+DEMO_FAULTS = (
+    "ct-slice-lost:CRLM-CT-1002",
+    "dso-sources-swapped:CRLM-CT-1003",
+    "image-mirrored:CRLM-CT-1004",
+    "tumour-annotated-twice:CRLM-CT-1005",
+    "clinical-response-sum:CRLM-CT-1001",
+    "row-images-off:CRLM-CT-1003",
+    "manifest-entry-missing:CRLM-CT-1006",
+    "sex-differs:CRLM-CT-1006",
+)
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Where to write; by default a new temporary folder.")
+    ] = None,
+    jobs: JobsOption = None,
+    color: ColourOption = Colour.AUTO,
+) -> None:
+    """Write a small synthetic release with planted faults, audit it, and say whether each was found.
+
+    Exits with 0, since finding them is its success.
+    """
+    import tempfile
+
+    from crlm_qc.synthetic.faults import FAULTS
+    from crlm_qc.synthetic.writer import profile_for
+
+    place = folder or Path(tempfile.mkdtemp(prefix="crlm-qc-demo-"))
+    with progress_on(quiet=False) as progress:
+        release = _synthesise(
+            place / load_profile().name,
+            patients=DEMO_PATIENTS,
+            seed=DEMO_SEED,
+            layout=LayoutName.NBIA,
+            edition=Edition.APRIL_2023,
+            matrix=DEMO_MATRIX,
+            max_slices=DEMO_SLICES,
+            jobs=jobs,
+            faults=DEMO_FAULTS,
+            progress=progress,
+        )
+        report = audit(
+            release.root,
+            settings=Settings(subset=True),
+            profile=profile_for(DEMO_MATRIX, load_profile(), DEMO_SLICES),
+            jobs=jobs,
+            progress=progress,
+        )
+    outputs = _outputs((), place / "reports")
+    _write(report, outputs)
+    style = style_of(sys.stdout, color)
+    say(f"A synthetic release of {DEMO_PATIENTS} patients, with {len(DEMO_FAULTS)} faults planted:")
+    missed = False
+    for spec in DEMO_FAULTS:
+        name, _, patient = spec.partition(":")
+        fired = {finding.rule for finding in report.findings if finding.patient in (patient, None)}
+        wanted = FAULTS[name].triggers
+        lost = [code for code in wanted if code not in fired]
+        missed |= bool(lost)
+        said = f"NOT found: {', '.join(lost)}" if lost else f"found by {', '.join(wanted)}"
+        sign = style.paint("error" if lost else "good", _sign("failed" if lost else "passed", style))
+        told = style.wrap(f"{patient}  {FAULTS[name].doc}", " " * 4)
+        say("\n".join([f"  {sign} {told[0].lstrip()}", *told[1:], f"    {name}, {said}"]))
+    say(text.verdict(report, style))
+    say(f"release: {release.root}")
+    say(f"report:  {place / 'reports' / FORMATS['html'].goes_to}")
+    raise typer.Exit(ExitCode.BUG if missed else ExitCode.CLEAN)
+
+
+@app.command()
+def synth(
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Folder to write, new or empty.")] = None,
+    patients: Annotated[int, typer.Option("--patients", min=1, max=9000, help="How many patients.")] = 4,
+    seed: Annotated[int, typer.Option("--seed", help="Equal seeds give equal releases.")] = 1,
+    layout: Annotated[
+        LayoutName, typer.Option("--layout", help="As the downloader writes it, or as the card draws it.")
+    ] = LayoutName.NBIA,
+    edition: Annotated[
+        Edition, typer.Option("--edition", help="Edition of the clinical workbook.")
+    ] = Edition.APRIL_2023,
+    matrix: Annotated[
+        int,
+        typer.Option(
+            "--matrix",
+            min=32,
+            max=512,
+            help="Rows and columns of an image. Below 512, check rightly warns of it (CTS004).",
+        ),
+    ] = 512,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME[:PATIENT]", help="Plant a fault. Repeatable.")
+    ] = None,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults, and write nothing.")] = False,
+    jobs: JobsOption = None,
+) -> None:
+    """Write a synthetic release, clean or with faults of your choice."""
+    if list_faults:
+        from crlm_qc.synthetic.faults import FAULTS
+
+        width = max(map(len, FAULTS))
+        for name, item in FAULTS.items():
+            say(f"{name:{width}}  {', '.join(item.triggers)}  {item.doc}")
+        return
+    if folder is None:
+        raise UsageError("synth needs a folder to write to: crlm-qc synth DIR")
+    with progress_on(quiet=False) as progress:
+        release = _synthesise(
+            folder,
+            patients=patients,
+            seed=seed,
+            layout=layout,
+            edition=edition,
+            matrix=matrix,
+            jobs=jobs,
+            faults=fault or (),
+            progress=progress,
+        )
+    say(
+        f"{words.plural(patients, 'patient')} written. To audit them: crlm-qc check --subset {shlex.quote(str(release.root))}"
+    )
+
+
+def _synthesise(
+    root: Path,
+    *,
+    patients: int,
+    seed: int,
+    layout: LayoutName,
+    edition: Edition,
+    matrix: int,
+    jobs: int | None,
+    faults: Sequence[str],
+    max_slices: int | None = None,
+    progress: Progress | None,
+) -> SyntheticRelease:
+    from crlm_qc.synthetic.faults import FAULTS, plant
+    from crlm_qc.synthetic.writer import write_release
+
+    for spec in faults:
+        name = spec.partition(":")[0]
+        if name not in FAULTS:
+            raise UsageError(f"unknown fault {name}{_close(name, FAULTS)}. See: crlm-qc synth --list-faults")
+    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+        raise UsageError(f"{root} is not an empty folder: give a new one")
+    try:
+        release = write_release(
+            root,
+            patients=patients,
+            seed=seed,
+            layout=layout.value,
+            edition=edition.value,
+            matrix=matrix,
+            max_slices=max_slices,
+            jobs=jobs or min(os.cpu_count() or 1, MAX_JOBS),
+            progress=progress,
+        )
+        for spec in faults:
+            plant(release, spec)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return release
+
+
+# --- rules and explain -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def rules(
+    family: Annotated[str | None, typer.Option("--family", help="Only this family, such as CTS.")] = None,
+    listing: Annotated[Listing, typer.Option("--format", help="For people or for programs.")] = Listing.TEXT,
+) -> None:
+    """List the rules."""
+    every = registry()
+    families = list(dict.fromkeys(item.family for item in every))
+    if family is not None and family.upper() not in families:
+        raise UsageError(f"unknown family {family}{_close(family.upper(), families)}. Known: {', '.join(families)}")
+    chosen = [item for item in every if family is None or item.family == family.upper()]
+    if listing is Listing.JSON:
+        say(json.dumps([_as_dict(item) for item in chosen], indent=2, ensure_ascii=False))
+        return
+    for name in dict.fromkeys(item.family for item in chosen):
+        say(f"{name}  {words.family_name(name)}")
+        for item in chosen:
+            if item.family == name:
+                needs = "" if item.depth is Depth.HEADERS else f" (needs --depth {item.depth.value})"
+                say(f"  {item.code}  {words.WORDS[item.severity]:7}  {item.title}{needs}")
+        say("")
+    say(f"{words.plural(len(chosen), 'rule')}. More of one: crlm-qc explain CODE")
+
+
+def _as_dict(item: Rule) -> dict[str, object]:
+    return {
+        "code": item.code,
+        "slug": item.slug,
+        "family": item.family,
+        "kind": item.kind.value,
+        "severity": item.severity.value,
+        "depth": item.depth.value,
+        "whole_release": item.whole_release,
+        "title": item.title,
+        "why": item.why,
+        "fix": item.fix,
+        "source": item.source,
+        "tables": list(item.tables),
+    }
+
+
+@app.command()
+def explain(
+    code: Annotated[str, typer.Argument(help="Code of a rule, such as CTS008, or its slug.")],
+    profile: Annotated[Path | None, typer.Option("--profile", help="Release profile whose tolerances to show.")] = None,
+) -> None:
+    """Say what a rule checks, why, with what tolerance, and what to do."""
+    item = _rule(registry(), code)
+    parts = [
+        ("Severity", words.WORDS[item.severity]),
+        ("Why", item.why),
+        ("How", "" if item.kind is RuleKind.AUDIT else inspect.getdoc(item.check) or ""),
+        ("What to do", item.fix),
+        ("Source", item.source),
+        ("Reads", ", ".join(item.tables)),
+        ("Tolerances", _tolerances(item, load_profile(profile))),
+        ("Depth", item.depth.value),
+        ("Only for", "a whole release, not a subset" if item.whole_release else ""),
+        ("Slug", item.slug),
+    ]
+    width = style_of(sys.stdout, Colour.NEVER).width
+    say(f"{item.code}  {item.title}\n")
+    for name, said in parts:
+        if said:
+            say(textwrap.fill(" ".join(said.split()), width, initial_indent=f"{name:12}", subsequent_indent=" " * 12))
+
+
+def _rule(every: Registry, code: str) -> Rule:
+    found = next((item for item in every if code.upper() == item.code or code.lower() == item.slug), None)
+    if found is None:
+        known = [*(item.code for item in every), *(item.slug for item in every)]
+        close = difflib.get_close_matches(code.upper(), known, 3, 0.5) or difflib.get_close_matches(code.lower(), known)
+        hint = f": close to {', '.join(close)}" if close else ""
+        raise UsageError(f"unknown rule {code}{hint}. See: crlm-qc rules")
+    return found
+
+
+def _tolerances(item: Rule, profile: Profile) -> str:
+    """Tolerances that the rule's check, or a function of its module that it calls, asks for by name."""
+    names: set[str] = set()
+    seen: set[object] = set()
+    waiting: list[Callable[..., object]] = [item.check]
+    while waiting:
+        function = inspect.unwrap(waiting.pop())
+        code = getattr(function, "__code__", None)
+        if code is None or code in seen:
+            continue
+        seen.add(code)
+        used = {*code.co_names, *(name for const in code.co_consts for name in getattr(const, "co_names", ()))}
+        if "tolerances" in used:
+            names |= used
+        waiting += [
+            value
+            for name in used
+            if inspect.isfunction(value := function.__globals__.get(name)) and value.__module__ == function.__module__
+        ]
+    values = {name: getattr(profile.tolerances, name) for name in profile.tolerances.__slots__ if name in names}
+    return ", ".join(f"{name} {value:g}" for name, value in values.items())
+
+
+# --- the terminal ----------------------------------------------------------------------------------------------------
+
+
+def _close(given: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(given, list(known), n=3, cutoff=0.5)
+    return f": did you mean {', '.join(close)}?" if close else ""
+
+
+def _sign(name: str, style: text.Style) -> str:
+    return {"passed": "+", "failed": "x"}[name] if style.ascii else words.GLYPHS[name]

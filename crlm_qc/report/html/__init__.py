@@ -1,0 +1,95 @@
+"""The HTML report: one file that opens from disk, reads fully without script, and asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crlm_qc.model.report import SCHEMA_VERSION, Report
+from crlm_qc.report import words
+from crlm_qc.report.html.view import MAX_ROWS, View, anchor
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["MAX_ROWS", "render"]
+
+_HERE = Path(__file__).parent
+
+
+def render(report: Report) -> str:
+    """Render a report as one HTML page.
+
+    Parameters
+    ----------
+    report : Report
+        The report.
+
+    Returns
+    -------
+    str
+        The page. Every value in it is escaped; its policy lets the browser run no script but the page's own, and load
+        nothing from anywhere.
+    """
+    style, script = _asset("report.css"), _asset("report.js")
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            view=View(report),
+            words=words,
+            schema_version=SCHEMA_VERSION,
+            policy=policy,
+            style=_markup(style),
+            script=_markup(script),
+        )
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def _asset(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _markup(asset: str) -> Any:
+    from markupsafe import Markup
+
+    # Only the package's own two files pass here: they are not data.
+    return Markup(asset)  # noqa: S704
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("crlm_qc.report.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_finalize,
+    )
+    environment.filters["anchor"] = anchor
+    environment.filters["plural"] = words.plural
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Clean every text on its way into the page; a missing value is a dash."""
+    if value is None:
+        return "\N{EN DASH}"
+    return words.clean(value) if type(value) is str else value

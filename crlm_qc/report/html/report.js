@@ -1,0 +1,168 @@
+(() => {
+  "use strict";
+  const one = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const toast = one(".toast");
+  const form = one(".controls");
+  const rows = all(".findings tbody tr");
+  const texts = new Map();
+  const textOf = (row) => {
+    if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
+    return texts.get(row);
+  };
+
+  const say = (text) => {
+    toast.textContent = text;
+    clearTimeout(say.timer);
+    say.timer = setTimeout(() => { toast.textContent = ""; }, 2500);
+  };
+
+  // Theme: follows the system until the button is pressed.
+  const theme = one(".theme");
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  let scheme = dark.matches ? "dark" : "light";
+  const label = () => { theme.textContent = scheme === "dark" ? "Light" : "Dark"; };
+  theme.addEventListener("click", () => {
+    scheme = scheme === "dark" ? "light" : "dark";
+    document.documentElement.style.colorScheme = scheme;
+    label();
+  });
+  label();
+  theme.hidden = false;
+
+  // Filters live in the fragment: #q=gap&severity=error&family=CTS.
+  const FIELDS = ["q", "severity", "family", "patient", "state"];
+  const field = (name) => form && form.elements.namedItem(name);
+  const stateOf = (name) => (field(name) ? field(name).value.trim() : "");
+  const initial = (name) => (name === "state" && field(name) ? "open" : "");
+  const filtered = () => FIELDS.some((name) => stateOf(name) !== initial(name));
+
+  const apply = () => {
+    if (!form) return;
+    const words = stateOf("q").toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = ["severity", "family", "patient"].map((name) => [name, stateOf(name)]).filter(([, value]) => value);
+    const state = stateOf("state");
+    let shown = 0;
+    for (const row of rows) {
+      const fits = wanted.every(([name, value]) => row.dataset[name] === value)
+        && (!state || state === "all" || row.dataset.state === state)
+        && words.every((word) => textOf(row).includes(word));
+      row.hidden = !fits;
+      shown += fits;
+    }
+    one(".shown", form).textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
+    one(".nothing").hidden = shown > 0;
+  };
+  const remember = () => {
+    const state = new URLSearchParams();
+    for (const name of FIELDS) if (stateOf(name) !== initial(name)) state.set(name, stateOf(name));
+    const text = state.toString();
+    try {
+      history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+    } catch {
+      // Some browsers refuse this for a page from disk; the filter works all the same.
+    }
+  };
+  const set = (values) => {
+    for (const name of FIELDS) if (field(name)) field(name).value = values[name] ?? initial(name);
+    apply();
+  };
+  const follow = () => {
+    const hash = decodeURIComponent(location.hash.slice(1));
+    if (form && /^(q|severity|family|patient|state)=/.test(hash)) {
+      set(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+      one("#findings").scrollIntoView();
+      return;
+    }
+    const target = hash && document.getElementById(hash);
+    if (!target) return;
+    if (target.hidden) set({ state: "all" });
+    for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    target.scrollIntoView({ block: "center" });
+  };
+
+  if (form) {
+    form.hidden = false;
+    form.addEventListener("input", () => { apply(); remember(); });
+    form.addEventListener("reset", () => setTimeout(() => { set({}); remember(); }));
+    form.addEventListener("submit", (event) => event.preventDefault());
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && filtered()) { set({}); remember(); }
+    });
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest("a[data-query], a[data-patient]");
+      if (!link) return;
+      event.preventDefault();
+      set({ q: link.dataset.query, patient: link.dataset.patient });
+      remember();
+      one("#findings").scrollIntoView();
+    });
+    apply();
+  }
+  addEventListener("hashchange", follow);
+  follow();
+
+  // Sorting: a button in every heading.
+  const valueOf = (row, column) => {
+    const cell = row.cells[column];
+    return cell ? cell.dataset.value ?? cell.textContent.trim() : "";
+  };
+  const number = (text) => (/^-?[\d,]+(\.\d+)?( of \d+)?$/.test(text) ? parseFloat(text.replaceAll(",", "")) : NaN);
+  const compare = (first, second) => {
+    const [a, b] = [number(first), number(second)];
+    if (!Number.isNaN(a) && !Number.isNaN(b)) return a - b;
+    if (Number.isNaN(a) !== Number.isNaN(b)) return Number.isNaN(a) ? 1 : -1;
+    return first < second ? -1 : first > second ? 1 : 0;
+  };
+  for (const table of all("table[data-sortable]")) {
+    const heads = all("thead th", table);
+    heads.forEach((head, column) => {
+      if (head.hasAttribute("data-fixed")) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      head.setAttribute("aria-sort", "none");
+      button.addEventListener("click", () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        for (const other of heads) if (other.hasAttribute("aria-sort")) other.setAttribute("aria-sort", "none");
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const keyed = [...table.tBodies[0].rows].map((row) => [valueOf(row, column), row]);
+        keyed.sort((a, b) => (down ? -1 : 1) * compare(a[0], b[0]));
+        table.tBodies[0].append(...keyed.map(([, row]) => row));
+      });
+    });
+  }
+
+  // Patient lists: copy as lines or as an option of the command line.
+  for (const box of all(".patients-list")) {
+    const area = one("textarea", box);
+    const button = (text, shape) => {
+      const made = document.createElement("button");
+      made.type = "button";
+      made.textContent = text;
+      made.addEventListener("click", async () => {
+        try {
+          await navigator.clipboard.writeText(shape(area.value));
+          say("Copied.");
+        } catch {
+          area.select();
+          say("Selected: press Ctrl+C to copy.");
+        }
+      });
+      box.append(made);
+    };
+    button("Copy lines", (value) => value);
+    button("Copy as --patients", (value) => `--patients ${value.split("\n").join(",")}`);
+  }
+
+  // Print with everything unfolded, and fold it again.
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = all("details:not([open])");
+    for (const fold of opened) fold.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const fold of opened) fold.open = false;
+  });
+})();

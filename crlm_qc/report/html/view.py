@@ -1,0 +1,227 @@
+"""What the page shows, counted and ordered, so that the template only sets it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from crlm_qc.model.finding import Finding
+from crlm_qc.model.outcome import Outcome, Status
+from crlm_qc.model.report import PatientFacts, Report, RuleText, Verdict
+from crlm_qc.model.severity import Severity
+from crlm_qc.report import words
+
+MAX_ROWS = 5000
+"""Findings that the page lists; the rest stand in findings.json, and the page says so."""
+MAX_FIX_FIRST = 10
+
+_NOT_IN_ANCHOR = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def anchor(text: str) -> str:
+    """Text as part of an element's id: what could not stand in a link is replaced."""
+    return _NOT_IN_ANCHOR.sub("-", text)
+
+
+def _patients(findings: Iterable[Finding]) -> list[str]:
+    return sorted({finding.patient for finding in findings if finding.patient})
+
+
+def _levels(findings: Iterable[Finding]) -> dict[str, int]:
+    counts = Counter(finding.severity.value for finding in findings)
+    return {level.value: counts[level.value] for level in Severity}
+
+
+@dataclass(frozen=True)
+class RuleView:
+    """One rule, how it ended, and what of it counts."""
+
+    text: RuleText
+    outcome: Outcome
+    findings: Sequence[Finding]
+    """Those that are not waived."""
+    waived: int
+
+    @property
+    def patients(self) -> list[str]:
+        """Patients with an open finding of this rule."""
+        return _patients(self.findings)
+
+    @property
+    def severity(self) -> Severity:
+        """The gravest of its findings, else the rule's own."""
+        return min((one.severity for one in self.findings), key=lambda level: level.rank, default=self.text.severity)
+
+    @property
+    def sign(self) -> str:
+        """What decides its colour and glyph: its severity where it found something, else how it ended."""
+        if self.outcome.status is Status.FAILED:
+            return self.severity.value if self.findings else "waived"
+        return self.outcome.status.value
+
+
+@dataclass(frozen=True)
+class FamilyView:
+    """One family of rules."""
+
+    code: str
+    name: str
+    rules: Sequence[RuleView]
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """Rules by how they ended."""
+        counts = Counter(rule.outcome.status.value for rule in self.rules)
+        return {status.value: counts[status.value] for status in Status}
+
+    @property
+    def levels(self) -> dict[str, int]:
+        """Open findings by severity."""
+        return _levels(finding for rule in self.rules for finding in rule.findings)
+
+    @property
+    def patients(self) -> list[str]:
+        """Patients with an open finding of this family."""
+        return _patients(finding for rule in self.rules for finding in rule.findings)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether all its rules passed, so that its list may start folded."""
+        return all(rule.outcome.status is Status.PASSED for rule in self.rules)
+
+    @property
+    def told(self) -> str:
+        """How its rules ended, in words."""
+        word = {**{status.value: words.STATUS_WORDS[status] for status in Status}, "failed": "with findings"}
+        return ", ".join(f"{count} {word[status]}" for status, count in self.statuses.items() if count)
+
+    @property
+    def bar(self) -> list[tuple[str, float, float]]:
+        """Shares of the family's rules by sign: sign, start and width in percent."""
+        counts = Counter(rule.sign for rule in self.rules)
+        parts, start = [], 0.0
+        for sign in ("error", "errored", "warning", "info", "waived", "passed", "skipped"):
+            if counts[sign]:
+                width = 100 * counts[sign] / len(self.rules)
+                parts.append((sign, round(start, 2), round(width, 2)))
+                start += width
+        return parts
+
+
+@dataclass(frozen=True)
+class PatientView:
+    """One patient: its figures, and what of it counts."""
+
+    patient: str
+    facts: PatientFacts | None
+    """None for a patient that no folder on disk belongs to."""
+    findings: Sequence[Finding] = field(default=())
+
+    @property
+    def levels(self) -> dict[str, int]:
+        """Open findings by severity."""
+        return _levels(self.findings)
+
+    @property
+    def rules(self) -> list[tuple[Finding, int]]:
+        """The first finding of each rule, and how many the rule has of this patient."""
+        first: dict[str, Finding] = {}
+        for finding in self.findings:
+            first.setdefault(finding.rule, finding)
+        counts = Counter(finding.rule for finding in self.findings)
+        return [(finding, counts[code]) for code, finding in first.items()]
+
+    @property
+    def sort_key(self) -> tuple[int | str, ...]:
+        """Worst first, then by ID."""
+        levels = self.levels
+        return (*(-levels[level.value] for level in Severity), self.patient)
+
+
+class View:
+    """A report, counted and ordered for the page."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        opened = words.open_findings(report)
+        waived = [finding for finding in report.findings if finding.waived is not None]
+        by_rule: dict[str, list[Finding]] = defaultdict(list)
+        by_patient: dict[str, list[Finding]] = defaultdict(list)
+        for finding in opened:
+            by_rule[finding.rule].append(finding)
+            if finding.patient:
+                by_patient[finding.patient].append(finding)
+        waived_of = Counter(finding.rule for finding in waived)
+        self.findings = [*opened, *waived][:MAX_ROWS]
+        """Rows of the table: those that count, gravest first, then the waived ones."""
+        self._shown = {finding.fingerprint for finding in self.findings}
+        self.left_out = len(report.findings) - len(self.findings)
+        """Findings that stand only in findings.json."""
+        self.rules = [
+            RuleView(report.text(outcome.rule), outcome, by_rule[outcome.rule], waived_of[outcome.rule])
+            for outcome in report.outcomes
+        ]
+        facts = {one.patient: one for one in report.patients}
+        self.patients = sorted(
+            (PatientView(name, facts.get(name), by_patient.get(name, ())) for name in {*facts, *by_patient}),
+            key=lambda one: one.sort_key,
+        )
+        self.clean_patients = sum(not patient.findings for patient in self.patients)
+        self.any_waived = bool(waived)
+
+    def link(self, finding: Finding) -> str:
+        """Fragment of the finding's row, or of the table if the row was left out."""
+        return f"#f-{finding.fingerprint}" if finding.fingerprint in self._shown else "#findings"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict."""
+        return words.sentence(self._report)
+
+    @property
+    def tone(self) -> str:
+        """What decides the verdict's colour and glyph."""
+        return {Verdict.CONFORMANT: "passed", Verdict.INCOMPLETE: "warning", Verdict.NOT_CONFORMANT: "error"}[
+            self._report.verdict
+        ]
+
+    @property
+    def families(self) -> list[FamilyView]:
+        """Families in the order that the catalogue lists them, unknown ones last."""
+        order = {code: number for number, code in enumerate(words.FAMILIES)}
+        codes = sorted({rule.text.family for rule in self.rules}, key=lambda code: (order.get(code, len(order)), code))
+        return [
+            FamilyView(code, words.family_name(code), [rule for rule in self.rules if rule.text.family == code])
+            for code in codes
+        ]
+
+    @property
+    def fix_first(self) -> list[RuleView]:
+        """At most ten rules with errors or warnings, by severity and then by how many patients they touch."""
+        worth = [rule for rule in self.rules if rule.findings and rule.severity is not Severity.INFO]
+        worth.sort(key=lambda rule: (rule.severity.rank, -len(rule.patients), -len(rule.findings), rule.text.code))
+        return worth[:MAX_FIX_FIRST]
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """Rules by how they ended."""
+        counts = Counter(rule.outcome.status.value for rule in self.rules)
+        return {status.value: counts[status.value] for status in Status}
+
+    @property
+    def ran(self) -> int:
+        """Rules that looked at something."""
+        return self.statuses["passed"] + self.statuses["failed"]
+
+    @property
+    def crashed(self) -> list[Outcome]:
+        """Rules that did not come to an end."""
+        return [outcome for outcome in self._report.outcomes if outcome.status is Status.ERRORED]
+
+    @property
+    def all_checked(self) -> bool:
+        """Whether nothing stands in the way of a full audit."""
+        report = self._report
+        return not (report.limits or self.crashed or words.not_run(report) or words.narrowing(report) or self.left_out)

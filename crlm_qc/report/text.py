@@ -1,0 +1,204 @@
+"""The summary that the terminal shows: gravest rules first, then what was not run, and the verdict last."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from crlm_qc.model.finding import Finding
+from crlm_qc.model.outcome import Status
+from crlm_qc.model.report import Report, Verdict
+from crlm_qc.model.severity import Severity
+from crlm_qc.report import words
+
+WIDTH = 100
+MAX_PER_RULE = 5
+MAX_PATIENTS_NAMED = 8
+_NARROWEST, _WIDEST = 60, 140
+
+_INDENT = "    "
+_ASCII = {
+    "\N{MULTIPLICATION X}": "x",
+    "\N{CHECK MARK}": "+",
+    "\N{EN DASH}": "-",
+    "\N{MIDDLE DOT}": "|",
+    "\N{HORIZONTAL ELLIPSIS}": "...",
+    "\N{PLUS-MINUS SIGN}": "+/-",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "\N{DEGREE SIGN}": " degrees",
+    "\N{REPLACEMENT CHARACTER}": "?",
+}
+
+_SGR = {"error": "1;31", "warning": "1;33", "info": "1;36", "good": "1;32", "strong": "1", "faint": "2"}
+_VERDICT_STYLE = {Verdict.CONFORMANT: "good", Verdict.INCOMPLETE: "warning", Verdict.NOT_CONFORMANT: "error"}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the text is set; what the terminal can do is for the caller to know."""
+
+    width: int = WIDTH
+    colour: bool = False
+    ascii: bool = False
+    """Whether only ASCII may be written."""
+    max_per_rule: int = MAX_PER_RULE
+
+    def paint(self, name: str, text: str) -> str:
+        """Text in a colour or weight, where colours are wanted."""
+        return f"\x1b[{_SGR[name]}m{text}\x1b[0m" if self.colour and text else text
+
+    def wrap(self, text: str, indent: str = "", hanging: str | None = None) -> list[str]:
+        """Lines of at most the width; a path or UID that is longer is not broken."""
+        hanging = indent if hanging is None else hanging
+        return textwrap.wrap(
+            words.clean(text),
+            min(max(self.width, _NARROWEST), _WIDEST),
+            initial_indent=indent,
+            subsequent_indent=hanging,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def render(report: Report, style: Style | None = None) -> str:
+    """Render a report as plain text.
+
+    Parameters
+    ----------
+    report : Report
+        The report.
+    style : Style, optional
+        Width, colours and signs; by default 100 columns without colour.
+
+    Returns
+    -------
+    str
+        The summary; its last line is the verdict.
+    """
+    style = style or Style()
+    blocks = [_release(report, style), *_groups(report, style), _not_checked(report, style), _counts(report, style)]
+    lines = [line for block in blocks if block for line in (*block, "")]
+    return _finish([*lines, verdict(report, style)], style)
+
+
+def verdict(report: Report, style: Style | None = None) -> str:
+    """The verdict alone, in one line.
+
+    Parameters
+    ----------
+    report : Report
+        The report.
+    style : Style, optional
+        Colours and signs.
+
+    Returns
+    -------
+    str
+        The line, without a line end.
+    """
+    style = style or Style()
+    line = style.paint(_VERDICT_STYLE[report.verdict], f"{words.clean(words.sentence(report))}.")
+    return _plain(line) if style.ascii else line
+
+
+def _finish(lines: Iterable[str], style: Style) -> str:
+    text = "\n".join(line.rstrip() for line in lines) + "\n"
+    return _plain(text) if style.ascii else text
+
+
+def _plain(text: str) -> str:
+    for sign, instead in _ASCII.items():
+        text = text.replace(sign, instead)
+    return text.encode("ascii", "replace").decode("ascii")
+
+
+def _release(report: Report, style: Style) -> list[str]:
+    facts = report.release
+    figures = [
+        words.plural(facts.patients, "patient"),
+        words.plural(facts.series, "series", "series"),
+        words.plural(facts.ct_slices, "CT slice"),
+        words.plural(facts.files, "file"),
+        words.size(facts.bytes),
+    ]
+    edition = f"{facts.workbook_edition} edition" if facts.workbook_edition else "none recognised"
+    lines = [style.paint("strong", words.clean(facts.root or facts.collection))]
+    lines += style.wrap(f"{', '.join(figures)}; {words.layout(report)}.", "  ")
+    if facts.tables:
+        lines += style.wrap(f"Tables and lists: {', '.join(facts.tables)}.", "  ")
+    lines += style.wrap(f"Clinical workbook: {edition}.", "  ")
+    for said in words.narrowing(report):
+        lines += style.wrap(said, "  ")
+    return lines
+
+
+def _groups(report: Report, style: Style) -> Iterator[list[str]]:
+    by_rule = groupby(words.open_findings(report), key=lambda finding: (finding.severity, finding.rule))
+    for (severity, code), group in by_rule:
+        yield _group(report, severity, code, list(group), style)
+
+
+def _group(report: Report, severity: Severity, code: str, findings: Sequence[Finding], style: Style) -> list[str]:
+    patients = {finding.patient for finding in findings if finding.patient}
+    extent = words.plural(len(findings), "finding")
+    if patients:
+        extent += f" in {words.plural(len(patients), 'patient')}"
+    sign = f"{words.GLYPHS[severity.value]} {words.WORDS[severity].upper()}"
+    text = report.text(code)
+    heading = style.wrap(f"{sign} {code} {text.title} ({extent})", "", "  ")
+    lines = [style.paint(severity.value, heading[0]), *heading[1:]]
+    for finding in findings[: style.max_per_rule]:
+        lines += _finding(finding, style)
+    if rest := findings[style.max_per_rule :]:
+        named = sorted({finding.patient for finding in rest if finding.patient})
+        who = f", in {words.listing(named, MAX_PATIENTS_NAMED)}" if named else ""
+        lines += style.wrap(f"and {len(rest):,} more{who}: all in report.html#r-{code}", _INDENT)
+    lines += style.wrap(f"What to do: {text.fix}", "  ", _INDENT)
+    return lines
+
+
+def _finding(finding: Finding, style: Style) -> list[str]:
+    who = f"{finding.patient}  " if finding.patient and not finding.message.startswith(finding.patient) else ""
+    lines = style.wrap(f"{who}{finding.message}", _INDENT, _INDENT + "  ")
+    details = [words.expected_observed(finding)]
+    if finding.count > 1:
+        details.append(f"{finding.count:,} times")
+    if told := words.examples(finding):
+        details.append(f"for example {', '.join(told[:3])}")
+    where = " \N{MIDDLE DOT} ".join(part for part in (_place(finding), f"f-{finding.fingerprint}") if part)
+    for line in ("; ".join(part for part in details if part), where):
+        lines += [style.paint("faint", part) for part in style.wrap(line, _INDENT + "  ")]
+    return lines
+
+
+def _place(finding: Finding) -> str:
+    """Where the finding is, without what stands before it in the line already: the path down to the patient."""
+    subject = finding.subject
+    path = subject.path
+    if path is not None:
+        path = path.partition(f"{finding.patient}/")[2] or path
+        subject = replace(subject, path=path, uid=None)
+    return words.place(subject)
+
+
+def _not_checked(report: Report, style: Style) -> list[str]:
+    lines: list[str] = []
+    for limit in report.limits:
+        lines += style.wrap(f"{words.GLYPHS['errored']} {limit}", "  ", _INDENT)
+    for outcome in report.outcomes:
+        if outcome.status is Status.ERRORED:
+            told = f"{words.GLYPHS['errored']} {outcome.rule} crashed: {outcome.reason}"
+            lines += style.wrap(told, "  ", _INDENT)
+    for reason, codes in words.not_run(report).items():
+        lines += style.wrap(f"{words.GLYPHS['skipped']} {reason}: {words.listing(codes, 12)}", "  ", _INDENT)
+    return [style.paint("strong", "Not checked"), *lines] if lines else []
+
+
+def _counts(report: Report, style: Style) -> list[str]:
+    statuses = Counter(outcome.status for outcome in report.outcomes)
+    parts = [f"{count} {words.STATUS_WORDS[status]}" for status in Status if (count := statuses[status])]
+    ran = ", ".join(parts).replace(words.STATUS_WORDS[Status.FAILED], "with findings")
+    return style.wrap(f"{words.plural(len(report.outcomes), 'rule')}: {ran}.") if parts else []

@@ -1,0 +1,216 @@
+"""Words, signs and figures that every format shares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from crlm_qc.model.outcome import Status
+from crlm_qc.model.report import Report, Verdict
+from crlm_qc.model.severity import Severity
+
+if TYPE_CHECKING:
+    from crlm_qc.model.finding import Finding, Subject
+
+FAMILIES: Mapping[str, str] = {
+    "REL": "Release on disk",
+    "MET": "metadata.csv",
+    "MAN": "Download manifest",
+    "CLN": "Clinical workbook",
+    "CTS": "CT series",
+    "DSO": "Segmentation objects",
+    "SEG": "Masks",
+    "XRF": "Across sources",
+    "PUB": "Published figures",
+    "DID": "De-identification",
+    "WVR": "Waivers",
+}
+
+WORDS: Mapping[Severity, str] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+"""What people read for a severity."""
+
+GLYPHS: Mapping[str, str] = {
+    "error": "\N{MULTIPLICATION X}",
+    "warning": "!",
+    "info": "i",
+    "waived": "~",
+    "passed": "\N{CHECK MARK}",
+    "failed": "\N{MULTIPLICATION X}",
+    "skipped": "\N{EN DASH}",
+    "errored": "\N{MULTIPLICATION X}",
+}
+
+STATUS_WORDS: Mapping[Status, str] = {
+    Status.PASSED: "passed",
+    Status.FAILED: "found",
+    Status.SKIPPED: "not run",
+    Status.ERRORED: "crashed",
+}
+
+_DOT = " \N{MIDDLE DOT} "
+
+# Control characters could rewrite a terminal's screen; marks of direction could reorder what is read.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def family_name(family: str) -> str:
+    """What a family of rules is about."""
+    return FAMILIES.get(family, family)
+
+
+def clean(text: str) -> str:
+    """Text with nothing in it that a terminal, a browser or UTF-8 would stumble over.
+
+    Parameters
+    ----------
+    text : str
+        Text that may come from a file.
+
+    Returns
+    -------
+    str
+        The same, line ends made spaces, and control characters, marks of direction and lone surrogates replaced.
+    """
+    return _UNSAFE.sub(lambda match: " " if match[0] in "\t\n\r" else "\N{REPLACEMENT CHARACTER}", text)
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: `1 error`, `1,200 errors`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def size(count: int) -> str:
+    """Bytes as people read them, in decimal units: 84.8 MB."""
+    value = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def listing(items: Iterable[str], most: int | None = None) -> str:
+    """Items as a sentence has them: `a, b and c`, or `a, b and 3 more`."""
+    every = list(items)
+    if most is not None and len(every) > most:
+        return f"{', '.join(every[:most])} and {len(every) - most:,} more"
+    return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} and {every[-1]}" if every else ""
+
+
+def within(subject: Subject) -> str:
+    """Where inside a file or series a finding is: segment, row and column, whichever are known."""
+    parts = [
+        f"segment {subject.segment}" if subject.segment is not None else None,
+        f"row {subject.row}" if subject.row is not None else None,
+        subject.column,
+    ]
+    return _DOT.join(part for part in parts if part)
+
+
+def place(subject: Subject) -> str:
+    """Where a finding is: path, UID, segment, row and column, whichever are known."""
+    return _DOT.join(part for part in (subject.path, subject.uid, within(subject)) if part)
+
+
+def examples(finding: Finding) -> list[str]:
+    """Examples that the message does not tell already."""
+    return [example for example in finding.examples if example not in finding.message]
+
+
+def expected_observed(finding: Finding) -> str:
+    """What was expected and what was seen, in a few words."""
+    parts = [("expected", finding.expected), ("observed", finding.observed)]
+    return ", ".join(f"{word} {value}" for word, value in parts if value)
+
+
+def open_findings(report: Report) -> list[Finding]:
+    """The findings that count, gravest first."""
+    return [finding for finding in report.findings if finding.waived is None]
+
+
+def _errors(report: Report) -> str:
+    errors = [finding for finding in open_findings(report) if finding.severity is Severity.ERROR]
+    patients = {finding.patient for finding in errors if finding.patient}
+    where = []
+    if patients:
+        where.append(f"{len(patients):,} of {plural(report.release.patients, 'patient')}")
+    if any(finding.patient is None for finding in errors):
+        where.append("the release as a whole" if not patients else "in the release as a whole")
+    return f"{plural(len(errors), 'error')} in {' and '.join(where)}"
+
+
+def _rest(report: Report) -> list[str]:
+    counts = report.counts
+    parts = [plural(counts[level.value], WORDS[level]) for level in (Severity.WARNING, Severity.INFO)]
+    rest = [part for part in parts if not part.startswith("0 ")]
+    if counts["waived"]:
+        rest.append(f"{counts['waived']:,} waived")
+    return rest
+
+
+def sentence(report: Report) -> str:
+    """The verdict in one sentence, with no full stop.
+
+    Parameters
+    ----------
+    report : Report
+        The report.
+
+    Returns
+    -------
+    str
+        For example `Not conformant: 3 errors in 2 of 197 patients; 41 warnings`.
+    """
+    if report.empty:
+        return "Nothing was checked: no patient and no table was found, or no rule could look at them"
+    rest = _rest(report)
+    if report.verdict is Verdict.NOT_CONFORMANT:
+        parts = [_errors(report), *rest]
+        if report.incomplete:
+            parts.append("not everything could be checked")
+        return f"Not conformant: {'; '.join(parts)}"
+    if report.verdict is Verdict.INCOMPLETE:
+        parts = ["no errors in what was checked", *rest]
+        parts.append("not everything could be checked" if report.incomplete else "only a part was asked for")
+        return f"Incomplete: {'; '.join(parts)}"
+    return "; ".join([f"Conformant: no errors in {plural(report.release.patients, 'patient')}", *rest])
+
+
+def layout(report: Report) -> str:
+    """How the release lies on disk, in words."""
+    return {
+        "nbia": "laid out as the NBIA downloader writes it",
+        "card": "laid out as the dataset card draws it",
+        "other": "laid out in a way of its own",
+    }.get(report.release.layout, "with no series found")
+
+
+def not_run(report: Report) -> dict[str, list[str]]:
+    """Reasons why rules were not run, each with the rules' codes; in the order of the codes."""
+    reasons: dict[str, list[str]] = {}
+    for outcome in report.outcomes:
+        if outcome.status is Status.SKIPPED:
+            reasons.setdefault(outcome.reason or "no reason given", []).append(outcome.rule)
+    return reasons
+
+
+def narrowing(report: Report) -> list[str]:
+    """How the user narrowed the audit, in words."""
+    settings = report.settings
+    said = []
+    if settings.depth.value != "pixels":
+        what = {"headers": "only headers and tables", "masks": "headers, tables and masks, but not the CT images"}
+        said.append(f"Read at depth {settings.depth.value}: {what[settings.depth.value]}.")
+    if settings.patients:
+        said.append(f"Only {plural(len(settings.patients), 'patient')} asked for: {listing(settings.patients, 10)}.")
+    elif settings.subset:
+        said.append("Audited as a subset: counts over the whole release were not checked.")
+    if settings.select:
+        said.append(f"Only these rules were asked for: {listing(settings.select)}.")
+    if settings.ignore:
+        said.append(f"These rules were left out: {listing(settings.ignore)}.")
+    if settings.severity:
+        changed = (f"{code} to {level.value}" for code, level in sorted(settings.severity.items()))
+        said.append(f"Severities were changed: {listing(changed)}.")
+    return said

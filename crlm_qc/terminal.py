@@ -1,0 +1,94 @@
+"""What the command line needs to know of the terminal: colours, width, encoding, progress."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TextIO
+
+from crlm_qc.report.text import WIDTH, Style
+
+Tell = Callable[[str, int, int], None]
+"""Called with a phase, the units done and the units in all."""
+
+_SIGNS = "\N{MULTIPLICATION X}\N{CHECK MARK}\N{EN DASH}\N{HORIZONTAL ELLIPSIS}\N{PLUS-MINUS SIGN}"
+
+
+class Colour(StrEnum):
+    """When to use colours."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+def say(line: str, *, to: TextIO | None = None) -> None:
+    """Print a line; what the stream's encoding lacks is replaced, and a reader who went away is no error."""
+    stream = to or sys.stdout
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(line.encode(encoding, "replace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        _nobody_listens(stream)
+
+
+def emit(content: str | bytes) -> None:
+    """Write a report to standard output, byte for byte."""
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _nobody_listens(sys.stdout)
+
+
+def _nobody_listens(stream: TextIO) -> None:
+    # What is left in the stream's buffer would fail again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def style_of(stream: TextIO, colour: Colour) -> Style:
+    """How to set text for a stream: NO_COLOR, FORCE_COLOR, TERM=dumb and COLUMNS are honoured."""
+    wanted = _coloured(stream) if colour is Colour.AUTO else colour is Colour.ALWAYS
+    try:
+        _SIGNS.encode(stream.encoding or "ascii")
+        plain = False
+    except (UnicodeEncodeError, LookupError):
+        plain = True
+    return Style(shutil.get_terminal_size((WIDTH, 24)).columns, wanted, plain)
+
+
+def _coloured(stream: TextIO) -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def progress_on(*, quiet: bool) -> Iterator[Tell | None]:
+    """Bars on standard error, one a phase, where somebody watches."""
+    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        phases = {}
+
+        def tell(phase: str, done: int, total: int) -> None:
+            if phase not in phases:
+                phases[phase] = bars.add_task(escape(phase), total=total)
+            bars.update(phases[phase], completed=done, total=total)
+
+        yield tell

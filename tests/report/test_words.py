@@ -1,0 +1,75 @@
+"""Words that every format shares."""
+
+from dataclasses import replace
+
+import pytest
+from support import reports
+
+from crlm_qc.model.finding import RELEASE, Kind, Subject
+from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.severity import Severity
+from crlm_qc.report import words
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (reports.sample(), "Not conformant: 8 errors in 8 of 9 patients; 1 warning; 1 note; 1 waived"),
+        (reports.clean(), "Conformant: no errors in 9 patients"),
+        (
+            replace(reports.clean(), settings=Settings(depth=Depth.HEADERS)),
+            "Incomplete: no errors in what was checked; only a part was asked for",
+        ),
+        (reports.incomplete(), "Incomplete: no errors in what was checked; not everything could be checked"),
+        (reports.empty(), "Nothing was checked: no patient and no table was found, or no rule could look at them"),
+    ],
+    ids=["faults", "clean", "narrowed", "incomplete", "empty"],
+)
+def test_verdict(report: reports.Report, expected: str) -> None:
+    assert words.sentence(report) == expected
+
+
+def test_verdict_names_errors_of_the_release_apart() -> None:
+    of_release = reports.finding("PUB001", Severity.ERROR, RELEASE, "Too few patients.")
+    alone = replace(reports.sample(), findings=[of_release])
+    assert words.sentence(alone) == "Not conformant: 1 error in the release as a whole"
+    both = replace(reports.sample(), findings=[of_release, reports.missing_slice(1001)])
+    assert words.sentence(both) == "Not conformant: 2 errors in 1 of 9 patients and in the release as a whole"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (84_840_000, "84.8 MB"),
+        (10_900_000_000_000, "10,900.0 GB"),
+    ],
+)
+def test_size(count: int, expected: str) -> None:
+    assert words.size(count) == expected
+
+
+def test_clean_takes_what_could_rewrite_a_screen() -> None:
+    assert words.clean("a\x1b[2Jb\u202ec\nd\udc80é") == "a\ufffd[2Jb\ufffdc d\ufffdé"
+
+
+def test_listing() -> None:
+    assert words.listing([]) == ""
+    assert words.listing(["a"]) == "a"
+    assert words.listing(["a", "b", "c"]) == "a, b and c"
+    assert words.listing("abcde", 3) == "a, b, c and 2 more"
+
+
+def test_place_names_only_what_is_known() -> None:
+    assert words.place(RELEASE) == ""
+    assert words.place(Subject(Kind.ROW, "x.csv", row=3, column="sex")) == "x.csv · row 3 · sex"
+    assert words.place(Subject(Kind.SEGMENT, segment=0)) == "segment 0"
+
+
+def test_narrowing_is_said() -> None:
+    narrow = Settings(Depth.HEADERS, True, ("CTS",), ("CTS004",), ("CRLM-CT-1001",), {"CTS001": Severity.INFO})
+    said = words.narrowing(replace(reports.sample(), settings=narrow))
+    assert len(said) == 5
+    assert words.narrowing(reports.clean()) == []

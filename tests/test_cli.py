@@ -1,0 +1,415 @@
+"""The command line: options, exit codes, where reports go, what is printed where."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import reports
+
+import crlm_qc.audit
+from crlm_qc import cli
+from crlm_qc.model.report import Report
+from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.severity import Severity
+from crlm_qc.rules import registry
+
+HEAVY = {"pandas", "pandera", "pydicom", "great_expectations", "highdicom", "scipy", "pyarrow", "numpy", "jinja2"}
+
+
+@dataclass
+class Done:
+    """How a run of the command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(word) for word in arguments])
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Done(ended.value.code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "manifest-1"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@dataclass
+class Audit:
+    """Stands in for the audit: gives a report, and keeps what it was asked."""
+
+    report: Report
+    asked: dict[str, Any]
+
+    def __call__(self, release: Path, **asked: Any) -> Report:
+        self.asked = {"release": release, **asked}
+        return self.report
+
+    @property
+    def settings(self) -> Settings:
+        settings = self.asked["settings"]
+        assert isinstance(settings, Settings)
+        return settings
+
+
+@pytest.fixture
+def audit(monkeypatch: pytest.MonkeyPatch) -> Audit:
+    made = Audit(reports.sample(), {})
+    monkeypatch.setattr(cli, "audit", made)
+    return made
+
+
+def test_check_writes_both_reports_and_prints_the_summary(run: Run, audit: Audit, release: Path) -> None:
+    done = run("check", release)
+    assert done.code == 1
+    folder = Path("reports/manifest-1")
+    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "report.html"]
+    assert json.loads((folder / "findings.json").read_text(encoding="utf-8"))["summary"]["error"] == 8
+    assert "ERROR CTS008 Missing slice" in done.out
+    assert "Not conformant: 8 errors" in done.out
+    assert str(folder / "report.html") in done.out
+    assert done.err == ""
+    assert "\x1b" not in done.out
+
+
+def test_two_runs_give_equal_bytes(run: Run, audit: Audit, release: Path) -> None:
+    run("check", release, "--out", "a")
+    run("check", release, "--out", "b/c")
+    for name in ("findings.json", "report.html"):
+        assert Path("a", name).read_bytes() == Path("b/c", name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("report", "options", "code"),
+    [
+        (reports.clean(), [], 0),
+        (reports.sample(), [], 1),
+        (reports.sample(), ["--exit-zero"], 0),
+        (reports.sample(), ["--fail-on", "never"], 0),
+        (replace(reports.sample(), findings=reports.sample().findings[8:9]), [], 0),
+        (replace(reports.sample(), findings=reports.sample().findings[8:9]), ["--fail-on", "warning"], 1),
+        (replace(reports.sample(), findings=reports.sample().findings[-1:]), ["--fail-on", "info"], 1),
+        (reports.incomplete(), [], 3),
+        (reports.incomplete(), ["--exit-zero"], 3),
+        (replace(reports.incomplete(), findings=reports.sample().findings), [], 3),
+        (reports.empty(), ["--exit-zero"], 4),
+    ],
+)
+def test_exit_codes(run: Run, audit: Audit, release: Path, report: Report, options: list[str], code: int) -> None:
+    audit.report = report
+    assert run("check", release, *options).code == code
+
+
+def test_settings_reach_the_audit(run: Run, audit: Audit, release: Path, tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("CRLM-CT-1003\nCRLM-CT-1004\n\nCRLM-CT-1003\n", encoding="utf-8")
+    run(
+        *("check", release, "--select", "CTS,DSO", "--select", "SEG", "--ignore", "CTS004"),
+        *("--severity", "cts012=error", "--depth", "masks", "--subset", "-j", "3", "--evidence", "tables"),
+        *("--patients", "CRLM-CT-1001,CRLM-CT-1002", "--patients", "@ids.txt", "--clinical", "x.xlsx"),
+    )
+    assert audit.settings == Settings(
+        depth=Depth.MASKS,
+        subset=True,
+        select=("CTS", "DSO", "SEG"),
+        ignore=("CTS004",),
+        patients=("CRLM-CT-1001", "CRLM-CT-1002", "CRLM-CT-1003", "CRLM-CT-1004"),
+        severity={"CTS012": Severity.ERROR},
+    )
+    assert audit.asked["jobs"] == 3
+    assert audit.asked["evidence_to"] == Path("tables")
+    assert audit.asked["parts"].clinical == Path("x.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-o", "htm"], "unknown format htm in --output: did you mean html?"),
+        (["-o", "json:-", "-o", "html:-"], "two reports would go to standard output"),
+        (["-o", "text:x", "-o", "html:x"], "two reports would go to"),
+        (["--severity", "CTS001=grave"], "write CODE=LEVEL"),
+        (["--severity", "CTS001"], "write CODE=LEVEL"),
+        (["--patients", "@missing.txt"], "missing.txt can't be read"),
+        (["--patients", ","], "names no patient"),
+        (["--fail-on", "grave"], "grave"),
+        (["--jobs", "0"], "--jobs"),
+        (["--profile", "missing.toml"], "profile missing.toml can't be read"),
+        (["--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    run: Run, audit: Audit, release: Path, options: list[str], said: str
+) -> None:
+    done = run("check", release, *options)
+    assert done.code == 2
+    assert said in done.err
+    assert done.err.startswith("crlm-qc: ")
+    assert done.err.count("\n") == 1
+    assert done.out == ""
+    assert not Path("reports").exists()
+
+
+def test_unknown_rules_are_refused_before_anything_is_read(run: Run, release: Path) -> None:
+    done = run("check", release, "--select", "REL90X")
+    assert done.code == 2
+    assert "unknown rule REL90X in --select" in done.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--out", "data/manifest-1/reports"],
+        ["--out", "data/manifest-1"],
+        ["--out", "inside/deep"],
+        ["-o", "html:data/manifest-1/x.html"],
+        ["--evidence", "data/other/../manifest-1/tables"],
+    ],
+)
+def test_nothing_is_written_into_the_release(run: Run, audit: Audit, release: Path, options: list[str]) -> None:
+    Path("inside").symlink_to(release)
+    done = run("check", release, *options)
+    assert done.code == 2
+    assert "lies in the release" in done.err
+    assert list(release.iterdir()) == []
+
+
+def test_the_default_folder_is_refused_inside_the_release(
+    run: Run, audit: Audit, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(release)
+    assert run("check", ".").code == 2
+    assert list(release.iterdir()) == []
+
+
+def test_a_report_that_is_a_link_into_the_release_is_refused(run: Run, audit: Audit, release: Path) -> None:
+    precious = release / "metadata.csv"
+    precious.write_text("precious", encoding="utf-8")
+    Path("out").mkdir()
+    Path("out/findings.json").symlink_to(precious)
+    assert run("check", release, "--out", "out").code == 2
+    assert precious.read_text(encoding="utf-8") == "precious"
+
+
+def test_a_file_in_the_way_is_said(run: Run, audit: Audit, release: Path) -> None:
+    Path("blocked").write_text("", encoding="utf-8")
+    done = run("check", release, "--out", "blocked/reports")
+    assert done.code == 2
+    assert "blocked" in done.err
+    assert audit.asked == {}, "it is said before the audit, not after"
+
+
+def test_a_report_for_programs_has_standard_output_alone(run: Run, audit: Audit, release: Path) -> None:
+    done = run("check", release, "-o", "json:-")
+    assert json.loads(done.out)["summary"]["error"] == 8
+    assert "Not conformant" in done.err
+
+
+def test_text_goes_to_a_file_too(run: Run, audit: Audit, release: Path) -> None:
+    done = run("check", release, "-o", "text:deep/summary.txt", "-o", "text")
+    assert Path("deep/summary.txt").read_text(encoding="utf-8").endswith("1 waived.\n")
+    assert done.out.count("Not conformant") == 1
+
+
+def test_quiet_prints_the_verdict_alone(run: Run, audit: Audit, release: Path) -> None:
+    assert run("check", release, "-q").out == (
+        "Not conformant: 8 errors in 8 of 9 patients; 1 warning; 1 note; 1 waived.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "option", "coloured"),
+    [
+        ({}, "auto", False),
+        ({"FORCE_COLOR": "1"}, "auto", True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, "auto", False),
+        ({"NO_COLOR": "1"}, "always", True),
+        ({"FORCE_COLOR": "1"}, "never", False),
+    ],
+)
+def test_colours(
+    run: Run,
+    audit: Audit,
+    release: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    option: str,
+    coloured: bool,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b[" in run("check", release, "--color", option).out) == coloured
+
+
+def test_a_bug_exits_with_70_and_shows_no_value(run: Run, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> Report:
+        raise IndexError("CANARY^JANE")
+
+    monkeypatch.setattr(cli, "audit", broken)
+    done = run("check", release)
+    assert done.code == 70
+    assert "CANARY" not in done.out + done.err
+    assert re.search(r"a bug of crlm-qc: IndexError at test_cli\.py:\d+\. ", done.err)
+    debugged = run("check", release, "--debug")
+    assert debugged.code == 70
+    assert "Traceback" in debugged.err
+
+
+def test_ctrl_c_exits_with_130(run: Run, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> Report:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "audit", stopped)
+    assert run("check", release).code == 130
+
+
+def test_help_names_the_exit_codes_and_options(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for command in ([], ["check"]):
+        done = run(*command, "--help")
+        assert done.code == 0
+        assert "70 a bug of crlm-qc" in " ".join(done.out.split())
+    for option in ("--out", "--output", "--select", "--ignore", "--severity", "--fail-on", "--subset", "--patients"):
+        assert option in done.out
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").out == f"crlm-qc {crlm_qc.__version__}\n"
+    assert run("-V").code == 0
+
+
+def test_rules_lists_every_rule_once(run: Run) -> None:
+    done = run("rules")
+    assert re.findall(r"^  ([A-Z]{3}[0-9]{3}) ", done.out, re.MULTILINE) == [item.code for item in registry()]
+    listed = json.loads(run("rules", "--format", "json").out)
+    assert [item["code"] for item in listed] == [item.code for item in registry()]
+
+
+def test_rules_of_one_family(run: Run) -> None:
+    listed = json.loads(run("rules", "--family", "rel", "--format", "json").out)
+    assert listed
+    assert {item["family"] for item in listed} == {"REL"}
+    done = run("rules", "--family", "RELL")
+    assert done.code == 2
+    assert "did you mean REL?" in done.err
+
+
+def test_every_rule_can_be_explained(run: Run) -> None:
+    for item in registry():
+        done = run("explain", item.slug)
+        assert done.code == 0
+        assert done.out.startswith(f"{item.code}  {item.title}")
+        said = " ".join(done.out.split())
+        for part in (item.why, item.fix, item.source):
+            assert " ".join(part.split()) in said
+
+
+def test_an_unknown_rule_gets_a_suggestion(run: Run) -> None:
+    done = run("explain", "REL90")
+    assert done.code == 2
+    assert "REL900" in done.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["rules"], ["explain", "REL900"], ["--version"]], ids=" ".join)
+def test_listings_load_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import json, sys\n"
+        "from crlm_qc.cli import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0, end.code\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def test_a_reader_who_goes_away_is_no_error() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -m crlm_qc rules --format json | head -c 10"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_synth_and_check_go_together_whatever_jobs_is(run: Run) -> None:
+    written = run("synth", "made", "--patients", "2", "--matrix", "64", "--seed", "7", "--fault", "row-images-off")
+    assert written.code == 0
+    assert "crlm-qc check --subset made" in written.out
+    for jobs in (1, 2):
+        done = run("check", "made", "--subset", "-j", jobs, "--select", "MET,CTS", "--out", f"out{jobs}")
+        assert done.code == 1, done.err
+    first, second = (Path(f"out{jobs}/findings.json").read_bytes() for jobs in (1, 2))
+    assert first == second
+    errors = [item["rule"] for item in json.loads(first)["findings"] if item["severity"] == "error"]
+    assert errors == ["MET017"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["synth"], "needs a folder"),
+        (["synth", "full"], "not an empty folder"),
+        (["synth", "new", "--fault", "row-image-off"], "did you mean row-images-off"),
+        (["synth", "new", "--matrix", "8"], "matrix"),
+        (
+            ["synth", "new", "--patients", "1", "--matrix", "64", "--fault", "row-images-off:CRLM-CT-9999"],
+            "unknown patient",
+        ),
+        (["demo", "full"], "not an empty folder"),
+        (["check", "nowhere"], "nowhere not found"),
+    ],
+)
+def test_wrong_folders_and_faults_are_refused(run: Run, arguments: list[str], said: str) -> None:
+    for name in ("full/x", "full/Colorectal-Liver-Metastases/x"):
+        Path(name).mkdir(parents=True)
+    done = run(*arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_list_faults_names_each_with_its_rules(run: Run) -> None:
+    done = run("synth", "--list-faults")
+    assert re.search(r"^row-images-off +MET017  ", done.out, re.MULTILINE)
+
+
+def test_demo_finds_what_it_planted_and_no_other_error(run: Run) -> None:
+    done = run("demo", "demo")
+    assert (done.code, done.err) == (0, "")
+    assert "NOT found" not in done.out
+    assert len(re.findall("found by", done.out)) == len(cli.DEMO_FAULTS)
+    folder = Path("demo/reports")
+    found = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
+    planted = {spec.partition(":")[2] for spec in cli.DEMO_FAULTS}
+    assert {item["patient"] for item in found["findings"] if item["severity"] == "error"} <= planted | {None}
+    assert found["limits"] == []
+    assert str(folder / "report.html") in done.out

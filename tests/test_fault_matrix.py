@@ -1,0 +1,101 @@
+"""Every fault makes exactly the rules fire that it names, and a clean release none."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from support.faults import ReleaseFor, release_for
+from support.releases import copy_release, small_profile
+
+from crlm_qc.audit import audit
+from crlm_qc.model.finding import Finding
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.report import Report
+from crlm_qc.model.settings import Settings
+from crlm_qc.model.severity import Severity
+from crlm_qc.rules import registry
+from crlm_qc.synthetic.faults import FAULTS, Fault, plant
+
+__all__ = ["release_for", "small_profile"]
+
+# Faults whose findings are graver or milder than their rules are.
+SEVERITIES = {
+    ("ct-instance-gap", "CTS011"): Severity.WARNING,
+    ("ct-slice-lost", "CTS011"): Severity.WARNING,
+    ("ct-patient-position", "CTS017"): Severity.ERROR,
+    ("tumour-outside", "SEG005"): Severity.ERROR,
+}
+
+# Faults that a part of a release may well have: a manifest lists more series than a partial copy holds.
+SHOWN_BY_THE_WHOLE = {"manifest-entry-unknown"}
+
+
+def report_of(root: Path, profile: Profile, *, subset: bool = True) -> Report:
+    # Counts over the whole release are those of 197 patients.
+    whole_release = tuple(item.code for item in registry() if item.whole_release)
+    settings = Settings(subset=True) if subset else Settings(ignore=whole_release)
+    return audit(root, profile=profile, settings=settings, jobs=1)
+
+
+def said(findings: Iterable[Finding]) -> list[tuple[str, str, str]]:
+    """What the findings say, so that a failing test shows it."""
+    return [(finding.rule, finding.severity.value, finding.message) for finding in findings]
+
+
+@pytest.fixture(scope="session")
+def clean_report(release_for: ReleaseFor, small_profile: Profile) -> Callable[[Fault], Report]:
+    """The report on the clean release that a fault is planted in."""
+    reports: dict[Path, Report] = {}
+
+    def get(fault: Fault) -> Report:
+        root = release_for(fault).root
+        if root not in reports:
+            reports[root] = report_of(root, small_profile)
+        return reports[root]
+
+    return get
+
+
+@pytest.mark.parametrize("name", ["stray-file", "clinical-risk-score"])
+def test_a_small_release_without_faults_is_clean(name: str, clean_report: Callable[[Fault], Report]) -> None:
+    report = clean_report(FAULTS[name])
+    assert said(report.findings) == []
+    assert not report.incomplete
+
+
+def test_a_larger_release_has_the_quirks_of_the_published_one(clean_report: Callable[[Fault], Report]) -> None:
+    report = clean_report(FAULTS["workbook-shuffled"])
+    # A series of overlapping slices, and a prone patient.
+    assert {(finding.rule, finding.severity) for finding in report.findings} <= {
+        (code, Severity.INFO) for code in ("CTS012", "CTS017", "SEG017")
+    }
+    assert not report.incomplete
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_triggers_its_rules_and_no_other(
+    name: str,
+    release_for: ReleaseFor,
+    clean_report: Callable[[Fault], Report],
+    small_profile: Profile,
+    tmp_path: Path,
+) -> None:
+    fault = FAULTS[name]
+    release = copy_release(release_for(fault), tmp_path / "release")
+    plant(release, name)
+
+    report = report_of(release.root, small_profile, subset=name not in SHOWN_BY_THE_WHOLE)
+
+    before = {(finding.rule, finding.fingerprint) for finding in clean_report(fault).findings}
+    new = [finding for finding in report.findings if (finding.rule, finding.fingerprint) not in before]
+    expected = {item.code for item in registry() if item.code in fault.triggers and not item.whole_release}
+    assert {finding.rule for finding in new} == expected, said(new)
+    assert not report.incomplete
+    assert [
+        finding.rule
+        for finding in new
+        if finding.severity != SEVERITIES.get((name, finding.rule), registry()[finding.rule].severity)
+    ] == []
+    if fault.scope == "patient":
+        # Nothing is said of patients that the fault is not in.
+        assert {finding.patient for finding in new} <= {release.patients[1], None}
