@@ -17,7 +17,7 @@ from crlm_qc.model.report import PatientFacts, ReleaseFacts, Report, RuleText
 from crlm_qc.model.rule import Checked, Context, Registry, Rule, RuleKind, Skip
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
-from crlm_qc.model.waivers import Waiver, apply_waivers
+from crlm_qc.model.waivers import Waiver, apply_waivers, load_waivers
 from crlm_qc.rules import registry as all_rules
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def audit(
     evidence_to : str or pathlib.Path, optional
         Folder to write the evidence tables to, as Parquet.
     waivers : sequence of Waiver
-        Findings that are accepted.
+        Findings that are accepted, beside the known issues of the published release.
     today : datetime.date, optional
         The day that the expiry of waivers is judged on; by default today (UTC).
     progress : callable, optional
@@ -89,7 +89,12 @@ def audit(
     """
     settings = settings or Settings()
     profile = profile or load_profile()
-    chosen = choose(all_rules(), settings)
+    registry = all_rules()
+    chosen = choose(registry, settings)
+    waivers = (*waivers, *known_issues(profile)) if settings.known_issues else waivers
+    for waiver in waivers:
+        if waiver.rule not in registry:
+            raise _unknown(registry, waiver.rule, "the waivers")
     evidence = _evidence(Path(release), settings, profile, parts or Parts(), jobs, progress)
     if evidence_to is not None:
         from crlm_qc.evidence.store import save
@@ -197,6 +202,19 @@ def judge(
     )
 
 
+def known_issues(profile: Profile) -> tuple[Waiver, ...]:
+    """Documented faults of the published release, which the profile ships.
+
+    Raises
+    ------
+    crlm_qc.model.waivers.WaiverError
+        The profile's file can't be used.
+    """
+    if profile.known_issues is None or profile.folder is None:
+        return ()
+    return load_waivers(profile.folder / profile.known_issues, known=True)
+
+
 def choose(registry: Registry, settings: Settings) -> list[Rule]:
     """The rules that the settings select.
 
@@ -301,6 +319,7 @@ def _release_facts(evidence: Evidence, profile: Profile) -> ReleaseFacts:
     files, sources = evidence["files"], evidence["sources"]
     used = sources[sources["used"]]
     editions = used.loc[used["source"] == "clinical", "edition"].dropna()
+    edition = None if editions.empty else str(editions.iloc[0])
     show = Show(profile)
     return ReleaseFacts(
         # Who audits named this folder, not who made the files, so its name is shown.
@@ -312,10 +331,20 @@ def _release_facts(evidence: Evidence, profile: Profile) -> ReleaseFacts:
         bytes=int(files["size"].sum()),
         ct_slices=int((files["kind"] == "ct").sum()),
         tables=tuple(show.path(path) for path in used["path"]),
-        workbook_edition=None if editions.empty else str(editions.iloc[0]),
+        workbook_edition=edition,
+        workbook_lacks=_lacks(edition, profile),
         collection=profile.name,
         doi=profile.doi,
     )
+
+
+def _lacks(edition: str | None, profile: Profile) -> tuple[str, ...]:
+    """Columns that other editions of the workbook have and this one has not."""
+    if edition is None:
+        return ()
+    own = next((item.columns for item in profile.editions if item.name == edition), ())
+    others = dict.fromkeys(column for item in profile.editions for column in item.columns)
+    return tuple(column for column in others if column not in own)
 
 
 def _patient_facts(evidence: Evidence, profile: Profile) -> list[PatientFacts]:

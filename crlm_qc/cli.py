@@ -24,6 +24,7 @@ from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.rule import Registry, Rule, RuleKind
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.waivers import WaiverError, load_waivers
 from crlm_qc.report import ALWAYS, FORMATS, STDOUT, Format, text, words
 from crlm_qc.rules import registry
 from crlm_qc.terminal import Colour, emit, progress_on, say, style_of
@@ -112,7 +113,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say("crlm-qc: stopped", to=sys.stderr)
         return INTERRUPTED
-    except (UsageError, ProfileError) as error:
+    except (UsageError, ProfileError, WaiverError) as error:
         return _refuse(str(error))
     except Exception as error:  # noqa: BLE001 - an exception that nobody caught would exit with 1, which means findings
         # Typer's own exceptions have no common base among its versions, but all can say what is wrong.
@@ -213,6 +214,16 @@ def check(
         Path | None, typer.Option("--clinical", help="Clinical workbook, where it is not found.")
     ] = None,
     manifest: Annotated[Path | None, typer.Option("--manifest", help=".tcia manifest, where it is not found.")] = None,
+    waivers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--waivers", help="Findings that were accepted (TOML): shown as waived, counted apart. Repeatable."
+        ),
+    ] = None,
+    known_issues: Annotated[
+        bool,
+        typer.Option("--known-issues/--no-known-issues", help="Waive the documented faults of the published release."),
+    ] = True,
     profile: Annotated[
         Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
     ] = None,
@@ -236,6 +247,7 @@ def check(
         ignore=_codes(ignore),
         patients=_patients(patients),
         severity=_severities(severity),
+        known_issues=known_issues,
     )
     with progress_on(quiet=quiet) as progress:
         report = audit(
@@ -245,6 +257,7 @@ def check(
             parts=Parts(metadata, clinical, manifest),
             jobs=jobs,
             evidence_to=evidence,
+            waivers=[waiver for path in waivers or () for waiver in load_waivers(path)],
             progress=progress,
         )
     _write(report, outputs)

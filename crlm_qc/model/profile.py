@@ -92,6 +92,8 @@ class Profile:
     patient_id_form: str
     uid_root: str
     suites: tuple[str, ...]
+    known_issues: str | None
+    """File of waivers of documented faults of the published release, beside the profile."""
     published: Published
     plausible: Mapping[str, Span]
     metadata_columns: tuple[str, ...]
@@ -199,6 +201,7 @@ def _build(raw: Mapping[str, Any], folder: Path) -> Profile:
         patient_id_form=collection["patient_id_form"],
         uid_root=collection["uid_root"],
         suites=tuple(collection["suites"]),
+        known_issues=collection.get("known_issues"),
         published=_published(raw["published"]),
         plausible={key: _span(value) for key, value in raw["plausible"].items()},
         metadata_columns=tuple(raw["metadata"]["columns"]),

@@ -84,6 +84,8 @@ class ReleaseFacts:
     tables: tuple[str, ...]
     """Paths of the tables and lists that were read: metadata.csv, workbook, manifest."""
     workbook_edition: str | None
+    workbook_lacks: tuple[str, ...]
+    """Columns that other editions have and this one has not."""
     collection: str
     doi: str
 
@@ -99,6 +101,7 @@ class ReleaseFacts:
             "ct_slices": self.ct_slices,
             "tables": list(self.tables),
             "workbook_edition": self.workbook_edition,
+            "workbook_lacks": list(self.workbook_lacks),
             "collection": self.collection,
             "doi": self.doi,
         }

@@ -40,6 +40,8 @@ class Settings:
     """Patients to audit; empty for all. Implies `subset`."""
     severity: Mapping[str, Severity] = field(default_factory=dict)
     """Severity given to a rule in place of its own."""
+    known_issues: bool = True
+    """Whether documented faults of the published release are waived."""
 
     @property
     def partial(self) -> bool:
@@ -60,4 +62,5 @@ class Settings:
             "ignore": list(self.ignore),
             "patients": list(self.patients),
             "severity": {code: level.value for code, level in sorted(self.severity.items())},
+            "known_issues": self.known_issues,
         }

@@ -129,7 +129,7 @@ def _release(report: Report, style: Style) -> list[str]:
     lines += style.wrap(f"{', '.join(figures)}; {words.layout(report)}.", "  ")
     if facts.tables:
         lines += style.wrap(f"Tables and lists: {', '.join(facts.tables)}.", "  ")
-    lines += style.wrap(f"Clinical workbook: {edition}.", "  ")
+    lines += style.wrap(f"Clinical workbook: {edition}{words.lacks(report)}.", "  ")
     for said in words.narrowing(report):
         lines += style.wrap(said, "  ")
     return lines

@@ -214,3 +214,9 @@ def narrowing(report: Report) -> list[str]:
         changed = (f"{code} to {level.value}" for code, level in sorted(settings.severity.items()))
         said.append(f"Severities were changed: {listing(changed)}.")
     return said
+
+
+def lacks(report: Report) -> str:
+    """What the workbook's edition has not and others have, ready to follow the edition's name; empty if nothing."""
+    columns = report.release.workbook_lacks
+    return f"; it lacks {', '.join(columns)}, which other editions have" if columns else ""

@@ -158,9 +158,11 @@ def _decide(sex: Test | None, age: Test | None, n: int) -> tuple[bool | None, st
         return None, "the patients are too alike in age and sex to tell chance from agreement"
     if any(test.p <= ALPHA for test in tests):
         return True, ""
-    if any(test.agree - test.expected > (test.n - test.expected) / 2 for test in tests):
+    # Age tells more than sex, in which chance alone agrees in half of the patients.
+    best = age if age in tests and age is not None else tests[0]
+    if best.agree - best.expected > (best.n - best.expected) / 2:
         return None, "age and sex agree in more patients than not, yet chance can't be ruled out"
-    if age not in tests and tests[0].n < MIN_PATIENTS_SEX:
+    if best is not age and best.n < MIN_PATIENTS_SEX:
         return None, f"ages can't be compared, and sex alone needs {MIN_PATIENTS_SEX} patients to tell"
     return False, ""
 

@@ -9,8 +9,11 @@ Lies = Literal["prone", "supine"]
 
 _BODY: Final = r"(?:on|upon|onto)\s+(?:\w+\s+)?(?:their|his|her|the|its)\s+"
 _SAYS: Final[tuple[tuple[Lies, re.Pattern[str]], ...]] = (
-    ("prone", re.compile(rf"\bprone\b(?!\s+to\b)|\bface[\s-]*down\b|\b{_BODY}(?:stomach|belly|front|abdomen)\b")),
-    ("supine", re.compile(rf"\bsupine(?:ly)?\b|\bface[\s-]*up\b|\b{_BODY}back\b")),
+    (
+        "prone",
+        re.compile(rf"\bprone\b(?!\s+to\b)|\bface[\s-]*down\b|\b{_BODY}(?:stomach|belly|front|abdomen)\b(?!\s+of\b)"),
+    ),
+    ("supine", re.compile(rf"\bsupine(?:ly)?\b|\bface[\s-]*up\b|\b{_BODY}back\b(?!\s+of\b)")),
 )
 _NEGATION: Final = re.compile(
     r"\b(?:not?|never|neither|nor|without|instead\s+of|rather\s+than|unable|cannot|can't)\b|n't\b"

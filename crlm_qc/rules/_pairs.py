@@ -1,17 +1,19 @@
 """CT series and segmentation objects as the rules look at them: each with its stack, and each object with its CT.
 
-What several rules need to know of one another stands here too, so that one fault is not told by all of them.
+What several rules need to know of one another stands here too, so that one fault is not told by all of them. Tables
+become plain arrays once: a release has hundreds of objects, and a data frame of each would be slow to ask.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Kind, Subject
-from crlm_qc.rules._words import folder_of, most_common, ranges, text, whole
+from crlm_qc.rules._words import folder_of, name_of, ranges, text, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,13 +24,93 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
 
-POSITION = ["position_x", "position_y", "position_z"]
-ORIENTATION = ["row_x", "row_y", "row_z", "col_x", "col_y", "col_z"]
-SPACING = ["spacing_row", "spacing_col"]
+POSITION = ("position_x", "position_y", "position_z")
+ORIENTATION = ("row_x", "row_y", "row_z", "col_x", "col_y", "col_z")
+SPACING = ("spacing_row", "spacing_col")
 
 
-@dataclass(frozen=True)
+class Columns:
+    """Rows of a table as arrays: text as objects with None, numbers as float64 with NaN."""
+
+    def __init__(self, arrays: Mapping[str, Any], rows: Any = None) -> None:
+        self._arrays = arrays
+        self._rows = slice(None) if rows is None else rows
+        self._taken: dict[str, Any] = {}
+        self._matrices: dict[tuple[str, ...], Floats] = {}
+
+    @classmethod
+    def of(cls, table: Any) -> Columns:
+        """All rows of a table."""
+        import numpy as np
+
+        arrays: dict[str, Any] = {}
+        for name in table.columns:
+            values = table[name]
+            if values.dtype in ("Int64", "boolean", "float64"):
+                arrays[name] = values.to_numpy(dtype="float64", na_value=np.nan)
+            else:
+                arrays[name] = values.astype(object).where(values.notna(), None).to_numpy(dtype=object)
+        return cls(arrays)
+
+    def take(self, rows: Any) -> Columns:
+        """Some of its rows, by index."""
+        return Columns({name: self[name] for name in self._arrays}, rows)
+
+    def __getitem__(self, name: str) -> Any:
+        """One column."""
+        if name not in self._taken:
+            self._taken[name] = self._arrays[name][self._rows]
+        return self._taken[name]
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self["patient"])
+
+    def matrix(self, names: Sequence[str]) -> Floats:
+        """Columns of numbers side by side, shape (n, len(names))."""
+        import numpy as np
+
+        key = tuple(names)
+        if key not in self._matrices:
+            self._matrices[key] = np.stack([self[name] for name in names], axis=1)
+        return self._matrices[key]
+
+    def present(self, name: str) -> Flags:
+        """Whether each row has a value in a column."""
+        import numpy as np
+
+        values = self[name]
+        if values.dtype == object:
+            return np.array([value is not None for value in values.tolist()], dtype=bool)
+        found: Flags = ~np.isnan(values)
+        return found
+
+    def others(self, name: str, known: Collection[Any]) -> list[int]:
+        """Rows with a value in a column that is none of the known ones."""
+        return [
+            place
+            for place, value in enumerate(self[name].tolist())
+            if value is not None and value == value and value not in known
+        ]
+
+    def whole(self, name: str) -> dict[int, int]:
+        """Rows with a value in a column of whole numbers, and the values."""
+        return {place: int(value) for place, value in enumerate(self[name].tolist()) if value == value}
+
+    def groups(self, name: str) -> dict[str, Ints]:
+        """Indices of the rows of each value of a text column, in the order of rows; missing values left out."""
+        import numpy as np
+
+        places: dict[str, list[int]] = {}
+        for place, value in enumerate(self[name].tolist()):
+            if value is not None:
+                places.setdefault(value, []).append(place)
+        return {value: np.array(found, dtype=np.int64) for value, found in places.items()}
+
+
+@dataclass(frozen=True, eq=False)
 class CtSeries:
     """One CT series of a patient."""
 
@@ -36,7 +118,7 @@ class CtSeries:
     uid: str | None
     folder: str
     """The folder that most of its slices lie in."""
-    slices: Any
+    slices: Columns
     """Its rows of `slices`, in the order of paths; copies of a slice (REL006) are left out."""
     unknown: int
     """Files of its folders that may be slices of it and can't be told: unreadable (REL004), of another series (REL014),
@@ -45,6 +127,7 @@ class CtSeries:
     """None where its orientation is invalid (CTS005) or missing."""
     orientation: Floats | None
     """The orientation that most of its slices have, shape (6,)."""
+    _common: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def subject(self, context: Context, column: str | None = None) -> Subject:
         """The series as the subject of a finding."""
@@ -57,12 +140,15 @@ class CtSeries:
 
     def names(self, context: Context, places: Iterable[int]) -> list[str]:
         """File names of some slices."""
-        paths = self.slices["path"].to_numpy()
-        return [context.show.path(paths[place]).rpartition("/")[2] for place in places]
+        paths = self.slices["path"]
+        return [name_of(context.show.path(paths[place])) for place in places]
 
     def common(self, column: str) -> Any:
-        """The value that most of its slices have; None if none has any."""
-        return most_common(self.slices[column])
+        """The value that most of its slices have, the least of them among equals; None if none has any."""
+        if column not in self._common:
+            counts = Counter(value for value in self.slices[column].tolist() if value is not None and value == value)
+            self._common[column] = min(counts, key=lambda value: (-counts[value], value)) if counts else None
+        return self._common[column]
 
     @property
     def explained(self) -> int:
@@ -71,18 +157,18 @@ class CtSeries:
         surplus = 0 if self.stack is None else self.stack.n_surplus
         return self.unknown + unplaced + surplus
 
-    @property
-    def suspect(self) -> set[int]:
+    @cached_property
+    def suspect(self) -> frozenset[int]:
         """Slices whose own position is at fault (CTS007, CTS009, CTS010)."""
         if self.stack is None:
-            return set()
+            return frozenset()
         if self.stack.sheared:
-            return set(range(len(self.slices)))
+            return frozenset(range(len(self.slices)))
         doubled = {index for group in self.stack.duplicates for index in group}
-        return doubled | set(self.stack.off_lattice) | set(self.stack.displaced)
+        return frozenset(doubled | set(self.stack.off_lattice) | set(self.stack.displaced))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dso:
     """One segmentation object, and the CT series that it belongs to."""
 
@@ -90,12 +176,16 @@ class Dso:
     path: str
     row: Mapping[str, Any]
     """Its row of `dsos`."""
-    frames: Any
+    frames: Columns
     """Its rows of `frames`, in the order of frame numbers."""
-    segments: Any
+    segments: tuple[Mapping[str, Any], ...]
     """Its rows of `segments`."""
-    references: Any
-    """Its rows of `references`."""
+    series: tuple[str | None, ...]
+    """Series that its top-level list names."""
+    instances: tuple[str, ...]
+    """Instances that its top-level list names, each once."""
+    sources: tuple[tuple[int, str | None], ...]
+    """Frame numbers, each with a source image that the frame names."""
     ct: CtSeries | None
     """The patient's CT series; of several, the one that it refers to. None if there is none (REL008)."""
     foreign: bool
@@ -110,32 +200,57 @@ class Dso:
             column=column,
         )
 
-    def level(self, level: str) -> Any:
-        """Its references of one level."""
-        return self.references[self.references["level"] == level]
+    @cached_property
+    def declared(self) -> list[Mapping[str, Any]]:
+        """Segments of the Segment Sequence."""
+        return [row for row in self.segments if row["declared"]]
+
+    @cached_property
+    def undeclared(self) -> list[Mapping[str, Any]]:
+        """Segments that only frames name."""
+        return [row for row in self.segments if not row["declared"]]
+
+    @cached_property
+    def declared_numbers(self) -> frozenset[int]:
+        """Numbers of the declared segments."""
+        return frozenset(value for row in self.declared if (value := whole(row["segment_number"])) is not None)
+
+    @cached_property
+    def labels(self) -> dict[int, str]:
+        """Labels of segments, by their numbers; of two with one number the first."""
+        found: dict[int, str] = {}
+        for row in self.segments:
+            value, label = whole(row["segment_number"]), text(row["label"])
+            if value is not None and label is not None:
+                found.setdefault(value, label)
+        return found
 
     @property
     def numbers(self) -> Floats:
         """Segment numbers of its frames, NaN where one is missing."""
-        values: Floats = self.frames["segment_number"].to_numpy(dtype="float64", na_value=float("nan"))
+        values: Floats = self.frames["segment_number"]
         return values
 
+    @property
+    def is_label_map(self) -> bool:
+        """Whether a frame holds several segments, which are its pixel values."""
+        return text(self.row["segmentation_type"]) == "LABELMAP"
+
     def label(self, context: Context, number: float | None) -> str:
-        """A segment as a finding names it: its label if the vocabulary has it, and its number."""
+        """A segment as a finding names it: its label if the vocabulary has it, else its number."""
         if number is None or number != number:
             return "no segment"
-        named = self.segments[self.segments["segment_number"] == number]
-        label = text(named["label"].iloc[0]) if len(named) else None
-        if label is not None and context.profile.term(label) is not None:
-            return context.show.text(" ".join(label.split()), known=(" ".join(label.split()),))
+        label = " ".join(self.labels.get(int(number), "").split())
+        if label and context.profile.term(label) is not None:
+            return context.show.text(label, known=(label,))
         return f"segment {int(number)}"
 
     def frames_by_segment(self, context: Context, chosen: Flags) -> str:
         """Some frames in words: `frames 57-61 (Tumor_1), 70 (Liver)`."""
-        numbers, frames = self.numbers[chosen], self.frames["frame"].to_numpy(dtype="int64")[chosen]
+        frames = self.frames["frame"][chosen].tolist()
         labels: dict[str, list[int]] = {}
-        for number, frame in zip(numbers.tolist(), frames.tolist(), strict=True):
-            labels.setdefault(self.label(context, number), []).append(frame)
+        for number, frame in zip(self.numbers[chosen].tolist(), frames, strict=True):
+            labels.setdefault(self.label(context, number), []).append(int(frame))
         words = [f"{ranges(found)} ({label})" for label, found in labels.items()]
         return f"{'frame' if len(frames) == 1 else 'frames'} {', '.join(words)}"
 
@@ -151,67 +266,68 @@ def dsos_of(context: Context) -> list[Dso]:
 
 
 def _series(context: Context) -> list[CtSeries]:
-    slices, files = context["slices"], context["files"]
-    if slices.empty:
-        return []
-    slices = slices.assign(folder=slices["path"].map(folder_of)).sort_values("path")
-    unreadable = Counter(files.loc[files["kind"] == "unreadable", "folder"].fillna(""))
-    size = Counter(zip(slices["patient"].fillna(""), slices["series_uid"].fillna(""), strict=True))
-    in_folder = slices.groupby("folder")["series_uid"].apply(lambda uids: set(uids.fillna("")))
+    files = context["files"]
+    slices = Columns.of(context["slices"].sort_values("path", kind="stable"))
+    unreadable = Counter(files.loc[files["kind"] == "unreadable", "folder"].fillna("").tolist())
+    folders = [folder_of(path) for path in slices["path"].tolist()]
+    owners = list(zip(slices["patient"].tolist(), slices["series_uid"].tolist(), strict=True))
+    rows: dict[tuple[str | None, str | None], list[int]] = {}
+    within: dict[str, set[tuple[str | None, str | None]]] = {}
+    for place, (owner, folder) in enumerate(zip(owners, folders, strict=True)):
+        rows.setdefault(owner, []).append(place)
+        within.setdefault(folder, set()).add(owner)
     found = []
-    for (patient, uid), rows in slices.groupby(["patient", "series_uid"], dropna=False, sort=True):
-        folders = sorted(set(rows["folder"]))
-        owner = text(patient) or ""
-        own = text(uid) or ""
-        neighbours = {other for folder in folders for other in in_folder[folder]} - {own}
-        if any((-size[owner, other], other) < (-len(rows), own) for other in neighbours):
+    for owner in sorted(rows, key=lambda key: (key[0] or "", key[1] or "")):
+        places = rows[owner]
+        own = Counter(folders[place] for place in places)
+        neighbours = {other for folder in own for other in within[folder]} - {owner}
+        if any((-len(rows[other]), other[1] or "") < (-len(places), owner[1] or "") for other in neighbours):
             continue
-        copies = _copies(rows, context.tolerances.position_mm)
-        strays = sum(size[owner, other] for other in neighbours)
-        found.append(
-            _one_series(
-                context,
-                text(patient),
-                text(uid),
-                rows[~copies].reset_index(drop=True),
-                sum(unreadable[folder] for folder in folders) + strays + int(copies.sum()),
-            )
-        )
+        kept = _without_copies(slices, places, context.tolerances.position_mm)
+        strays = sum(len(rows[other]) for other in neighbours) + len(places) - len(kept)
+        folder = min(own, key=lambda name: (-own[name], name))
+        unknown = sum(unreadable[name] for name in own) + strays
+        found.append(_one_series(context, owner, folder, slices.take(kept), unknown))
     return found
 
 
-def _copies(rows: Any, tolerance: float) -> Any:
-    """Slices with a SOP Instance UID and position that an earlier one has."""
+def _without_copies(slices: Columns, places: list[int], tolerance: float) -> list[int]:
+    """Slices but those with a SOP Instance UID and position that an earlier one has."""
     import numpy as np
 
-    copies = rows["sop_instance_uid"].notna() & rows["sop_instance_uid"].duplicated()
-    if copies.any():
-        first = rows.drop_duplicates("sop_instance_uid").set_index("sop_instance_uid")[POSITION]
-        later = rows[copies]
-        away = later[POSITION].to_numpy() - first.loc[later["sop_instance_uid"]].to_numpy()
-        same = ~(np.linalg.norm(away, axis=1) > tolerance)
-        copies.loc[copies] = same
-    return copies
+    uids, positions = slices["sop_instance_uid"], slices.matrix(POSITION)
+    first: dict[str, int] = {}
+    kept = []
+    for place in places:
+        uid = uids[place]
+        earlier = place if uid is None else first.setdefault(uid, place)
+        if earlier == place or np.linalg.norm(positions[place] - positions[earlier]) > tolerance:
+            kept.append(place)
+    return kept
 
 
-def _one_series(context: Context, patient: str | None, uid: str | None, slices: Any, unknown: int) -> CtSeries:
+def _one_series(
+    context: Context, owner: tuple[str | None, str | None], folder: str, slices: Columns, unknown: int
+) -> CtSeries:
     from crlm_qc.geometry.stack import fit
 
-    orientation = common_rows(slices[ORIENTATION].to_numpy())
+    orientation = common_row(slices.matrix(ORIENTATION))
     stack = None
     if orientation is not None and is_orthonormal(orientation[None, :], context.tolerances.orthonormal)[0]:
-        stack = fit(slices[POSITION].to_numpy(), orientation[:3], orientation[3:], context.tolerances)
-    folder = str(most_common(slices["folder"]))
-    return CtSeries(patient, uid, folder, slices, unknown, stack, orientation)
+        stack = fit(slices.matrix(POSITION), orientation[:3], orientation[3:], context.tolerances)
+    return CtSeries(*owner, folder, slices, unknown, stack, orientation)
 
 
-def common_rows(values: Floats) -> Floats | None:
+def common_row(values: Floats) -> Floats | None:
     """The commonest row of those without NaN; None if there is none."""
     import numpy as np
 
     usable = values[np.isfinite(values).all(axis=1)]
     if not len(usable):
         return None
+    if (usable == usable[0]).all():
+        first: Floats = usable[0]
+        return first
     rows, counts = np.unique(usable, axis=0, return_counts=True)
     common: Floats = rows[int(np.argmax(counts))]
     return common
@@ -237,7 +353,12 @@ def is_orthonormal(orientation: Floats, tolerance: float) -> Flags:
 
 
 def _dsos(context: Context) -> list[Dso]:
-    tables = {name: _split(context[name]) for name in ("frames", "segments", "references")}
+    frames = Columns.of(context["frames"].sort_values(["dso", "frame"], kind="stable"))
+    of_dso = frames.groups("dso")
+    segments: dict[str, list[Mapping[str, Any]]] = {}
+    for row in context["segments"].to_dict("records"):
+        segments.setdefault(row["dso"], []).append(row)
+    references = _references(context)
     by_patient: dict[str, list[CtSeries]] = {}
     for series in series_of(context):
         if series.patient is not None:
@@ -245,22 +366,50 @@ def _dsos(context: Context) -> list[Dso]:
     found = []
     for row in context["dsos"].sort_values("path").to_dict("records"):
         path, patient = row["path"], text(row["patient"])
-        frames, segments, references = (
-            tables[name].get(path, context[name].iloc[:0]) for name in ("frames", "segments", "references")
+        named, instances, sources = references.get(path, ((), (), ()))
+        ct = _ct_of(by_patient.get(patient or "", []), set(named))
+        own = {uid for uid in named if uid is not None}
+        found.append(
+            Dso(
+                patient,
+                path,
+                row,
+                frames.take(of_dso.get(path, [])),
+                tuple(segments.get(path, ())),
+                named,
+                instances,
+                sources,
+                ct,
+                foreign=ct is not None and bool(own) and ct.uid not in own,
+            )
         )
-        named = set(references.loc[references["level"] == "series", "series_uid"].dropna())
-        ct = _ct_of(by_patient.get(patient or "", []), named)
-        foreign = ct is not None and bool(named) and ct.uid not in named
-        frames = frames.sort_values("frame").reset_index(drop=True)
-        found.append(Dso(patient, path, row, frames, segments, references, ct, foreign))
     return found
 
 
-def _split(table: Any) -> dict[str, Any]:
-    return {str(path): rows for path, rows in table.groupby("dso", sort=False)}
+Named = tuple[tuple[str | None, ...], tuple[str, ...], tuple[tuple[int, str | None], ...]]
 
 
-def _ct_of(series: list[CtSeries], named: set[str]) -> CtSeries | None:
+def _references(context: Context) -> dict[str, Named]:
+    """Series, instances and frames' source images that each object names."""
+    table = Columns.of(context["references"])
+    columns = (table[name].tolist() for name in ("dso", "level", "series_uid", "sop_instance_uid", "frame"))
+    series: dict[str, dict[str | None, None]] = {}
+    instances: dict[str, dict[str, None]] = {}
+    sources: dict[str, list[tuple[int, str | None]]] = {}
+    for dso, level, series_uid, uid, frame in zip(*columns, strict=True):
+        if level == "series":
+            series.setdefault(dso, {})[series_uid] = None
+        elif level == "instance" and uid is not None:
+            instances.setdefault(dso, {})[uid] = None
+        elif level == "frame" and frame == frame:
+            sources.setdefault(dso, []).append((int(frame), uid))
+    return {
+        dso: (tuple(series.get(dso, ())), tuple(instances.get(dso, ())), tuple(sources.get(dso, ())))
+        for dso in {*series, *instances, *sources}
+    }
+
+
+def _ct_of(series: list[CtSeries], named: set[str | None]) -> CtSeries | None:
     """The CT series that the object refers to; else the largest one of the patient."""
     meant = [one for one in series if one.uid in named] or series
     return max(meant, key=lambda one: (len(one.slices), one.uid or ""), default=None)
@@ -272,7 +421,7 @@ class Sources:
 
     in_ct: Flags
     """Frames with a source image in the CT series."""
-    slice: npt.NDArray[np.int64]
+    slice: Ints
     """The source slice (index into the series' slices), the nearest of several; -1 where there is none."""
     off: Flags
     """Frames that lie elsewhere than their source slice (DSO011)."""
@@ -290,36 +439,34 @@ def _sources(context: Context, dso: Dso) -> Sources:
 
     n = len(dso.frames)
     nearest = np.full(n, -1, dtype=np.int64)
-    off = np.zeros(n, dtype=bool)
+    away = np.full(n, np.inf)
     outside: dict[int, tuple[str, ...]] = {}
     if dso.ct is None or not n:
-        return Sources(nearest >= 0, nearest, off, outside)
-    slices = dso.ct.slices
+        return Sources(nearest >= 0, nearest, np.zeros(n, dtype=bool), outside)
     where: dict[str, list[int]] = {}
-    for place, uid in enumerate(slices["sop_instance_uid"].tolist()):
-        if isinstance(uid, str):
+    for place, uid in enumerate(dso.ct.slices["sop_instance_uid"].tolist()):
+        if uid is not None:
             where.setdefault(uid, []).append(place)
-    place_of = {int(frame): place for place, frame in enumerate(dso.frames["frame"])}
-    candidates: dict[int, list[int]] = {}
-    references = dso.level("frame")
-    for frame, uid in zip(references["frame"].tolist(), references["sop_instance_uid"].tolist(), strict=True):
+    place_of = {int(frame): place for place, frame in enumerate(dso.frames["frame"].tolist())}
+    pairs = []
+    for frame, uid in dso.sources:
         place = place_of.get(frame, -1)
         if place < 0:
             continue
-        if isinstance(uid, str) and uid in where:
-            candidates.setdefault(place, []).extend(where[uid])
+        if uid in where:
+            pairs += [(place, candidate) for candidate in where[uid]]
         else:
-            outside[place] = (*outside.get(place, ()), uid if isinstance(uid, str) else "")
-    positions, frames = slices[POSITION].to_numpy(), dso.frames[POSITION].to_numpy()
-    suspect = dso.ct.suspect
-    for place, found in candidates.items():
-        distance = np.linalg.norm(positions[found] - frames[place], axis=1)
-        usable = np.isfinite(distance)
-        best = int(np.argmin(np.where(usable, distance, np.inf)))
-        nearest[place] = found[best]
-        off[place] = (
-            bool(usable[best]) and distance[best] > context.tolerances.position_mm and found[best] not in suspect
-        )
+            outside[place] = (*outside.get(place, ()), uid or "")
+    if pairs:
+        places, slices = np.array(pairs, dtype=np.int64).T
+        points, positions = dso.frames.matrix(POSITION), dso.ct.slices.matrix(POSITION)
+        distance = np.linalg.norm(points[places] - positions[slices], axis=1)
+        # The farthest first, so that of several source images the nearest stays; a missing position counts as none.
+        order = np.argsort(-np.where(np.isfinite(distance), distance, np.inf), kind="stable")
+        nearest[places[order]] = slices[order]
+        away[places[order]] = distance[order]
+    beyond = np.isfinite(away) & (away > context.tolerances.position_mm)
+    off: Flags = np.logical_and(beyond, ~np.isin(nearest, list(dso.ct.suspect)))
     return Sources(nearest >= 0, nearest, off, outside)
 
 
@@ -339,11 +486,9 @@ def plane_differs(dso: Dso, columns: Sequence[str], theirs: Sequence[float], tol
     """
     import numpy as np
 
-    if dso.frames.empty:
-        return np.zeros(0, dtype=bool)
-    away = np.abs(dso.frames[list(columns)].to_numpy() - np.asarray(theirs, dtype=np.float64))
-    differs: Flags = ~(away.max(axis=1) <= tolerance)
-    return differs
+    away = np.abs(dso.frames.matrix(columns) - np.asarray(theirs, dtype=np.float64))
+    within = np.less_equal(away, tolerance).all(axis=1)
+    return np.asarray(~within, dtype=bool)
 
 
 def measured(context: Context) -> list[Dso]:
@@ -365,8 +510,3 @@ def measured(context: Context) -> list[Dso]:
     if "failed" in states:
         raise Skip("no mask could be measured")
     raise Skip("there is no segmentation object" if not states else "the masks were not measured")
-
-
-def whole_numbers(rows: Any, column: str) -> list[int]:
-    """Values of an integer column, missing ones left out."""
-    return [value for value in (whole(cell) for cell in rows[column]) if value is not None]

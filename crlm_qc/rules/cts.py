@@ -13,7 +13,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.rule import Checked, Context, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules._pairs import ORIENTATION, SPACING, CtSeries, is_orthonormal, series_of, whole_numbers
+from crlm_qc.rules._pairs import ORIENTATION, POSITION, SPACING, CtSeries, common_row, is_orthonormal, series_of
 from crlm_qc.rules._words import listed, number, plural, ranges, text
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def not_ct(context: Context) -> Checked:
             ("modality", "Modality", {"CT"}),
             ("sop_class_uid", "SOPClassUID", set(classes)),
         ):
-            wrong = (slices[column].notna() & ~slices[column].isin(known)).to_numpy().nonzero()[0].tolist()
+            wrong = slices.others(column, known)
             if wrong:
-                values = sorted(set(slices[column].iloc[wrong]))
+                values = sorted(set(slices[column][wrong]))
                 shown = [
                     context.show.text(value, context.profile.modalities)
                     if column == "modality"
@@ -126,9 +126,9 @@ def series_identity_differs(context: Context) -> Checked:
         ):
             common = series.common(column)
             values = series.slices[column]
-            odd = (values.notna() & (values != common)).to_numpy(dtype=bool).nonzero()[0].tolist()
+            odd = series.slices.others(column, {common})
             if odd:
-                others = sorted({show(value) for value in values.iloc[odd]})
+                others = sorted({show(value) for value in values[odd]})
                 message = (
                     f"{keyword} of {plural(len(odd), 'slice')} ({listed(series.names(context, odd))}) "
                     f"differs from that of the other {len(values) - len(odd)}."
@@ -154,18 +154,16 @@ def series_geometry_differs(context: Context) -> Checked:
 
     tolerances = context.tolerances
     parts = (
-        ("Rows", ["rows"], 0.0),
-        ("Columns", ["columns"], 0.0),
+        ("Rows", ("rows",), 0.0),
+        ("Columns", ("columns",), 0.0),
         ("PixelSpacing", SPACING, tolerances.pixel_spacing_mm),
         ("ImageOrientationPatient", ORIENTATION, tolerances.direction),
     )
 
     def judge(series: CtSeries) -> Iterable[Found]:
-        from crlm_qc.rules._pairs import common_rows
-
         for keyword, columns, tolerance in parts:
-            values = series.slices[columns].to_numpy(dtype="float64", na_value=np.nan)
-            common = common_rows(values)
+            values = series.slices.matrix(columns)
+            common = common_row(values)
             if common is None:
                 continue
             differs = np.abs(values - common).max(axis=1) > tolerance
@@ -204,7 +202,7 @@ def image_size_unpublished(context: Context) -> Checked:
         size = (series.common("rows"), series.common("columns"))
         if None not in size and size != (published.rows, published.columns):
             expected = f"{published.rows} x {published.columns}"
-            observed = f"{size[0]} x {size[1]}"
+            observed = f"{int(size[0])} x {int(size[1])}"
             message = f"The slices are {observed}, not {expected}."
             yield _found(context, series, message, expected, observed, count=len(series.slices), examples=())
 
@@ -226,7 +224,7 @@ def orientation_invalid(context: Context) -> Checked:
     import numpy as np
 
     def judge(series: CtSeries) -> Iterable[Found]:
-        values = series.slices[ORIENTATION].to_numpy()
+        values = series.slices.matrix(ORIENTATION)
         given = np.isfinite(values).all(axis=1)
         wrong = (given & ~is_orthonormal(values, context.tolerances.orthonormal)).nonzero()[0].tolist()
         if wrong:
@@ -264,7 +262,7 @@ def not_axial(context: Context) -> Checked:
             return
         direction = stack.normal
         if stack.sheared:
-            ends = series.slices[["position_x", "position_y", "position_z"]].to_numpy()[stack.order[[0, -1]]]
+            ends = series.slices.matrix(POSITION)[stack.order[[0, -1]]]
             direction = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
         angle = float(np.degrees(np.arccos(min(1.0, abs(float(direction[2]))))))
         if angle > limit:
@@ -339,7 +337,7 @@ def slice_missing(context: Context) -> Checked:
 
 def _between(context: Context, series: CtSeries, gap: Gap) -> str:
     below, above = series.names(context, (gap.below, gap.above))
-    heights = series.slices["position_z"].to_numpy()[[gap.below, gap.above]]
+    heights = series.slices["position_z"][[gap.below, gap.above]]
     missing = f"{gap.missing} between" if gap.missing else f"{number(gap.size)} mm between"
     return f"{missing} {below} and {above} (z {number(heights[0])} and {number(heights[1])} mm)"
 
@@ -432,15 +430,9 @@ def instance_number_order(context: Context) -> Checked:
     return _each(context, judge)
 
 
-def _numbered(series: CtSeries) -> dict[int, int]:
-    """Slices with an InstanceNumber."""
-    numbers = series.slices["instance_number"]
-    return {place: int(numbers.iloc[place]) for place in numbers.notna().to_numpy().nonzero()[0].tolist()}
-
-
 def _repeated_places(series: CtSeries) -> list[int]:
     """Slices whose number another one has, unless the two share a position too."""
-    numbers = _numbered(series)
+    numbers = series.slices.whole("instance_number")
     plane: dict[int, int] = {}
     if series.stack is not None:
         plane = {index: group[0] for group in series.stack.duplicates for index in group}
@@ -453,7 +445,7 @@ def _repeated_places(series: CtSeries) -> list[int]:
 def _repeated(context: Context, series: CtSeries) -> Iterable[Found]:
     places = _repeated_places(series)
     if places:
-        numbers = _numbered(series)
+        numbers = series.slices.whole("instance_number")
         values = sorted({numbers[place] for place in places})
         message = f"InstanceNumber {ranges(values)} stands in several slices: {listed(series.names(context, places))}."
         observed = f"{plural(len(values), 'number')} in {len(places)} slices"
@@ -464,7 +456,7 @@ def _disordered(context: Context, series: CtSeries) -> Iterable[Found]:
     stack = series.stack
     if stack is None:
         return
-    numbers = _numbered(series)
+    numbers = series.slices.whole("instance_number")
     doubled = {index for group in stack.duplicates for index in group}
     ignored = doubled | set(stack.off_lattice) | set(_repeated_places(series))
     ordered = [place for place in stack.order.tolist() if place in numbers and place not in ignored]
@@ -509,13 +501,14 @@ def _out_of_order(values: Sequence[int]) -> list[int]:
 
 
 def _number_gaps(context: Context, series: CtSeries) -> Iterable[Found]:
-    present = set(whole_numbers(series.slices, "instance_number"))
+    numbers = series.slices.whole("instance_number")
+    present = set(numbers.values())
     if not present:
         return
     span = max(present) - min(present) + 1
     lacking = span - len(present)
     # A number may be missing because its file could not be read, or its number could not.
-    unknown = series.unknown + int(series.slices["instance_number"].isna().sum())
+    unknown = series.unknown + len(series.slices) - len(numbers)
     if lacking > unknown:
         ordered = sorted(present)
         gaps = [(low + 1, high - 1) for low, high in pairwise(ordered) if high - low > 1]
@@ -550,11 +543,8 @@ def slice_thickness_differs(context: Context) -> Checked:
 
     def judge(series: CtSeries) -> Iterable[Found]:
         stack = series.stack
-        thickness = (
-            float(np.nanmedian(series.slices["slice_thickness"]))
-            if series.slices["slice_thickness"].notna().any()
-            else None
-        )
+        values = series.slices["slice_thickness"]
+        thickness = float(np.nanmedian(values)) if series.slices.present("slice_thickness").any() else None
         if stack is None or thickness is None or not np.isfinite(stack.spacing):
             return
         if abs(thickness - stack.spacing) > stack.tolerance:
@@ -660,10 +650,9 @@ def rescale_invalid(context: Context) -> Checked:
     def judge(series: CtSeries) -> Iterable[Found]:
         for column, keyword in (("rescale_slope", "RescaleSlope"), ("rescale_intercept", "RescaleIntercept")):
             values = series.slices[column]
-            lacking = values.isna().to_numpy()
-            zero = (values == 0).to_numpy() & (column == "rescale_slope")
-            common = series.common(column)
-            differing = (values != common).to_numpy() & ~lacking & ~zero if common is not None else zero & False
+            lacking = ~series.slices.present(column)
+            zero = (values == 0) & (column == "rescale_slope")
+            differing = (values != series.common(column)) & ~lacking & ~zero
             words = [
                 f"{what} in {plural(int(flags.sum()), 'slice')}"
                 for what, flags in (("missing", lacking), ("0", zero), ("different", differing))
@@ -697,7 +686,7 @@ def pixel_values_implausible(context: Context) -> Checked:
     def judge(series: CtSeries) -> Iterable[Found]:
         nonlocal examined
         slices = series.slices
-        read = slices["hu_min"].notna()
+        read = slices.present("hu_min")
         examined += int(read.sum())
         constant = read & (slices["hu_min"] == slices["hu_max"])
         beyond = read & (slices["hu_outside"] > tolerances.bulk_fraction)
@@ -714,7 +703,7 @@ def pixel_values_implausible(context: Context) -> Checked:
                 words.append(f"{plural(int(flags.sum()), 'slice')} {what}")
                 wrong = wrong | flags
         if words:
-            places = wrong.to_numpy(dtype=bool).nonzero()[0].tolist()
+            places = wrong.nonzero()[0].tolist()
             message = f"{'; '.join(words)}: {listed(series.names(context, places))}."
             yield _found(
                 context, series, message, "air, soft tissue, and values of -1100 to 4000 HU", "; ".join(words), places
@@ -782,7 +771,7 @@ def acquisitions_mixed(context: Context) -> Checked:
     """Every CT series."""
 
     def judge(series: CtSeries) -> Iterable[Found]:
-        counts = Counter(whole_numbers(series.slices, "acquisition_number"))
+        counts = Counter(series.slices.whole("acquisition_number").values())
         if len(counts) > 1:
             words = [f"{value} ({plural(count, 'slice')})" for value, count in sorted(counts.items())]
             message = f"The series holds {len(counts)} acquisitions: {listed(words)}."
@@ -842,15 +831,10 @@ def encoding_unpublished(context: Context) -> Checked:
     def judge(series: CtSeries) -> Iterable[Found]:
         words, expected, places = [], [], set()
         for column, keyword, known in wanted:
-            values = series.slices[column]
-            wrong = (values.notna() & ~values.isin(known)).to_numpy(dtype=bool).nonzero()[0].tolist()
+            wrong = series.slices.others(column, known)
             if wrong:
-                shown = sorted(
-                    {
-                        context.show.uid(str(value)) if column.endswith("uid") else str(value)
-                        for value in values.iloc[wrong]
-                    }
-                )
+                values = sorted(set(series.slices[column][wrong]))
+                shown = [context.show.uid(value) if column.endswith("uid") else str(int(value)) for value in values]
                 words.append(f"{keyword} {listed(shown)}")
                 expected.append(f"{keyword} {' or '.join(map(str, sorted(known)))}")
                 places.update(wrong)

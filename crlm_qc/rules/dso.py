@@ -119,7 +119,7 @@ def image_size_differs(context: Context) -> Checked:
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         own = (whole(dso.row["rows"]), whole(dso.row["columns"]))
-        theirs = (ct.common("rows"), ct.common("columns"))
+        theirs = (whole(ct.common("rows")), whole(ct.common("columns")))
         if None not in theirs and own != theirs:
             observed = " x ".join("missing" if value is None else str(value) for value in own)
             expected = f"{theirs[0]} x {theirs[1]}"
@@ -215,9 +215,9 @@ def references_other_series(context: Context) -> Checked:
     def judge(dso: Dso) -> Iterable[Found]:
         if dso.ct is None:
             return
-        named = [text(uid) for uid in dso.level("series")["series_uid"]]
-        wrong = [uid for uid in named if (dso.patient, uid) not in own_series]
-        for uid in dict.fromkeys(wrong):
+        for uid in dso.series:
+            if (dso.patient, uid) in own_series:
+                continue
             whose = owners.get(uid or "")
             if whose is not None and whose != dso.patient:
                 what = f"a series of {whose}"
@@ -252,12 +252,11 @@ def referenced_instance_missing(context: Context) -> Checked:
     there = context.once("sop instances", lambda: frozenset(context["files"]["sop_instance_uid"].dropna()))
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
-        listed_uids = dso.level("instance")["sop_instance_uid"].dropna().drop_duplicates().tolist()
-        missing = [uid for uid in listed_uids if uid not in there]
+        missing = [uid for uid in dso.instances if uid not in there]
         if len(missing) > ct.unknown:
             uids = [context.show.uid(uid) for uid in missing]
             verb = "is" if len(missing) == 1 else "are"
-            message = f"{len(missing)} of {plural(len(listed_uids), 'referenced instance')} {verb} not on disk."
+            message = f"{len(missing)} of {plural(len(dso.instances), 'referenced instance')} {verb} not on disk."
             yield _found(
                 context,
                 dso,
@@ -285,7 +284,7 @@ def frame_without_source(context: Context) -> Checked:
     """Every frame."""
 
     def judge(dso: Dso) -> Iterable[Found]:
-        lacking = (dso.frames["n_sources"] == 0).to_numpy(dtype=bool)
+        lacking = dso.frames["n_sources"] == 0
         if lacking.any():
             count = int(lacking.sum())
             frames = dso.frames_by_segment(context, lacking)
@@ -345,17 +344,17 @@ def source_outside_ct(context: Context) -> Checked:
 )
 def source_not_listed(context: Context) -> Checked:
     """Every object with its CT and with a top-level list."""
+    import numpy as np
 
     def judge(dso: Dso, _: CtSeries) -> Iterable[Found]:
         if not whole(dso.row["n_referenced_series"]):
             return
-        known = set(dso.level("instance")["sop_instance_uid"].dropna())
-        sources = dso.level("frame")
-        omitted = sources[sources["sop_instance_uid"].notna() & ~sources["sop_instance_uid"].isin(known)]
-        if omitted.empty:
+        listed_instances = set(dso.instances)
+        omitted = {frame: uid for frame, uid in dso.sources if uid is not None and uid not in listed_instances}
+        if not omitted:
             return
-        uids = sorted(set(omitted["sop_instance_uid"]))
-        frames = dso.frames["frame"].isin(omitted["frame"]).to_numpy(dtype=bool)
+        uids = sorted(set(omitted.values()))
+        frames = np.isin(dso.frames["frame"], list(omitted))
         verb = "is" if len(uids) == 1 else "are"
         message = (
             f"{plural(len(uids), 'source image')} of {dso.frames_by_segment(context, frames)} {verb} "
@@ -413,7 +412,7 @@ def frame_position_off_slice(context: Context) -> Checked:
 def _distances(dso: Dso, ct: CtSeries, slices: Ints, places: Sequence[int]) -> list[float]:
     import numpy as np
 
-    away = dso.frames[POSITION].to_numpy()[places] - ct.slices[POSITION].to_numpy()[slices[places]]
+    away = dso.frames.matrix(POSITION)[places] - ct.slices.matrix(POSITION)[slices[places]]
     return [float(value) for value in np.linalg.norm(away, axis=1)]
 
 
@@ -421,8 +420,7 @@ def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int, source: 
     """How a frame lies to its source slice: `frame 57 (Tumor_1) lies 2.5 mm (half a slice) below 1-031.dcm`."""
     import numpy as np
 
-    frame = dso.frames.iloc[place]
-    away = dso.frames[POSITION].to_numpy()[place] - ct.slices[POSITION].to_numpy()[source]
+    away = dso.frames.matrix(POSITION)[place] - ct.slices.matrix(POSITION)[source]
     normal = np.array([0.0, 0.0, 1.0]) if ct.stack is None else ct.stack.normal
     upward = normal if normal[2] >= 0 else -normal
     along = float(away @ upward)
@@ -436,8 +434,8 @@ def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int, source: 
     if sideways > tolerance or not words:
         words.append(f"{number(sideways)} mm sideways of")
     name = ct.names(context, [source])[0]
-    label = dso.label(context, whole(frame["segment_number"]))
-    return f"frame {int(frame['frame'])} ({label}) lies {' and '.join(words)} its source slice {name}"
+    label = dso.label(context, dso.numbers[place])
+    return f"frame {int(dso.frames['frame'][place])} ({label}) lies {' and '.join(words)} its source slice {name}"
 
 
 def _slices(count: float) -> str:
@@ -508,7 +506,7 @@ def _plane_differs(
     differs = plane_differs(dso, columns, theirs, tolerance)
     if not differs.any():
         return
-    wrong = dso.frames[list(columns)].to_numpy()[differs]
+    wrong = dso.frames.matrix(columns)[differs]
     expected = " x ".join(number(value, 6) for value in theirs) + unit
     if not np.isfinite(wrong[0]).all():
         observed = "missing"
@@ -536,7 +534,7 @@ def frame_off_lattice(context: Context) -> Checked:
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         nonlocal examined
-        if ct.stack is None or not len(ct.stack.order) or dso.frames.empty:
+        if ct.stack is None or not len(ct.stack.order) or not len(dso.frames):
             return
         examined += len(dso.frames)
         unplaced, off, outside, words = _off_lattice(context, dso, ct)
@@ -568,13 +566,13 @@ def _off_lattice(context: Context, dso: Dso, ct: CtSeries) -> tuple[Flags, Flags
 
     assert ct.stack is not None
     tolerances = context.tolerances
-    points = dso.frames[POSITION].to_numpy()
+    points = dso.frames.matrix(POSITION)
     sources = sources_of(context, dso)
     index, sideways, along = ct.stack.index_of(points)
     _, from_plane = ct.stack.nearest_plane(points)
     spacing = ct.stack.spacing if np.isfinite(ct.stack.spacing) else 0.0
     slack = max(tolerances.position_mm, tolerances.lattice_fraction * spacing)
-    unplaced = ~np.isfinite(points).all(axis=1)
+    unplaced = np.asarray(~np.isfinite(points).all(axis=1), dtype=bool)
     free = ~sources.in_ct & ~unplaced
     on_plane = np.minimum(np.abs(along), np.abs(from_plane)) <= slack
     beside = sideways > tolerances.position_mm
@@ -658,18 +656,10 @@ def _bytes_of_items(dso: Dso) -> int | None:
     return needed + needed % 2
 
 
-def _declared(dso: Dso) -> Any:
-    return dso.segments[dso.segments["declared"].astype(bool)]
-
-
-def _undeclared(dso: Dso) -> Any:
-    return dso.segments[~dso.segments["declared"].astype(bool)]
-
-
 def _misnumbered(dso: Dso) -> bool:
     """Whether declared segment numbers are not 1..n; a label map may declare its background as 0."""
-    numbers = sorted(whole(value) or 0 for value in _declared(dso)["segment_number"])
-    if text(dso.row["segmentation_type"]) == "LABELMAP" and numbers[:1] == [0]:
+    numbers = sorted(whole(row["segment_number"]) or 0 for row in dso.declared)
+    if dso.is_label_map and numbers[:1] == [0]:
         del numbers[0]
     return numbers != list(range(1, len(numbers) + 1))
 
@@ -688,10 +678,9 @@ def segment_numbers(context: Context) -> Checked:
     """Every object with segments."""
 
     def judge(dso: Dso) -> Iterable[Found]:
-        declared = _declared(dso)
-        if declared.empty or not _misnumbered(dso):
+        if not dso.declared or not _misnumbered(dso):
             return
-        numbers = [whole(value) for value in declared["segment_number"]]
+        numbers = [whole(row["segment_number"]) for row in dso.declared]
         shown = listed(["none" if value is None else str(value) for value in numbers], 12)
         message = f"Segments are numbered {shown}, not 1 to {len(numbers)}."
         yield _found(context, dso, message, f"1 to {len(numbers)}", shown, count=len(numbers))
@@ -701,8 +690,8 @@ def segment_numbers(context: Context) -> Checked:
 
 def _only_numbered_wrong(dso: Dso) -> bool:
     """Whether wrong numbers in the Segment Sequence explain frames of undeclared segments."""
-    empty = _declared(dso)["n_frames"] == 0
-    return _misnumbered(dso) and 0 < len(_undeclared(dso)) <= int(empty.sum())
+    empty = sum(row["n_frames"] == 0 for row in dso.declared)
+    return _misnumbered(dso) and 0 < len(dso.undeclared) <= empty
 
 
 @rule(
@@ -717,6 +706,8 @@ def _only_numbered_wrong(dso: Dso) -> bool:
 )
 def segment_undeclared(context: Context) -> Checked:
     """Every frame of objects that name one segment a frame."""
+    import numpy as np
+
     examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
@@ -724,19 +715,16 @@ def segment_undeclared(context: Context) -> Checked:
         if _many_segments_a_frame(dso):
             return
         examined += len(dso.frames)
-        known = set(_declared(dso)["segment_number"].dropna())
-        numbers = dso.frames["segment_number"]
-        wrong = (~numbers.isin(known)).to_numpy(dtype=bool)
-        if not wrong.any() or (_only_numbered_wrong(dso) and not numbers.isna().any()):
+        known = dso.declared_numbers
+        numbers = dso.numbers
+        wrong = ~np.isin(numbers, list(known))
+        if not wrong.any() or (_only_numbered_wrong(dso) and not np.isnan(numbers).any()):
             return
-        undeclared = sorted(int(value) for value in set(numbers[wrong].dropna()))
+        undeclared = sorted({int(value) for value in numbers[wrong].tolist() if value == value})
         what = f"segment {ranges(undeclared)}, which is not declared" if undeclared else "no segment"
-        verb = "names" if wrong.sum() == 1 else "name"
-        frames = (
-            f"Frame {ranges(dso.frames['frame'][wrong])}"
-            if wrong.sum() == 1
-            else f"Frames {ranges(dso.frames['frame'][wrong])}"
-        )
+        one = int(wrong.sum()) == 1
+        frames = f"{'Frame' if one else 'Frames'} {ranges(dso.frames['frame'][wrong])}"
+        verb = "names" if one else "name"
         expected = f"segments {ranges(known)}" if known else "declared segments"
         yield _found(context, dso, f"{frames} {verb} {what}.", expected, what, count=int(wrong.sum()))
 
@@ -746,7 +734,7 @@ def segment_undeclared(context: Context) -> Checked:
 
 def _many_segments_a_frame(dso: Dso) -> bool:
     """A label map holds all segments in each frame, which names none."""
-    return text(dso.row["segmentation_type"]) == "LABELMAP" and dso.frames["segment_number"].isna().all()
+    return dso.is_label_map and not dso.frames.present("segment_number").any()
 
 
 @rule(
@@ -765,20 +753,19 @@ def segment_empty(context: Context) -> Checked:
 
     def judge(dso: Dso) -> Iterable[Found]:
         nonlocal examined
-        declared = _declared(dso)
-        examined += len(declared)
-        frameless = (declared["n_frames"] == 0) if not _many_segments_a_frame(dso) else declared["n_frames"] < 0
-        explained = int(frameless.sum()) <= len(_undeclared(dso))
-        blank = (declared["voxels"] == 0).fillna(False).astype(bool)
-        for row in declared[blank | frameless].to_dict("records"):
-            value = whole(row["segment_number"])
-            if row["n_frames"] == 0 and explained and not blank.any():
+        examined += len(dso.declared)
+        by_frame = not _many_segments_a_frame(dso)
+        frameless = sum(row["n_frames"] == 0 for row in dso.declared)
+        explained = frameless <= len(dso.undeclared)
+        for row in dso.declared:
+            value, frames = whole(row["segment_number"]), int(row["n_frames"])
+            lost = by_frame and frames == 0
+            if (value == 0 and dso.is_label_map) or (lost and explained):
                 continue
-            if value == 0 and text(dso.row["segmentation_type"]) == "LABELMAP":
-                continue
-            label = dso.label(context, value)
-            what = "no frame" if row["n_frames"] == 0 else f"{plural(int(row['n_frames']), 'frame')} and no pixel"
-            yield _found(context, dso, f"{label} has {what}.", "pixels", what, segment=value)
+            if lost or whole(row["voxels"]) == 0:
+                label = dso.label(context, value)
+                what = "no frame" if lost else f"{plural(frames, 'frame')} and no pixel"
+                yield _found(context, dso, f"{label} has {what}.", "pixels", what, segment=value)
 
     findings = _each(context, judge).findings
     return Checked(examined, findings)
@@ -803,7 +790,7 @@ def frame_twice(context: Context) -> Checked:
         examined += len(dso.frames)
         doubled = _doubled(context, dso)
         if doubled:
-            groups = [f"frames {ranges(dso.frames['frame'].iloc[list(group)])}" for group in doubled]
+            groups = [f"frames {ranges(dso.frames['frame'][list(group)])}" for group in doubled]
             labels = [dso.label(context, dso.numbers[group[0]]) for group in doubled]
             words = [f"{frames} ({label})" for frames, label in zip(groups, labels, strict=True)]
             message = f"Several frames of one segment lie at one position: {listed(words)}."
@@ -830,7 +817,7 @@ def _doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
 def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     import numpy as np
 
-    points, numbers = dso.frames[POSITION].to_numpy(), dso.numbers
+    points, numbers = dso.frames.matrix(POSITION), dso.numbers
     usable = np.isfinite(points).all(axis=1) & np.isfinite(numbers) & ~sources_of(context, dso).off
     places = usable.nonzero()[0]
     if not len(places):
@@ -861,11 +848,11 @@ def segment_gap(context: Context) -> Checked:
 
     def judge(dso: Dso) -> Iterable[Found]:
         nonlocal examined
-        if whole(dso.row["number_of_frames"]) != whole(dso.row["n_frame_items"]) or dso.frames.empty:
+        if whole(dso.row["number_of_frames"]) != whole(dso.row["n_frame_items"]) or not len(dso.frames):
             return
         planes, names = _planes(context, dso)
         numbers = dso.numbers
-        known = set(_declared(dso)["segment_number"].dropna())
+        known = dso.declared_numbers
         lost = {int(planes[group[0]]) for group in _doubled(context, dso)}
         lost |= {int(plane) for plane, value in zip(planes, numbers, strict=True) if value not in known}
         for value in sorted(set(numbers[(numbers == numbers) & (planes >= 0)].tolist())):
@@ -903,7 +890,7 @@ def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str]]:
 
     from crlm_qc.geometry.stack import fit, unit_normal
 
-    points = dso.frames[POSITION].to_numpy()
+    points = dso.frames.matrix(POSITION)
     ct = None if dso.foreign else dso.ct
     if ct is not None and ct.stack is not None and len(ct.stack.order):
         stack = ct.stack
@@ -917,7 +904,7 @@ def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str]]:
         ranks = stack.plane_of(stack.order)
         names = dict(zip(ranks.tolist(), ct.names(context, stack.order.tolist()), strict=True))
         return planes, names
-    directions = dso.frames[ORIENTATION].to_numpy()[0]
+    directions = dso.frames.matrix(ORIENTATION)[0]
     if not np.isfinite(unit_normal(directions[:3], directions[3:])).all():
         return np.full(len(points), -1, dtype=np.int64), {}
     stack = fit(points, directions[:3], directions[3:], context.tolerances)
@@ -977,7 +964,7 @@ def dimension_index_contradicts(context: Context) -> Checked:
     def judge(dso: Dso) -> Iterable[Found]:
         nonlocal examined
         pointers = text(dso.row["dimension_pointers"])
-        if pointers is None or dso.frames["dimension_index"].isna().all():
+        if pointers is None or not dso.frames.present("dimension_index").any():
             return
         examined += 1
         wrong, words = _index_contradictions(context, dso, json.loads(pointers))
@@ -996,14 +983,13 @@ def _index_contradictions(context: Context, dso: Dso, pointers: list[str]) -> tu
 
     n = len(dso.frames)
     wrong = np.zeros(n, dtype=bool)
-    values = [json.loads(value) if isinstance(value, str) else [] for value in dso.frames["dimension_index"]]
+    values = [json.loads(value) if isinstance(value, str) else [] for value in dso.frames["dimension_index"].tolist()]
     length = np.array([len(value) for value in values])
     if (length != len(pointers)).any():
         return length != len(pointers), [f"do not count {plural(len(pointers), 'dimension')}"]
     index = np.array(values, dtype=np.float64).reshape(n, len(pointers))
-    known = set(_declared(dso)["segment_number"].dropna())
     numbers = dso.numbers
-    usable = ~sources_of(context, dso).off & np.isin(numbers, [float(value) for value in known])
+    usable = ~sources_of(context, dso).off & np.isin(numbers, list(dso.declared_numbers))
     usable[[place for group in _doubled(context, dso) for place in group]] = False
     words = []
     if _SEGMENT_POINTER in pointers:
@@ -1042,8 +1028,8 @@ def _out_of_step(dso: Dso, index: npt.NDArray[np.float64], usable: Flags) -> Fla
     wrong = np.zeros(len(index), dtype=bool)
     if not len(index):
         return wrong
-    directions = dso.frames[ORIENTATION].to_numpy()[0]
-    along = dso.frames[POSITION].to_numpy() @ unit_normal(directions[:3], directions[3:])
+    directions = dso.frames.matrix(ORIENTATION)[0]
+    along = dso.frames.matrix(POSITION) @ unit_normal(directions[:3], directions[3:])
     usable = usable & np.isfinite(along)
     numbers = dso.numbers
     groups = []
@@ -1076,22 +1062,26 @@ def label_unknown(context: Context) -> Checked:
     vocabulary = ", ".join(dict.fromkeys(term.label for term in context.profile.segments))
 
     def judge(dso: Dso) -> Iterable[Found]:
-        for row in _declared(dso).to_dict("records"):
+        for row in dso.declared:
             label = text(row["label"])
             if label is None or context.profile.term(label) is None:
                 value = whole(row["segment_number"])
-                if value == 0 and text(dso.row["segmentation_type"]) == "LABELMAP":
+                if value == 0 and dso.is_label_map:
                     continue
                 shown = context.show.text(label)
                 message = f"The label of segment {value} is not in the vocabulary ({shown})."
                 yield _found(context, dso, message, vocabulary, shown, segment=value)
 
     checked = _each(context, judge)
-    return Checked(sum(len(_declared(dso)) for dso in dsos_of(context)), checked.findings)
+    return Checked(sum(len(dso.declared) for dso in dsos_of(context)), checked.findings)
 
 
-def _role(context: Context, label: Any) -> str | None:
-    return context.profile.role(label) if isinstance(label, str) else None
+def _labels(dso: Dso) -> list[str]:
+    return [label for row in dso.declared if (label := text(row["label"])) is not None]
+
+
+def _role(context: Context, label: str | None) -> str | None:
+    return None if label is None else context.profile.role(label)
 
 
 @rule(
@@ -1108,7 +1098,7 @@ def liver_or_tumour_missing(context: Context) -> Checked:
     """Every object with a Segment Sequence."""
 
     def judge(dso: Dso) -> Iterable[Found]:
-        roles = {_role(context, label) for label in _declared(dso)["label"]}
+        roles = {_role(context, label) for label in _labels(dso)}
         lacking = [words for role, words in ((LIVER, "Liver"), (TUMOUR, "Tumor")) if role not in roles]
         if lacking:
             message = f"The object has no segment {' and no segment '.join(lacking)}."
@@ -1132,7 +1122,7 @@ def label_twice(context: Context) -> Checked:
     """Every object with a Segment Sequence; a lone tumour needs no number."""
 
     def judge(dso: Dso) -> Iterable[Found]:
-        labels = [label for label in _declared(dso)["label"] if isinstance(label, str)]
+        labels = _labels(dso)
         plain = Counter(_same_label(context, label) for label in labels)
         twice = [name for name, count in plain.items() if count > 1]
         numbers = [context.profile.number(label) for label in labels if _role(context, label) == TUMOUR]
@@ -1239,10 +1229,10 @@ def property_type_contradicts(context: Context) -> Checked:
     """Every declared segment."""
 
     def judge(dso: Dso) -> Iterable[Found]:
-        for row in _declared(dso).to_dict("records"):
+        for row in dso.declared:
             value = whole(row["segment_number"])
             code, meaning = text(row["type_code"]), text(row["type_meaning"])
-            wanted = _KIND_OF_ROLE.get(_role(context, row["label"]) or "")
+            wanted = _KIND_OF_ROLE.get(_role(context, text(row["label"])) or "")
             expected = f"a property type for {wanted}" if wanted else "a property type"
             label = dso.label(context, value)
             if code is None:
@@ -1254,7 +1244,7 @@ def property_type_contradicts(context: Context) -> Checked:
                 yield _found(context, dso, message, expected, shown, segment=value)
 
     checked = _each(context, judge)
-    return Checked(sum(len(_declared(dso)) for dso in dsos_of(context)), checked.findings)
+    return Checked(sum(len(dso.declared) for dso in dsos_of(context)), checked.findings)
 
 
 @rule(
@@ -1271,13 +1261,16 @@ def coding_scheme_retired(context: Context) -> Checked:
     """Every object with a Segment Sequence."""
 
     def judge(dso: Dso) -> Iterable[Found]:
-        declared = _declared(dso)
-        retired = declared["category_scheme"].isin(_RETIRED) | declared["type_scheme"].isin(_RETIRED)
-        if retired.any():
-            schemes = sorted({*declared["category_scheme"].dropna(), *declared["type_scheme"].dropna()} & _RETIRED)
-            numbers = ranges(declared.loc[retired, "segment_number"].dropna())
-            message = f"{'Segment' if retired.sum() == 1 else 'Segments'} {numbers} coded in the retired scheme {listed(schemes)}."
-            yield _found(context, dso, message, "SCT", listed(schemes), count=int(retired.sum()))
+        used = {
+            whole(row["segment_number"]): {row["category_scheme"], row["type_scheme"]} & _RETIRED
+            for row in dso.declared
+        }
+        numbers = [value for value, schemes in used.items() if schemes and value is not None]
+        schemes = sorted(set().union(*used.values())) if used else []
+        if schemes:
+            what = "Segment" if len(numbers) == 1 else "Segments"
+            message = f"{what} {ranges(numbers)} coded in the retired scheme {listed(schemes)}."
+            yield _found(context, dso, message, "SCT", listed(schemes), count=max(1, len(numbers)))
 
     return _each(context, judge)
 
@@ -1330,10 +1323,8 @@ def frame_empty(context: Context) -> Checked:
     import numpy as np
 
     def judge(dso: Dso) -> Iterable[Found]:
-        declared = _declared(dso)
-        blank = declared.loc[(declared["voxels"] == 0).fillna(False).astype(bool), "segment_number"].dropna()
-        empty = (dso.frames["voxels"] == 0).fillna(False).to_numpy(dtype=bool)
-        empty &= ~np.isin(dso.numbers, [float(value) for value in blank])
+        blank = [value for row in dso.declared if whole(row["voxels"]) == 0 and (value := whole(row["segment_number"]))]
+        empty = (dso.frames["voxels"] == 0) & ~np.isin(dso.numbers, blank)
         if empty.any():
             count = int(empty.sum())
             frames = dso.frames_by_segment(context, empty)

@@ -533,7 +533,7 @@ def _compared(context: Context) -> pd.DataFrame:
     "metadata-location",
     ERROR,
     title="File Location does not lead to the series",
-    why="Who loads the series by this list finds no files, or another series; a location outside the release may lead anywhere.",
+    why="Who loads the series by this list finds no files, or another series; a location outside the release may lead anywhere. Where the series itself is not on disk, MET016 says so instead.",
     fix="Correct File Location: the folder of the series, relative to the folder of metadata.csv.",
     source=DOWNLOADER
     + "; locations are tried from its folder, then from the release's, then without the collection's folder",
@@ -605,7 +605,7 @@ def row_missing(context: Context) -> Checked:
     "metadata-files-missing",
     ERROR,
     title="A row has no files on disk",
-    why="The list promises a series that the release does not hold: an unfinished download, or a series taken out.",
+    why="The list promises a series that the release does not hold: an unfinished download, or a series taken out. With --subset, rows of patients that are not on disk are left alone.",
     fix="Fetch the series again, or take its row out.",
     source=DOWNLOADER + ": one row a series",
     tables=DISK,

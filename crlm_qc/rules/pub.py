@@ -194,8 +194,9 @@ def _patients(context: Context, table: pd.DataFrame, result: Result) -> list[str
         chosen = table[table["patient"].isin(counts.index[counts != usual])]
     elif expectation.type == _ROWS:
         chosen = table.query(expectation.kwargs["row_condition"])
-        # Of a large group nobody knows who is the one too many.
-        chosen = chosen if len(chosen) <= MAX_EXAMPLES else chosen.iloc[:0]
+        # Who is missing from a group can't be told, and of a large one nobody knows who is the one too many.
+        surplus = expectation.kwargs["value"] < len(chosen) <= MAX_EXAMPLES
+        chosen = chosen if surplus else chosen.iloc[:0]
     else:
         return []
     return sorted(set(chosen["patient"].dropna()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,10 @@ _PUBLISHED = "published description: volumes of liver and liver tumour"
 _TABLES = ("dsos", "frames", "segments", "segment_pairs", "slices", "references", "files")
 
 
+_FAIR = 0.98
+"""Part of the mask's voxels that must fall on the CT at a placement that is compared."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """A measured segment."""
@@ -30,7 +34,7 @@ class Segment:
     role: str | None
     label: str
     """As a finding names it."""
-    row: dict[str, Any]
+    row: Mapping[str, Any]
 
     @property
     def voxels(self) -> int:
@@ -102,28 +106,28 @@ def _masks(context: Context) -> list[Masks]:
         There is none.
     """
     dsos = measured(context)
-    return context.once("masks", lambda: [_of_object(context, dso, pairs) for dso, pairs in _with_pairs(context, dsos)])
+    return context.once("masks", lambda: _of_objects(context, dsos))
 
 
-def _with_pairs(context: Context, dsos: list[Dso]) -> list[tuple[Dso, Any]]:
+def _of_objects(context: Context, dsos: list[Dso]) -> list[Masks]:
+    overlaps: dict[str, dict[tuple[int, int], int]] = {}
     table = context["segment_pairs"]
-    pairs = {str(path): rows for path, rows in table.groupby("dso", sort=False)}
-    return [(dso, pairs.get(dso.path, table.iloc[:0])) for dso in dsos]
+    columns = (table[name].tolist() for name in ("dso", "segment_a", "segment_b", "overlap_voxels"))
+    for path, one, other, voxels in zip(*columns, strict=True):
+        overlaps.setdefault(path, {})[int(one), int(other)] = int(voxels)
+    return [_of_object(context, dso, overlaps.get(dso.path, {})) for dso in dsos]
 
 
-def _of_object(context: Context, dso: Dso, pairs: Any) -> Masks:
+def _of_object(context: Context, dso: Dso, overlaps: dict[tuple[int, int], int]) -> Masks:
     segments = []
-    for row in dso.segments.to_dict("records"):
+    for row in dso.declared:
         value = whole(row["segment_number"])
-        if value is None or not row["declared"] or not whole(row["voxels"]):
+        if value is None or not whole(row["voxels"]):
             continue
         label = text(row["label"])
         role = None if label is None else context.profile.role(label)
         segments.append(Segment(dso, value, role, dso.label(context, value), row))
-    overlaps = {
-        (int(row["segment_a"]), int(row["segment_b"])): int(row["overlap_voxels"]) for row in pairs.to_dict("records")
-    }
-    misplaced = frozenset(int(value) for value in dso.numbers[sources_of(context, dso).off] if value == value)
+    misplaced = frozenset(int(value) for value in dso.numbers[sources_of(context, dso).off].tolist() if value == value)
     scaled = False
     if dso.ct is not None:
         common = [dso.ct.common(column) for column in SPACING]
@@ -562,32 +566,29 @@ def liver_values(context: Context) -> Checked:
 def masks_displaced(context: Context) -> Checked:
     """Every liver that was laid over the CT at several places."""
     gain = context.tolerances.alignment_gain
-    alignments = {
-        (str(path), int(value)): rows
-        for (path, value), rows in context["alignments"].groupby(["dso", "segment_number"], sort=False)
-    }
+    alignments: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in context["alignments"].to_dict("records"):
+        alignments.setdefault((row["dso"], int(row["segment_number"])), []).append(row)
     examined = 0
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
         nonlocal examined
-        rows = alignments.get((masks.dso.path, liver.number))
-        if rows is None or not masks.placed(liver):
+        placements = [row for row in alignments.get((masks.dso.path, liver.number), []) if _fit(row) == _fit(row)]
+        here = next((row for row in placements if row["shift"] == 0 and not row["flipped"]), None)
+        if here is None or not masks.placed(liver):
             return
-        here = rows[(rows["shift"] == 0) & ~rows["flipped"].astype(bool)]
         # A placement at which part of the mask falls beyond the CT is no fair comparison.
-        rivals = rows.drop(here.index)
-        rivals = rivals[rivals["voxels"] >= 0.98 * (here["voxels"].max() if len(here) else 0)]
-        if here.empty or rivals["in_liver_range"].notna().sum() == 0:
+        rivals = [row for row in placements if row is not here and row["voxels"] >= _FAIR * here["voxels"]]
+        if not rivals:
             return
         examined += 1
-        own = float(here["in_liver_range"].iloc[0])
-        best = rivals.sort_values(["in_liver_range", "shift"], ascending=[False, True]).iloc[0]
-        if float(best["in_liver_range"]) - own > gain:
+        best = min(rivals, key=lambda row: (-_fit(row), bool(row["flipped"]), abs(row["shift"]), row["shift"]))
+        if _fit(best) - _fit(here) > gain:
             shift = int(best["shift"])
             where = "upside down" if best["flipped"] else ""
             if shift:
                 where += f"{' and ' if where else ''}{plural(abs(shift), 'slice')} {'up' if shift > 0 else 'down'} the normal"
-            observed = f"{number(100 * own, 1)}% in place, {number(100 * float(best['in_liver_range']), 1)}% {where}"
+            observed = f"{number(100 * _fit(here), 1)}% in place, {number(100 * _fit(best), 1)}% {where}"
             yield liver.found(
                 context,
                 f"The liver's mask fits the CT better {where}: {observed} of its voxels have 0 to 250 HU.",
@@ -597,6 +598,11 @@ def masks_displaced(context: Context) -> Checked:
 
     findings = _each_liver(context, judge).findings
     return Checked(examined, findings)
+
+
+def _fit(row: Mapping[str, Any]) -> float:
+    """Part of the mask's voxels with values of liver at one placement."""
+    return float(row["in_liver_range"])
 
 
 @rule(

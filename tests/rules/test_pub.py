@@ -189,7 +189,16 @@ def test_distributions(profile: Profile) -> None:
     assert manufacturer.examples == (PATIENTS[9],)
     assert "patients with another Manufacturer: 1 of 197, published 0" in manufacturer.message
     assert "Jane" not in str([finding.as_dict() for finding in findings])
+    assert pixels.examples == ()
     assert pixels.message == "Patients with PixelRepresentation 1: 194, published 195."
+
+
+def test_a_small_group_with_one_too_many_names_its_patients(profile: Profile) -> None:
+    tables = published()
+    tables["slices"][9]["manufacturer"] = "SIEMENS"
+    (finding,) = audit(profile, tables, "PUB008").findings
+    assert "patients with Manufacturer SIEMENS: 2, published 1" in finding.message
+    assert finding.examples == (PATIENTS[0], PATIENTS[9])
 
 
 def test_nothing_to_look_at_is_a_skip_with_its_reason(profile: Profile) -> None:

@@ -195,6 +195,7 @@ def sample() -> Report:
             ct_slices=513,
             tables=("metadata.csv", "Clinical data October 2022.xlsx"),
             workbook_edition="October 2022",
+            workbook_lacks=("body_mass_index", "max_tumor_size"),
             collection="Colorectal-Liver-Metastases",
             doi="10.7937/QXK2-QG03",
         ),
@@ -252,7 +253,7 @@ def hostile() -> Report:
     )
     return replace(
         base,
-        release=replace(base.release, root=HOSTILE, tables=(HOSTILE,), workbook_edition=HOSTILE),
+        release=replace(base.release, root=HOSTILE, tables=(HOSTILE,), workbook_edition=HOSTILE, workbook_lacks=(HOSTILE,)),
         findings=[bad, replace(bad, waived=HOSTILE, fingerprint="0123456789ab")],
         outcomes=(
             Outcome("CTS008", Status.FAILED, 1),

@@ -204,7 +204,10 @@ def _risk(draw: st.DrawFn, row: Row) -> None:
     points = [row["node_positive_primary"] == 1, row["multiple_metastases"] == 1]
     points += [row["carcinoembryonic_antigen"] > 200, row["max_tumor_size"] > 5, row["synchronous_crlm"] == 1]
     # A part that is missing, or an interval that is not told, may still be a point.
-    open_ = sum(row[c] == MISSING for c in ("node_positive_primary", "multiple_metastases", "carcinoembryonic_antigen", "max_tumor_size"))
+    open_ = sum(
+        row[c] == MISSING
+        for c in ("node_positive_primary", "multiple_metastases", "carcinoembryonic_antigen", "max_tumor_size")
+    )
     open_ += row["synchronous_crlm"] != 1
     score = sum(points) + draw(st.integers(0, open_))
     missing = draw(YES)

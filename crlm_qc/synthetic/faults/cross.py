@@ -33,7 +33,7 @@ def _(site: Site) -> None:
 
 @fault(
     "workbook-shuffled",
-    triggers=("XRF004",),
+    triggers=("XRF002", "XRF003", "XRF004"),
     doc="Age and sex of the workbook stand in other patients' rows.",
     scope="release",
     patients=MANY,

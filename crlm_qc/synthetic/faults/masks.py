@@ -279,15 +279,19 @@ def _(site: Site) -> None:
             frame.mask = frame.mask[:, ::-1]
 
 
-@fault("liver-values", triggers=("SEG012",), doc="The CT values inside the liver are 300 HU too low.")
+@fault(
+    "liver-values", triggers=("SEG012",), doc="One voxel in eight of the liver has a CT value that is 300 HU too low."
+)
 def _(site: Site) -> None:
     liver = Masks(Segmentation(site.open(site.dso_file)), site.stack())["Liver"]
+    # Spread evenly, so that the mask fits nowhere better.
+    liver &= np.indices(liver.shape).sum(axis=0) % 8 == 0
     _change_pixels(site, lambda image, place: np.where(liver[place], image.astype(int) - 300, image))
 
 
 @fault(
     "masks-upside-down",
-    triggers=("SEG012", "SEG013"),
+    triggers=("SEG013",),
     doc="The masks are upside down: the frames lie on the slices in reverse order.",
 )
 def _(site: Site) -> None:

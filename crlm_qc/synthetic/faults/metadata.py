@@ -42,7 +42,7 @@ def _(site: Site) -> None:
 
 @fault(
     "row-subject-malformed",
-    triggers=("MET006", "XRF001"),
+    triggers=("MET006",),
     doc="Subject ID of the patient's rows lacks its dashes, so that metadata.csv does not know the patient.",
 )
 def _(site: Site) -> None:

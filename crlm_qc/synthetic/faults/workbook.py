@@ -54,10 +54,10 @@ def _(site: Site) -> None:
     site.write(path, content[: len(content) // 2])
 
 
-@fault("workbook-no-patient-sheet", triggers=("CLN001",), doc="The patient sheet has another name.", scope="release")
+@fault("workbook-no-patient-sheet", triggers=("CLN001",), doc="The patient sheet is gone.", scope="release")
 def _(site: Site) -> None:
     with site.workbook() as book:
-        book.sheet.title = "Sheet3"
+        book.book.remove(book.sheet)
 
 
 @fault(
@@ -109,7 +109,7 @@ def _(site: Site) -> None:
 
 @fault(
     "clinical-patient-malformed",
-    triggers=("CLN004", "XRF001"),
+    triggers=("CLN004",),
     doc="Patient-ID has lost its dashes, so that the workbook does not know the patient.",
 )
 def _(site: Site) -> None:
@@ -312,3 +312,8 @@ def _(site: Site) -> None:
 
     with site.workbook() as book:
         book.cell("sex").comment = Comment("check again", "reviewer")
+
+
+@fault("clinical-number-as-text", triggers=("CLN026",), doc="major_comorbidity is the text 1, not the number.")
+def _(site: Site) -> None:
+    _set(site, {"major_comorbidity": "1"})

@@ -1,0 +1,242 @@
+"""The rules of the workbook that are not of one row, and how findings are grouped and worded."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.workbooks import MISSING, check, dictionary, edition, fired, plain_row, tables
+
+import crlm_qc.rules.cln as module
+from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.finding import Kind
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.rule import Context, Rule, RuleKind, Skip
+from crlm_qc.model.severity import Severity
+from crlm_qc.model.tables import frame
+from crlm_qc.rules._clinical import codes_of
+
+RULES = [value for value in vars(module).values() if isinstance(value, Rule)]
+BY_CODE = {rule.code: rule for rule in RULES}
+OCTOBER, APRIL = "October 2022", "April 2023"
+
+
+def cohort(n: int) -> list[dict[str, Any]]:
+    return [plain_row(number) for number in range(1, n + 1)]
+
+
+def test_the_catalogue_is_there() -> None:
+    assert sorted(BY_CODE) == [f"CLN{number:03d}" for number in range(1, 27)]
+    assert BY_CODE["CLN010"].kind is RuleKind.TABLE
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_without_a_workbook_every_rule_is_skipped(rule: Rule, profile: Profile) -> None:
+    with pytest.raises(Skip, match="no clinical workbook"):
+        rule.check(Context(Evidence(), profile))
+
+
+def test_a_workbook_that_can_t_be_opened_is_one_finding(profile: Profile) -> None:
+    source = {"source": "clinical", "path": "clinical.xlsx", "used": True}
+    made = {"sources": frame("sources", [source | {"problem": "encrypted", "detail": "it is encrypted"}])}
+    assert [code for code, *_ in fired(RULES, made, profile)] == ["CLN001"]
+    made = {"sources": frame("sources", [source | {"problem": "no-patient-sheet", "detail": "no sheet"}])}
+    (found,) = check(BY_CODE["CLN001"], made, profile).findings
+    assert "no patient sheet" in found.message
+
+
+@pytest.mark.parametrize("name", [OCTOBER, APRIL])
+def test_a_missing_column_is_one_finding(name: str, profile: Profile) -> None:
+    columns = [column for column in edition(profile, name).columns if column != "sex"]
+    made = tables(cohort(2), profile, name, columns)
+    assert fired(RULES, made, profile) == [("CLN002", None, None, "sex")]
+    (found,) = check(BY_CODE["CLN002"], made, profile).findings
+    assert name in found.message
+
+
+def test_a_missing_patient_column_does_not_blame_the_rows(profile: Profile) -> None:
+    columns = edition(profile, OCTOBER).columns[1:]
+    rows = [{**row, "Patient-ID": None} for row in cohort(2)]
+    assert fired(RULES, tables(rows, profile, columns=columns), profile) == [("CLN002", None, None, "Patient-ID")]
+
+
+@pytest.mark.parametrize(
+    ("heading", "column", "message"),
+    [
+        ("surgeon_name", "text of 9 to 32 characters", "in no published edition"),
+        ("preoperative_pve", "preoperative_pve", "does not belong to the edition of October 2022"),
+        ("age[2]", "text of 1 to 8 characters", "heading age stands over two columns"),
+        ("[AD]", "column AD", "values and no heading"),
+    ],
+)
+def test_an_unknown_column_is_one_finding(heading: str, column: str, message: str, profile: Profile) -> None:
+    columns = [*edition(profile, OCTOBER).columns, heading]
+    rows = [{**row, heading: 1} for row in cohort(2)]
+    made = tables(rows, profile, columns=columns)
+    assert fired(RULES, made, profile) == [("CLN003", None, None, column)]
+    (found,) = check(BY_CODE["CLN003"], made, profile).findings
+    assert message in found.message
+    assert "surgeon" not in str(found)
+
+
+def test_a_heading_spelt_otherwise_is_still_read(profile: Profile) -> None:
+    columns = ["  Age" if column == "age" else column for column in edition(profile, OCTOBER).columns]
+    rows = [{**row, "  Age": 200} for row in cohort(1)]
+    made = tables(rows, profile, columns=columns)
+    assert [code for code, *_ in fired(RULES, made, profile)] == ["CLN003", "CLN006"]
+
+
+def test_a_patient_with_two_rows_is_one_finding(profile: Profile) -> None:
+    again = plain_row(1) | {"De-identify Scout Name": "009_recurrence_preop"}
+    found = fired(RULES, tables([*cohort(2), again], profile), profile)
+    assert found == [("CLN004", "CRLM-CT-1001", 4, "Patient-ID")]
+
+
+def test_a_scout_name_twice_is_one_finding(profile: Profile) -> None:
+    rows = cohort(3)
+    rows[2]["De-identify Scout Name"] = rows[0]["De-identify Scout Name"]
+    found = fired(RULES, tables(rows, profile), profile)
+    assert found == [("CLN023", "CRLM-CT-1003", 4, "De-identify Scout Name")]
+
+
+def test_a_column_full_of_words_is_one_finding(profile: Profile) -> None:
+    rows = [row | {"major_comorbidity": "Yes"} for row in cohort(12)]
+    (found,) = check(BY_CODE["CLN005"], tables(rows, profile), profile).findings
+    assert (found.subject.kind, found.subject.column, found.count) == (Kind.COLUMN, "major_comorbidity", 12)
+    assert found.expected == "0, 1 or -999"
+    assert len(found.examples) == 12
+
+
+def test_a_row_full_of_blanks_is_one_finding(profile: Profile) -> None:
+    blank = {**dict.fromkeys(plain_row(2)), "Patient-ID": "CRLM-CT-1002"}
+    (found,) = check(BY_CODE["CLN007"], tables([plain_row(1), blank], profile), profile).findings
+    assert (found.subject.kind, found.subject.row, found.patient) == (Kind.ROW, 3, "CRLM-CT-1002")
+    assert found.count == 26
+
+
+@pytest.mark.parametrize("kind", ["date", "boolean", "error"])
+def test_other_types_of_cells_are_one_finding(kind: str, profile: Profile) -> None:
+    made = tables(cohort(1), profile)
+    clinical = made["clinical"]
+    at = clinical.index[clinical["column"] == "age"]
+    clinical.loc[at, ["type", "text"]] = [kind, "1901-02-03T00:00:00"]
+    clinical.loc[at, "value"] = float("nan")
+    found = fired(RULES, made, profile)
+    assert found == [("CLN007" if kind == "error" else "CLN006", "CRLM-CT-1001", 2, "age")]
+
+
+def test_a_formula_is_told_once_and_its_cell_left_out(profile: Profile) -> None:
+    fact = {"fact": "formula", "sheet": profile.patient_sheet, "cell": "T2", "has_value": True}
+    made = tables(cohort(1), profile, facts=[fact])
+    clinical = made["clinical"]
+    at = clinical.index[clinical["column"] == "overall_survival_months"]
+    clinical.loc[at, "type"] = "formula"
+    clinical.loc[at, "value"] = float("nan")
+    assert [code for code, *_ in fired(RULES, made, profile)] == ["CLN024"]
+
+
+@pytest.mark.parametrize(
+    ("fact", "code"),
+    [
+        ({"fact": "macro", "name": "vbaProject.bin"}, "CLN024"),
+        ({"fact": "external-link", "name": "externalLink1.xml"}, "CLN024"),
+        ({"fact": "hidden-sheet", "sheet": "Dr Smith"}, "CLN025"),
+        ({"fact": "hidden-row", "sheet": "Dr Smith", "cell": "7"}, "CLN025"),
+        ({"fact": "hidden-column", "sheet": "Dr Smith", "cell": "C"}, "CLN025"),
+        ({"fact": "comment", "sheet": "Dr Smith", "cell": "C7"}, "CLN025"),
+    ],
+)
+def test_what_stands_beside_the_cells(fact: dict[str, Any], code: str, profile: Profile) -> None:
+    made = tables(cohort(1), profile, facts=[fact | {"has_value": True}])
+    assert [one for one, *_ in fired(RULES, made, profile)] == [code]
+    (found,) = check(BY_CODE[code], made, profile).findings
+    assert "Smith" not in str(found)
+    assert fact.get("cell", "") in found.message
+
+
+def test_dictionary_and_columns_name_each_other(profile: Profile) -> None:
+    entries = dictionary(edition(profile, OCTOBER).columns)
+    gone = [entry for entry in entries if entry[0] != "mucin_percent"]
+    made = tables(cohort(1), profile, entries=[*gone, ("margin_mm", "width", "mm")])
+    found = fired(RULES, made, profile)
+    assert [(code, column) for code, _, _, column in found] == [
+        ("CLN008", "mucin_percent"),
+        ("CLN008", "text of 9 to 32 characters"),
+    ]
+
+
+def test_no_dictionary_sheet_is_one_finding_but_none_of_a_csv(profile: Profile) -> None:
+    made = tables(cohort(1), profile, entries=[])
+    assert [code for code, *_ in fired(RULES, made, profile)] == ["CLN008"]
+    made["workbook"] = frame("workbook", [])
+    assert fired(RULES, made, profile) == []
+
+
+def test_codes_come_from_the_workbook_s_own_dictionary(profile: Profile) -> None:
+    entries = [
+        (name, words, "1 - Yes | 0 - No | 2 - Partly" if name == "extrahep_disease" else values)
+        for name, words, values in dictionary(edition(profile, OCTOBER).columns)
+    ]
+    rows = [plain_row(1) | {"extrahep_disease": 2}]
+    assert fired(RULES, tables(rows, profile, entries=entries), profile) == []
+    assert [code for code, *_ in fired(RULES, tables(rows, profile), profile)] == ["CLN005"]
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [
+        ("1-Male | 2-Female", {1, 2}),
+        ("1 - Yes | 0 - No, | -999 - Unknown", {0, 1}),
+        ("0-5, -999 - N/A", {0, 1, 2, 3, 4, 5}),
+        ("1 - (3,4,5 scores), 0 - (0, 1, 2), -999 - N/A", {0, 1}),
+        ("0 = no; 1 = yes", {0, 1}),
+        ("0: no\n1: yes", {0, 1}),
+        ("0, 1 or 2", None),
+        ("1, 2", {1, 2}),
+        ("Continuous numeric | -999 - not applicable", None),
+        ("character", None),
+        ("1 - Yes", None),
+        ("2010-2012", None),
+        ("", None),
+    ],
+)
+def test_codes_are_read_leniently(values: str, codes: set[int] | None) -> None:
+    assert codes_of(values, MISSING) == (None if codes is None else frozenset(codes))
+
+
+def test_messages_hold_no_text_of_the_file(profile: Profile) -> None:
+    canary = "Kanarienvogel"
+    row = dict.fromkeys(plain_row(), canary)
+    made = tables([row], profile, columns=[*edition(profile, OCTOBER).columns, canary])
+    made["clinical_dictionary"].loc[:, ["variable", "values"]] = canary
+    context = Context(Evidence(tables=made), profile)
+    texts = []
+    for rule in RULES:
+        try:
+            texts += map(str, rule.check(context).findings)
+        except Skip:
+            continue
+    assert len(texts) > 5
+    assert not any(canary in one for one in texts)
+
+
+def test_severities_follow_the_catalogue() -> None:
+    info = {code for code, rule in BY_CODE.items() if rule.severity is Severity.INFO}
+    warning = {code for code, rule in BY_CODE.items() if rule.severity is Severity.WARNING}
+    assert info == {"CLN021"}
+    assert warning == {f"CLN0{n}" for n in ("03", "07", "08", "09", "10", "15", "18", "22", "23", "25", "26")}
+
+
+@pytest.mark.reference
+def test_the_published_workbook(reference: Path, profile: Profile) -> None:
+    from crlm_qc.evidence.workbook import read_workbook
+
+    path = reference / "Colorectal Liver Metastases Clinical data October 2022.xlsx"
+    made = {name: frame(name, rows) for name, rows in read_workbook(path, profile, path.name).items()}
+    column = "total_response_percent"
+    assert fired(RULES, made, profile) == [
+        ("CLN010", "CRLM-CT-1103", 103, column),
+        ("CLN010", "CRLM-CT-1145", 145, column),
+        ("CLN010", "CRLM-CT-1187", 187, column),
+        ("CLN015", "CRLM-CT-1196", 196, column),
+        ("CLN021", "CRLM-CT-1198", 198, "NASH_score"),
+    ]
