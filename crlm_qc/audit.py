@@ -48,6 +48,7 @@ def audit(
     settings: Settings | None = None,
     profile: Profile | None = None,
     parts: Parts | None = None,
+    lock: Path | None = None,
     jobs: int | None = None,
     evidence_to: str | Path | None = None,
     waivers: Sequence[Waiver] = (),
@@ -66,6 +67,8 @@ def audit(
         The collection's profile; by default that of Colorectal-Liver-Metastases.
     parts : Parts, optional
         Tables and lists that lie elsewhere than in the release.
+    lock : pathlib.Path, optional
+        Lock file to compare every byte of the release with.
     jobs : int, optional
         Processes to read with; by default one a core.
     evidence_to : str or pathlib.Path, optional
@@ -85,7 +88,7 @@ def audit(
     Raises
     ------
     UsageError
-        The path is no folder, a code is unknown, or a patient is not there.
+        The path is no folder, a code is unknown, a patient is not there, or the lock file can't be used.
     """
     settings = settings or Settings()
     profile = profile or load_profile()
@@ -95,7 +98,7 @@ def audit(
     for waiver in waivers:
         if waiver.rule not in registry:
             raise _unknown(registry, waiver.rule, "the waivers")
-    evidence = _evidence(Path(release), settings, profile, parts or Parts(), jobs, progress)
+    evidence = _evidence(Path(release), settings, profile, parts or Parts(), lock, jobs, progress)
     if evidence_to is not None:
         from crlm_qc.evidence.store import save
 
@@ -104,13 +107,24 @@ def audit(
 
 
 def _evidence(
-    release: Path, settings: Settings, profile: Profile, parts: Parts, jobs: int | None, progress: Progress | None
+    release: Path,
+    settings: Settings,
+    profile: Profile,
+    parts: Parts,
+    lock: Path | None,
+    jobs: int | None,
+    progress: Progress | None,
 ) -> Evidence:
     from crlm_qc.evidence.collect import ReleaseError, collect
     from crlm_qc.evidence.store import is_evidence, load
 
     try:
         if is_evidence(release):
+            if lock is not None:
+                raise UsageError(
+                    f"{release} is saved evidence, which --lock can't be compared with: give the release itself. "
+                    "Evidence that was collected with a lock file keeps the comparison"
+                )
             return load(release)
         return collect(
             release,
@@ -120,6 +134,7 @@ def _evidence(
             metadata=parts.metadata,
             clinical=parts.clinical,
             manifest=parts.manifest,
+            lock=lock,
             jobs=jobs,
             progress=progress,
         )

@@ -8,10 +8,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.evidence.lock import lock_rows, read_lock
 from crlm_qc.evidence.release import (
     Item,
     PatientFolder,
@@ -46,6 +47,8 @@ class Work:
     items: tuple[Item, ...]
     profile: Profile
     depth: Depth
+    hashed: bool = False
+    """Whether every byte is read, for its SHA-256."""
 
 
 @dataclass
@@ -71,6 +74,7 @@ def collect(
     metadata: Path | None = None,
     clinical: Path | None = None,
     manifest: Path | None = None,
+    lock: Path | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Evidence:
@@ -88,6 +92,8 @@ def collect(
         Patients to read; all by default.
     metadata, clinical, manifest : pathlib.Path, optional
         Parts that lie elsewhere, or that are to be used in place of those found.
+    lock : pathlib.Path, optional
+        Lock file to compare the release with; every file is hashed then.
     jobs : int, optional
         Processes to read with; by default one for each core that may be used. One reads in this process.
     progress : callable, optional
@@ -101,15 +107,17 @@ def collect(
     Raises
     ------
     ReleaseError
-        The path is no folder that can be audited, or a patient asked for is not there.
+        The path is no folder that can be audited, a patient asked for is not there, or the lock file can't be used.
     """
+    locked = () if lock is None else read_lock(lock)
     release = find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
     chosen = _choose(release, patients)
     rows: Rows = {name: [] for name in TABLES}
     limits = list(release.limits)
     rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
-    _read_outside(release, rows)
-    work = _work(chosen, profile, depth)
+    rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
+    rows["files"] = _read_outside(release, lock, limits)
+    work = _work(chosen, profile, depth, hashed=lock is not None)
     reads = _read_all(work, default_jobs() if jobs is None else max(1, jobs), progress)
     for one in work:
         read = reads[one.patient]
@@ -151,24 +159,31 @@ def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:
     return [one for one in release.patients if not patients or one.patient in patients]
 
 
-def _read_outside(release: Release, rows: Rows) -> None:
-    from crlm_qc.evidence.patient import aside_row
+def _read_outside(release: Release, lock: Path | None, limits: list[str]) -> list[dict[str, Any]]:
+    """Rows of `files` of what lies outside of the patient folders; hashed if there is a lock file."""
+    from crlm_qc.evidence.patient import aside_row, hash_file
 
-    rows["files"] = [aside_row(other.item, other.kind, other.in_collection) for other in release.others]
+    rows = []
+    for other in release.others:
+        row = aside_row(other.item, other.kind, other.in_collection)
+        # A lock file that lies in the release can't list itself.
+        hashed = lock is not None and Path(other.item.location) != lock.resolve()
+        rows.append(hash_file(row, other.item, limits) if hashed else row)
+    return rows
 
 
-def _work(chosen: Sequence[PatientFolder], profile: Profile, depth: Depth) -> list[Work]:
+def _work(chosen: Sequence[PatientFolder], profile: Profile, depth: Depth, *, hashed: bool = False) -> list[Work]:
     """One unit a patient, even where it has several folders; in the order of patients."""
     items: dict[str, tuple[Item, ...]] = {}
     for one in chosen:
         items[one.patient] = items.get(one.patient, ()) + one.items
-    return [Work(patient, items[patient], profile, depth) for patient in sorted(items)]
+    return [Work(patient, items[patient], profile, depth, hashed) for patient in sorted(items)]
 
 
 def _read_one(work: Work) -> PatientRead:
     from crlm_qc.evidence.patient import read_patient
 
-    return read_patient(work.patient, work.items, work.profile, work.depth)
+    return read_patient(work.patient, work.items, work.profile, work.depth, hashed=work.hashed)
 
 
 def _read_all(work: Sequence[Work], jobs: int, progress: Progress | None) -> dict[str, PatientRead]:
@@ -244,7 +259,7 @@ def _read_alone(one: Work) -> PatientRead:
     for depth in dict.fromkeys((one.depth, Depth.HEADERS)):
         try:
             with _executor(1) as pool:
-                read = pool.submit(_read_one, Work(one.patient, one.items, one.profile, depth)).result()
+                read = pool.submit(_read_one, replace(one, depth=depth)).result()
         except BrokenProcessPool:
             continue
         if depth is not one.depth:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row
 from crlm_qc.evidence.dicom import Header, Unreadable, invalid_uids, quiet, read_header, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
+from crlm_qc.evidence.lock import digest
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
 from crlm_qc.evidence.release import Item, aside_kind
 from crlm_qc.evidence.segments import MaskStack, measure_masks
@@ -54,13 +58,16 @@ class _Patient:
     patient: str
     profile: Profile
     depth: Depth
+    hashed: bool = False
     read: PatientRead = field(default_factory=PatientRead)
     dsos: list[tuple[Header, DsoRows]] = field(default_factory=list)
     pixels: list[SlicePixels] = field(default_factory=list)
     budget: int = HELD_BYTES
 
 
-def read_patient(patient: str, items: Sequence[Item], profile: Profile, depth: Depth) -> PatientRead:
+def read_patient(
+    patient: str, items: Sequence[Item], profile: Profile, depth: Depth, *, hashed: bool = False
+) -> PatientRead:
     """Read every file of one patient.
 
     Parameters
@@ -73,6 +80,8 @@ def read_patient(patient: str, items: Sequence[Item], profile: Profile, depth: D
         The collection's profile.
     depth : Depth
         How deep to read.
+    hashed : bool
+        Whether every byte is read, for its SHA-256.
 
     Returns
     -------
@@ -80,7 +89,7 @@ def read_patient(patient: str, items: Sequence[Item], profile: Profile, depth: D
         Rows of each of `TABLES`, in the order of paths.
     """
     quiet()
-    state = _Patient(patient, profile, depth)
+    state = _Patient(patient, profile, depth, hashed)
     with warnings.catch_warnings():
         # pydicom warns of values that it does not like; the rules say so in their own words.
         warnings.simplefilter("ignore")
@@ -111,6 +120,17 @@ def aside_row(item: Item, kind: str, in_collection: bool) -> Row:
     return _file_row(None, item, kind) | {"in_collection": in_collection}
 
 
+def hash_file(row: Row, item: Item, limits: list[str]) -> Row:
+    """A row of `files` with the SHA-256 of a file that is not parsed; files that systems make by themselves have none."""
+    if row["kind"] != "system" and item.location:
+        try:
+            row["sha256"], _ = digest(item.location)
+        except OSError as error:
+            whose = f"{row['patient']}: " if row["patient"] else ""
+            limits.append(f"{whose}a file was not read: {os.strerror(error.errno or 0).lower()}")
+    return row
+
+
 def lost_row(patient: str, item: Item) -> Row:
     """The row of `files` of a file that was not read because the reading process died."""
     kind = aside_kind(item)
@@ -122,11 +142,12 @@ def _read_file(state: _Patient, item: Item) -> Row:
     if kind := aside_kind(item):
         if item.problem == "permission":
             state.read.limits.append(f"{state.patient}: a file was not read: permission denied")
-        return _file_row(state.patient, item, kind)
+        row = _file_row(state.patient, item, kind)
+        return hash_file(row, item, state.read.limits) if state.hashed else row
     row = _file_row(state.patient, item, "unreadable")
     try:
-        with Path(item.location).open("rb", buffering=BUFFER) as stream:
-            header = read_header(stream, os.fstat(stream.fileno()).st_size, item.location)
+        with _opened(state, item, row) as (stream, size):
+            header = read_header(stream, size, item.location)
             row |= _describe(state, header, row)
             _hold(state, header, row["kind"], stream)
     except Unreadable as reason:
@@ -139,6 +160,24 @@ def _read_file(state: _Patient, item: Item) -> Row:
     except Exception as error:  # noqa: BLE001 - values in a header may be anything; the file is named, the rest goes on
         return row | {"kind": "unreadable", "problem": "bad-header", "detail": f"{type(error).__name__} while reading"}
     return row
+
+
+@contextmanager
+def _opened(state: _Patient, item: Item, row: Row) -> Iterator[tuple[BinaryIO, int]]:
+    """A file open at its beginning, and its size. Where it is hashed, the bytes read for that are those parsed."""
+    with Path(item.location).open("rb", buffering=BUFFER) as file:
+        size = os.fstat(file.fileno()).st_size
+        if not state.hashed:
+            yield file, size
+        elif size > HELD_BYTES:
+            row["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            yield file, size
+        else:
+            content = file.read()
+            row["sha256"] = hashlib.sha256(content).hexdigest()
+            # Buffered as a file is: of a bare BytesIO, the header's reader would keep the pixels.
+            yield BufferedReader(BytesIO(content)), len(content)
 
 
 def _meant_as_dicom(item: Item) -> bool:

@@ -103,7 +103,9 @@ class Release:
     candidates: tuple[Candidate, ...] = ()
     """In the order of preference within each source."""
     limits: tuple[str, ...] = ()
-    """Folders that could not be listed."""
+    """Folders that could not be listed, in words."""
+    unlisted: tuple[str, ...] = ()
+    """Their paths."""
 
     def of(self, source: str) -> list[Candidate]:
         """Candidates of one source."""
@@ -117,6 +119,7 @@ class _Tree:
     items: list[Item] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
 
 
 def find_release(
@@ -170,6 +173,7 @@ def find_release(
         others=tuple(Other(item, kinds[item.path], places.in_collection(item.path)) for item in rest),
         candidates=tuple(candidates),
         limits=tuple(tree.limits),
+        unlisted=tuple(tree.unlisted),
     )
 
 
@@ -251,6 +255,7 @@ def _walk(top: Path, show: Show) -> _Tree:
         except OSError as error:
             reason = "permission denied" if isinstance(error, PermissionError) else "it can't be listed"
             tree.limits.append(f"folder {show.path(_unicode(relative))} was not read: {reason}")
+            tree.unlisted.append(_unicode(relative))
             continue
         for entry in entries:
             path = _unicode(f"{relative}/{entry.name}" if relative else entry.name)

@@ -179,6 +179,19 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _int("trailing_bytes", "Bytes after the data set that are no DICOM element.", unit="bytes"),
                 _text("invalid_uids", "Keywords of attributes whose UID is invalid, as a JSON list; missing if none."),
+                _text(
+                    "sha256",
+                    "SHA-256 of its bytes, 64 hexadecimal digits; missing if no lock file was given, if they could not be read, for kind `system`, and for the lock file itself.",
+                ),
+            ),
+        ),
+        Table(
+            "lock",
+            "A row a file that the lock file lists, as far as its place was read; empty if no lock file was given.",
+            (
+                _PATH,
+                _text("sha256", "SHA-256 that its bytes had, 64 hexadecimal digits.", required=True),
+                _int("size", "Bytes that it had, if the lock file says so.", unit="bytes"),
             ),
         ),
         Table(

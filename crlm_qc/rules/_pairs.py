@@ -154,8 +154,8 @@ class CtSeries:
     def explained(self) -> int:
         """Slices that may be missing in the stack because of a fault that another rule names."""
         unplaced = 0 if self.stack is None else len(self.slices) - len(self.stack.order)
-        surplus = 0 if self.stack is None else self.stack.n_surplus
-        return self.unknown + unplaced + surplus
+        astray = 0 if self.stack is None else self.stack.n_surplus + len(self.stack.off_lattice)
+        return self.unknown + unplaced + astray
 
     @cached_property
     def suspect(self) -> frozenset[int]:

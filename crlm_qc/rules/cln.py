@@ -722,7 +722,7 @@ def clinical_scout_name(context: Context) -> Checked:
     "CLN024",
     "workbook-runs",
     ERROR,
-    title="The workbook holds a formula, an external link, a macro, or text that a spreadsheet would run",
+    title="The workbook holds a formula, link or macro, or text that a spreadsheet would run",
     why="What runs can change the data, reach out to the network or harm who opens the file; and no reader agrees with another on what a formula gives.",
     fix="Paste values over formulas, break links, save as .xlsx without macros; begin no text with =, +, - or @.",
     source="OWASP, CSV injection; ECMA-376 part 1, 18.3.1.40 (formula) and 18.14 (external links)",

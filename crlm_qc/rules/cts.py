@@ -307,7 +307,7 @@ def slice_position_twice(context: Context) -> Checked:
     "slice-missing",
     ERROR,
     title="A slice is missing",
-    why="Volumes, and masks on the missing slice, are wrong, and most loaders close the gap silently. Silent where a file of the folder that can't be read (REL004), lies in another series (REL014), or repeats a position (CTS007) explains each gap.",
+    why="Volumes, and masks on the missing slice, are wrong, and most loaders close the gap silently. Silent where a file of the folder that can't be read (REL004), lies in another series (REL014), or a slice that repeats a position (CTS007) or lies off the lattice (CTS009) explains each gap.",
     fix="Fetch the missing slices; if they were never there, say so in the release notes.",
     source=_PLANE,
     tables=_TABLES,
@@ -532,7 +532,7 @@ def _number_gaps(context: Context, series: CtSeries) -> Iterable[Found]:
     "slice-thickness-differs",
     INFO,
     title="SliceThickness is not the slice spacing",
-    why="The slices overlap or leave gaps, which is common and no fault; but who computes volumes with SliceThickness gets them wrong.",
+    why="The slices overlap or leave gaps, which is common and no fault; but who computes volumes with SliceThickness gets them wrong. A sheared stack is CTS010's.",
     fix="Nothing; take the spacing from ImagePositionPatient.",
     source="DICOM PS3.3 C.7.6.2 (Slice Thickness)",
     tables=_TABLES,
@@ -545,7 +545,7 @@ def slice_thickness_differs(context: Context) -> Checked:
         stack = series.stack
         values = series.slices["slice_thickness"]
         thickness = float(np.nanmedian(values)) if series.slices.present("slice_thickness").any() else None
-        if stack is None or thickness is None or not np.isfinite(stack.spacing):
+        if stack is None or stack.sheared or thickness is None or not np.isfinite(stack.spacing):
             return
         if abs(thickness - stack.spacing) > stack.tolerance:
             what = "overlap" if thickness > stack.spacing else "leave gaps"

@@ -837,7 +837,7 @@ def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     "segment-gap",
     WARNING,
     title="A segment's frames leave a gap along z",
-    why="A structure that is drawn above and below a slice, and not on it, was mostly forgotten there. A slice that the CT lacks, and a frame that went to another segment or position (DSO018, DSO020), are no gap; two lesions under one label, or branches of a vessel, may rightly leave one.",
+    why="A structure that is drawn above and below a slice, and not on it, was mostly forgotten there. A slice that the CT lacks or that lies astray (CTS007, CTS009), and a frame that went to another segment or position (DSO018, DSO020), are no gap; two lesions under one label, or branches of a vessel, may rightly leave one.",
     fix="Look at the slices of the gap, and draw the segment there if it is there.",
     source=_GROUPS,
     tables=_WITH_CT,
@@ -855,6 +855,7 @@ def segment_gap(context: Context) -> Checked:
         known = dso.declared_numbers
         lost = {int(planes[group[0]]) for group in _doubled(context, dso)}
         lost |= {int(plane) for plane, value in zip(planes, numbers, strict=True) if value not in known}
+        lost |= _suspect_planes(dso)
         for value in sorted(set(numbers[(numbers == numbers) & (planes >= 0)].tolist())):
             own = set(planes[(numbers == value) & (planes >= 0)].tolist())
             if len(own) < 2:
@@ -912,6 +913,13 @@ def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str]]:
     planes[stack.order] = stack.plane_of(stack.order)
     names = {int(planes[place]): f"z {number(points[place, 2])} mm" for place in stack.order.tolist()}
     return planes, names
+
+
+def _suspect_planes(dso: Dso) -> set[int]:
+    """Planes of slices whose own position is at fault, so that they may lie among other slices than they should."""
+    if dso.ct is None or dso.ct.stack is None or dso.ct.stack.sheared:
+        return set()
+    return set(dso.ct.stack.plane_of(sorted(dso.ct.suspect)).tolist())
 
 
 @rule(

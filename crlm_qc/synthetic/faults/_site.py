@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from crlm_qc.synthetic.faults._workbook import MISSING
 from crlm_qc.synthetic.release import SyntheticRelease
 
 if TYPE_CHECKING:
@@ -306,6 +307,12 @@ class Site:
         workbook = Workbook(path.read_bytes(), self.patient)
         yield workbook
         self.write(path, workbook.to_bytes())
+
+    def forget_tumours(self) -> None:
+        """Have the workbook say nothing of the number and size of the tumours, where its edition has the columns."""
+        if self.release.edition == "april-2023":
+            with self.workbook() as book:
+                book.set(multiple_metastases=MISSING, max_tumor_size=MISSING)
 
     # Facts
 

@@ -72,6 +72,29 @@ def _grown(volume: Mask, axes: tuple[int, ...] = (0, 1, 2)) -> Mask:
     return grown[1:-1, 1:-1, 1:-1]
 
 
+def _main_part(volume: Mask) -> Mask:
+    """The face-connected part of a mask that its thickest spot is in: specks are left out."""
+    places = np.argwhere(volume)
+    box = tuple(slice(low, high + 1) for low, high in zip(places.min(axis=0), places.max(axis=0), strict=True))
+    inner = volume[box]
+    part, size = np.zeros_like(inner), 0
+    part[_thickest(inner)] = True
+    while part.sum() > size:
+        size = int(part.sum())
+        part = _grown(part) & inner
+    whole = np.zeros_like(volume)
+    whole[box] = part
+    return whole
+
+
+def _thickest(volume: Mask) -> tuple[int, ...]:
+    """A voxel of the last layer that is left when a mask is peeled."""
+    left = volume
+    while (peeled := left & ~_grown(~left)).any():
+        left = peeled
+    return tuple(int(place) for place in np.argwhere(left)[0])
+
+
 def _no_room(site: Site) -> ValueError:
     return ValueError(f"fault {site.name}: the masks of {site.patient} leave no room for it")
 
@@ -152,6 +175,7 @@ def _(site: Site) -> None:
         single = np.zeros_like(volume)
         single[tuple(np.argwhere(volume)[volume.sum() // 2])] = True
         masks["Tumor_1"] = single
+    site.forget_tumours()
 
 
 @fault(
@@ -162,15 +186,16 @@ def _(site: Site) -> None:
 def _(site: Site) -> None:
     _stretch(site, 900 / _liver_ml(site))
     with _masks(site) as masks:
-        masks.dso.remove_segment(masks.dso.number("Liver Remnant"))
         liver = masks["Liver"]
-        *others, largest = masks.tumours
-        if not others:
-            lower = np.zeros_like(liver)
-            lower[: int(np.argwhere(liver)[:, 0].mean())] = True
-            masks.dso.add_segment("Tumor_2", masks.dso.number(largest), liver & lower, masks.stack)
-            others = ["Tumor_2"]
-        masks[largest] = liver & ~masks.any_of(others)
+        lower = np.zeros_like(liver)
+        lower[int(np.argwhere(liver)[:, 0].mean()) :] = True
+        masks.dso.remove_segment(masks.dso.number("Liver Remnant"))
+        for label in masks.tumours[1:]:
+            masks.dso.remove_segment(masks.dso.number(label))
+        masks.dso.segment(masks.tumours[0]).SegmentLabel = "Tumor_1"
+        masks["Tumor_1"] = liver & lower
+        masks.dso.add_segment("Tumor_2", masks.dso.number("Tumor_1"), liver & ~lower, masks.stack)
+    site.forget_tumours()
 
 
 @fault("tumour-partly-outside", triggers=("SEG005",), doc="The liver leaves out the upper quarter of a tumour.")
@@ -190,7 +215,7 @@ def _carve_tumour(site: Site, part: float) -> None:
         taken = voxels[: max(2, round(part * len(voxels)))]
         liver = masks["Liver"]
         liver[tuple(taken.T)] = False
-        masks["Liver"] = liver
+        masks["Liver"] = _main_part(liver)
 
 
 @fault("tumour-annotated-twice", triggers=("SEG006",), doc="The smallest tumour is there twice, but for one voxel.")
@@ -203,6 +228,7 @@ def _(site: Site) -> None:
         volume[fullest, row, column] = False
         new = f"Tumor_{len(masks.tumours) + 1}"
         masks.dso.add_segment(new, masks.dso.number(label), volume, masks.stack)
+    site.forget_tumours()
 
 
 @fault("remnant-outside", triggers=("SEG007",), doc="The remnant is one pixel wider than drawn, and leaves the liver.")
@@ -343,6 +369,7 @@ def _(site: Site) -> None:
                 raise _no_room(site)
             volume = grown
         masks[label] = volume
+    site.forget_tumours()
 
 
 @fault("liver-hole", triggers=("SEG016",), doc="The liver, and the remnant with it, have a hole of more than 1 mL.")

@@ -238,10 +238,10 @@ def _(site: Site) -> None:
         frames[0].index, frames[1].index = frames[1].index, frames[0].index
 
 
-@fault("dso-label-unknown", triggers=("DSO024",), doc="The segment Hepatic is labelled Vessel.")
+@fault("dso-label-unknown", triggers=("DSO024",), doc="The segment Liver Remnant is labelled Remainder.")
 def _(site: Site) -> None:
     with site.dso() as dso:
-        dso.segment("Hepatic").SegmentLabel = "Vessel"
+        dso.segment("Liver Remnant").SegmentLabel = "Remainder"
 
 
 @fault("dso-no-liver", triggers=("DSO025",), doc="The object has no segment Liver.")
@@ -255,6 +255,7 @@ def _(site: Site) -> None:
     with site.dso() as dso:
         for number in reversed(dso.tumours):
             dso.remove_segment(number)
+    site.forget_tumours()
 
 
 @fault("dso-tumour-numbering", triggers=("DSO026",), doc="The last tumour is labelled with a number one too high.")

@@ -1,0 +1,473 @@
+"""DSO: each test changes one thing of a clean release and names everything that the rules then find."""
+
+import json
+from typing import Any
+
+import pytest
+from support.frames import PATIENTS, SPACING, Case, clean, fit_bytes, flat, only, uid
+
+from crlm_qc.model.profile import Profile
+
+P1, P2 = PATIENTS
+FILE = "1-1.dcm"
+LIVER, TUMOUR = 1, 2
+
+
+@pytest.fixture
+def case() -> Case:
+    return clean()
+
+
+def sources(case: Case, frame: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in case.of("references") if row.get("frame") == frame["frame"]]
+
+
+def set_source(case: Case, frame: dict[str, Any], name: str) -> None:
+    case.change([frame], source_uid=name)
+    case.change(sources(case, frame), sop_instance_uid=name)
+
+
+def top(case: Case, level: str) -> list[dict[str, Any]]:
+    return [row for row in case.of("references") if row["level"] == level]
+
+
+@pytest.mark.parametrize(
+    ("code", "subject", "values"),
+    [
+        ("DSO001", "SOPClassUID", {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.7"}),
+        ("DSO001", "Modality", {"modality": "OT"}),
+        ("DSO002", FILE, {"rows": 516}),
+        ("DSO003", "FrameOfReferenceUID", {"frame_of_reference_uid": uid(8, 4)}),
+        ("DSO003", "FrameOfReferenceUID", {"frame_of_reference_uid": None}),
+        ("DSO004", "StudyInstanceUID", {"study_uid": uid(8, 1)}),
+        ("DSO004", "PatientID", {"patient_id": P2}),
+        ("DSO005", FILE, {"n_referenced_series": None}),
+        ("DSO015", FILE, {"number_of_frames": 22}),
+        ("DSO016", FILE, {"pixel_bytes_found": 1000}),
+        ("DSO022", FILE, {"segmentation_type": "FRACTIONAL"}),
+        ("DSO022", FILE, {"transfer_syntax_uid": "1.2.840.10008.1.2.5", "pixel_bytes_expected": None}),
+        ("DSO029", "PatientSex", {"patient_sex": "F"}),
+        ("DSO029", "PatientAge", {"patient_age": "056Y"}),
+    ],
+)
+def test_the_object(case: Case, profile: Profile, code: str, subject: str, values: dict[str, Any]) -> None:
+    case.dso().update(values)
+    if "rows" in values:
+        fit_bytes(case.dso())
+    if "n_referenced_series" in values:
+        case.drop("references", lambda row: row["patient"] != P1 or row["level"] == "frame")
+    if code == "DSO015":
+        # The pixels fit the number, or the items: in both cases it is the count that is wrong.
+        assert flat(case, profile) == [(code, P1, subject)]
+        fit_bytes(case.dso())
+    assert flat(case, profile) == [(code, P1, subject)]
+
+
+@pytest.mark.parametrize("values", [{"patient_sex": None}, {"patient_age": None}, {"study_date": None}])
+def test_what_the_object_need_not_say(case: Case, profile: Profile, values: dict[str, Any]) -> None:
+    case.dso().update(values)
+    assert flat(case, profile) == []
+
+
+def test_series_of_another_patient(case: Case, profile: Profile) -> None:
+    case.change(top(case, "series") + top(case, "instance"), series_uid=uid(2, 20001))
+    assert flat(case, profile) == [("DSO006", P1, "ReferencedSeriesSequence")]
+    assert P2 in only(case, "DSO006", profile).message
+
+
+def test_a_swapped_object(case: Case, profile: Profile) -> None:
+    """The object of one patient in the other's folder: whose it is, is told; its geometry is not compared."""
+    for row in case["references"]:
+        number = 2 if row["patient"] == P1 else 1
+        for key in ("series_uid", "sop_instance_uid"):
+            if row.get(key):
+                row[key] = row[key].replace(f"8273.{3 - number}.", f"8273.{number}.")
+    for row in case["frames"]:
+        row["position_x"] += 40
+    assert flat(case, profile) == [
+        ("DSO006", P1, "ReferencedSeriesSequence"),
+        ("DSO006", P2, "ReferencedSeriesSequence"),
+    ]
+
+
+def test_a_series_that_nobody_has(case: Case, profile: Profile) -> None:
+    case.change(top(case, "series"), series_uid=uid(7, 7))
+    assert "not in the release" in only(case, "DSO006", profile).message
+
+
+def test_the_series_and_another_one(case: Case, profile: Profile) -> None:
+    case["references"].append({**top(case, "series")[0], "series_uid": uid(7, 7)})
+    case.dso()["n_referenced_series"] = 2
+    assert flat(case, profile) == [("DSO006", P1, "ReferencedSeriesSequence")]
+
+
+def test_an_instance_that_is_not_there(case: Case, profile: Profile) -> None:
+    case["references"].append({**top(case, "instance")[0], "sop_instance_uid": uid(1, 5, 99)})
+    assert flat(case, profile) == [("DSO007", P1, FILE)]
+
+
+def test_frames_without_source(case: Case, profile: Profile) -> None:
+    for frame in case.frames(TUMOUR):
+        frame.update(n_sources=0, source_uid=None)
+        gone = sources(case, frame)
+        case.drop("references", lambda row, gone=gone: row not in gone)
+    assert flat(case, profile) == [("DSO008", P1, FILE)]
+    assert "frames 19-21 (Tumor_1)" in only(case, "DSO008", profile).message
+
+
+def test_a_source_of_another_patient(case: Case, profile: Profile) -> None:
+    set_source(case, case.frames(TUMOUR)[0], uid(2, 5, 10))
+    assert flat(case, profile) == [("DSO009", P1, FILE), ("DSO010", P1, FILE)]
+
+
+def test_a_source_that_is_not_listed(case: Case, profile: Profile) -> None:
+    uid_left_out = case.frames(TUMOUR)[0]["source_uid"]
+    case.drop("references", lambda row: row["level"] != "instance" or row["sop_instance_uid"] != uid_left_out)
+    assert flat(case, profile) == [("DSO010", P1, FILE)]
+
+
+@pytest.mark.parametrize(
+    ("moved", "words"),
+    [
+        ((0, 0, -2.5), "lies 2.5 mm (half a slice) below its source slice 1-"),
+        ((0, 0, 5.0), "lies 5 mm (1 slice) above its source slice 1-"),
+        ((3, 4, 0), "lies 5 mm sideways of its source slice 1-"),
+        ((0, 0, 500), "lies 500 mm (100 slices) above its source slice 1-"),
+    ],
+)
+def test_a_frame_beside_its_slice(case: Case, profile: Profile, moved: tuple[float, float, float], words: str) -> None:
+    frame = case.frames(TUMOUR)[1]
+    for axis, value in zip("xyz", moved, strict=True):
+        frame[f"position_{axis}"] += value
+    assert flat(case, profile) == [("DSO011", P1, FILE)]
+    assert f"frame {frame['frame']} (Tumor_1) {words}" in only(case, "DSO011", profile).examples[0]
+
+
+def test_all_frames_beside_their_slices(case: Case, profile: Profile) -> None:
+    case.change(case.of("frames"), position_x=-190.0)
+    finding = only(case, "DSO011", profile)
+    assert finding.count == 21
+    assert "frames 1-18 (Liver), 19-21 (Tumor_1)" in finding.message
+    assert flat(case, profile) == [("DSO011", P1, FILE)]
+
+
+def test_swapped_sources(case: Case, profile: Profile) -> None:
+    one, other = case.frames(LIVER)[3], case.frames(LIVER)[9]
+    names = one["source_uid"], other["source_uid"]
+    set_source(case, one, names[1])
+    set_source(case, other, names[0])
+    assert flat(case, profile) == [("DSO011", P1, FILE)]
+    assert only(case, "DSO011", profile).count == 2
+
+
+def test_several_sources_of_which_one_fits(case: Case, profile: Profile) -> None:
+    frame = case.frames(TUMOUR)[0]
+    frame.update(n_sources=2, source_uid=None)
+    case["references"].append({**sources(case, frame)[0], "sop_instance_uid": case.frames(TUMOUR)[1]["source_uid"]})
+    assert flat(case, profile) == []
+
+
+@pytest.mark.parametrize("away", [0.004, -0.004])
+def test_positions_that_were_rounded(case: Case, profile: Profile, away: float) -> None:
+    for row in case["frames"]:
+        row["position_z"] += away
+        row["position_y"] -= away
+    assert flat(case, profile) == []
+
+
+def test_orientation(case: Case, profile: Profile) -> None:
+    case.change(case.of("frames"), row_y=0.002, col_x=-0.002)
+    assert flat(case, profile) == [("DSO012", P1, FILE)]
+
+
+def test_no_orientation(case: Case, profile: Profile) -> None:
+    case.change(case.of("frames"), **dict.fromkeys(("row_x", "row_y", "row_z", "col_x", "col_y", "col_z")))
+    assert flat(case, profile) == [("DSO012", P1, FILE)]
+
+
+def test_pixel_spacing(case: Case, profile: Profile) -> None:
+    case.change(case.of("frames") + case.of("dsos"), spacing_row=1.5, spacing_col=1.5)
+    # Its volumes are wrong as well, for the same reason.
+    case.segment(LIVER)["volume_ml"] *= 3.7
+    assert flat(case, profile) == [("DSO013", P1, FILE)]
+
+
+def no_source(case: Case, frame: dict[str, Any]) -> None:
+    frame.update(n_sources=0, source_uid=None)
+    gone = sources(case, frame)
+    case.drop("references", lambda row: row not in gone)
+
+
+@pytest.mark.parametrize(
+    ("z", "words"),
+    [(2.0, "off the lattice"), (-2.5, "off the lattice"), (300.0, "outside the CT"), (-300.0, "outside the CT")],
+)
+def test_a_frame_without_source_off_the_lattice(case: Case, profile: Profile, z: float, words: str) -> None:
+    frame = case.frames(LIVER)[0]
+    no_source(case, frame)
+    frame["position_z"] += z
+    found = flat(case, profile)
+    assert [one for one in found if one[0] != "DSO023"] == [("DSO008", P1, FILE), ("DSO014", P1, FILE)]
+    assert words in only(case, "DSO014", profile).message
+
+
+def test_a_frame_without_position(case: Case, profile: Profile) -> None:
+    case.frames(LIVER)[0].update(position_x=None, position_y=None, position_z=None)
+    assert flat(case, profile) == [("DSO014", P1, FILE)]
+
+
+def test_a_frame_on_a_slice_that_is_lost_at_the_end(case: Case, profile: Profile) -> None:
+    """The lost slice is told by its references; that the frame lies beyond the CT then is no second fault."""
+    for name in (20, 21, 22, 23, 24):
+        case.remove_ct(name)
+    for name in (25, 26, 27, 28, 29):
+        base = case.slice(1)
+        new = {**base, "path": base["path"].replace("1-01", f"1-{name}"), "sop_instance_uid": uid(1, 5, name)}
+        new |= {"position_z": base["position_z"] + SPACING * (name - 24), "instance_number": 69 - name}
+        file = {**case.ct(1)[1], "path": new["path"], "sop_instance_uid": new["sop_instance_uid"]}
+        case["slices"].append(new)
+        case["files"].append(file | {"meta_sop_instance_uid": new["sop_instance_uid"]})
+    assert [code for code, *_ in flat(case, profile)] == ["DSO007", "DSO009"]
+
+
+def renumber(case: Case, numbers: dict[int, int], *, frames: bool = True, declared: bool = True) -> None:
+    for row in case.of("segments"):
+        row["segment_number"] = (
+            numbers.get(row["segment_number"], row["segment_number"]) if declared else row["segment_number"]
+        )
+    if frames:
+        for row in case.of("frames"):
+            row["segment_number"] = numbers.get(row["segment_number"], row["segment_number"])
+            index = json.loads(row["dimension_index"])
+            row["dimension_index"] = json.dumps([row["segment_number"], index[1]])
+    for row in case.of("segment_pairs"):
+        for key in ("segment_a", "segment_b"):
+            row[key] = numbers.get(row[key], row[key])
+
+
+@pytest.mark.parametrize("numbers", [{2: 378}, {1: 0, 2: 1}])
+def test_segment_numbers(case: Case, profile: Profile, numbers: dict[int, int]) -> None:
+    renumber(case, numbers)
+    assert flat(case, profile) == [("DSO017", P1, FILE)]
+
+
+def test_segment_numbers_of_the_sequence_alone(case: Case, profile: Profile) -> None:
+    renumber(case, {2: 5}, frames=False)
+    new = case.segment(5)
+    case["segments"].append({**new, "segment_number": 2, "declared": False, "label": None, "type_code": None})
+    new.update(n_frames=0, voxels=0)
+    case.drop("segment_pairs", lambda row: row["patient"] != P1)
+    assert flat(case, profile) == [("DSO017", P1, FILE)]
+
+
+def test_a_label_map_may_declare_its_background(case: Case, profile: Profile) -> None:
+    case.dso().update(segmentation_type="LABELMAP")
+    background = {**case.segment(LIVER), "segment_number": 0, "label": "Background", "n_frames": 0, "voxels": None}
+    case["segments"].append(background | {"type_code": None, "type_scheme": None, "type_meaning": None})
+    for row in case.of("frames"):
+        row.update(segment_number=None, dimension_index=None)
+    assert flat(case, profile) == [("DSO022", P1, FILE)]
+
+
+def undeclare(case: Case, frames: list[dict[str, Any]], number: int) -> None:
+    for frame in frames:
+        case.segment(frame["segment_number"])["n_frames"] -= 1
+        frame["segment_number"] = number
+    case["segments"].append(
+        {"patient": P1, "dso": frames[0]["dso"], "segment_number": number, "declared": False, "n_frames": len(frames)}
+    )
+
+
+@pytest.mark.parametrize("which", [slice(1, 2), slice(0, 3)])
+def test_frames_of_an_undeclared_segment(case: Case, profile: Profile, which: slice) -> None:
+    undeclare(case, case.frames(TUMOUR)[which], 9)
+    assert flat(case, profile) == [("DSO018", P1, FILE)]
+    assert "segment 9" in only(case, "DSO018", profile).message
+
+
+def test_frames_of_no_segment(case: Case, profile: Profile) -> None:
+    case.frames(LIVER)[0]["segment_number"] = None
+    assert flat(case, profile) == [("DSO018", P1, FILE)]
+
+
+def test_a_segment_without_frames(case: Case, profile: Profile) -> None:
+    for frame in case.frames(TUMOUR):
+        case.remove_frame(frame)
+    case.segment(TUMOUR).update(n_frames=0, voxels=0)
+    case.drop("segment_pairs", lambda row: row["patient"] != P1)
+    assert flat(case, profile) == [("DSO019", P1, TUMOUR)]
+
+
+def test_a_segment_without_pixels(case: Case, profile: Profile) -> None:
+    case.change(case.frames(TUMOUR), voxels=0)
+    case.segment(TUMOUR).update(voxels=0, volume_ml=0.0)
+    case.drop("segment_pairs", lambda row: row["patient"] != P1)
+    assert flat(case, profile) == [("DSO019", P1, TUMOUR)]
+
+
+def add_frame(case: Case, like: dict[str, Any]) -> dict[str, Any]:
+    new = {**like, "frame": len(case.of("frames")) + 1}
+    for row in sources(case, like):
+        case["references"].append({**row, "frame": new["frame"]})
+    case["frames"].append(new)
+    case.dso()["number_of_frames"] += 1
+    case.dso()["n_frame_items"] += 1
+    fit_bytes(case.dso())
+    return new
+
+
+def test_a_frame_twice(case: Case, profile: Profile) -> None:
+    add_frame(case, case.frames(TUMOUR)[1])
+    assert flat(case, profile) == [("DSO020", P1, FILE)]
+    assert "frames 20, 22 (Tumor_1)" in only(case, "DSO020", profile).message
+
+
+def test_a_frame_that_took_its_neighbours_place(case: Case, profile: Profile) -> None:
+    one, other = case.frames(LIVER)[3:5]
+    one.update({key: other[key] for key in ("position_x", "position_y", "position_z")})
+    set_source(case, one, other["source_uid"])
+    assert [code for code, *_ in flat(case, profile)] == ["DSO020", "DSO021"]
+
+
+def test_a_frame_of_the_wrong_segment(case: Case, profile: Profile) -> None:
+    frame = case.frames(TUMOUR)[1]
+    frame.update(segment_number=LIVER, dimension_index=None)
+    case.change(case.of("frames"), dimension_index=None)
+    assert flat(case, profile) == [("DSO020", P1, FILE)]
+
+
+def test_a_gap(case: Case, profile: Profile) -> None:
+    case.remove_frame(case.frames(LIVER)[5])
+    assert flat(case, profile) == [("DSO021", P1, LIVER)]
+    assert "1-15.dcm" in only(case, "DSO021", profile).message
+
+
+def test_a_gap_where_the_ct_has_none(case: Case, profile: Profile) -> None:
+    """A slice that was lost, and that nobody drew on, is told of the CT alone."""
+    row = next(row for row in case.frames(LIVER) if row["source_uid"] == uid(1, 5, 15))
+    case.remove_frame(row)
+    case.drop("references", lambda row: row.get("sop_instance_uid") != uid(1, 5, 15))
+    case.remove_ct(15)
+    assert {code for code, *_ in flat(case, profile)} == {"CTS008", "CTS011"}
+
+
+def test_gaps_without_a_ct(case: Case, profile: Profile) -> None:
+    case.drop("slices", lambda row: row["patient"] != P1)
+    case.drop("files", lambda row: row["patient"] != P1 or row["kind"] != "ct")
+    case.remove_frame(case.frames(TUMOUR)[1])
+    assert flat(case, profile) == [("DSO021", P1, TUMOUR), ("REL008", P1, P1)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[1, 2], [1, 1]],
+        [[2, 1], [1, 2]],
+        [[1, 2], [1, 2]],
+        [[1], [1]],
+        [],
+    ],
+)
+def test_dimension_indices(case: Case, profile: Profile, values: list[list[int]]) -> None:
+    for frame, value in zip(case.frames(LIVER), values, strict=False):
+        frame["dimension_index"] = json.dumps(value)
+    assert flat(case, profile) == [("DSO023", P1, FILE)] * bool(values)
+
+
+def test_dimension_indices_may_fall_and_may_skip(case: Case, profile: Profile) -> None:
+    for row in case["frames"]:
+        row["dimension_index"] = json.dumps([row["segment_number"], 900 - 2 * row["frame"]])
+    assert flat(case, profile) == []
+
+
+def test_no_dimension_indices(case: Case, profile: Profile) -> None:
+    for row in case["frames"]:
+        row["dimension_index"] = None
+    for row in case["dsos"]:
+        row["dimension_pointers"] = None
+    assert flat(case, profile) == []
+
+
+@pytest.mark.parametrize("label", ["LIVER", "liver", " Liver"])
+def test_labels_that_are_forgiven(case: Case, profile: Profile, label: str) -> None:
+    case.segment(LIVER)["label"] = label
+    assert flat(case, profile) == []
+
+
+def test_an_unknown_label_is_not_shown(case: Case, profile: Profile) -> None:
+    case["segments"].append(
+        {**case.segment(TUMOUR), "segment_number": 3, "label": "Jane Roe", "voxels": 300, "n_frames": 3}
+    )
+    case.dso()["n_segments"] = 3
+    for frame in case.frames(TUMOUR):
+        new = add_frame(case, frame)
+        new.update(segment_number=3, dimension_index=json.dumps([3, json.loads(new["dimension_index"])[1]]))
+    assert flat(case, profile) == [("DSO024", P1, 3)]
+    assert "Jane" not in str(only(case, "DSO024", profile).as_dict())
+
+
+def test_no_liver(case: Case, profile: Profile) -> None:
+    case.segment(LIVER).update(label="Liver Remnant")
+    assert flat(case, profile) == [("DSO025", P1, FILE)]
+
+
+def test_no_tumour(case: Case, profile: Profile) -> None:
+    for frame in case.frames(TUMOUR):
+        case.remove_frame(frame)
+    case.drop("segments", lambda row: row["patient"] != P1 or row["segment_number"] != TUMOUR)
+    case.drop("segment_pairs", lambda row: row["patient"] != P1)
+    assert flat(case, profile) == [("DSO025", P1, FILE)]
+
+
+@pytest.mark.parametrize(
+    ("label", "fires"), [("Tumor_2", True), ("tumour 1", False), ("Tumor", False), ("Tumor_0", True)]
+)
+def test_tumour_numbers(case: Case, profile: Profile, label: str, fires: bool) -> None:
+    case.segment(TUMOUR)["label"] = label
+    assert flat(case, profile) == [("DSO026", P1, FILE)] * fires
+
+
+def test_a_label_twice(case: Case, profile: Profile) -> None:
+    case.segment(TUMOUR).update(label="liver", type_code="10200004", type_meaning="Liver")
+    assert [code for code, *_ in flat(case, profile)] == ["DSO025", "DSO026"]
+
+
+@pytest.mark.parametrize(
+    ("values", "fires"),
+    [
+        ({"type_code": "10200004", "type_meaning": "Liver"}, True),
+        ({"type_code": None, "type_meaning": None, "type_scheme": None}, True),
+        ({"type_code": "78961009", "type_meaning": "Spleen"}, True),
+        ({"type_code": "108369006", "type_meaning": "Neoplasm"}, False),
+        ({"type_code": "X-1", "type_meaning": "Liver metastasis"}, False),
+    ],
+)
+def test_property_types(case: Case, profile: Profile, values: dict[str, Any], fires: bool) -> None:
+    case.segment(TUMOUR).update(values)
+    assert flat(case, profile) == [("DSO027", P1, TUMOUR)] * fires
+
+
+def test_retired_codes(case: Case, profile: Profile) -> None:
+    case.segment(LIVER).update(type_code="T-62000", type_scheme="SRT")
+    assert flat(case, profile) == [("DSO028", P1, FILE)]
+
+
+def test_empty_frames(case: Case, profile: Profile) -> None:
+    case.frames(LIVER)[0]["voxels"] = 0
+    assert flat(case, profile) == [("DSO030", P1, FILE)]
+
+
+def test_an_age_over_89_is_not_shown(case: Case, profile: Profile) -> None:
+    case.dso()["patient_age"] = "093Y"
+    assert "093" not in str(only(case, "DSO029", profile).as_dict())
+
+
+def test_an_object_with_nothing_in_it(case: Case, profile: Profile) -> None:
+    for table in ("frames", "segments", "references", "segment_pairs", "alignments"):
+        case.drop(table, lambda row: row["patient"] != P1)
+    kept = {"patient", "path", "masks"}
+    dso = case.dso()
+    dso.update(dict.fromkeys(set(dso) - kept))
+    dso["masks"] = "failed"
+    found = {code for code, *_ in flat(case, profile)}
+    assert found == {"DSO001", "DSO002", "DSO003", "DSO004", "DSO005", "DSO015", "DSO022", "DSO025", "REL010"}

@@ -1,0 +1,220 @@
+"""SEG: each test changes one thing of a clean release and names everything that the rules then find."""
+
+import json
+from typing import Any
+
+import pytest
+from support.frames import PATIENTS, PIXEL, SPACING, Case, clean, fit_bytes, flat, only, run
+
+from crlm_qc.model.outcome import Status
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.severity import Severity
+
+P1 = PATIENTS[0]
+FILE = "1-1.dcm"
+LIVER, TUMOUR, THIRD = 1, 2, 3
+VOXEL = PIXEL * PIXEL * SPACING / 1000
+
+
+@pytest.fixture
+def case() -> Case:
+    return clean()
+
+
+def size(case: Case, segment: int, voxels: int) -> None:
+    """Give a segment as many voxels, in one piece."""
+    case.segment(segment).update(voxels=voxels, largest_component=voxels, volume_ml=voxels * VOXEL)
+
+
+def overlap(case: Case, one: int, other: int, voxels: int) -> None:
+    case.drop("segment_pairs", lambda row: (row["patient"], row["segment_a"], row["segment_b"]) != (P1, one, other))
+    case["segment_pairs"].append(
+        {"patient": P1, "dso": case.dso()["path"], "segment_a": one, "segment_b": other, "overlap_voxels": voxels}
+    )
+
+
+def add(case: Case, label: str, voxels: int, in_liver: int | None = None, in_tumour: int = 0) -> None:
+    """A third segment on the tumour's slices."""
+    like = LIVER if label.startswith("Liver") else TUMOUR
+    case["segments"].append(
+        {**case.segment(like), "segment_number": THIRD, "label": label, "n_frames": 3, "n_planes": 3}
+    )
+    size(case, THIRD, voxels)
+    for frame in case.frames(TUMOUR):
+        new = {**frame, "frame": len(case.of("frames")) + 1, "segment_number": THIRD}
+        new["dimension_index"] = json.dumps([THIRD, json.loads(frame["dimension_index"])[1]])
+        case["frames"].append(new)
+        for row in [row for row in case.of("references") if row.get("frame") == frame["frame"]]:
+            case["references"].append({**row, "frame": new["frame"]})
+    dso = case.dso()
+    dso.update(number_of_frames=24, n_frame_items=24, n_segments=3)
+    fit_bytes(dso)
+    overlap(case, LIVER, THIRD, voxels if in_liver is None else in_liver)
+    if in_tumour:
+        overlap(case, TUMOUR, THIRD, in_tumour)
+
+
+@pytest.mark.parametrize(
+    ("ml", "code"),
+    [(499, "SEG001"), (5001, "SEG001"), (501, "SEG002"), (750, "SEG002"), (760, None), (3300, None), (3400, "SEG002")],
+)
+def test_liver_volume(case: Case, profile: Profile, ml: float, code: str | None) -> None:
+    size(case, LIVER, round(ml / VOXEL))
+    assert flat(case, profile) == ([(code, P1, LIVER)] if code else [])
+
+
+@pytest.mark.parametrize(("ml", "fires"), [(0.2, True), (0.237, False), (1110, False), (1200, True)])
+def test_tumour_volume(case: Case, profile: Profile, ml: float, fires: bool) -> None:
+    size(case, TUMOUR, round(ml / VOXEL))
+    overlap(case, LIVER, TUMOUR, round(ml / VOXEL))
+    assert flat(case, profile) == [("SEG003", P1, FILE)] * fires
+
+
+@pytest.mark.parametrize("part", [1.0, 1.3])
+def test_tumours_as_large_as_the_liver(case: Case, profile: Profile, part: float) -> None:
+    voxels = round(part * case.segment(LIVER)["voxels"])
+    size(case, TUMOUR, voxels)
+    overlap(case, LIVER, TUMOUR, round(0.98 * min(voxels, 468000)))
+    expected = [("SEG004", P1, LIVER)] + [("SEG005", P1, TUMOUR)] * (part > 1)
+    assert flat(case, profile) == expected
+
+
+@pytest.mark.parametrize(("inside", "severity"), [(1150, None), (1000, Severity.WARNING), (0, Severity.ERROR)])
+def test_a_tumour_outside(case: Case, profile: Profile, inside: int, severity: Severity | None) -> None:
+    overlap(case, LIVER, TUMOUR, inside)
+    assert flat(case, profile) == ([("SEG005", P1, TUMOUR)] if severity else [])
+    if severity:
+        assert only(case, "SEG005", profile).severity is severity
+
+
+def test_a_tumour_whose_frames_were_moved_is_not_outside_too(case: Case, profile: Profile) -> None:
+    for frame in case.frames(TUMOUR):
+        frame["position_z"] += 2.5
+    overlap(case, LIVER, TUMOUR, 0)
+    assert flat(case, profile) == [("DSO011", P1, FILE)]
+
+
+def test_tumours_that_overlap(case: Case, profile: Profile) -> None:
+    add(case, "Tumor_2", 1000, in_tumour=30)
+    assert flat(case, profile) == [("SEG006", P1, THIRD)]
+    assert only(case, "SEG006", profile).count == 30
+
+
+def test_tumours_beside_each_other(case: Case, profile: Profile) -> None:
+    add(case, "Tumor_2", 1000)
+    assert flat(case, profile) == []
+
+
+@pytest.mark.parametrize(
+    ("voxels", "in_liver", "in_tumour", "fires"),
+    [
+        (200000, 200000, 0, False),
+        (200000, 198500, 0, False),
+        (200000, 197000, 0, True),
+        (200000, 200000, 5, True),
+        (469000, 468000, 0, True),
+    ],
+)
+def test_remnant(case: Case, profile: Profile, voxels: int, in_liver: int, in_tumour: int, fires: bool) -> None:
+    add(case, "Liver Remnant", voxels, in_liver, in_tumour)
+    assert flat(case, profile) == [("SEG007", P1, THIRD)] * fires
+
+
+def test_a_remnant_that_is_the_liver(case: Case, profile: Profile) -> None:
+    add(case, "Liver Remnant", 468000)
+    assert flat(case, profile) == [("SEG014", P1, THIRD)]
+
+
+@pytest.mark.parametrize(("largest", "fires"), [(467981, False), (460000, True)])
+def test_pieces(case: Case, profile: Profile, largest: int, fires: bool) -> None:
+    case.segment(LIVER).update(components=2, largest_component=largest)
+    assert flat(case, profile) == [("SEG008", P1, LIVER)] * fires
+
+
+def test_specks(case: Case, profile: Profile) -> None:
+    case.segment(TUMOUR).update(components=4, specks=3)
+    assert flat(case, profile) == [("SEG009", P1, TUMOUR)]
+    assert only(case, "SEG009", profile).count == 3
+
+
+def test_specks_of_vessels(case: Case, profile: Profile) -> None:
+    add(case, "Portal", 900)
+    case.segment(THIRD).update(components=12, specks=5, type_code="32764006", type_meaning="Portal vein")
+    assert flat(case, profile) == []
+
+
+@pytest.mark.parametrize("values", [{"row_min": 0}, {"row_max": 511}, {"column_min": 0}, {"column_max": 511}])
+def test_borders(case: Case, profile: Profile, values: dict[str, int]) -> None:
+    case.segment(LIVER).update(values)
+    assert flat(case, profile) == [("SEG010", P1, FILE)]
+
+
+def test_a_mirrored_liver(case: Case, profile: Profile) -> None:
+    middle = -200 + 511 / 2 * PIXEL
+    case.segment(LIVER)["centroid_x"] = middle + 60
+    assert flat(case, profile) == [("SEG011", P1, LIVER)]
+
+
+def test_a_liver_of_a_prone_patient(case: Case, profile: Profile) -> None:
+    for row in case.of("slices") + case.of("frames"):
+        row.update(row_x=-1.0, col_y=-1.0, position_x=200.0, position_y=180.0)
+    case.change(case.of("slices"), patient_position="HFP")
+    assert [code for code, *_ in flat(case, profile)] == ["CTS017"]
+
+
+@pytest.mark.parametrize("values", [{"hu_median": -190.0}, {"hu_median": 400.0}, {"hu_below_minus10": 0.2}])
+def test_values_in_the_liver(case: Case, profile: Profile, values: dict[str, float]) -> None:
+    case.segment(LIVER).update(values)
+    assert flat(case, profile) == [("SEG012", P1, LIVER)]
+
+
+def placement(case: Case, shift: int, flipped: bool) -> dict[str, Any]:
+    return next(row for row in case.of("alignments") if (row["shift"], row["flipped"]) == (shift, flipped))
+
+
+@pytest.mark.parametrize(
+    ("shift", "flipped", "words"), [(1, False, "1 slice up"), (-2, False, "2 slices down"), (0, True, "upside down")]
+)
+def test_displaced_masks(case: Case, profile: Profile, shift: int, flipped: bool, words: str) -> None:
+    here, there = placement(case, 0, False), placement(case, shift, flipped)
+    here["in_liver_range"], there["in_liver_range"] = 0.8, 0.97
+    assert flat(case, profile) == [("SEG013", P1, LIVER)]
+    assert words in only(case, "SEG013", profile).message
+
+
+def test_a_placement_that_is_little_better_or_off_the_ct(case: Case, profile: Profile) -> None:
+    placement(case, 1, False)["in_liver_range"] = 0.99
+    placement(case, 2, False).update(in_liver_range=1.0, voxels=400000)
+    placement(case, 0, False)["in_liver_range"] = 0.965
+    assert flat(case, profile) == []
+
+
+def test_identical_segments(case: Case, profile: Profile) -> None:
+    add(case, "Tumor_2", 1200, in_tumour=1200)
+    assert flat(case, profile) == [("SEG014", P1, THIRD)]
+
+
+def test_a_flat_tumour(case: Case, profile: Profile) -> None:
+    case.segment(TUMOUR)["n_planes"] = 1
+    assert flat(case, profile) == [("SEG015", P1, TUMOUR)]
+
+
+@pytest.mark.parametrize(("voxels", "fires"), [(300, False), (400, True)])
+def test_holes(case: Case, profile: Profile, voxels: int, fires: bool) -> None:
+    case.segment(LIVER)["hole_voxels"] = voxels
+    assert flat(case, profile) == [("SEG016", P1, LIVER)] * fires
+
+
+@pytest.mark.parametrize(("thickness", "fires"), [(5.4, False), (5.6, True), (4.0, True)])
+def test_thickness_of_the_object(case: Case, profile: Profile, thickness: float, fires: bool) -> None:
+    case.dso()["slice_thickness"] = thickness
+    assert flat(case, profile) == [("SEG017", P1, FILE)] * fires
+
+
+@pytest.mark.parametrize(("state", "incomplete"), [("no-decoder", True), ("failed", False), ("not-asked", False)])
+def test_masks_that_were_not_measured(case: Case, profile: Profile, state: str, incomplete: bool) -> None:
+    for row in case["dsos"]:
+        row["masks"] = state
+    outcomes = [one for one in run(case, profile).outcomes if one.rule.startswith("SEG")]
+    assert {one.status for one in outcomes} == {Status.SKIPPED}
+    assert {one.incomplete for one in outcomes} == {incomplete}
