@@ -214,6 +214,9 @@ def check(
         Path | None, typer.Option("--clinical", help="Clinical workbook, where it is not found.")
     ] = None,
     manifest: Annotated[Path | None, typer.Option("--manifest", help=".tcia manifest, where it is not found.")] = None,
+    lock: Annotated[
+        Path | None, typer.Option("--lock", help="Compare every byte with the lock file that crlm-qc lock wrote.")
+    ] = None,
     waivers: Annotated[
         list[Path] | None,
         typer.Option(
@@ -255,6 +258,7 @@ def check(
             settings=settings,
             profile=load_profile(profile),
             parts=Parts(metadata, clinical, manifest),
+            lock=lock,
             jobs=jobs,
             evidence_to=evidence,
             waivers=[waiver for path in waivers or () for waiver in load_waivers(path)],
@@ -283,13 +287,11 @@ def _outputs(asked: Iterable[str], folder: Path) -> list[Output]:
     return outputs
 
 
-def _keep_out(release: Path, places: Iterable[Path]) -> None:
+def _keep_out(release: Path, places: Iterable[Path], instead: str = "a folder elsewhere: --out PATH") -> None:
     top = release.resolve()
     for place in places:
         if place.resolve().is_relative_to(top):
-            raise UsageError(
-                f"{place} lies in the release, which is never written to. Give a folder elsewhere: --out PATH"
-            )
+            raise UsageError(f"{place} lies in the release, which is never written to. Give {instead}")
         nearest = next(parent for parent in (place.absolute(), *place.absolute().parents) if parent.exists())
         if nearest != place.absolute() and not nearest.is_dir():
             raise UsageError(f"{place} can't be written: {nearest} is a file")
@@ -360,6 +362,81 @@ def _tell(report: Report, outputs: Sequence[Output], folder: Path, colour: Colou
         if item.path is not None and item.path != folder / FORMATS["json"].goes_to:
             say(f"{item.format.name} report: {item.path}", to=stream)
     say(f"every finding: {folder / FORMATS['json'].goes_to}", to=stream)
+
+
+# --- lock ------------------------------------------------------------------------------------------------------------
+
+LOCK_NAME = "release.lock"
+
+
+@app.command(name="lock", epilog=EXIT_CODES)
+def lock_command(
+    release: Annotated[Path, typer.Argument(help="Folder of the release.")],
+    lock: Annotated[
+        Path | None,
+        typer.Option(
+            "--lock", metavar="FILE", help=f"Lock file to write. Default: reports/<release name>/{LOCK_NAME}."
+        ),
+    ] = None,
+    jobs: JobsOption = None,
+) -> None:
+    """Write a lock file: the SHA-256 of every file, to compare the release with later.
+
+    sha256sum -c reads it too. Nothing is ever written into the release, and no other lock file is overwritten.
+    """
+    from crlm_qc.evidence.collect import default_jobs
+    from crlm_qc.evidence.lock import lock_release, render_lock
+    from crlm_qc.evidence.release import ReleaseError
+    from crlm_qc.evidence.store import is_evidence
+
+    path = lock or Path("reports") / (release.resolve().name or "release") / LOCK_NAME
+    _keep_out(release, [path], "a file elsewhere: --lock FILE")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: give the file to write, --lock {shlex.quote(str(path / LOCK_NAME))}")
+    if is_evidence(release):
+        raise UsageError(f"{release} is saved evidence: give the release itself")
+    with progress_on(quiet=False) as progress:
+        try:
+            found = lock_release(release, load_profile(), jobs=jobs or default_jobs(), progress=progress)
+        except ReleaseError as error:
+            raise UsageError(str(error)) from None
+    if found.unread:
+        for said in found.unread[:LISTED]:
+            say(f"crlm-qc: {words.clean(said)}", to=sys.stderr)
+        rest = f", and {len(found.unread) - LISTED} more" if len(found.unread) > LISTED else ""
+        say(f"crlm-qc: no lock file was written: not everything could be read{rest}", to=sys.stderr)
+        raise typer.Exit(ExitCode.INCOMPLETE)
+    if not found.entries:
+        say(f"crlm-qc: no lock file was written: {words.clean(str(release))} holds no file", to=sys.stderr)
+        raise typer.Exit(ExitCode.NOTHING)
+    _write_lock(path, release, render_lock(found.entries))
+    total = sum(entry.size or 0 for entry in found.entries)
+    say(f"{words.plural(len(found.entries), 'file')} locked, {words.plural(total, 'byte')}.")
+    if found.left_out:
+        say(f"{words.plural(found.left_out, 'link or device', 'links and devices')} left out: see REL013 and REL007.")
+    say(f"lock file: {path}")
+    say(f"to compare: {_comparison(release, path)}")
+
+
+LISTED = 5
+
+
+def _comparison(release: Path, lock: Path) -> str:
+    return f"crlm-qc check {shlex.quote(str(release))} --lock {shlex.quote(str(lock))}"
+
+
+def _write_lock(path: Path, release: Path, content: bytes) -> None:
+    """Write a lock file, but over no other: it may be all that tells a damaged release from the one that was locked."""
+    try:
+        before = path.read_bytes() if path.exists() else None
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {os.strerror(error.errno or 0).lower()}") from None
+    if before not in (None, content):
+        raise UsageError(
+            f"{path} is there already and differs from the release as it is. To see how: {_comparison(release, path)}. "
+            "To lock the release as it is, remove that file first, or name another with --lock FILE"
+        )
+    _replace(path, content)
 
 
 # --- demo and synth --------------------------------------------------------------------------------------------------

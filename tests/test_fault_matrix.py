@@ -9,6 +9,7 @@ from support.faults import ReleaseFor, release_for
 from support.releases import copy_release, small_profile
 
 from crlm_qc.audit import audit
+from crlm_qc.evidence.lock import lock_release, render_lock
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
@@ -31,12 +32,12 @@ SEVERITIES = {
 SHOWN_BY_THE_WHOLE = {"manifest-entry-unknown"}
 
 
-def report_of(root: Path, profile: Profile, *, subset: bool = True) -> Report:
+def report_of(root: Path, profile: Profile, *, subset: bool = True, lock: Path | None = None) -> Report:
     # Counts over the whole release are those of 197 patients.
     whole_release = tuple(item.code for item in registry() if item.whole_release)
     # The known issues are those of the published release.
     settings = replace(Settings(subset=True) if subset else Settings(ignore=whole_release), known_issues=False)
-    return audit(root, profile=profile, settings=settings, jobs=1)
+    return audit(root, profile=profile, settings=settings, lock=lock, jobs=1)
 
 
 def said(findings: Iterable[Finding]) -> list[tuple[str, str, str]]:
@@ -84,9 +85,12 @@ def test_a_fault_triggers_its_rules_and_no_other(
 ) -> None:
     fault = FAULTS[name]
     release = copy_release(release_for(fault), tmp_path / "release")
+    lock = tmp_path / "release.lock" if "REL015" in fault.triggers else None
+    if lock:
+        lock.write_bytes(render_lock(lock_release(release.root, small_profile).entries))
     plant(release, name)
 
-    report = report_of(release.root, small_profile, subset=name not in SHOWN_BY_THE_WHOLE)
+    report = report_of(release.root, small_profile, subset=name not in SHOWN_BY_THE_WHOLE, lock=lock)
 
     before = {(finding.rule, finding.fingerprint) for finding in clean_report(fault).findings}
     new = [finding for finding in report.findings if (finding.rule, finding.fingerprint) not in before]

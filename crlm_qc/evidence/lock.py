@@ -302,11 +302,7 @@ def lock_rows(
     def is_read(path: str) -> bool:
         folders = [folder.as_posix() for folder in PurePosixPath(path).parents]
         others = [name for name in path.split("/")[:-1] if profile.is_patient_id(name) and name not in patients]
-        return (
-            aside_kind(Item(path, "", None)) != "system"
-            and unread.isdisjoint(folders)
-            and not (patients and others)
-        )
+        return aside_kind(Item(path, "", None)) != "system" and unread.isdisjoint(folders) and not (patients and others)
 
     return [
         {"path": entry.path, "sha256": entry.sha256, "size": entry.size}

@@ -166,7 +166,11 @@ def _identity(context: Context, columns: Sequence[tuple[str, str]]) -> Checked:
             own, theirs = text(dso.row[column]), dso.ct.common(column)
             if theirs is not None and own != theirs:
                 show = context.show.patient if column == "patient_id" else context.show.uid
-                message = f"{keyword} is {show(own)}, the CT's {show(theirs)}."
+                # Values that may not be shown look alike.
+                differ = show(own) != show(theirs)
+                message = (
+                    f"{keyword} is {show(own)}, the CT's {show(theirs)}." if differ else f"{keyword} is not the CT's."
+                )
                 yield _found(context, dso, message, show(theirs), show(own), column=keyword)
 
     return _each(context, judge)
@@ -765,7 +769,7 @@ def segment_empty(context: Context) -> Checked:
             if lost or whole(row["voxels"]) == 0:
                 label = dso.label(context, value)
                 what = "no frame" if lost else f"{plural(frames, 'frame')} and no pixel"
-                yield _found(context, dso, f"{label} has {what}.", "pixels", what, segment=value)
+                yield _found(context, dso, f"{label[0].upper()}{label[1:]} has {what}.", "pixels", what, segment=value)
 
     findings = _each(context, judge).findings
     return Checked(examined, findings)
@@ -865,7 +869,7 @@ def segment_gap(context: Context) -> Checked:
             if gap:
                 label = dso.label(context, value)
                 where = listed([names[plane] for plane in gap])
-                message = f"{label} has no frame on {plural(len(gap), 'slice')} between its first and last: {where}."
+                message = f"{label[0].upper()}{label[1:]} has no frame on {plural(len(gap), 'slice')} between its first and last: {where}."
                 yield _found(
                     context,
                     dso,
@@ -1245,7 +1249,14 @@ def property_type_contradicts(context: Context) -> Checked:
             label = dso.label(context, value)
             if code is None:
                 if value != 0:
-                    yield _found(context, dso, f"{label} has no coded property type.", expected, "none", segment=value)
+                    yield _found(
+                        context,
+                        dso,
+                        f"{label[0].upper()}{label[1:]} has no coded property type.",
+                        expected,
+                        "none",
+                        segment=value,
+                    )
             elif wanted is not None and _kind_of_type(code, meaning) != wanted:
                 shown = context.show.text(meaning, _TYPE_MEANINGS)
                 message = f"The property type of {label} is that of another structure ({shown})."

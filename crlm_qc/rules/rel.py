@@ -656,7 +656,9 @@ def differs_from_lock(context: Context) -> Checked:
         if not more and len(paths) == 1:
             findings.append(_one_differs(context, kind, locked.get(paths[0]), there.get(paths[0]), paths[0]))
         else:
-            findings.append(_several_differ(context, folder, found, gone=folder not in on_disk, new=folder not in in_lock))
+            findings.append(
+                _several_differ(context, folder, found, gone=folder not in on_disk, new=folder not in in_lock)
+            )
     return Checked(len(locked.keys() | hashed.keys()), findings)
 
 
@@ -729,7 +731,9 @@ def _several_differ(context: Context, folder: str, found: dict[str, list[str]], 
     if gone:
         message = f"The folder is gone: {plural(total, 'locked file')} of it {'is' if total == 1 else 'are'} missing."
     elif new:
-        message = f"The folder is not in the lock file: {plural(total, 'file')} of it {'is' if total == 1 else 'are'} new."
+        message = (
+            f"The folder is not in the lock file: {plural(total, 'file')} of it {'is' if total == 1 else 'are'} new."
+        )
     else:
         said = "; ".join(f"{len(listing):,} {kind} ({listed(listing)})" for kind, listing in names.items())
         message = f"{plural(total, 'file')} of the folder differ from the lock file: {said}."

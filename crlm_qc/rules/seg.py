@@ -59,6 +59,7 @@ class Segment:
     ) -> Found:
         """A finding on the segment."""
         subject = self.dso.subject(context, self.number)
+        message = f"{message[0].upper()}{message[1:]}"
         return Found(subject, message, expected, observed, self.dso.patient, count, tuple(examples[:5]), severity)
 
 

@@ -226,6 +226,7 @@ def _(site: Site) -> None:
     site.each_ct(measures)
     with site.dso() as dso:
         measures(dso.dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0])
+    site.forget_tumours()
 
 
 @fault(

@@ -286,6 +286,20 @@ def _(site: Site) -> None:
 
 
 @fault(
+    "bytes-changed",
+    triggers=("REL015",),
+    doc="One bit of one pixel of a CT file is flipped, which nothing shows but a lock file made before.",
+)
+def _(site: Site) -> None:
+    path = site.edge().slice.path
+    header = site.header(path)
+    content = bytearray(path.read_bytes())
+    # Pixel Data comes last, two bytes a pixel, the lower byte first.
+    content[-2 * (header.Rows // 2 * header.Columns + header.Columns // 2)] ^= 1
+    site.write(path, bytes(content))
+
+
+@fault(
     "uid-invalid",
     triggers=("REL016",),
     doc="The Frame of Reference UID of all the patient's files has a component that begins with a zero.",

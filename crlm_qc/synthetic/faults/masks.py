@@ -89,10 +89,10 @@ def _main_part(volume: Mask) -> Mask:
 
 def _thickest(volume: Mask) -> tuple[int, ...]:
     """A voxel of the last layer that is left when a mask is peeled."""
-    left = volume
+    left = np.pad(volume, 1)
     while (peeled := left & ~_grown(~left)).any():
         left = peeled
-    return tuple(int(place) for place in np.argwhere(left)[0])
+    return tuple(int(place) - 1 for place in np.argwhere(left)[0])
 
 
 def _no_room(site: Site) -> ValueError:
