@@ -200,6 +200,11 @@ class Dso:
             column=column,
         )
 
+    @property
+    def framed(self) -> bool:
+        """Whether anything is said of its frames: a Per-Frame Functional Groups Sequence is there (else DSO015)."""
+        return whole(self.row["n_frame_items"]) is not None
+
     @cached_property
     def declared(self) -> list[Mapping[str, Any]]:
         """Segments of the Segment Sequence."""

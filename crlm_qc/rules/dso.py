@@ -285,11 +285,11 @@ def referenced_instance_missing(context: Context) -> Checked:
     tables=_OWN,
 )
 def frame_without_source(context: Context) -> Checked:
-    """Every frame."""
+    """Every frame of objects that say something of their frames."""
 
     def judge(dso: Dso) -> Iterable[Found]:
         lacking = dso.frames["n_sources"] == 0
-        if lacking.any():
+        if dso.framed and lacking.any():
             count = int(lacking.sum())
             frames = dso.frames_by_segment(context, lacking)
             message = f"{count} of {plural(len(dso.frames), 'frame')} without a source image: {frames}."
@@ -602,7 +602,7 @@ def _off_lattice(context: Context, dso: Dso, ct: CtSeries) -> tuple[Flags, Flags
     "frame-count-differs",
     ERROR,
     title="NumberOfFrames differs from the per-frame items",
-    why="Readers go by one or the other: frames are lost, or get another frame's segment and position.",
+    why="Readers go by one or the other: frames are lost, or get another frame's segment and position. Without the sequence nothing is known of any frame, so the rules on frames (DSO008, DSO018, DSO019, DSO030) stay silent.",
     fix="Write the object again with one Per-Frame Functional Groups item a frame.",
     source=_GROUPS,
     tables=_OWN,
@@ -716,7 +716,7 @@ def segment_undeclared(context: Context) -> Checked:
 
     def judge(dso: Dso) -> Iterable[Found]:
         nonlocal examined
-        if _many_segments_a_frame(dso):
+        if _many_segments_a_frame(dso) or not dso.framed:
             return
         examined += len(dso.frames)
         known = dso.declared_numbers
@@ -757,6 +757,8 @@ def segment_empty(context: Context) -> Checked:
 
     def judge(dso: Dso) -> Iterable[Found]:
         nonlocal examined
+        if not dso.framed:
+            return
         examined += len(dso.declared)
         by_frame = not _many_segments_a_frame(dso)
         frameless = sum(row["n_frames"] == 0 for row in dso.declared)
@@ -841,7 +843,7 @@ def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     "segment-gap",
     WARNING,
     title="A segment's frames leave a gap along z",
-    why="A structure that is drawn above and below a slice, and not on it, was mostly forgotten there. A slice that the CT lacks or that lies astray (CTS007, CTS009), and a frame that went to another segment or position (DSO018, DSO020), are no gap; two lesions under one label, or branches of a vessel, may rightly leave one.",
+    why="A structure that is drawn above and below a slice, and not on it, was mostly forgotten there. A slice that the CT lacks or that lies astray (CTS007, CTS009), and a frame that went to another segment or position (DSO018, DSO020), are no gap; two lesions under one label, may rightly leave one. So may the branches of a vessel, for which it is a note.",
     fix="Look at the slices of the gap, and draw the segment there if it is there.",
     source=_GROUPS,
     tables=_WITH_CT,
@@ -879,6 +881,7 @@ def segment_gap(context: Context) -> Checked:
                     segment=int(value),
                     count=len(gap),
                     examples=[names[plane] for plane in gap],
+                    severity=INFO if _role(context, dso.labels.get(int(value))) == VESSEL else None,
                 )
 
     findings = _each(context, judge).findings
@@ -1344,7 +1347,7 @@ def frame_empty(context: Context) -> Checked:
     def judge(dso: Dso) -> Iterable[Found]:
         blank = [value for row in dso.declared if whole(row["voxels"]) == 0 and (value := whole(row["segment_number"]))]
         empty = (dso.frames["voxels"] == 0) & ~np.isin(dso.numbers, blank)
-        if empty.any():
+        if dso.framed and empty.any():
             count = int(empty.sum())
             frames = dso.frames_by_segment(context, empty)
             message = f"{frames[0].upper()}{frames[1:]} {'holds' if count == 1 else 'hold'} no pixel."

@@ -457,6 +457,23 @@ def test_empty_frames(case: Case, profile: Profile) -> None:
     assert flat(case, profile) == [("DSO030", P1, FILE)]
 
 
+def test_an_object_that_says_nothing_of_its_frames(case: Case, profile: Profile) -> None:
+    case.dso()["n_frame_items"] = None
+    for frame in case.frames(LIVER) + case.frames(TUMOUR):
+        frame.update(segment_number=None, source_uid=None, n_sources=0, voxels=0)
+    case.drop("references", lambda row: row["patient"] != P1 or row["level"] != "frame")
+    for row in case.of("segments"):
+        row.update(n_frames=0, voxels=None, volume_ml=None, components=None)
+    assert flat(case, profile) == [("DSO015", P1, FILE)]
+
+
+@pytest.mark.parametrize(("label", "severity"), [("Tumor_1", "warning"), ("Portal", "info")])
+def test_a_gap_in_a_vessel_is_a_note(case: Case, profile: Profile, label: str, severity: str) -> None:
+    case.change([row for row in case.of("segments") if row["segment_number"] == TUMOUR], label=label)
+    case.remove_frame(case.frames(TUMOUR)[1])
+    assert only(case, "DSO021", profile).severity == severity
+
+
 def test_an_age_over_89_is_not_shown(case: Case, profile: Profile) -> None:
     case.dso()["patient_age"] = "093Y"
     assert "093" not in str(only(case, "DSO029", profile).as_dict())

@@ -204,12 +204,12 @@ def _(site: Site) -> None:
         dso.frames.append(frame.copy())
 
 
-@fault("dso-segment-gap", triggers=("DSO021",), doc="The segment Hepatic lacks a frame between its first and its last.")
+@fault("dso-segment-gap", triggers=("DSO021",), doc="The remnant lacks a frame between its first and its last.")
 def _(site: Site) -> None:
     with site.dso() as dso:
-        frames = dso.frames_of(dso.number("Hepatic"))
+        frames = dso.frames_of(dso.number("Liver Remnant"))
         if len(frames) < 3:
-            raise ValueError(f"fault {site.name}: the segment Hepatic of {site.patient} has fewer than three frames")
+            raise ValueError(f"fault {site.name}: the remnant of {site.patient} has fewer than three frames")
         dso.frames.remove(frames[len(frames) // 2])
         dso.reindex()
 
