@@ -179,7 +179,7 @@ def read_header(stream: BinaryIO, size: int, location: str) -> Header:
     stream.seek(0)
     if start[128:132] != b"DICM":
         raise Unreadable("not-dicom", "no DICOM prefix after 128 bytes (PS3.10 7.1)")
-    watch = _Watch()
+    watch, file = _Watch(), stream
     try:
         if _DEFLATED_UID in start:
             data, stream, size = _inflate(stream, watch)
@@ -199,7 +199,8 @@ def read_header(stream: BinaryIO, size: int, location: str) -> Header:
         _refuse_cut(data, watch, size)
         return Header(data, data.file_meta, size, None, 0)
     pixels = _locate_pixels(stream, size, data, location)
-    if isinstance(stream, BytesIO):
+    if stream is not file:
+        # Inflated: nothing can be opened again to read them.
         pixels.hold(stream)
     return Header(data, data.file_meta, size, pixels, _trailing(stream, size, data, pixels.end))
 

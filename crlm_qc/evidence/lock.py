@@ -211,10 +211,11 @@ def read_lock(path: Path) -> tuple[Entry, ...]:
             if entry.path in entries:
                 raise LockError(f"{path}, line {number}: the file of line {entries[entry.path][0]} again; {_AGAIN}")
             entries[entry.path], size = (number, entry), None
-    # Lines end in a line feed, so the last one of a whole list is empty.
-    if count is not None and (count != len(entries) or lines[-1]):
+    # Lines end in a line feed: what follows the last one was cut.
+    whole = len(entries) - bool(lines[-1])
+    if count is not None and count != whole:
         raise LockError(
-            f"{path} was cut short or changed: it lists {len(entries)} files whole and says {count}; "
+            f"{path} was cut short or changed: of the number of files that it announces, {count}, it lists {whole}; "
             "fetch it again, or " + _AGAIN
         )
     if not entries:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -170,14 +170,12 @@ def _opened(state: _Patient, item: Item, row: Row) -> Iterator[tuple[BinaryIO, i
         if not state.hashed:
             yield file, size
         elif size > HELD_BYTES:
-            row["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
+            row["sha256"], _ = digest(item.location)
             yield file, size
         else:
             content = file.read()
             row["sha256"] = hashlib.sha256(content).hexdigest()
-            # Buffered as a file is: of a bare BytesIO, the header's reader would keep the pixels.
-            yield BufferedReader(BytesIO(content)), len(content)
+            yield BytesIO(content), len(content)
 
 
 def _meant_as_dicom(item: Item) -> bool:
