@@ -11,9 +11,9 @@ from typing import get_args
 
 import pytest
 
-from crlm_qc.audit import audit
-from crlm_qc.model.severity import Severity
+from crlm_qc.auditing import audit
 from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.severity import Severity
 from crlm_qc.synthetic import writer
 from crlm_qc.synthetic.cohort import PatientPlan
 from crlm_qc.synthetic.release import EditionName, Layout

@@ -8,7 +8,7 @@ import pytest
 from support.faults import ReleaseFor, release_for
 from support.releases import copy_release, small_profile
 
-from crlm_qc.audit import audit
+from crlm_qc.auditing import audit
 from crlm_qc.evidence.lock import lock_release, render_lock
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.profile import Profile
@@ -26,6 +26,10 @@ SEVERITIES = {
     ("ct-slice-lost", "CTS011"): Severity.WARNING,
     ("ct-patient-position", "CTS017"): Severity.ERROR,
     ("tumour-outside", "SEG005"): Severity.ERROR,
+    ("masks-front-to-back", "SEG013"): Severity.ERROR,
+    ("masks-transposed", "SEG013"): Severity.ERROR,
+    ("masks-shifted", "SEG013"): Severity.ERROR,
+    ("masks-shifted-in-plane", "SEG013"): Severity.ERROR,
 }
 
 # Faults that a part of a release may well have: a manifest lists more series than a partial copy holds.

@@ -14,17 +14,22 @@ from crlm_qc.evidence.ct import Row, position_of
 from crlm_qc.evidence.dicom import NATIVE, Header, PixelElement, integer
 from crlm_qc.evidence.dso import DsoRows
 from crlm_qc.evidence.segments import MaskStack, Plane, Unmeasured, decoder_for
-from crlm_qc.geometry import masks
-from crlm_qc.geometry.masks import Packed
+from crlm_qc.geometry import masks, placements
+from crlm_qc.geometry.masks import Ints
+from crlm_qc.geometry.placements import BELOW_HU, Codes
 from crlm_qc.geometry.stack import Floats
-from crlm_qc.model.profile import LIVER, Profile
+from crlm_qc.model.profile import LIVER, TUMOUR, VESSEL, Profile
 
 SOFT_TISSUE_HU = (-200.0, 200.0)
 POSSIBLE_HU = (-1100.0, 4000.0)
-LIVER_HU = (0.0, 250.0)
-BELOW_HU = -10.0
-SHIFTS = (-2, -1, 0, 1, 2)
-"""Slices by which the liver's mask is moved to see whether it fits the CT better elsewhere."""
+COARSE_MM = 3.0
+"""About how far apart the pixels are that masks are laid over at other places."""
+LEAST_MM = 0.1
+"""No CT has smaller pixels, whatever its PixelSpacing says."""
+COARSE_SIDE = 256
+"""Most rows and columns of them, so that memory stays bounded."""
+LEAST_PARENCHYMA = 0.2
+"""Part of the liver that must be left without tumours and vessels for these to be left out."""
 
 Image = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -60,11 +65,22 @@ class _Overlay:
     """Rank of a CT slice along the normal to the planes that lie on it."""
     rank_of: dict[str, int]
     """Path of a CT slice to its rank; of slices at one position only the first."""
-    livers: dict[int, tuple[int, int]]
-    """Segment Number of a liver to the lowest and highest rank of its planes."""
+    livers: list[int]
+    """Segment Numbers of livers."""
+    lesions: list[int]
+    """Segment Numbers of tumours and vessels, whose CT values are not those of liver."""
+    spacing: tuple[float, float, float]
+    """Distance between slices, between rows and between columns of the CT, mm."""
+    step: int
+    """Every how manieth row and column the coarse copy of the CT has."""
     values: dict[int, list[Image]] = field(default_factory=dict)
-    fits: dict[tuple[int, int, bool], list[int]] = field(default_factory=dict)
-    """Segment, shift and flip to voxels in all, and in the liver's range."""
+    coarse: dict[int, Codes] = field(default_factory=dict)
+    """Rank to the coarse copy of its slice."""
+
+    def thinned(self, plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Every `step`-th row and column, about the middle, so that mirrored they fall on each other."""
+        first = [(size - 1) % self.step // 2 for size in plane.shape]
+        return plane[first[0] :: self.step, first[1] :: self.step]
 
 
 def measure_pixels(
@@ -199,7 +215,11 @@ def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], p
             ranks.setdefault(rank, []).append(plane)
     if not ranks:
         return None
-    return _Overlay(found, stack, ranks, rank_of, _livers(found, ranks, profile))
+    row = places[min(ranks)][1]
+    between = (float(row["spacing_row"]), float(row["spacing_col"]))
+    step = max(round(COARSE_MM / max(*between, LEAST_MM)), -(-max(stack.rows, stack.columns) // COARSE_SIDE), 1)
+    livers, lesions = _numbers(found, profile, LIVER), _numbers(found, profile, TUMOUR, VESSEL)
+    return _Overlay(found, stack, ranks, rank_of, livers, lesions, (stack.spacing, *between), step)
 
 
 def _same_grid(row: Row, stack: MaskStack, direction: Sequence[float], profile: Profile) -> bool:
@@ -214,16 +234,14 @@ def _half_pixel(row: Row) -> float:
     return min(row.get("spacing_row") or 0.0, row.get("spacing_col") or 0.0) / 2
 
 
-def _livers(found: DsoRows, ranks: dict[int, list[Plane]], profile: Profile) -> dict[int, tuple[int, int]]:
-    livers = {}
-    for row in found.segments:
-        number, label = row.get("segment_number"), row.get("label")
-        if number is None or not isinstance(label, str) or profile.role(label) != LIVER:
-            continue
-        held = [rank for rank, planes in ranks.items() if any(number in plane.masks for plane in planes)]
-        if held:
-            livers[number] = (min(held), max(held))
-    return livers
+def _numbers(found: DsoRows, profile: Profile, *roles: str) -> list[int]:
+    """Segment Numbers of segments of some roles."""
+    numbers = {
+        row["segment_number"]
+        for row in found.segments
+        if isinstance(row.get("label"), str) and profile.role(row["label"]) in roles
+    }
+    return sorted(number for number in numbers if number is not None)
 
 
 def _gather(overlay: _Overlay, rank: int, values: Image, valid: Flags | None) -> None:
@@ -234,25 +252,9 @@ def _gather(overlay: _Overlay, rank: int, values: Image, valid: Flags | None) ->
             mask = np.unpackbits(packed, axis=-1, bitorder="little", count=columns).astype(np.bool_)
             under = values[mask] if valid is None else values[mask & valid]
             overlay.values.setdefault(number, []).append(under)
-    if not overlay.livers:
-        return
-    in_range = (values >= LIVER_HU[0]) & (values <= LIVER_HU[1])
-    inside = masks.pack(in_range if valid is None else in_range & valid)
-    there = None if valid is None else masks.pack(valid)
-    for number, (low, high) in overlay.livers.items():
-        for shift in SHIFTS:
-            _fit(overlay, (number, shift, False), overlay.ranks.get(rank - shift, ()), inside, there)
-        _fit(overlay, (number, 0, True), overlay.ranks.get(low + high - rank, ()), inside, there)
-
-
-def _fit(
-    overlay: _Overlay, key: tuple[int, int, bool], planes: Sequence[Plane], inside: Packed, there: Packed | None
-) -> None:
-    counts = overlay.fits.setdefault(key, [0, 0])
-    for plane in planes:
-        if (mask := plane.masks.get(key[0])) is not None:
-            counts[0] += masks.count(mask) if there is None else masks.overlap(mask, there)
-            counts[1] += masks.overlap(mask, inside)
+    if overlay.livers:
+        thin = None if valid is None else overlay.thinned(valid)
+        overlay.coarse[rank] = placements.encode(overlay.thinned(values), thin)
 
 
 def _finish(overlay: _Overlay) -> list[Row]:
@@ -262,15 +264,63 @@ def _finish(overlay: _Overlay) -> list[Row]:
         if values.size:
             row["hu_median"] = float(np.median(values))
             row["hu_below_minus10"] = float((values < BELOW_HU).mean())
-    owner = {"patient": overlay.found.dso["patient"], "dso": overlay.found.dso["path"]}
+    return [row for number in overlay.livers for row in _alignments(overlay, number)]
+
+
+def _alignments(overlay: _Overlay, number: int) -> list[Row]:
+    """Lay a liver over the CT at every placement."""
+    places = _places(overlay, number)
+    if not places.size or not overlay.coarse:
+        return []
+    shape = (len(overlay.rank_of), *next(iter(overlay.coarse.values())).shape)
+    image = np.full(shape, placements.NOTHING, dtype=np.uint8)
+    for rank, plane in overlay.coarse.items():
+        image[rank] = plane
+    spacing = (overlay.spacing[0], overlay.spacing[1] * overlay.step, overlay.spacing[2] * overlay.step)
+    steps = dict(zip(("slices", "rows", "columns"), spacing, strict=True))
+    tried = list(placements.candidates(*spacing))
+    owner = {"patient": overlay.found.dso["patient"], "dso": overlay.found.dso["path"], "segment_number": number}
     return [
         {
             **owner,
-            "segment_number": number,
-            "shift": shift,
-            "flipped": flipped,
-            "voxels": total,
-            "in_liver_range": inside / total if total else None,
+            "placement": placement.kind,
+            "about": placement.about,
+            "shift": placement.shift * (overlay.step if placement.kind in ("rows", "columns") else 1),
+            "shift_mm": placement.shift * steps.get(placement.kind, 0.0),
+            "voxels": fit.voxels,
+            "hu_median": fit.median if fit.voxels else None,
+            "hu_spread": fit.spread if fit.voxels else None,
+            "hu_below_minus10": fit.below if fit.voxels else None,
         }
-        for (number, shift, flipped), (total, inside) in sorted(overlay.fits.items())
+        for placement, fit in zip(tried, placements.fits(image, places, tried), strict=True)
     ]
+
+
+def _places(overlay: _Overlay, number: int) -> Ints:
+    """Slice, row and column of voxels of a liver on the coarse copy, shape (3, n): of tissue that should be alike."""
+    parts, bare = [], []
+    for rank, planes in sorted(overlay.ranks.items()):
+        liver = _together(overlay, planes, [number])
+        if liver is None or not liver.any():
+            continue
+        lesions = _together(overlay, planes, overlay.lesions)
+        rows, columns = np.nonzero(liver)
+        parts.append(np.stack([np.full(rows.size, rank), rows, columns]))
+        bare.append(np.ones(rows.size, dtype=np.bool_) if lesions is None else ~lesions[rows, columns])
+    if not parts:
+        return np.empty((3, 0), dtype=np.int64)
+    places, parenchyma = np.concatenate(parts, axis=1), np.concatenate(bare)
+    if parenchyma.mean() >= LEAST_PARENCHYMA:
+        places = places[:, parenchyma]
+    return places[:, :: -(-places.shape[1] // placements.SAMPLES)]
+
+
+def _together(overlay: _Overlay, planes: Sequence[Plane], numbers: Sequence[int]) -> Flags | None:
+    """The coarse mask of some segments on some planes; None if none of them is there."""
+    held = [plane.masks[number] for plane in planes for number in numbers if number in plane.masks]
+    if not held:
+        return None
+    packed = masks.union(held)
+    unpacked = np.unpackbits(packed, axis=-1, bitorder="little", count=overlay.stack.columns)
+    coarse: Flags = overlay.thinned(unpacked).astype(np.bool_)
+    return coarse

@@ -305,18 +305,20 @@ def referenced_series(found: DsoRows, slices: Sequence[Row], series: Sequence[Ro
     Returns
     -------
     str or None
-        Series Instance UID: one that the Referenced Series Sequence names, else the one that most source images of
-        frames belong to; None if the patient has none of them.
+        Series Instance UID: the one that the Referenced Series Sequence names; of several of the patient's, or if it
+        names none of them, the one that most source images of frames belong to. None if the patient has none of them,
+        or if it can't be told which.
     """
     own = {row["series_uid"] for row in series if row.get("series_uid")}
-    for row in found.references:
-        if row["level"] == "series" and row["series_uid"] in own:
-            return str(row["series_uid"])
+    named = own & {row["series_uid"] for row in found.references if row["level"] == "series"}
+    if len(named) == 1:
+        return str(named.pop())
     by_uid = {row["sop_instance_uid"]: row.get("series_uid") for row in slices if row.get("sop_instance_uid")}
-    counts = Counter(
-        uid for row in found.references if row["level"] == "frame" and (uid := by_uid.get(row["sop_instance_uid"]))
-    )
-    return str(counts.most_common(1)[0][0]) if counts else None
+    counts = Counter(by_uid.get(row["sop_instance_uid"]) for row in found.references if row["level"] == "frame")
+    ranked = sorted((-counts[uid], uid) for uid in named or own if counts[uid])
+    if not ranked or [count for count, _ in ranked].count(ranked[0][0]) > 1:
+        return None
+    return str(ranked[0][1])
 
 
 def _slice_spacing(

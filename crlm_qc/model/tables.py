@@ -401,15 +401,32 @@ TABLES: Mapping[str, Table] = {
         ),
         Table(
             "alignments",
-            "A row a placement at which the liver's mask was laid over the CT: in its place, some slices up or down, or upside down. Only at depth `pixels`.",
+            "A row a placement at which the liver's mask, tumours and vessels left out, was laid over the CT. Only at depth `pixels`.",
             (
                 _PATIENT,
                 _DSO,
                 _int("segment_number", "The liver's Segment Number.", required=True),
-                _int("shift", "Slices towards the slice normal; 0 is its place.", unit="slices", required=True),
-                _flag("flipped", "Whether its planes were laid in reverse order, within the slices that they span."),
-                _int("voxels", "Voxels that fell on a CT slice, padding left out.", unit="voxels", required=True),
-                _real("in_liver_range", "Fraction of them of 0 to 250 HU.", source="CT"),
+                _text(
+                    "placement",
+                    "`stated`: where it lies; shifted along `slices`, `rows` or `columns`; mirrored `left-right` (columns in reverse order), `front-back` (rows) or `upside-down` (slices); `turned` (rows and columns in reverse order); `transposed` (rows and columns swapped).",
+                    required=True,
+                ),
+                _text("about", "What it is mirrored or turned about: the middle of the `image`, or of the `mask`."),
+                _int(
+                    "shift",
+                    "How far it is shifted towards higher indices; slices count along the normal.",
+                    unit="voxels",
+                ),
+                _real("shift_mm", "The same.", "mm"),
+                _int(
+                    "voxels",
+                    "Voxels looked at that fell on the CT, padding left out: those of a coarser grid, at most 30,000.",
+                    unit="voxels",
+                    required=True,
+                ),
+                _real("hu_median", "Median of their CT values.", "HU", "CT"),
+                _real("hu_spread", "Mean distance from the median, each at most 60 HU.", "HU", "CT"),
+                _real("hu_below_minus10", "Fraction of them below -10 HU.", source="CT"),
             ),
         ),
         Table(

@@ -187,7 +187,8 @@ class Dso:
     sources: tuple[tuple[int, str | None], ...]
     """Frame numbers, each with a source image that the frame names."""
     ct: CtSeries | None
-    """The patient's CT series; of several, the one that it refers to. None if there is none (REL008)."""
+    """The patient's CT series; of several (REL009), the one that it refers to. None if there is none (REL008), or if it
+    can't be told which."""
     foreign: bool
     """Whether it refers to other series alone (DSO006), so that comparing it with this CT means little."""
 
@@ -372,7 +373,7 @@ def _dsos(context: Context) -> list[Dso]:
     for row in context["dsos"].sort_values("path").to_dict("records"):
         path, patient = row["path"], text(row["patient"])
         named, instances, sources = references.get(path, ((), (), ()))
-        ct = _ct_of(by_patient.get(patient or "", []), set(named))
+        ct = _ct_of(by_patient.get(patient or "", []), set(named), sources)
         own = {uid for uid in named if uid is not None}
         found.append(
             Dso(
@@ -414,10 +415,28 @@ def _references(context: Context) -> dict[str, Named]:
     }
 
 
-def _ct_of(series: list[CtSeries], named: set[str | None]) -> CtSeries | None:
-    """The CT series that the object refers to; else the largest one of the patient."""
-    meant = [one for one in series if one.uid in named] or series
-    return max(meant, key=lambda one: (len(one.slices), one.uid or ""), default=None)
+def _ct_of(
+    series: list[CtSeries], named: set[str | None], sources: Sequence[tuple[int, str | None]]
+) -> CtSeries | None:
+    """The CT series that the object refers to; None if it is one of several and nothing says which.
+
+    An object that refers to other series alone gets the largest one of the patient, to be compared with.
+    """
+    meant = [one for one in series if one.uid in named]
+    if not meant and named - {None}:
+        return max(series, key=lambda one: (len(one.slices), one.uid or ""), default=None)
+    meant = meant or series
+    if len(meant) < 2:
+        return next(iter(meant), None)
+    counts = [_frames_on(one, sources) for one in meant]
+    most = max(counts)
+    return meant[counts.index(most)] if most and counts.count(most) == 1 else None
+
+
+def _frames_on(series: CtSeries, sources: Sequence[tuple[int, str | None]]) -> int:
+    """How many source images of frames are slices of a series."""
+    own = set(series.slices["sop_instance_uid"].tolist()) - {None}
+    return sum(uid in own for _, uid in sources)
 
 
 @dataclass(frozen=True)

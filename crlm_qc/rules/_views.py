@@ -43,13 +43,15 @@ def ct_stacks(context: Context) -> pd.DataFrame:
 def volumes(context: Context) -> pd.DataFrame:
     """A row a patient whose masks were measured: `patient`, `liver_ml`, `tumour_ml` (mL), `has_liver`, `has_tumour`.
 
+    Patients with several segmentation objects (REL009) are left out: which of them counts can't be told.
     A volume of nothing is missing rather than 0: `has_liver` and `has_tumour` say that it is not there.
     """
     import numpy as np
     import pandas as pd
 
     dsos, segments = context["dsos"], context["segments"]
-    measured = dsos[(dsos["masks"] == "measured") & dsos["patient"].notna()]
+    single = dsos["patient"].notna() & ~dsos["patient"].duplicated(keep=False)
+    measured = dsos[single & (dsos["masks"] == "measured")]
     segments = segments[segments["dso"].isin(measured["path"])]
     roles = segments["label"].map(lambda label: context.profile.role(label) if isinstance(label, str) else None)
     table = pd.DataFrame({"patient": sorted(set(measured["patient"]))})

@@ -12,6 +12,7 @@ from crlm_qc.model.rule import Checked, Context, Skip, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.rules._pairs import SPACING, Dso, measured, plane_differs, sources_of
+from crlm_qc.rules._placement import Alignment, alignments, is_liver
 from crlm_qc.rules._words import listed, number, plural, text, whole
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -19,10 +20,6 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 _SOURCE = "DICOM PS3.3 C.8.20.2 (Segmentation Image)"
 _PUBLISHED = "published description: volumes of liver and liver tumour"
 _TABLES = ("dsos", "frames", "segments", "segment_pairs", "slices", "references", "files")
-
-
-_FAIR = 0.98
-"""Part of the mask's voxels that must fall on the CT at a placement that is compared."""
 
 
 @dataclass(frozen=True)
@@ -490,34 +487,54 @@ def mask_at_border(context: Context) -> Checked:
     "liver-on-the-left",
     ERROR,
     title="The liver lies on the patient's left",
-    why="The mask, or image and mask together, are mirrored: left and right are swapped for whoever uses them.",
-    fix="Look at the image: if stomach and spleen lie on the right too, image and mask are mirrored, else the mask alone.",
+    why="The mask, or image and mask together, are mirrored: left and right are swapped for whoever uses them. CT values under the mask, where they were read, say which.",
+    fix="Mirror the mask, or image and mask; see whether stomach and spleen lie on the right too.",
     source="DICOM PS3.3 C.7.6.2.1.1: x of patient coordinates grows to the patient's left",
-    tables=_TABLES,
+    tables=(*_TABLES, "alignments"),
     depth=Depth.MASKS,
 )
 def liver_on_the_left(context: Context) -> Checked:
     """Every liver whose CT has positions, against the middle of the image."""
-    import numpy as np
-
-    limit = context.tolerances.laterality_mm
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
-        ct, centroid = masks.dso.ct, float(liver.row["centroid_x"])
-        if ct is None or ct.stack is None or ct.orientation is None or masks.dso.foreign or not np.isfinite(centroid):
+        leftward = _leftward(masks, liver)
+        if leftward is None or leftward <= context.tolerances.laterality_mm:
             return
-        size = [ct.common(column) for column in ("rows", "columns", *SPACING)]
-        if None in size:
-            return
-        rows, columns, between_rows, between_columns = map(float, size)
-        corner = float(np.nanmedian(ct.slices["position_x"]))
-        along_row = ct.orientation[0] * (columns - 1) / 2 * between_columns
-        middle = corner + along_row + ct.orientation[3] * (rows - 1) / 2 * between_rows
-        if centroid - middle > limit:
-            observed = f"{number(centroid - middle, 1)} mm to the left of the image's middle"
-            yield liver.found(context, f"The liver's centroid lies {observed}.", "to the right of it", observed)
+        observed = f"{number(leftward, 1)} mm to the left of the image's middle"
+        message = f"The liver's centroid lies {observed}."
+        if alignment := _alignment(context, masks, liver):
+            gain = alignment.gain(_orientation(masks))
+            message += f" The mask fits the CT better elsewhere: {gain}." if gain else " It fits the CT as it lies."
+        yield liver.found(context, message, "to the right of it", observed)
 
     return _each_liver(context, judge)
+
+
+def _leftward(masks: Masks, liver: Segment) -> float | None:
+    """How far the liver's centroid lies to the left of the image's middle, mm; None if it can't be told."""
+    import numpy as np
+
+    ct, centroid = masks.dso.ct, float(liver.row["centroid_x"])
+    if ct is None or ct.stack is None or ct.orientation is None or masks.dso.foreign or not np.isfinite(centroid):
+        return None
+    size = [ct.common(column) for column in ("rows", "columns", *SPACING)]
+    if None in size:
+        return None
+    rows, columns, between_rows, between_columns = map(float, size)
+    corner = float(np.nanmedian(ct.slices["position_x"]))
+    along_row = ct.orientation[0] * (columns - 1) / 2 * between_columns
+    middle = corner + along_row + ct.orientation[3] * (rows - 1) / 2 * between_rows
+    return float(centroid - middle)
+
+
+def _alignment(context: Context, masks: Masks, liver: Segment) -> Alignment | None:
+    """The liver laid over the CT at several places; None if it was not, or its frames lie elsewhere than they say (DSO011)."""
+    return alignments(context).get((masks.dso.path, liver.number)) if masks.placed(liver) else None
+
+
+def _orientation(masks: Masks) -> list[float] | None:
+    ct = masks.dso.ct
+    return None if ct is None or ct.orientation is None else ct.orientation.tolist()
 
 
 @rule(
@@ -525,10 +542,10 @@ def liver_on_the_left(context: Context) -> Checked:
     "liver-values",
     ERROR,
     title="CT values inside the liver are not liver",
-    why="Mask and image do not match: another patient's, a shifted or mirrored mask, or wrong slope and intercept. Invalid slopes are CTS015's, frames beside their slices DSO011's.",
+    why="Mask and image do not match: another patient's, a mask far off, or wrong slope and intercept. A mask that fits close by, mirrored or upside down is SEG013's (mirrored to the patient's left SEG011's), invalid slopes are CTS015's, frames beside their slices DSO011's.",
     fix="Lay the mask over the CT; look at references, positions and RescaleIntercept.",
-    source="liver in the portal venous phase: about 80 to 130 HU",
-    tables=_TABLES,
+    source="liver in the portal venous phase: about 80 to 130 HU, a fatty one 10 to 50 HU",
+    tables=(*_TABLES, "alignments"),
     depth=Depth.PIXELS,
 )
 def liver_values(context: Context) -> Checked:
@@ -542,12 +559,12 @@ def liver_values(context: Context) -> Checked:
         if median != median or not masks.placed(liver):
             return
         examined += 1
-        if not span.holds(median) or below > limit:
-            observed = f"median {number(median, 1)} HU, {number(100 * below, 1)}% below -10 HU"
-            expected = (
-                f"median {number(span.min)} to {number(span.max)} HU, at most {number(100 * limit)}% below -10 HU"
-            )
-            yield liver.found(context, f"The liver's mask holds other tissue: {observed}.", expected, observed)
+        alignment = _alignment(context, masks, liver)
+        if is_liver(context, median, below) or (alignment is not None and alignment.best is not None):
+            return
+        observed = f"median {number(median, 1)} HU, {number(100 * below, 1)}% below -10 HU"
+        expected = f"median {number(span.min)} to {number(span.max)} HU, at most {number(100 * limit)}% below -10 HU"
+        yield liver.found(context, f"The liver's mask holds other tissue: {observed}.", expected, observed)
 
     findings = _each_liver(context, judge).findings
     return Checked(examined, findings)
@@ -557,53 +574,41 @@ def liver_values(context: Context) -> Checked:
     "SEG013",
     "masks-displaced",
     WARNING,
-    title="The masks fit the CT better upside down, or some slices off",
-    why="The masks were put on the slices in reverse order, or counted from another slice: all of them lie on the wrong anatomy.",
-    fix="Lay the masks over the CT and write the object again with the right slices.",
-    source="CT values of liver under the mask, 0 to 250 HU, at each placement",
+    title="The masks fit the CT clearly better elsewhere: shifted, mirrored, turned or upside down",
+    why="The masks lie on the wrong anatomy: slices counted from another one or in reverse order, rows or columns mirrored, shifted or swapped. An error where CT values as stored are not a liver's; where none of the placements is better either, that is SEG012's. A liver on the patient's left is SEG011's; shifts of some millimetres can't be told.",
+    fix="Lay the masks over the CT, and write the object again from the right slices, rows and columns.",
+    source="CT values of liver under the mask at each placement: how far they spread about their median, and how many are below -10 HU",
     tables=(*_TABLES, "alignments"),
     depth=Depth.PIXELS,
 )
 def masks_displaced(context: Context) -> Checked:
     """Every liver that was laid over the CT at several places."""
-    gain = context.tolerances.alignment_gain
-    alignments: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for row in context["alignments"].to_dict("records"):
-        alignments.setdefault((row["dso"], int(row["segment_number"])), []).append(row)
+    limits = context.tolerances
     examined = 0
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
         nonlocal examined
-        placements = [row for row in alignments.get((masks.dso.path, liver.number), []) if _fit(row) == _fit(row)]
-        here = next((row for row in placements if row["shift"] == 0 and not row["flipped"]), None)
-        if here is None or not masks.placed(liver):
-            return
-        # A placement at which part of the mask falls beyond the CT is no fair comparison.
-        rivals = [row for row in placements if row is not here and row["voxels"] >= _FAIR * here["voxels"]]
-        if not rivals:
+        alignment = _alignment(context, masks, liver)
+        if alignment is None:
             return
         examined += 1
-        best = min(rivals, key=lambda row: (-_fit(row), bool(row["flipped"]), abs(row["shift"]), row["shift"]))
-        if _fit(best) - _fit(here) > gain:
-            shift = int(best["shift"])
-            where = "upside down" if best["flipped"] else ""
-            if shift:
-                where += f"{' and ' if where else ''}{plural(abs(shift), 'slice')} {'up' if shift > 0 else 'down'} the normal"
-            observed = f"{number(100 * _fit(here), 1)}% in place, {number(100 * _fit(best), 1)}% {where}"
-            yield liver.found(
-                context,
-                f"The liver's mask fits the CT better {where}: {observed} of its voxels have 0 to 250 HU.",
-                f"no placement better by over {number(100 * gain)}%",
-                observed,
-            )
+        leftward = _leftward(masks, liver)
+        if alignment.best is None or (leftward is not None and leftward > limits.laterality_mm):
+            return
+        gain = alignment.gain(_orientation(masks))
+        yield liver.found(
+            context,
+            f"The liver's mask fits the CT better elsewhere: {gain}.",
+            f"no placement with a spread lower by over {number(limits.alignment_spread_hu)} HU and "
+            f"{number(100 * limits.alignment_below_fraction, 1)}% less below -10 HU",
+            gain,
+            severity=None
+            if is_liver(context, float(liver.row["hu_median"]), float(liver.row["hu_below_minus10"]))
+            else ERROR,
+        )
 
     findings = _each_liver(context, judge).findings
     return Checked(examined, findings)
-
-
-def _fit(row: Mapping[str, Any]) -> float:
-    """Part of the mask's voxels with values of liver at one placement."""
-    return float(row["in_liver_range"])
 
 
 @rule(

@@ -40,8 +40,17 @@ def liver(*places: int, labels=("Liver",)):
     return tiny.segmentation([(1, index, LIVER) for index in places], labels, slices=6)
 
 
-def fits(found: PatientRead) -> dict[tuple[int, bool], float | None]:
-    return {(row["shift"], row["flipped"]): row["in_liver_range"] for row in found.rows["alignments"]}
+def placed(found: PatientRead, kind: str = "stated", shift: int = 0, about: str | None = None) -> dict:
+    (row,) = [
+        row
+        for row in found.rows["alignments"]
+        if (row["placement"], row["shift"], row["about"]) == (kind, shift, about)
+    ]
+    return row
+
+
+def below(found: PatientRead, *placement) -> float:
+    return placed(found, *placement)["hu_below_minus10"]
 
 
 def test_values_under_the_mask(tmp_path):
@@ -52,35 +61,61 @@ def test_values_under_the_mask(tmp_path):
 
 
 def test_where_the_mask_fits_better(tmp_path):
-    found = fits(read(tmp_path, stack(), liver(2, 3)))
-    assert found == {(-2, False): 0, (-1, False): 0.5, (0, False): 1, (0, True): 1, (1, False): 0.5, (2, False): 0}
-    found = fits(read(tmp_path, stack(), liver(1, 2)))
-    assert (found[0, False], found[1, False]) == (0.5, 1.0)
+    found = read(tmp_path, stack(), liver(2, 3))
+    assert [below(found, "slices", shift) for shift in (-2, -1, 1, 2)] == [1, 0.5, 0.5, 1]
+    assert (below(found), below(found, "upside-down", 0, "image"), below(found, "upside-down", 0, "mask")) == (0, 0, 0)
+    found = read(tmp_path, stack(), liver(1, 2))
+    assert (below(found), below(found, "slices", 1), below(found, "upside-down", 0, "image")) == (0.5, 0, 0.5)
+    assert placed(found, "slices", 1)["shift_mm"] == 5.0
 
 
 def test_an_upside_down_mask_fits_better_flipped(tmp_path):
-    found = fits(read(tmp_path, stack(), liver(0, 1, 3)))
-    assert found[0, True] == pytest.approx(2 / 3)
-    assert found[0, False] == pytest.approx(1 / 3)
+    found = read(tmp_path, stack(), liver(0, 1, 3))
+    assert below(found) == pytest.approx(2 / 3)
+    assert below(found, "upside-down", 0, "mask") == pytest.approx(1 / 3)
 
 
 def test_shifts_off_the_stack_count_fewer_voxels(tmp_path):
-    rows = read(tmp_path, stack(), liver(0, 1)).rows["alignments"]
-    voxels = {row["shift"]: row["voxels"] for row in rows if not row["flipped"]}
-    assert voxels == {-2: 0, -1: 24, 0: 48, 1: 48, 2: 48}
-    assert next(row["in_liver_range"] for row in rows if row["shift"] == -2) is None
+    found = read(tmp_path, stack(), liver(0, 1))
+    full = placed(found)["voxels"]
+    assert [placed(found, "slices", shift)["voxels"] for shift in (-1, 1, 2)] == [full / 2, full, full]
+    nowhere = placed(found, "slices", -2)
+    assert nowhere["voxels"] == 0
+    assert [nowhere[name] for name in ("hu_median", "hu_spread", "hu_below_minus10")] == [None] * 3
+
+
+def test_tumours_and_vessels_are_left_out(tmp_path):
+    tumour = np.zeros_like(LIVER)
+    tumour[2:4] = LIVER[2:4]
+    values = scene()
+    for index in (2, 3):
+        values[index][tumour == 1] = 1024 - 30
+    frames = [(number, index, mask) for number, mask in ((1, LIVER), (2, tumour)) for index in (2, 3)]
+    ds = tiny.segmentation(frames, ["Liver", "Tumor_1"], slices=6)
+    found = read(tmp_path, stack(values), ds)
+    assert (below(found), placed(found)["hu_median"]) == (0, 101.0)
+    assert found.rows["segments"][0]["hu_below_minus10"] == 0.5
+
+
+def test_tumours_that_leave_no_liver_are_not_left_out(tmp_path):
+    frames = [(number, index, LIVER) for number in (1, 2) for index in (2, 3)]
+    found = read(tmp_path, stack(), tiny.segmentation(frames, ["Liver", "Tumor_1"], slices=6))
+    assert (below(found), placed(found)["hu_median"]) == (0, 101.0)
+    assert placed(found)["voxels"] > 0
 
 
 def test_padding_is_no_tissue(tmp_path):
     values = scene()
-    values[2][2:6, 3:5] = -2000
+    values[2][2:6, 3:6] = -2000
     slices = stack(values)
     for ds in slices:
         ds.PixelPaddingValue = -2000
-    found = read(tmp_path, slices, liver(2))
+    found = read(tmp_path, slices, liver(2, 3))
     assert (found.rows["segments"][0]["hu_median"], found.rows["segments"][0]["hu_below_minus10"]) == (100.0, 0.0)
     assert found.rows["slices"][2]["hu_min"] == -50.0
-    assert {row["shift"]: row["voxels"] for row in found.rows["alignments"] if not row["flipped"]}[0] == 16
+    full = read(tmp_path / "full", stack(), liver(2, 3))
+    assert placed(found)["voxels"] == placed(full)["voxels"] / 2
+    assert below(found) == 0
 
 
 def test_padding_may_be_a_range(tmp_path):
@@ -172,12 +207,12 @@ def test_masks_on_another_grid_are_not_laid_over_the_ct(tmp_path, ds):
 
 
 def test_a_slice_cut_short_is_left_out(tmp_path):
-    read(tmp_path, stack(), liver(2, 3))
+    full = placed(read(tmp_path, stack(), liver(2, 3)))["voxels"]
     path = sorted((tmp_path / COLLECTION).rglob("2.000000*/*.dcm"))[2]
     path.write_bytes(path.read_bytes()[:-1])
     found = read_patient(tiny.PATIENT, find_release(tmp_path, PROFILE).patients[0].items, PROFILE, Depth.PIXELS)
     assert "hu_min" not in found.rows["slices"][2]
-    assert found.rows["alignments"][2]["voxels"] == 24
+    assert placed(found)["voxels"] == full / 2
     assert found.rows["files"][2 + 1]["pixel_bytes_found"] == 255
 
 
@@ -191,5 +226,6 @@ def test_two_slices_at_one_place_count_once(tmp_path):
     slices = stack()
     slices.append(tiny.ct_slice(2, stored=scene()[2]))
     slices[-1].SOPInstanceUID = slices[-1].file_meta.MediaStorageSOPInstanceUID = tiny.ct_uid(50)
-    rows = read(tmp_path, slices, liver(2, 3)).rows["alignments"]
-    assert next(row["voxels"] for row in rows if row["shift"] == 0 and not row["flipped"]) == 48
+    found = read(tmp_path, slices, liver(2, 3))
+    assert placed(found)["voxels"] == 2 * placed(read(tmp_path / "one", stack(), liver(2)))["voxels"]
+    assert below(found) == 0

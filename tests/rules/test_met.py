@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.listing import HEADINGS, ROOT, SLICE_BYTES, Listing, make_listing
 
-from crlm_qc.audit import judge
+from crlm_qc.auditing import judge
 from crlm_qc.engines.pandera_engine import codes
 from crlm_qc.evidence.metadata import read_metadata
 from crlm_qc.model.evidence import Evidence, Facts

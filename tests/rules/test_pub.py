@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from crlm_qc.audit import judge
+from crlm_qc.auditing import judge
 from crlm_qc.engines.gx_engine import SuiteError, read_suite
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Finding

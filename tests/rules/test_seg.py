@@ -149,10 +149,33 @@ def test_borders(case: Case, profile: Profile, values: dict[str, int]) -> None:
     assert flat(case, profile) == [("SEG010", P1, FILE)]
 
 
+def on_the_left(case: Case) -> None:
+    case.segment(LIVER)["centroid_x"] = -200 + 511 / 2 * PIXEL + 60
+
+
 def test_a_mirrored_liver(case: Case, profile: Profile) -> None:
-    middle = -200 + 511 / 2 * PIXEL
-    case.segment(LIVER)["centroid_x"] = middle + 60
+    on_the_left(case)
     assert flat(case, profile) == [("SEG011", P1, LIVER)]
+    assert "fits the CT as it lies" in only(case, "SEG011", profile).message
+
+
+def test_a_mirrored_liver_whose_image_is_not(case: Case, profile: Profile) -> None:
+    on_the_left(case)
+    stated, mirrored = placement(case, "stated"), placement(case, "left-right")
+    stated.update(hu_spread=34.0, hu_below_minus10=0.232)
+    mirrored.update(hu_spread=12.5, hu_below_minus10=0.004)
+    case.segment(LIVER).update(hu_below_minus10=0.232)
+    assert flat(case, profile) == [("SEG011", P1, LIVER)]
+    message = only(case, "SEG011", profile).message
+    assert "as stored, 23.2% is below -10 HU" in message
+    assert "mirrored left-right, 0.4% is below -10 HU" in message
+
+
+def test_a_mirrored_liver_without_pixels(case: Case, profile: Profile) -> None:
+    on_the_left(case)
+    case["alignments"] = []
+    assert flat(case, profile) == [("SEG011", P1, LIVER)]
+    assert "fits" not in only(case, "SEG011", profile).message
 
 
 def test_a_liver_of_a_prone_patient(case: Case, profile: Profile) -> None:
@@ -168,24 +191,67 @@ def test_values_in_the_liver(case: Case, profile: Profile, values: dict[str, flo
     assert flat(case, profile) == [("SEG012", P1, LIVER)]
 
 
-def placement(case: Case, shift: int, flipped: bool) -> dict[str, Any]:
-    return next(row for row in case.of("alignments") if (row["shift"], row["flipped"]) == (shift, flipped))
+@pytest.mark.parametrize(("median", "below", "fires"), [(12.0, 0.08, False), (35.0, 0.08, False), (90.0, 0.06, True)])
+def test_noise_in_a_fatty_liver(case: Case, profile: Profile, median: float, below: float, fires: bool) -> None:
+    case.segment(LIVER).update(hu_median=median, hu_below_minus10=below)
+    assert flat(case, profile) == [("SEG012", P1, LIVER)] * fires
+
+
+def placement(case: Case, kind: str, shift: int = 0) -> dict[str, Any]:
+    return next(row for row in case.of("alignments") if (row["placement"], row["shift"]) == (kind, shift))
 
 
 @pytest.mark.parametrize(
-    ("shift", "flipped", "words"), [(1, False, "1 slice up"), (-2, False, "2 slices down"), (0, True, "upside down")]
+    ("kind", "shift", "words"),
+    [
+        ("slices", 1, "moved by 1 slice (5 mm) towards the head"),
+        ("slices", -2, "moved by 2 slices (10 mm) towards the feet"),
+        ("rows", 12, "mm) towards the back"),
+        ("columns", -12, "moved by 12 columns"),
+        ("upside-down", 0, "turned upside down"),
+        ("front-back", 0, "mirrored front-back"),
+    ],
 )
-def test_displaced_masks(case: Case, profile: Profile, shift: int, flipped: bool, words: str) -> None:
-    here, there = placement(case, 0, False), placement(case, shift, flipped)
-    here["in_liver_range"], there["in_liver_range"] = 0.8, 0.97
+@pytest.mark.parametrize(("below", "severity"), [(0.045, Severity.WARNING), (0.2, Severity.ERROR)])
+def test_displaced_masks(
+    case: Case, profile: Profile, kind: str, shift: int, words: str, below: float, severity: Severity
+) -> None:
+    placement(case, "stated").update(hu_spread=20.0, hu_below_minus10=below)
+    placement(case, kind, shift).update(hu_spread=12.0, hu_below_minus10=0.0)
+    case.segment(LIVER)["hu_below_minus10"] = below
     assert flat(case, profile) == [("SEG013", P1, LIVER)]
-    assert words in only(case, "SEG013", profile).message
+    found = only(case, "SEG013", profile)
+    assert found.severity is severity
+    assert words in found.message
+    assert f"as stored, {100 * below:g}% is below -10 HU" in found.message
 
 
-def test_a_placement_that_is_little_better_or_off_the_ct(case: Case, profile: Profile) -> None:
-    placement(case, 1, False)["in_liver_range"] = 0.99
-    placement(case, 2, False).update(in_liver_range=1.0, voxels=400000)
-    placement(case, 0, False)["in_liver_range"] = 0.965
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        # By one measure alone.
+        ({"hu_spread": 45.0, "hu_below_minus10": 0.02}, {"hu_spread": 36.0, "hu_below_minus10": 0.33}),
+        ({"hu_spread": 14.0, "hu_below_minus10": 0.04}, {"hu_spread": 13.0, "hu_below_minus10": 0.0}),
+        # A shift of some millimetres.
+        ({"hu_spread": 14.3, "hu_below_minus10": 0.019}, {"hu_spread": 12.5, "hu_below_minus10": 0.0}),
+        # Off the CT in part.
+        ({"hu_spread": 20.0, "hu_below_minus10": 0.04}, {"hu_spread": 12.0, "hu_below_minus10": 0.0, "voxels": 27000}),
+        # Alike, but no liver: air, or another organ's mask.
+        (
+            {"hu_spread": 20.0, "hu_below_minus10": 0.04},
+            {"hu_spread": 0.0, "hu_below_minus10": 0.0, "hu_median": 400.0},
+        ),
+        # Too few voxels.
+        ({"hu_spread": 20.0, "hu_below_minus10": 0.04, "voxels": 300}, {"hu_spread": 12.0, "hu_below_minus10": 0.0}),
+    ],
+)
+def test_placements_that_are_not_clearly_better(
+    case: Case, profile: Profile, here: dict[str, float], there: dict[str, float]
+) -> None:
+    for row in case.of("alignments"):
+        row.update(hu_spread=46.0, hu_below_minus10=0.4)
+    placement(case, "stated").update(here)
+    placement(case, "rows", 12).update(there)
     assert flat(case, profile) == []
 
 

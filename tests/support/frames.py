@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from crlm_qc.audit import judge
+from crlm_qc.auditing import judge
 from crlm_qc.geometry.stack import measure
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Finding
@@ -404,13 +404,21 @@ def _object(
         {
             **owner,
             "segment_number": 1,
+            "placement": placement,
+            "about": about,
             "shift": shift,
-            "flipped": flipped,
-            "voxels": 468000,
-            "in_liver_range": 0.97 - 0.05 * abs(shift) - 0.2 * flipped,
+            "shift_mm": shift * (SPACING if placement == "slices" else PIXEL),
+            "voxels": 28000,
+            "hu_median": 105.0,
+            "hu_spread": spread,
+            "hu_below_minus10": below,
         }
-        for shift in (-2, -1, 0, 1, 2)
-        for flipped in (False, True)
+        for placement, about, shift, spread, below in (
+            ("stated", None, 0, 14.0, 0.01),
+            *(("slices", None, shift, 14.0 + abs(shift), 0.01 + 0.01 * abs(shift)) for shift in (-2, -1, 1, 2)),
+            *((kind, None, shift, 18.0, 0.04) for kind in ("rows", "columns") for shift in (-12, 12)),
+            *((kind, "image", 0, 35.0, 0.2) for kind in ("left-right", "front-back", "upside-down", "turned")),
+        )
     ]
 
 

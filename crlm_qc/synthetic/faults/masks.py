@@ -315,6 +315,40 @@ def _(site: Site) -> None:
     _change_pixels(site, lambda image, place: np.where(liver[place], image.astype(int) - 300, image))
 
 
+@fault("masks-mirrored", triggers=("SEG011",), doc="The masks are mirrored, left for right; the CT is not.")
+def _(site: Site) -> None:
+    _rearrange(site, lambda mask: mask[:, ::-1])
+
+
+@fault("masks-turned", triggers=("SEG011",), doc="The masks are turned by 180 degrees in the plane; the CT is not.")
+def _(site: Site) -> None:
+    _rearrange(site, lambda mask: mask[::-1, ::-1])
+
+
+@fault("masks-front-to-back", triggers=("SEG013",), doc="The masks are mirrored, front for back; the CT is not.")
+def _(site: Site) -> None:
+    _rearrange(site, lambda mask: mask[::-1])
+
+
+@fault("masks-transposed", triggers=("SEG013",), doc="Rows and columns of the masks are swapped.")
+def _(site: Site) -> None:
+    _rearrange(site, lambda mask: mask.T)
+
+
+@fault("masks-shifted-in-plane", triggers=("SEG013",), doc="The masks lie about 10 mm too far to the back.")
+def _(site: Site) -> None:
+    with site.dicom(site.stack()[0].path) as dataset:
+        pixels = max(round(10 / float(dataset.PixelSpacing[0])), 1)
+    _rearrange(site, lambda mask: np.roll(mask, pixels, axis=0))
+
+
+def _rearrange(site: Site, change: Callable[[Mask], Mask]) -> None:
+    """Change the pixels of each frame in the same way."""
+    with site.dso() as dso:
+        for frame in dso.frames:
+            frame.mask = change(frame.mask)
+
+
 @fault(
     "masks-upside-down",
     triggers=("SEG013",),
@@ -327,10 +361,12 @@ def _(site: Site) -> None:
 @fault(
     "masks-shifted",
     triggers=("SEG013",),
-    doc="The masks lie one slice too low.",
+    doc="The masks lie two slices too low, or as many more as make 10 mm.",
 )
 def _(site: Site) -> None:
-    _remap_slices(site, lambda place, *_: place + 1)
+    step = float(np.linalg.norm(site.edge().step))
+    slices = max(2, round(10 / step))
+    _remap_slices(site, lambda place, *_: place + slices)
 
 
 def _remap_slices(site: Site, target: Callable[[int, int, int], int]) -> None:

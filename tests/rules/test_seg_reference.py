@@ -1,0 +1,111 @@
+"""Displaced masks on a real CT series: the liver is drawn by thresholds, within bounds that were set by eye."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+import pytest
+from scipy import ndimage
+from support.frames import PATIENTS, Case, clean, run
+
+from crlm_qc.geometry import placements
+from crlm_qc.model.profile import Profile
+
+pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
+Volume = npt.NDArray[np.bool_]
+SPACING, PIXEL, STEP = 5.0, 0.796875, 4
+
+
+@pytest.fixture(scope="module")
+def ct(reference: Path) -> npt.NDArray[np.float32]:
+    """Every fourth pixel of CRLM-CT-1004, from its lowest slice, HU."""
+    slices = [pydicom.dcmread(path) for path in (reference / "release-1004").rglob("1-*.dcm")]
+    slices.sort(key=lambda one: float(one.ImagePositionPatient[2]))
+    return np.stack([one.pixel_array[1::STEP, 1::STEP] - 1024.0 for one in slices]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def liver(ct: npt.NDArray[np.float32]) -> Volume:
+    smooth = ndimage.gaussian_filter(ct, (0.4, 1, 1))
+    mask = (smooth > 85) & (smooth < 160)
+    # Heart, stomach, spleen, and what lies below the liver's left lobe.
+    for beyond in (np.s_[:6], np.s_[34:], np.s_[:, 52:, 71:], np.s_[30:, :, 71:], np.s_[:15, :, 56:]):
+        mask[beyond] = False
+    disc = np.hypot(*np.ogrid[-2:3, -2:3]) < 2.3
+    mask = np.stack([ndimage.binary_opening(plane, disc) for plane in mask])
+    labels, _ = ndimage.label(mask)
+    mask = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+    mask = ndimage.binary_closing(mask, np.ones((1, 3, 3)))
+    assert 1000 < mask.sum() * SPACING * (PIXEL * STEP) ** 2 / 1000 < 1600
+    return mask
+
+
+def laid_over(ct: npt.NDArray[np.float32], mask: Volume) -> Case:
+    """A clean case, but for a liver that lies so over this CT."""
+    coarse = placements.encode(ct, ct > -2000)
+    tried = list(placements.candidates(SPACING, PIXEL * STEP, PIXEL * STEP))
+    found = placements.fits(coarse, np.array(np.nonzero(mask)), tried)
+    case = clean()
+    (like, *_), others = case.of("alignments"), [row for row in case["alignments"] if row["patient"] != PATIENTS[0]]
+    case["alignments"] = others + [
+        {
+            **like,
+            "placement": one.kind,
+            "about": one.about,
+            "shift": one.shift,
+            "shift_mm": 0.0,
+            "voxels": fit.voxels,
+            "hu_median": fit.median,
+            "hu_spread": fit.spread,
+            "hu_below_minus10": fit.below,
+        }
+        for one, fit in zip(tried, found, strict=True)
+    ]
+    case.segment(1).update(hu_median=found[0].median, hu_below_minus10=found[0].below)
+    return case
+
+
+def said(case: Case, profile: Profile) -> list[tuple[str, str]]:
+    return [(one.rule, one.message) for one in run(case, profile).findings]
+
+
+def wider(mask: Volume) -> Volume:
+    return np.stack([ndimage.binary_dilation(plane) for plane in mask])
+
+
+@pytest.mark.parametrize("lower", [0, 70, 100], ids="{} HU lower".format)
+@pytest.mark.parametrize("drawn", [lambda mask: mask, wider, lambda mask: mask | np.roll(mask, 1, 0)])
+def test_a_mask_in_its_place(ct, liver, profile: Profile, drawn: Callable[[Volume], Volume], lower: float) -> None:
+    assert said(laid_over(ct - lower * liver, drawn(liver)), profile) == []
+
+
+def test_a_lesion_that_no_segment_names(ct, liver, profile: Profile) -> None:
+    lesion = liver & (np.arange(liver.shape[2]) > np.median(np.nonzero(liver)[2]))
+    assert said(laid_over(ct - 90 * lesion, liver), profile) == []
+
+
+@pytest.mark.parametrize(
+    ("displace", "words"),
+    [
+        (lambda mask: np.roll(mask, 2, 0), "moved by 2 slices"),
+        (lambda mask: np.roll(mask, -3, 0), "moved by 3 slices"),
+        (lambda mask: np.roll(mask, 4, 1), "moved by 4 rows"),
+        (lambda mask: np.roll(mask, -4, 2), "moved by 4 columns"),
+        (lambda mask: mask[::-1], "turned upside down"),
+        (lambda mask: mask[:, ::-1], "mirrored front-back"),
+        (lambda mask: mask[:, :, ::-1], "mirrored left-right"),
+        (lambda mask: mask[:, ::-1, ::-1], "turned by 180 degrees in the plane"),
+        (lambda mask: mask.transpose(0, 2, 1), "with rows and columns swapped"),
+    ],
+)
+def test_a_displaced_mask(ct, liver, profile: Profile, displace: Callable[[Volume], Volume], words: str) -> None:
+    ((code, message),) = said(laid_over(ct, displace(liver)), profile)
+    assert code == "SEG013"
+    assert f"; {words}" in message
+
+
+@pytest.mark.parametrize("displace", [lambda mask: np.roll(mask, 1, 0), lambda mask: np.roll(mask, 1, 2)])
+def test_what_can_not_be_told(ct, liver, profile: Profile, displace: Callable[[Volume], Volume]) -> None:
+    assert said(laid_over(ct, displace(liver)), profile) == []
