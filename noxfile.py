@@ -11,7 +11,6 @@ nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-CLEAN, FINDINGS = 0, 1
 
 
 def group(name: str) -> list[str]:
@@ -39,6 +38,13 @@ def tests(session: nox.Session) -> None:
     """The whole suite, on all cores; arguments go to pytest: nox -s tests -- -k geometry."""
     session.install(".", *group("tests"))
     session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def cohorts(session: nox.Session) -> None:
+    """Clean cohorts of 50 patients in every layout, edition and position: nothing may be found."""
+    session.install(".", *group("tests"))
+    session.run("pytest", "-n", "auto", "tests/test_clean_cohorts.py", env={"CRLM_QC_COHORT": "50"})
 
 
 @nox.session

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crlm_qc.audit import audit as audit
+    from crlm_qc.auditing import audit as audit
     from crlm_qc.model.report import Report as Report
 
 __all__ = ["Report", "__version__", "audit"]
@@ -17,7 +17,7 @@ __version__ = version("crlm-qc")
 def __getattr__(name: str) -> Any:
     # Loaded at first use: `crlm-qc --help` needs neither.
     if name == "audit":
-        from crlm_qc.audit import audit
+        from crlm_qc.auditing import audit
 
         return audit
     if name == "Report":

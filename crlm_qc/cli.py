@@ -10,34 +10,33 @@ import shlex
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
-from crlm_qc.audit import Parts, Progress, UsageError, audit
+from crlm_qc.auditing import Parts, Progress, UsageError, audit
+from crlm_qc.ci import annotate, harmless, in_actions, summarise, summary_file
+from crlm_qc.cli_options import EXIT_CODES, ColourOption, FailOn, QuietOption
+from crlm_qc.cli_results import add_to, check_anchor
 from crlm_qc.model.profile import Profile, ProfileError, load_profile
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.rule import Registry, Rule, RuleKind
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import WaiverError, load_waivers
-from crlm_qc.report import ALWAYS, FORMATS, STDOUT, Format, text, words
+from crlm_qc.outputs import Output, can_be_written, choose_outputs, did_you_mean, put, write_outputs
+from crlm_qc.report import ALWAYS, FORMATS, text, words
 from crlm_qc.rules import registry
-from crlm_qc.terminal import Colour, emit, progress_on, say, style_of
+from crlm_qc.terminal import Colour, progress_on, say, style_of
 
 if TYPE_CHECKING:
     from crlm_qc.synthetic.release import SyntheticRelease
 
 INTERRUPTED = 130
-
-EXIT_CODES = (
-    "Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 wrong usage; 3 something asked for could not be "
-    "checked; 4 nothing there to check; 70 a bug of crlm-qc; 130 stopped with Ctrl+C. The highest of 70, 2, 4, 3, 1 wins."
-)
 
 app = typer.Typer(
     name="crlm-qc",
@@ -48,20 +47,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class FailOn(StrEnum):
-    """Mildest severity that makes `check` exit with 1."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-    NEVER = "never"
-
-    @property
-    def severity(self) -> Severity | None:
-        """The severity, or None for never."""
-        return None if self is FailOn.NEVER else Severity(self.value)
 
 
 class Listing(StrEnum):
@@ -85,8 +70,6 @@ class Edition(StrEnum):
     APRIL_2023 = "april-2023"
 
 
-ColourOption = Annotated[Colour, typer.Option("--color", help="Colours in the terminal.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict alone.")]
 JobsOption = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Processes to work with. Default: the cores.")
 ]
@@ -161,15 +144,6 @@ def _options(
 # --- check -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """Where one format goes."""
-
-    format: Format
-    path: Path | None
-    """None for standard output."""
-
-
 @app.command(epilog=EXIT_CODES)
 def check(
     release: Annotated[Path, typer.Argument(help="Folder of the release, or of evidence that --evidence wrote.")],
@@ -230,6 +204,10 @@ def check(
     profile: Annotated[
         Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
     ] = None,
+    sarif_anchor: Annotated[
+        str | None,
+        typer.Option("--sarif-anchor", metavar="PATH", help="File of the repository that SARIF results are shown at."),
+    ] = None,
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit with 0 where findings would exit with 1.")
     ] = False,
@@ -241,8 +219,9 @@ def check(
     Nothing is ever written into the release.
     """
     folder = out or Path("reports") / (release.resolve().name or "release")
-    outputs = _outputs(output or (), folder)
+    outputs = choose_outputs(output or (), FORMATS, folder, ALWAYS)
     _keep_out(release, [folder, *(item.path for item in outputs if item.path), *([evidence] if evidence else [])])
+    anchor = check_anchor(sarif_anchor)
     settings = Settings(
         depth=depth,
         subset=subset,
@@ -264,39 +243,18 @@ def check(
             waivers=[waiver for path in waivers or () for waiver in load_waivers(path)],
             progress=progress,
         )
-    _write(report, outputs)
+    write_outputs(report, outputs, {"sarif": {"anchor": anchor}} if anchor else None)
     _tell(report, outputs, folder, color, quiet=quiet)
     code = report.exit_code(fail_on.severity)
     raise typer.Exit(ExitCode.CLEAN if exit_zero and code is ExitCode.FINDINGS else code)
 
 
-def _outputs(asked: Iterable[str], folder: Path) -> list[Output]:
-    outputs = [Output(FORMATS[name], folder / FORMATS[name].goes_to) for name in ALWAYS]
-    for spec in asked:
-        name, _, where = spec.partition(":")
-        if name not in FORMATS:
-            raise UsageError(f"unknown format {name} in --output{_close(name, FORMATS)}. Known: {', '.join(FORMATS)}")
-        form = FORMATS[name]
-        where = where or (form.goes_to if form.goes_to == STDOUT else str(folder / form.goes_to))
-        item = Output(form, None if where == STDOUT else Path(where))
-        if item not in outputs:
-            outputs.append(item)
-    places = ["standard output" if item.path is None else str(item.path.resolve()) for item in outputs]
-    if twice := next((place for place in places if places.count(place) > 1), None):
-        raise UsageError(f"two reports would go to {twice}: give one of them another PATH in --output FORMAT:PATH")
-    return outputs
-
-
-def _keep_out(release: Path, places: Iterable[Path], instead: str = "a folder elsewhere: --out PATH") -> None:
+def _keep_out(release: Path, places: Sequence[Path], instead: str = "a folder elsewhere: --out PATH") -> None:
     top = release.resolve()
     for place in places:
         if place.resolve().is_relative_to(top):
             raise UsageError(f"{place} lies in the release, which is never written to. Give {instead}")
-        nearest = next(parent for parent in (place.absolute(), *place.absolute().parents) if parent.exists())
-        if nearest != place.absolute() and not nearest.is_dir():
-            raise UsageError(f"{place} can't be written: {nearest} is a file")
-        if not os.access(nearest, os.W_OK):
-            raise UsageError(f"{place} can't be written: no permission to write to {nearest}")
+    can_be_written(places)
 
 
 def _codes(given: Iterable[str] | None) -> tuple[str, ...]:
@@ -328,40 +286,29 @@ def _severities(given: Iterable[str] | None) -> dict[str, Severity]:
     return changed
 
 
-def _write(report: Report, outputs: Iterable[Output]) -> None:
-    for item in outputs:
-        if item.path is None and item.format.name != "text":
-            emit(item.format.renderer()(report))
-        elif item.path is not None:
-            _replace(item.path, item.format.renderer()(report))
-
-
-def _replace(path: Path, content: str | bytes) -> None:
-    """Write a file whole, then put it in its place: nobody ever reads half a report."""
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise UsageError(f"{path} can't be written: {os.strerror(error.errno or 0).lower()}") from None
-
-
 def _tell(report: Report, outputs: Sequence[Output], folder: Path, colour: Colour, *, quiet: bool) -> None:
     """Print the summary: to standard output, or to standard error if a format for programs went there."""
-    machine = any(item.path is None and item.format.name != "text" for item in outputs)
-    stream = sys.stderr if machine else sys.stdout
-    style = style_of(stream, colour)
-    if quiet:
-        say(text.verdict(report, style), to=stream)
-        return
-    say(text.render(report, style).rstrip("\n"), to=stream)
-    for item in outputs:
-        if item.path is not None and item.path != folder / FORMATS["json"].goes_to:
-            say(f"{item.format.name} report: {item.path}", to=stream)
-    say(f"every finding: {folder / FORMATS['json'].goes_to}", to=stream)
+    stream = sys.stderr if any(item.machine for item in outputs) else sys.stdout
+    every = folder / FORMATS["json"].goes_to
+    style = replace(style_of(stream, colour), results=shlex.quote(str(every)))
+    lines = [text.verdict(report, style)]
+    if not quiet:
+        written = [item for item in outputs if item.path is not None and item.path != every]
+        lines = [text.render(report, style).rstrip("\n")]
+        lines += [f"{item.format.name} report: {item.path}" for item in written]
+        lines += [f"every finding: {every}"]
+    for line in lines:
+        say(harmless(line) if in_actions() else line, to=stream)
+    if in_actions():
+        _tell_actions(report, {item.format.name for item in outputs}, stream)
+
+
+def _tell_actions(report: Report, formats: Container[str], stream: TextIO) -> None:
+    """Annotate the run and sum the step up, unless the user has asked for the one or the other."""
+    if "github" not in formats:
+        annotate(report, stream)
+    if "markdown" not in formats and (summary := summary_file()):
+        summarise(report, summary)
 
 
 # --- lock ------------------------------------------------------------------------------------------------------------
@@ -436,7 +383,12 @@ def _write_lock(path: Path, release: Path, content: bytes) -> None:
             f"{path} is there already and differs from the release as it is. To see how: {_comparison(release, path)}. "
             "To lock the release as it is, remove that file first, or name another with --lock FILE"
         )
-    _replace(path, content)
+    put(path, content)
+
+
+# --- saved results ---------------------------------------------------------------------------------------------------
+
+add_to(app)
 
 
 # --- demo and synth --------------------------------------------------------------------------------------------------
@@ -497,8 +449,7 @@ def demo(
             jobs=jobs,
             progress=progress,
         )
-    outputs = _outputs((), place / "reports")
-    _write(report, outputs)
+    write_outputs(report, choose_outputs((), FORMATS, place / "reports", ALWAYS))
     style = style_of(sys.stdout, color)
     say(f"A synthetic release of {DEMO_PATIENTS} patients, with {len(DEMO_FAULTS)} faults planted:")
     missed = False
@@ -590,7 +541,7 @@ def _synthesise(
     for spec in faults:
         name = spec.partition(":")[0]
         if name not in FAULTS:
-            raise UsageError(f"unknown fault {name}{_close(name, FAULTS)}. See: crlm-qc synth --list-faults")
+            raise UsageError(f"unknown fault {name}{did_you_mean(name, FAULTS)}. See: crlm-qc synth --list-faults")
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         raise UsageError(f"{root} is not an empty folder: give a new one")
     try:
@@ -624,7 +575,9 @@ def rules(
     every = registry()
     families = list(dict.fromkeys(item.family for item in every))
     if family is not None and family.upper() not in families:
-        raise UsageError(f"unknown family {family}{_close(family.upper(), families)}. Known: {', '.join(families)}")
+        raise UsageError(
+            f"unknown family {family}{did_you_mean(family.upper(), families)}. Known: {', '.join(families)}"
+        )
     chosen = [item for item in every if family is None or item.family == family.upper()]
     if listing is Listing.JSON:
         say(json.dumps([_as_dict(item) for item in chosen], indent=2, ensure_ascii=False))
@@ -716,11 +669,6 @@ def _tolerances(item: Rule, profile: Profile) -> str:
 
 
 # --- the terminal ----------------------------------------------------------------------------------------------------
-
-
-def _close(given: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(given, list(known), n=3, cutoff=0.5)
-    return f": did you mean {', '.join(close)}?" if close else ""
 
 
 def _sign(name: str, style: text.Style) -> str:

@@ -22,10 +22,13 @@ ALLOWED = {
     "report": {"model"},
     "synthetic": {"model", "resources"},
     "resources": set(),
-    "audit": {"model", "evidence", "rules", "report"},
+    "facts": {"model", "rules"},
+    "auditing": {"model", "evidence", "rules", "report", "facts"},
     "terminal": {"report"},
+    "outputs": {"audit", "report", "terminal"},
+    "ci": {"model", "report", "terminal"},
 }
-UNBOUND = {"cli", "__init__", "__main__"}
+UNBOUND = {"cli", "cli_options", "cli_results", "__init__", "__main__"}
 
 # Loaded only where they are used, so that help and listings answer at once.
 HEAVY = {
@@ -95,6 +98,8 @@ def test_datasets_are_opened_in_one_room_only() -> None:
         own = path.relative_to(PACKAGE).parts[0]
         if own in ("evidence", "synthetic"):
             continue
+        # It writes the findings.
+        allowed = {"csv"} if path.name == "csv_format.py" else set()
         names = {
             alias.name.split(".")[0]
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -105,4 +110,4 @@ def test_datasets_are_opened_in_one_room_only() -> None:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             if isinstance(node, ast.ImportFrom)
         }
-        assert not names & readers, f"{path.name} reads dataset files: {sorted(names & readers)}"
+        assert not names & readers - allowed, f"{path.name} reads dataset files: {sorted(names & readers - allowed)}"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support import reports
 
-import crlm_qc.audit
+import crlm_qc.auditing
 from crlm_qc import cli
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings

@@ -31,4 +31,10 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {"rule": self.rule, "status": self.status.value, "examined": self.examined, "reason": self.reason}
+        return {
+            "rule": self.rule,
+            "status": self.status.value,
+            "examined": self.examined,
+            "reason": self.reason,
+            "incomplete": self.incomplete,
+        }

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from crlm_qc.model.finding import Finding
+from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
 from crlm_qc.model.outcome import Outcome, Status
+from crlm_qc.model.plain import PlainError, from_plain, to_plain
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 
 SCHEMA_VERSION = 1
+
+_CODE = re.compile(r"[A-Z]{3}[0-9]{3}")
+_FINGERPRINT = re.compile(rf"[0-9a-f]{{{FINGERPRINT_LENGTH}}}")
 
 
 class Verdict(StrEnum):
@@ -63,11 +68,50 @@ class PatientFacts:
     """Figures of one patient that a report shows."""
 
     patient: str
-    ct_slices: int | None
-    spacing_mm: float | None
-    segments: int | None
-    liver_ml: float | None
-    tumour_ml: float | None
+    ct_slices: int | None = None
+    spacing_mm: float | None = None
+    segments: int | None = None
+    liver_ml: float | None = None
+    tumour_ml: float | None = None
+    tumours: int | None = None
+    """Tumour segments that its objects declare."""
+    in_plane_mm: float | None = None
+    """Distance between rows, of the first slice."""
+    thickness_mm: float | None = None
+    """Median SliceThickness."""
+    liver_hu: float | None = None
+    """Median CT value under the liver's mask."""
+    portal_hu: float | None = None
+    """Median CT value under the mask of the portal vein."""
+    sex: str | None = None
+    """PatientSex: a published code, or `other`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A published figure beside the observed one."""
+
+    measure: str
+    """What it is of: `patients`, `ct_slices`, `liver_ml`, `sex` ...; those of one patient as `PatientFacts` has them."""
+    part: str
+    """`total`, `min`, `median` or `max`; for counts by value, the value."""
+    published: float
+    observed: float | None
+    """None if nothing was there to observe."""
+    tolerance: float = 0.0
+    """Largest difference that counts as none, in the figure's own unit."""
+
+    @property
+    def difference(self) -> float | None:
+        """Observed less published."""
+        return None if self.observed is None else self.observed - self.published
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether they differ by no more than the tolerance; None if nothing was observed."""
+        # A bound such as 7.5 * 1.005 is no exact float: a billionth of it is no difference.
+        slack = self.tolerance + 1e-9 * abs(self.published)
+        return None if self.difference is None else abs(self.difference) <= slack
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +166,8 @@ class Report:
     patients: Sequence[PatientFacts] = ()
     limits: tuple[str, ...] = ()
     """What was not read though it was asked for, in words."""
+    figures: Sequence[Figure] = ()
+    """Published figures beside the observed ones."""
     _counts: Counter[Severity] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -148,8 +194,12 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """Not conformant with an open error; else incomplete where not all was or could be checked."""
-        if self._counts[Severity.ERROR]:
+        """Not conformant with an open error of the data (a crash is none); else incomplete where not all was or could be checked."""
+        about_the_audit = {text.code for text in self.rules if text.kind == "audit"}
+        if any(
+            finding.severity is Severity.ERROR and finding.waived is None and finding.rule not in about_the_audit
+            for finding in self.findings
+        ):
             return Verdict.NOT_CONFORMANT
         if self.incomplete or self.empty or self.settings.narrowed or not self.release.patients:
             return Verdict.INCOMPLETE
@@ -186,4 +236,57 @@ class Report:
             "limits": list(self.limits),
             "outcomes": [outcome.as_dict() for outcome in self.outcomes],
             "findings": [finding.as_dict() for finding in self.findings],
+            "figures": to_plain(self.figures),
+            "patients": to_plain(self.patients),
+            "rules": to_plain(self.rules),
         }
+
+    @classmethod
+    def from_dict(cls, raw: object) -> Report:
+        """A report from the content of findings.json: the inverse of `as_dict`.
+
+        Parameters
+        ----------
+        raw : object
+            What JSON gave; keys that later versions may add are left out.
+
+        Returns
+        -------
+        Report
+            It renders to the bytes that the report rendered to which was saved.
+
+        Raises
+        ------
+        PlainError
+            It is no findings.json that this version can read; the message says why, and shows no value.
+        """
+        if not isinstance(raw, dict) or "schema_version" not in raw:
+            raise PlainError("it has no schema_version")
+        if raw["schema_version"] != SCHEMA_VERSION or isinstance(raw["schema_version"], bool):
+            raise PlainError(f"its schema_version is not {SCHEMA_VERSION}, which is what this crlm-qc reads")
+        if "rules" not in raw:
+            raise PlainError("it has no rules: an earlier crlm-qc wrote it, so check the release again")
+        tool = from_plain(Mapping[str, str], raw.get("tool"), "tool")
+        report: Report = from_plain(cls, {**raw, "tool_version": tool.get("version"), "findings": _findings(raw)})
+        known = {item.code for item in report.rules}
+        if not all(map(_CODE.fullmatch, known)):
+            raise PlainError("a code under rules is not of the form ABC123")
+        if not all(_FINGERPRINT.fullmatch(finding.fingerprint) for finding in report.findings):
+            raise PlainError("a fingerprint under findings is not of 12 hexadecimal digits")
+        named = {outcome.rule for outcome in report.outcomes} | {finding.rule for finding in report.findings}
+        if not named <= known:
+            raise PlainError("rules does not describe every rule that outcomes and findings name")
+        return report
+
+
+def _findings(raw: Mapping[str, Any]) -> Any:
+    """The findings with the reason of a waiver where `Finding` has it."""
+    given = raw.get("findings")
+    if not isinstance(given, list):
+        return given
+    return [
+        {**item, "waived": waived["reason"]}
+        if isinstance(item, dict) and isinstance(waived := item.get("waived"), dict) and "reason" in waived
+        else item
+        for item in given
+    ]

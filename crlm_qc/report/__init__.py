@@ -10,9 +10,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from crlm_qc.model.report import Report
-
-Render = Callable[[Report], str | bytes]
+Render = Callable[..., str | bytes]
+"""Takes what is rendered, a `Report` as a rule, and whatever else the format has a default for."""
 
 STDOUT = "-"
 
@@ -39,6 +38,11 @@ FORMATS: Mapping[str, Format] = {
     for item in (
         Format("html", "crlm_qc.report.html", "report.html", "one page to read, filter and print"),
         Format("json", "crlm_qc.report.json_format", "findings.json", "every outcome and finding, for programs"),
+        Format("csv", "crlm_qc.report.csv_format", "findings.csv", "one row a finding, for spreadsheets"),
+        Format("junit", "crlm_qc.report.junit", "junit.xml", "a suite a patient, for the test pages of CI"),
+        Format("sarif", "crlm_qc.report.sarif", "crlm-qc.sarif", "for code scanning"),
+        Format("markdown", "crlm_qc.report.markdown", "report.md", "for a CI step's summary, an issue or a comment"),
+        Format("github", "crlm_qc.report.github", STDOUT, "annotations of a run of GitHub Actions"),
         Format("text", "crlm_qc.report.text", STDOUT, "the summary that the terminal shows"),
     )
 }

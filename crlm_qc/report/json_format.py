@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from crlm_qc.model.report import Report
+from crlm_qc.report import words
 
 
 def render(report: Report) -> bytes:
@@ -18,8 +17,7 @@ def render(report: Report) -> bytes:
     Returns
     -------
     bytes
-        UTF-8, in the order that the schema documents, with a line end at the end. Lone surrogates, which names of
-        files may hold, are written as JSON escapes.
+        UTF-8, in the order that the schema documents, with a line end at the end. Control characters, marks of
+        direction and lone surrogates, which names of files may hold, are written as JSON escapes.
     """
-    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return text.encode("utf-8", "backslashreplace")
+    return words.json_bytes(report.as_dict())

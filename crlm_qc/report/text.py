@@ -45,6 +45,8 @@ class Style:
     ascii: bool = False
     """Whether only ASCII may be written."""
     max_per_rule: int = MAX_PER_RULE
+    results: str = "findings.json"
+    """The saved results, as a shell takes their path, for the commands that the text suggests."""
 
     def paint(self, name: str, text: str) -> str:
         """Text in a colour or weight, where colours are wanted."""
@@ -81,7 +83,7 @@ def render(report: Report, style: Style | None = None) -> str:
     style = style or Style()
     blocks = [_release(report, style), *_groups(report, style), _not_checked(report, style), _counts(report, style)]
     lines = [line for block in blocks if block for line in (*block, "")]
-    return _finish([*lines, verdict(report, style)], style)
+    return finish([*lines, verdict(report, style)], style)
 
 
 def verdict(report: Report, style: Style | None = None) -> str:
@@ -104,7 +106,78 @@ def verdict(report: Report, style: Style | None = None) -> str:
     return _plain(line) if style.ascii else line
 
 
-def _finish(lines: Iterable[str], style: Style) -> str:
+def several(report: Report, findings: Sequence[Finding], style: Style | None = None) -> str:
+    """Findings by rule, without a limit, those that are waived too.
+
+    Parameters
+    ----------
+    report : Report
+        The report that they stand in.
+    findings : sequence of Finding
+        Some of its findings.
+    style : Style, optional
+        Width, colours and signs.
+
+    Returns
+    -------
+    str
+        The rules with their findings, and a last line that counts them.
+    """
+    style = replace(style or Style(), max_per_rule=len(findings))
+    lines: list[str] = []
+    ordered = sorted(findings, key=lambda finding: finding.sort_key)
+    for (severity, code), group in groupby(ordered, key=lambda finding: (finding.severity, finding.rule)):
+        lines += [*_group(report, severity, code, list(group), style), ""]
+    waived = sum(finding.waived is not None for finding in findings)
+    counted = words.plural(len(findings), "finding")
+    return finish([*lines, f"{counted}, {waived:,} waived." if waived else f"{counted}."], style)
+
+
+def single(report: Report, finding: Finding, style: Style | None = None) -> str:
+    """All that the report knows of one finding.
+
+    Parameters
+    ----------
+    report : Report
+        The report that it stands in.
+    finding : Finding
+        The finding.
+    style : Style, optional
+        Width, colours and signs.
+
+    Returns
+    -------
+    str
+        One part a line, each with its name.
+    """
+    style = style or Style()
+    about = report.text(finding.rule)
+    subject = finding.subject
+    sign = f"{words.GLYPHS[finding.severity.value]} {words.WORDS[finding.severity].upper()}"
+    parts = [
+        ("Patient", finding.patient),
+        ("What", finding.message),
+        ("Expected", finding.expected),
+        ("Observed", finding.observed),
+        ("Count", f"{finding.count:,}" if finding.count > 1 else ""),
+        ("Examples", ", ".join(finding.examples)),
+        ("Path", subject.path),
+        ("UID", subject.uid),
+        ("Within", words.within(subject)),
+        ("Waived", finding.waived),
+        ("Why", about.why),
+        ("What to do", about.fix),
+        ("Source", about.source),
+    ]
+    lines = [style.paint(finding.severity.value, words.clean(f"{sign} {finding.rule} {about.title}"))]
+    for name, said in parts:
+        if said:
+            lines += style.wrap(said, f"  {name:12}", " " * 14)
+    return finish([*lines, f"  f-{finding.fingerprint}"], style)
+
+
+def finish(lines: Iterable[str], style: Style) -> str:
+    """Lines as one text, in ASCII where the style asks for it."""
     text = "\n".join(line.rstrip() for line in lines) + "\n"
     return _plain(text) if style.ascii else text
 
@@ -155,9 +228,17 @@ def _group(report: Report, severity: Severity, code: str, findings: Sequence[Fin
     if rest := findings[style.max_per_rule :]:
         named = sorted({finding.patient for finding in rest if finding.patient})
         who = f", in {words.listing(named, MAX_PATIENTS_NAMED)}" if named else ""
-        lines += style.wrap(f"and {len(rest):,} more{who}: all in report.html#r-{code}", _INDENT)
+        lines += _with_command(f"and {len(rest):,} more{who}:", f"crlm-qc show {style.results} --rule {code}", style)
     lines += style.wrap(f"What to do: {text.fix}", "  ", _INDENT)
     return lines
+
+
+def _with_command(said: str, command: str, style: Style) -> list[str]:
+    """A text and a command that is never broken, so that it can be copied; on a line of its own if it must."""
+    lines = style.wrap(said, _INDENT)
+    if len(lines[-1]) + 1 + len(command) <= style.width:
+        return [*lines[:-1], f"{lines[-1]} {words.clean(command)}"]
+    return [*lines, f"{_INDENT}  {words.clean(command)}"]
 
 
 def _finding(finding: Finding, style: Style) -> list[str]:
@@ -168,6 +249,8 @@ def _finding(finding: Finding, style: Style) -> list[str]:
         details.append(f"{finding.count:,} times")
     if told := words.examples(finding):
         details.append(f"for example {', '.join(told[:3])}")
+    if finding.waived is not None:
+        details.append(f"waived: {finding.waived}")
     where = " \N{MIDDLE DOT} ".join(part for part in (_place(finding), f"f-{finding.fingerprint}") if part)
     for line in ("; ".join(part for part in details if part), where):
         lines += [style.paint("faint", part) for part in style.wrap(line, _INDENT + "  ")]

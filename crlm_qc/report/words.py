@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ STATUS_WORDS: Mapping[Status, str] = {
 _DOT = " \N{MIDDLE DOT} "
 
 # Control characters could rewrite a terminal's screen; marks of direction could reorder what is read.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def family_name(family: str) -> str:
@@ -73,6 +74,17 @@ def clean(text: str) -> str:
         The same, line ends made spaces, and control characters, marks of direction and lone surrogates replaced.
     """
     return _UNSAFE.sub(lambda match: " " if match[0] in "\t\n\r" else "\N{REPLACEMENT CHARACTER}", text)
+
+
+def json_bytes(value: object) -> bytes:
+    """Plain values as JSON in UTF-8, with a line end at the end.
+
+    What `clean` would replace, such as lone surrogates of file names, is written as JSON's escapes: nothing is lost,
+    and a terminal can print the file.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    escaped = _UNSAFE.sub(lambda match: "\n" if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
+    return f"{escaped}\n".encode()
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def driver() -> Iterator[Driver]:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
-    for name in ("sample", "clean", "hostile"):
+    for name in ("sample", "clean", "hostile", "compared", "large"):
         (folder / f"{name}.html").write_text(render(getattr(reports, name)()), encoding="utf-8")
     return folder
 
@@ -187,11 +188,99 @@ def test_contrast_of_all_text(driver: Driver, pages: Path, scheme: str) -> None:
     assert poor == []
 
 
+AXE = """
+const done = arguments[0];
+const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+axe.run(document, {resultTypes: ['violations'], runOnly: {type: 'tag', values: tags}})
+  .then(found => done(found.violations.map(one => `${one.impact} ${one.id}: ${one.nodes[0].html}`)), error => done([String(error)]));
+"""
+
+
+@pytest.mark.parametrize("name", ["sample", "compared"])
+def test_axe_finds_nothing_against_wcag(driver: Driver, pages: Path, name: str) -> None:
+    pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
+    show(driver, pages / f"{name}.html")
+    driver.execute_script("for (const fold of document.querySelectorAll('details')) fold.open = true;")
+    driver.execute_script((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
+    driver.set_script_timeout(60)
+    assert driver.execute_async_script(AXE) == []
+
+
+def test_heat_map_targets_are_large_enough(driver: Driver, pages: Path) -> None:
+    show(driver, pages / "sample.html")
+    script = "return [...document.querySelectorAll('.heat a, .heat-controls input, .heat-controls select')].map(a => {const r = a.getBoundingClientRect(); return Math.min(r.width, r.height)})"
+    assert min(driver.execute_script(script)) >= 24
+
+
+def heat_rows(driver: Driver) -> list[str]:
+    script = (
+        "return [...document.querySelectorAll('.heat tbody tr')].filter(r => r.offsetParent).map(r => r.dataset.name)"
+    )
+    return list(driver.execute_script(script))
+
+
+def test_heat_map_orders_and_hides_the_quiet(driver: Driver, pages: Path) -> None:
+    show(driver, pages / "sample.html")
+    assert heat_rows(driver)[:2] == ["CRLM-CT-1003", "CRLM-CT-1001"]
+    script = (
+        "const form = document.querySelector('.heat-controls'); form.elements.order.value = arguments[0];"
+        "form.elements.only.checked = arguments[1]; form.dispatchEvent(new Event('input'));"
+        "return document.querySelector('.heat-shown').textContent"
+    )
+    assert driver.execute_script(script, "patient", False) == "9 of 9 rows shown"
+    assert heat_rows(driver) == sorted(heat_rows(driver))
+    assert driver.execute_script(script, "worst", True) == "8 of 9 rows shown"
+    assert "CRLM-CT-1020" not in heat_rows(driver)
+    assert heat_rows(driver)[0] == "CRLM-CT-1003"
+
+
+def test_heat_map_leads_to_the_findings(driver: Driver, pages: Path) -> None:
+    show(driver, pages / "sample.html")
+    cell = driver.find_element("css selector", ".heat a[data-patient='CRLM-CT-1001'][data-family=CTS]")
+    driver.execute_script("arguments[0].click()", cell)
+    assert rows(driver) == ["CTS008", "CTS012"]
+    assert driver.execute_script("return location.hash") == "#family=CTS&patient=CRLM-CT-1001"
+    head = driver.find_element("css selector", ".heat thead a[data-family=DSO]")
+    driver.execute_script("arguments[0].click()", head)
+    assert rows(driver) == ["DSO007"]
+
+
+def test_a_link_to_a_rule_and_patient_shows_it_even_if_it_is_filtered_out(driver: Driver, pages: Path) -> None:
+    show(driver, pages / "sample.html", "#SEG006-CRLM-CT-1020")
+    assert driver.execute_script("return document.getElementById('SEG006-CRLM-CT-1020').offsetParent !== null")
+
+
+def test_patient_lists_are_copied_in_three_shapes(driver: Driver, pages: Path) -> None:
+    show(driver, pages / "sample.html")
+    driver.execute_script(
+        "window.copied = []; Object.defineProperty(navigator, 'clipboard', {value: {writeText: async t => copied.push(t)}});"
+        "for (const b of document.querySelectorAll('#r-CTS012 button')) b.click();"
+        "document.querySelector('.copy-patients').click();"
+    )
+    assert driver.execute_script("return copied") == [
+        "CRLM-CT-1001",
+        "--patients CRLM-CT-1001",
+        '["CRLM-CT-1001"]',
+        "crlm-qc check manifest-1669817128730 --select CTS012 --patients CRLM-CT-1001",
+        "\n".join(f"CRLM-CT-{number}" for number in range(1001, 1009)),
+    ]
+
+
+def test_a_whole_release_is_all_there(driver: Driver, pages: Path) -> None:
+    show(driver, pages / "large.html")
+    assert len(rows(driver)) == 2000
+    assert driver.execute_script("return document.querySelectorAll('.strip a').length") == 8 * 197
+    choose(driver, "patient", "CRLM-CT-1002")
+    assert 0 < len(rows(driver)) < 30
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_the_page_never_scrolls_sideways(driver: Driver, pages: Path, width: int) -> None:
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     show(driver, pages / "hostile.html")
+    show(driver, pages / "compared.html")
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     show(driver, pages / "sample.html")
     wide = driver.execute_script("return document.documentElement.scrollWidth")
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from crlm_qc.audit import judge
+from crlm_qc.auditing import judge
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.profile import Profile

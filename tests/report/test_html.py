@@ -10,10 +10,12 @@ from html.parser import HTMLParser
 import pytest
 from support import reports
 
+from crlm_qc.model.settings import Settings
+from crlm_qc.model.severity import Severity
 from crlm_qc.report import html, words
 from crlm_qc.report.html import render, view
 
-VOID = {"meta", "link", "input", "br", "rect", "wbr"}
+VOID = {"meta", "link", "input", "br", "wbr"}
 
 
 class Page(HTMLParser):
@@ -58,6 +60,8 @@ REPORTS = {
     "incomplete": reports.incomplete(),
     "empty": reports.empty(),
     "hostile": reports.hostile(),
+    "compared": reports.compared(),
+    "large": reports.large(),
 }
 
 
@@ -176,8 +180,83 @@ def test_anchors_hold_nothing_that_a_link_can_not() -> None:
 
 
 def test_a_whole_release_stays_small() -> None:
-    base = reports.sample()
-    many = [replace(reports.missing_slice(1000), fingerprint=f"{index:012x}") for index in range(1400)]
-    patients = [replace(base.patients[0], patient=f"CRLM-CT-{1001 + index}") for index in range(197)]
-    assert len(render(replace(base, findings=many, patients=patients))) < 3_000_000
+    report = reports.large()
+    assert (len(report.patients), len(report.findings)) == (197, 2000)
+    assert len(render(report).encode()) < 3_000_000
     assert html.MAX_ROWS == 5000
+
+
+def rows_of(page: str, section: str) -> list[str]:
+    """Text of the rows of a section's first table."""
+    table = page[page.index(f'<section id="{section}"') :]
+    table = table[: table.index("</table>")]
+    return [" ".join(re.sub("<[^>]+>", " ", row).split()) for row in table.split("<tr")[2:]]
+
+
+def test_published_against_observed() -> None:
+    page = render(reports.compared())
+    assert "7 published figures agree with what is on disk, 3 differ, 3 were not measured." in Page(page).words()
+    rows = [row.split(">", 1)[1].strip() for row in rows_of(page, "published")]
+    assert rows[0] == "Patients with a series in all 197 9 \N{MINUS SIGN}188 exact ! differs"
+    assert rows[3] == "median 55 57 +2 exact ! differs"
+    assert rows[6] == "median 1,553.36 1,553.36 0 ± 31.1 ✓ agrees"
+    assert rows[8] == "Tumour volume of a patient mL smallest 0.24 {0} {0} ± 0.0048 {0} not measured".format(
+        "\N{EN DASH}"
+    )
+
+
+def test_a_part_of_the_release_is_not_compared() -> None:
+    page = render(replace(reports.compared(), settings=Settings(subset=True)))
+    assert "can't be compared with it" in Page(page).words()
+    assert "differs" not in " ".join(rows_of(page, "published"))
+    assert 'id="published"' not in render(reports.sample()), "nothing was published"
+
+
+def test_heat_map_counts_by_the_gravest() -> None:
+    heat = {row.patient: row for row in view.View(reports.sample()).heat}
+    assert next(iter(heat)) == "CRLM-CT-1003"
+    cells = {cell.family: cell for cell in heat["CRLM-CT-1001"].cells}
+    assert (cells["CTS"].severity, cells["CTS"].said) == (Severity.ERROR, "1 error, 1 note")
+    assert not cells["DSO"].findings
+    assert not heat["CRLM-CT-1020"].found, "what is waived does not count"
+    rows = rows_of(render(reports.sample()), "heat")
+    assert any("CRLM-CT-1001" in row and "✕ 2 (1 error, 1 note)" in row for row in rows)
+
+
+def test_findings_of_the_release_have_a_row_of_their_own() -> None:
+    base = reports.sample()
+    lone = replace(base.findings[0], patient=None, fingerprint="0" * 12)
+    page = render(replace(base, findings=[lone, *base.findings]))
+    assert view.View(replace(base, findings=[lone, *base.findings])).heat[0].patient is None
+    assert 'id="CTS008-release"' in page
+    assert '<option value="-">' in page
+
+
+def test_plots_tell_their_numbers_and_name_outliers() -> None:
+    text = render(reports.large())
+    assert "197 patients: smallest 412.5" in text
+    page = Page(text)
+    assert sum(tag == "circle" for tag, _ in page.elements) >= 8 * 197
+    tabs = [attrs for tag, attrs in page.elements if tag == "a" and attrs.get("class") == "out"]
+    assert [attrs["aria-label"] for attrs in tabs] == ["CRLM-CT-1008: 412.5 mL", "CRLM-CT-1012: \N{MINUS SIGN}400 HU"]
+    assert all("tabindex" not in attrs for attrs in tabs)
+    assert "1 outside of the published range" in page.words()
+
+
+def test_a_rule_and_a_patient_have_an_anchor() -> None:
+    page = Page(render(reports.sample()))
+    assert {"CTS008-CRLM-CT-1001", "CTS012-CRLM-CT-1001", "SEG006-CRLM-CT-1020"} <= set(page.attributes("id"))
+    large = view.View(reports.large())
+    assert len(set(large.pairs.values())) == len(large.pairs) < 2000
+
+
+def test_a_rule_can_be_run_again() -> None:
+    shown = view.View(reports.sample())
+    lines = {rule.text.code: shown.rerun(rule) for rule in shown.rules}
+    assert lines["DSO007"] == "crlm-qc check manifest-1669817128730 --select DSO007 --patients CRLM-CT-1002"
+    assert lines["MET001"] == "crlm-qc check manifest-1669817128730 --select MET001 --subset"
+    whole = view.View(reports.large())
+    assert whole.rerun(whole.rules[0]) == "crlm-qc check manifest-1669817128730 --select CLN010"
+    assert lines["DSO007"] in Page(render(reports.sample())).words()
+    evil = view.View(reports.hostile())
+    assert evil.rerun(evil.rules[0]).startswith("crlm-qc check '</script>")

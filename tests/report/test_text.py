@@ -57,7 +57,7 @@ def test_waived_findings_are_only_counted() -> None:
 def test_each_rule_shows_five_and_says_where_the_rest_is() -> None:
     rendered = text.render(reports.sample())
     assert rendered.count("A slice is missing") == 5
-    assert "and 2 more, in CRLM-CT-1007 and CRLM-CT-1008: all in report.html#r-CTS008" in rendered
+    assert "and 2 more, in CRLM-CT-1007 and CRLM-CT-1008: crlm-qc show findings.json --rule CTS008" in rendered
     few = replace(reports.sample(), findings=reports.sample().findings[:5])
     assert "more" not in text.render(few)
 

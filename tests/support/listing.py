@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from crlm_qc.audit import judge
+from crlm_qc.auditing import judge
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.profile import load_profile

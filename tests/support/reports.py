@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from crlm_qc.model.finding import Finding, Kind, Subject, fingerprint
 from crlm_qc.model.outcome import Outcome, Status
-from crlm_qc.model.report import PatientFacts, ReleaseFacts, Report, RuleText
+from crlm_qc.model.report import Figure, PatientFacts, ReleaseFacts, Report, RuleText
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 
@@ -210,6 +210,78 @@ def sample() -> Report:
     )
 
 
+FIGURES = (
+    Figure("patients", "total", 197, 9),
+    Figure("ct_slices", "total", 17639, 17639),
+    Figure("ct_slices", "min", 21, 21),
+    Figure("ct_slices", "median", 55, 57),
+    Figure("ct_slices", "max", 240, 240),
+    Figure("liver_ml", "min", 770, 771.2, 15.4),
+    Figure("liver_ml", "median", 1553.36, 1553.361, 31.0672),
+    Figure("liver_ml", "max", 3280.68, 3400.5, 65.6136),
+    Figure("tumour_ml", "min", 0.24, None, 0.0048),
+    Figure("tumour_ml", "median", 9.53, None, 0.1906),
+    Figure("tumour_ml", "max", 1099.98, None, 21.9996),
+    Figure("sex", "M", 117, 117),
+    Figure("sex", "other", 0, 0),
+)
+
+
+def compared() -> Report:
+    """A report of a whole release with published figures that agree, differ and were not measured."""
+    return replace(clean(), figures=FIGURES)
+
+
+def large() -> Report:
+    """A whole release, 2,000 findings, with every figure of every patient and some far outside."""
+    base, patients = sample(), []
+    for index in range(197):
+        part = (index * 0.618034) % 1
+        patients.append(
+            PatientFacts(
+                f"CRLM-CT-{1001 + index}",
+                ct_slices=21 + int(219 * part**4),
+                spacing_mm=(5.0, 5.0, 5.0, 7.5, 2.5, 0.8)[index % 6],
+                segments=4 + index % 5,
+                liver_ml=412.5 if index == 7 else 770 + 2510 * part**2,
+                tumour_ml=0.24 * 10 ** (3.66 * ((index * 0.414214) % 1)),
+                tumours=1 + int(5 * part**2),
+                in_plane_mm=0.609 + 0.368 * ((index * 0.732051) % 1),
+                thickness_mm=5.0,
+                liver_hu=-400.0 if index == 11 else 95 + 30 * part,
+                portal_hu=130 + 60 * ((index * 0.236068) % 1),
+                sex="MF"[index % 2],
+            )
+        )
+    codes = [text.code for text in RULES if text.code != "PUB001"]
+    findings = []
+    for index in range(2000):
+        code = codes[index % len(codes)]
+        # Three quarters of the patients have findings.
+        name = f"CRLM-CT-{1001 + (index * 7) % 150}"
+        made = finding(
+            code,
+            next(text.severity for text in RULES if text.code == code),
+            Subject(Kind.SERIES, folder(name), f"1.3.6.1.4.1.14519.5.2.1.9203.8273.{index}"),
+            "A slice is missing between 1-12.dcm (z = -120.000 mm) and 1-13.dcm (z = -130.000 mm).",
+            name,
+            "5.000 mm ± 0.050 mm",
+            "10.000 mm",
+        )
+        findings.append(replace(made, fingerprint=f"{index:012x}"))
+    return replace(
+        base,
+        release=replace(base.release, patients=197, series=394, files=17836, ct_slices=17639),
+        settings=Settings(),
+        outcomes=tuple(
+            Outcome(text.code, Status.PASSED if text.code == "PUB001" else Status.FAILED, 197) for text in RULES
+        ),
+        findings=sorted(findings, key=lambda one: one.sort_key),
+        patients=patients,
+        figures=FIGURES,
+    )
+
+
 def clean() -> Report:
     """A report of a whole release with nothing found."""
     return replace(
@@ -253,7 +325,9 @@ def hostile() -> Report:
     )
     return replace(
         base,
-        release=replace(base.release, root=HOSTILE, tables=(HOSTILE,), workbook_edition=HOSTILE, workbook_lacks=(HOSTILE,)),
+        release=replace(
+            base.release, root=HOSTILE, tables=(HOSTILE,), workbook_edition=HOSTILE, workbook_lacks=(HOSTILE,)
+        ),
         findings=[bad, replace(bad, waived=HOSTILE, fingerprint="0123456789ab")],
         outcomes=(
             Outcome("CTS008", Status.FAILED, 1),

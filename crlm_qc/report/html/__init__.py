@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.report import SCHEMA_VERSION, Report
 from crlm_qc.report import words
-from crlm_qc.report.html.view import MAX_ROWS, View, anchor
+from crlm_qc.report.html import plots
+from crlm_qc.report.html.view import MAX_ROWS, NO_PATIENT, View, anchor
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -47,6 +48,8 @@ def render(report: Report) -> str:
             view=View(report),
             words=words,
             schema_version=SCHEMA_VERSION,
+            no_patient=NO_PATIENT,
+            max_named=plots.MAX_NAMED,
             policy=policy,
             style=_markup(style),
             script=_markup(script),

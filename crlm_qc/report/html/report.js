@@ -76,7 +76,10 @@
     }
     const target = hash && document.getElementById(hash);
     if (!target) return;
-    if (target.hidden) set({ state: "all" });
+    if (target.closest("tr[hidden]")) {
+      if (target.closest(".heat")) quiet(false);
+      else set({ state: "all" });
+    }
     for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
     target.scrollIntoView({ block: "center" });
   };
@@ -90,17 +93,35 @@
       if (event.key === "Escape" && filtered()) { set({}); remember(); }
     });
     document.addEventListener("click", (event) => {
-      const link = event.target.closest("a[data-query], a[data-patient]");
+      const link = event.target.closest("a[data-query], a[data-patient], a[data-family]");
       if (!link) return;
       event.preventDefault();
-      set({ q: link.dataset.query, patient: link.dataset.patient });
+      set({ q: link.dataset.query, patient: link.dataset.patient, family: link.dataset.family });
       remember();
       one("#findings").scrollIntoView();
     });
     apply();
   }
-  addEventListener("hashchange", follow);
-  follow();
+  // Heat map: order, and patients with findings alone.
+  const heat = one(".heat-controls");
+  const heatRows = all(".heat tbody tr");
+  const quiet = (only) => {
+    if (!heat) return;
+    heat.elements.namedItem("only").checked = only;
+    for (const row of heatRows) row.hidden = only && row.hasAttribute("data-quiet");
+    const shown = heatRows.filter((row) => !row.hidden).length;
+    one(".heat-shown").textContent = `${shown.toLocaleString("en")} of ${heatRows.length.toLocaleString("en")} rows shown`;
+  };
+  if (heat) {
+    const byName = [...heatRows].sort((a, b) => (a.dataset.name < b.dataset.name ? -1 : a.dataset.name > b.dataset.name ? 1 : 0));
+    heat.hidden = false;
+    heat.addEventListener("input", () => {
+      one(".heat tbody").append(...(heat.elements.namedItem("order").value === "patient" ? byName : heatRows));
+      quiet(heat.elements.namedItem("only").checked);
+    });
+    heat.addEventListener("submit", (event) => event.preventDefault());
+    quiet(false);
+  }
 
   // Sorting: a button in every heading.
   const valueOf = (row, column) => {
@@ -134,27 +155,47 @@
     });
   }
 
-  // Patient lists: copy as lines or as an option of the command line.
+  const copy = async (text, area) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      say("Copied.");
+    } catch {
+      const held = area ?? document.body.appendChild(document.createElement("textarea"));
+      if (held.value !== text) held.value = text;
+      held.select();
+      say(area ? "Selected: press Ctrl+C to copy." : document.execCommand("copy") ? "Copied." : "This browser does not let the page copy.");
+      if (!area) held.remove();
+    }
+  };
+  const button = (text, act) => {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.textContent = text;
+    made.addEventListener("click", act);
+    return made;
+  };
+
+  // Patient lists: copy as lines, as an option of the command line, or for Python.
   for (const box of all(".patients-list")) {
     const area = one("textarea", box);
-    const button = (text, shape) => {
-      const made = document.createElement("button");
-      made.type = "button";
-      made.textContent = text;
-      made.addEventListener("click", async () => {
-        try {
-          await navigator.clipboard.writeText(shape(area.value));
-          say("Copied.");
-        } catch {
-          area.select();
-          say("Selected: press Ctrl+C to copy.");
-        }
-      });
-      box.append(made);
-    };
-    button("Copy lines", (value) => value);
-    button("Copy as --patients", (value) => `--patients ${value.split("\n").join(",")}`);
+    const names = () => area.defaultValue.split("\n");
+    box.append(
+      button("Copy lines", () => copy(names().join("\n"), area)),
+      button("Copy as --patients", () => copy(`--patients ${names().join(",")}`)),
+      button("Copy as Python list", () => copy(JSON.stringify(names()).replaceAll(",", ", "))),
+    );
   }
+  for (const line of all(".command")) line.append(button("Copy", () => copy(one("code", line).textContent)));
+  const listed = one(".copy-patients");
+  if (listed) {
+    listed.addEventListener("click", () => {
+      const names = rows.filter((row) => !row.hidden && row.dataset.patient !== "-").map((row) => row.dataset.patient);
+      copy([...new Set(names)].sort().join("\n"));
+    });
+  }
+
+  addEventListener("hashchange", follow);
+  follow();
 
   // Print with everything unfolded, and fold it again.
   let opened = [];

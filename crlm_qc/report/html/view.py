@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Outcome, Status
-from crlm_qc.model.report import PatientFacts, Report, RuleText, Verdict
+from crlm_qc.model.report import Figure, PatientFacts, Report, RuleText, Verdict
 from crlm_qc.model.severity import Severity
 from crlm_qc.report import words
+from crlm_qc.report.html.plots import Plot, plots
 
 MAX_ROWS = 5000
 """Findings that the page lists; the rest stand in findings.json, and the page says so."""
 MAX_FIX_FIRST = 10
+MAX_RERUN_PATIENTS = 12
+"""Patients that the line to run a rule again names; with more it leaves them out."""
+NO_PATIENT = "-"
+"""What stands for the release itself where the page filters by patient."""
 
 _NOT_IN_ANCHOR = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -140,6 +146,100 @@ class PatientView:
         return (*(-levels[level.value] for level in Severity), self.patient)
 
 
+@dataclass(frozen=True)
+class Cell:
+    """What a family of rules found of one patient."""
+
+    family: str
+    findings: Sequence[Finding]
+
+    @property
+    def severity(self) -> Severity:
+        """The gravest."""
+        return min((one.severity for one in self.findings), key=lambda level: level.rank)
+
+    @property
+    def said(self) -> str:
+        """Counts by severity in words: `2 errors, 1 warning`."""
+        counts = Counter(finding.severity for finding in self.findings)
+        return ", ".join(words.plural(counts[level], words.WORDS[level]) for level in Severity if counts[level])
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """One patient, or the release itself, across the families."""
+
+    patient: str | None
+    cells: Sequence[Cell]
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any finding."""
+        return any(cell.findings for cell in self.cells)
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A published figure beside the observed one, as text."""
+
+    figure: Figure
+    name: str
+    published: str
+    observed: str
+    difference: str
+    tolerance: str
+    sign: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class FigureGroup:
+    """The figures of one measure."""
+
+    title: str
+    unit: str
+    rows: Sequence[FigureView]
+
+
+_MEASURES = {
+    "patients": ("Patients with a series", "", 0),
+    "series": ("Series", "", 0),
+    "ct_slices": ("CT slices", "", 1),
+    "spacing_mm": ("Slice spacing", "mm", 3),
+    "in_plane_mm": ("Distance between rows", "mm", 3),
+    "columns_mm": ("Distance between columns", "mm", 3),
+    "liver_ml": ("Liver volume", "mL", 2),
+    "tumour_ml": ("Tumour volume of a patient", "mL", 2),
+    "sex": ("PatientSex", "patients", 0),
+    "manufacturer": ("Manufacturer", "patients", 0),
+}
+"""Title, unit and decimals of what was published."""
+_PARTS = {"total": "in all", "min": "smallest", "median": "median", "max": "largest", "other": "any other"}
+
+
+def _figure_view(figure: Figure, digits: int) -> FigureView:
+    def told(value: float, sign: str = "") -> str:
+        text = f"{value:{sign},.{digits}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return "0" if text in ("+0", "-0") else text.replace("-", "\N{MINUS SIGN}")
+
+    sign, outcome = {
+        None: ("skipped", "not measured"),
+        True: ("passed", "agrees"),
+        False: ("warning", "differs"),
+    }[figure.agrees]
+    return FigureView(
+        figure,
+        _PARTS.get(figure.part, figure.part),
+        told(figure.published),
+        "" if figure.observed is None else told(figure.observed),
+        "" if figure.difference is None else told(figure.difference, "+"),
+        f"\N{PLUS-MINUS SIGN}\N{NO-BREAK SPACE}{figure.tolerance:,.3g}" if figure.tolerance else "exact",
+        sign,
+        outcome,
+    )
+
+
 class View:
     """A report, counted and ordered for the page."""
 
@@ -157,6 +257,14 @@ class View:
         self.findings = [*opened, *waived][:MAX_ROWS]
         """Rows of the table: those that count, gravest first, then the waived ones."""
         self._shown = {finding.fingerprint for finding in self.findings}
+        self.pairs: dict[str, str] = {}
+        """Fingerprint of the first row of each rule and patient, with the anchor that both give it."""
+        self._taken: set[str] = set()
+        for finding in self.findings:
+            pair = f"{finding.rule}-{anchor(finding.patient or 'release')}"
+            if pair not in self._taken:
+                self._taken.add(pair)
+                self.pairs[finding.fingerprint] = pair
         self.left_out = len(report.findings) - len(self.findings)
         """Findings that stand only in findings.json."""
         self.rules = [
@@ -170,6 +278,51 @@ class View:
         )
         self.clean_patients = sum(not patient.findings for patient in self.patients)
         self.any_waived = bool(waived)
+        self.of_release = [finding for finding in opened if not finding.patient]
+        """Open findings that belong to no patient."""
+        self.plots: list[Plot] = plots(report.patients, report.figures)
+
+    def pair(self, finding: Finding) -> str:
+        """Fragment of the first row of the finding's rule and patient, or of the table if that was left out."""
+        pair = f"{finding.rule}-{anchor(finding.patient or 'release')}"
+        return f"#{pair}" if pair in self._taken else "#findings"
+
+    def rerun(self, rule: RuleView) -> str:
+        """Command line that checks a rule again, where it found something."""
+        root = words.clean(self._report.release.root)
+        command = f"crlm-qc check {shlex.quote(root or 'RELEASE')} --select {rule.text.code}"
+        if rule.patients and len(rule.patients) <= MAX_RERUN_PATIENTS and all(one.patient for one in rule.findings):
+            return f"{command} --patients {shlex.quote(','.join(map(words.clean, rule.patients)))}"
+        return f"{command} --subset" if self._report.settings.partial else command
+
+    @property
+    def heat(self) -> list[HeatRow]:
+        """The release itself, if anything was found of it, then the patients, worst first."""
+        codes = [family.code for family in self.families]
+        rows = [(None, self.of_release)] if self.of_release else []
+        every = [*rows, *((patient.patient, patient.findings) for patient in self.patients)]
+        return [
+            HeatRow(name, [Cell(code, [one for one in found if one.rule[:3] == code]) for code in codes])
+            for name, found in every
+        ]
+
+    @property
+    def figures(self) -> list[FigureGroup]:
+        """Published figures beside the observed ones, by measure."""
+        groups: dict[str, list[Figure]] = defaultdict(list)
+        for figure in self._report.figures:
+            groups[figure.measure].append(figure)
+        found = []
+        for measure, figures in groups.items():
+            title, unit, digits = _MEASURES.get(measure, (measure, "", 3))
+            rows = [_figure_view(figure, digits) for figure in figures]
+            found.append(FigureGroup(title, unit, rows))
+        return found
+
+    @property
+    def figure_signs(self) -> dict[str, int]:
+        """Figures by outcome."""
+        return dict(Counter(row.outcome for group in self.figures for row in group.rows))
 
     def link(self, finding: Finding) -> str:
         """Fragment of the finding's row, or of the table if the row was left out."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crlm_qc.facts import figures, patient_facts
 from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Finding, Found, fingerprint
 from crlm_qc.model.outcome import Outcome, Status
-from crlm_qc.model.profile import LIVER, TUMOUR, Profile, load_profile
-from crlm_qc.model.report import PatientFacts, ReleaseFacts, Report, RuleText
+from crlm_qc.model.profile import Profile, load_profile
+from crlm_qc.model.report import ReleaseFacts, Report, RuleText
 from crlm_qc.model.rule import Checked, Context, Registry, Rule, RuleKind, Skip
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
@@ -212,8 +213,9 @@ def judge(
         rules=[_rule_text(item) for item in chosen],
         outcomes=sorted(outcomes, key=lambda outcome: outcome.rule),
         findings=sorted(findings, key=lambda finding: finding.sort_key),
-        patients=_patient_facts(evidence, profile),
+        patients=patient_facts(context),
         limits=evidence.facts.limits,
+        figures=figures(context),
     )
 
 
@@ -360,33 +362,3 @@ def _lacks(edition: str | None, profile: Profile) -> tuple[str, ...]:
     own = next((item.columns for item in profile.editions if item.name == edition), ())
     others = dict.fromkeys(column for item in profile.editions for column in item.columns)
     return tuple(column for column in others if column not in own)
-
-
-def _patient_facts(evidence: Evidence, profile: Profile) -> list[PatientFacts]:
-    ct, dsos, segments = evidence["ct_series"], evidence["dsos"], evidence["segments"]
-    roles = segments["label"].map(lambda label: profile.role(label) if isinstance(label, str) else None)
-    measured = segments[segments["volume_ml"].notna()]
-    volumes: dict[str, dict[str, float]] = {LIVER: {}, TUMOUR: {}}
-    for patient, role, volume in zip(
-        measured["patient"], roles.loc[measured.index], measured["volume_ml"], strict=True
-    ):
-        if role in volumes:
-            volumes[role][patient] = volumes[role].get(patient, 0.0) + float(volume)
-    by_ct = {patient: group.iloc[0] for patient, group in ct.groupby("patient")}
-    n_segments = dsos.groupby("patient")["n_segments"].sum(min_count=1).to_dict()
-    rows = []
-    for patient in sorted(evidence["patients"]["patient"]):
-        series = by_ct.get(patient)
-        spacing = None if series is None else float(series["spacing"])
-        count = n_segments.get(patient)
-        rows.append(
-            PatientFacts(
-                patient=patient,
-                ct_slices=None if series is None else int(series["n_slices"]),
-                spacing_mm=None if spacing is None or spacing != spacing else spacing,
-                segments=None if count is None or count != count else int(count),
-                liver_ml=volumes[LIVER].get(patient),
-                tumour_ml=volumes[TUMOUR].get(patient),
-            )
-        )
-    return rows

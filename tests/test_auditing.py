@@ -1,11 +1,13 @@
 """The audit loop: selection, skips, crashes, severities, fingerprints, verdicts."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from crlm_qc.audit import CRASH_RULE, UsageError, choose, judge
+from crlm_qc.auditing import CRASH_RULE, UsageError, choose, judge
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.outcome import Status
@@ -77,8 +79,9 @@ def test_a_crash_is_a_finding_without_the_exceptions_text_and_the_rest_goes_on(p
     (finding,) = report.findings
     assert finding.rule == CRASH_RULE
     assert "XXX001" in finding.message
-    assert finding.observed.startswith("ValueError at test_audit.py:")
+    assert finding.observed.startswith("ValueError at test_auditing.py:")
     assert "Jane" not in str(report.as_dict())
+    assert report.verdict is Verdict.INCOMPLETE
     assert report.exit_code() is ExitCode.INCOMPLETE
 
 
@@ -146,3 +149,9 @@ def test_choose() -> None:
         codes(select=("XXX01",))
     with pytest.raises(UsageError, match="--severity"):
         codes(severity={"QQQ001": Severity.INFO})
+
+
+def test_the_public_name_stays_a_function() -> None:
+    # A module of that name would take its place at the first import.
+    code = "import crlm_qc, crlm_qc.cli, crlm_qc.auditing; crlm_qc.audit; assert callable(crlm_qc.audit)"
+    subprocess.run([sys.executable, "-c", code], check=True)

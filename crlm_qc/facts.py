@@ -1,0 +1,155 @@
+"""Figures that a report shows beside its findings: of each patient, and published against observed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from crlm_qc.model.profile import LIVER, TUMOUR, Span
+from crlm_qc.model.report import Figure, PatientFacts
+from crlm_qc.model.rule import Context
+from crlm_qc.rules._views import ct_headers, ct_stacks, volumes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PORTAL = "Portal"
+"""What the vocabulary calls the portal vein."""
+OTHER = "other"
+
+
+def patient_facts(context: Context) -> list[PatientFacts]:
+    """Figures of every patient folder, in the order of the names.
+
+    Parameters
+    ----------
+    context : Context
+        Evidence and profile.
+
+    Returns
+    -------
+    list of PatientFacts
+        Lengths in mm, volumes in mL, CT values in HU; what was not measured is None.
+    """
+    evidence, profile = context.evidence, context.profile
+    stacks = _by_patient(ct_stacks(context))
+    thickness = _by_patient(evidence["ct_series"])
+    headers = _by_patient(ct_headers(context))
+    segments = evidence["segments"]
+    terms = [profile.term(label) if isinstance(label, str) else None for label in segments["label"]]
+    roles = [term.role if term else None for term in terms]
+    labels = [term.label if term else None for term in terms]
+    liver = segments.loc[_are(roles, LIVER, segments)]
+    tumour = segments.loc[_are(roles, TUMOUR, segments)]
+    portal = segments.loc[_are(labels, PORTAL, segments)]
+    n_segments = evidence["dsos"].groupby("patient")["n_segments"].sum(min_count=1)
+    n_tumours = tumour[tumour["declared"]].groupby("patient").size()
+    liver_ml = liver.groupby("patient")["volume_ml"].sum(min_count=1)
+    tumour_ml = tumour.groupby("patient")["volume_ml"].sum(min_count=1)
+    liver_hu = liver.groupby("patient")["hu_median"].median()
+    portal_hu = portal.groupby("patient")["hu_median"].median()
+    facts = []
+    for patient in sorted(evidence["patients"]["patient"]):
+        stack = stacks.get(patient, {})
+        segmented = n_segments.get(patient)
+        facts.append(
+            PatientFacts(
+                patient=patient,
+                ct_slices=_whole(stack.get("n_slices")),
+                spacing_mm=_real(stack.get("spacing")),
+                segments=_whole(segmented),
+                liver_ml=_real(liver_ml.get(patient)),
+                tumour_ml=_real(tumour_ml.get(patient)),
+                tumours=None if _whole(segmented) is None else int(n_tumours.get(patient, 0)),
+                in_plane_mm=_real(stack.get("spacing_row")),
+                thickness_mm=_real(thickness.get(patient, {}).get("slice_thickness")),
+                liver_hu=_real(liver_hu.get(patient)),
+                portal_hu=_real(portal_hu.get(patient)),
+                sex=_code(headers.get(patient, {}).get("sex"), profile.published.sex),
+            )
+        )
+    return facts
+
+
+def figures(context: Context) -> list[Figure]:
+    """The profile's published figures beside those of the evidence, in the order that a report shows them.
+
+    Parameters
+    ----------
+    context : Context
+        Evidence and profile.
+
+    Returns
+    -------
+    list of Figure
+        Observed on the tables that the rules on published figures look at, with the profile's tolerances.
+    """
+    return list(_figures(context))
+
+
+def _figures(context: Context) -> Iterator[Figure]:
+    published, tolerances = context.profile.published, context.profile.tolerances
+    series, stacks, measured = context["series"], ct_stacks(context), volumes(context)
+    yield Figure("patients", "total", float(published.patients), float(series["patient"].nunique()))
+    yield Figure("series", "total", float(published.series), float(len(series)))
+    of_ct = series.loc[series["role"] == "ct", "n_instances"]
+    yield Figure("ct_slices", "total", float(published.ct_slices), float(of_ct.sum()))
+    spacing, volume = tolerances.published_spacing_fraction, tolerances.published_volume_fraction
+    yield from _span("ct_slices", stacks["n_slices"], published.slices_per_series, 0.0)
+    yield from _span("spacing_mm", stacks["spacing"], published.spacing_slices_mm, spacing)
+    yield from _span("in_plane_mm", stacks["spacing_row"], published.spacing_in_plane_mm, spacing)
+    yield from _span("columns_mm", stacks["spacing_col"], published.spacing_in_plane_mm, spacing)
+    yield from _span("liver_ml", measured["liver_ml"], published.liver_volume_ml, volume)
+    yield from _span("tumour_ml", measured["tumour_ml"], published.tumour_volume_ml, volume)
+    headers = ct_headers(context)
+    yield from _counts("sex", headers["sex"], published.sex)
+    yield from _counts("manufacturer", headers["manufacturer"], published.manufacturers)
+
+
+def _span(measure: str, values: pd.Series[Any], span: Span, fraction: float) -> Iterator[Figure]:
+    for part, published, observed in (
+        ("min", span.min, values.min()),
+        ("median", span.median, values.median()),
+        ("max", span.max, values.max()),
+    ):
+        if published is not None:
+            yield Figure(measure, part, float(published), _real(observed), abs(published) * fraction)
+
+
+def _counts(measure: str, values: pd.Series[Any], published: Mapping[str, int]) -> Iterator[Figure]:
+    """Patients by value; values that were not published are counted together, for they come from files."""
+    codes = [_code(value, published) or OTHER for value in values]
+    for value, count in {**published, OTHER: 0}.items():
+        yield Figure(measure, value, float(count), float(codes.count(value)) if codes else None)
+
+
+def _are(values: Sequence[str | None], wanted: str, table: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows of a table have the value that is wanted."""
+    import pandas as pd
+
+    return pd.Series([value == wanted for value in values], index=table.index, dtype=bool)
+
+
+def _by_patient(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The first row of each patient."""
+    first = table[table["patient"].notna()].drop_duplicates("patient")
+    return {row["patient"]: dict(row) for _, row in first.iterrows()}
+
+
+def _real(value: Any) -> float | None:
+    import pandas as pd
+
+    return None if value is None or pd.isna(value) or not math.isfinite(value) else float(value)
+
+
+def _whole(value: Any) -> int | None:
+    number = _real(value)
+    return None if number is None else int(number)
+
+
+def _code(value: Any, known: Mapping[str, int]) -> str | None:
+    """A value from a file: itself if it was published, `other` if not, None if there is none."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return value if value in known else OTHER

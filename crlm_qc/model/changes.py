@@ -1,0 +1,182 @@
+"""What changed from one report to another: findings compared by fingerprint."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from crlm_qc.model.finding import Finding
+from crlm_qc.model.outcome import Status
+from crlm_qc.model.report import Report, RuleText
+from crlm_qc.model.severity import Severity
+
+SCHEMA_VERSION = 1
+
+
+class State(StrEnum):
+    """How a finding of either report relates to the other one, what needs a look first."""
+
+    NEW = "new"
+    REOPENED = "no longer waived"
+    CHANGED = "changed"
+    """Found in both, with another observed value, count or severity."""
+    NEW_RULE = "new rule"
+    """Of a rule that the old audit did not have or did not run: no regression."""
+    NEWLY_CHECKED = "newly checked"
+    """Of a patient that the old audit, on purpose, did not look at."""
+    NOT_CHECKED = "not checked again"
+    """Found by the old audit, and out of the new one's sight: nobody knows whether it is fixed."""
+    FIXED = "fixed"
+    WAIVED = "waived since"
+    PERSISTING = "persisting"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One finding, and what became of it."""
+
+    state: State
+    finding: Finding
+    """As the new report has it; as the old one had it where the new one has it no more."""
+    before: Finding | None = None
+    """As the old report had it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "state": self.state.value,
+            "finding": self.finding.as_dict(),
+            "before": None if self.before is None else self.before.as_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Two reports, and what changed from the old one to the new one."""
+
+    old: Report
+    new: Report
+    changes: Sequence[Change]
+    """By state, then gravest first."""
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """Findings by state, every state named."""
+        counted = Counter(change.state for change in self.changes)
+        return {state: counted[state] for state in State}
+
+    def of(self, state: State) -> list[Change]:
+        """Those of one state, gravest first."""
+        return [change for change in self.changes if change.state is state]
+
+    def text(self, code: str) -> RuleText:
+        """What is said of a rule that either report has."""
+        return next(item for item in (*self.new.rules, *self.old.rules) if item.code == code)
+
+    def worse(self, fail_on: Severity | None = Severity.ERROR) -> list[Change]:
+        """What is worse than before: new, no longer waived, or risen to the severity that counts.
+
+        Parameters
+        ----------
+        fail_on : Severity or None
+            Mildest severity that counts; None for none.
+        """
+        return [
+            change
+            for change in self.changes
+            if fail_on and change.finding.severity.at_least(fail_on) and _is_worse(change, fail_on)
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "old": _about(self.old),
+            "new": _about(self.new),
+            "summary": {state.value: count for state, count in self.counts.items()},
+            "changes": [change.as_dict() for change in self.changes],
+        }
+
+
+def compare(old: Report, new: Report) -> Changes:
+    """Compare two reports.
+
+    Parameters
+    ----------
+    old, new : Report
+        Reports of the same release, or of two editions of it.
+
+    Returns
+    -------
+    Changes
+        One entry a finding of either report.
+    """
+    before = {finding.fingerprint: finding for finding in old.findings}
+    after = {finding.fingerprint: finding for finding in new.findings}
+    seen_before, seen_after = _Sight(old), _Sight(new)
+    changes = [
+        Change(_state(finding, before.get(mark), seen_before), finding, before.get(mark))
+        for mark, finding in after.items()
+    ]
+    changes += [
+        Change(State.FIXED if seen_after.sees(finding) else State.NOT_CHECKED, finding, finding)
+        for mark, finding in before.items()
+        if mark not in after
+    ]
+    order = list(State)
+    changes.sort(key=lambda change: (order.index(change.state), change.finding.sort_key))
+    return Changes(old, new, tuple(changes))
+
+
+class _Sight:
+    """What an audit looked at."""
+
+    def __init__(self, report: Report) -> None:
+        self._rules = {one.rule for one in report.outcomes if one.status in (Status.PASSED, Status.FAILED)}
+        self._settings = report.settings
+        self._patients = {one.patient for one in report.patients}
+        self._limits = report.limits
+
+    def runs(self, rule: str) -> bool:
+        return rule in self._rules
+
+    def sees(self, finding: Finding) -> bool:
+        return self.runs(finding.rule) and self.sees_patient(finding.patient)
+
+    def sees_patient(self, patient: str | None) -> bool:
+        if patient is None:
+            return not self._settings.patients
+        if self._settings.partial and patient not in self._patients:
+            return False
+        # What could not be read names its patient in its path.
+        return not any(patient in limit for limit in self._limits)
+
+
+def _state(finding: Finding, before: Finding | None, seen_before: _Sight) -> State:
+    if finding.waived is not None:
+        return State.PERSISTING if before is not None and before.waived is not None else State.WAIVED
+    if before is None:
+        if not seen_before.runs(finding.rule):
+            return State.NEW_RULE
+        return State.NEW if seen_before.sees_patient(finding.patient) else State.NEWLY_CHECKED
+    if before.waived is not None:
+        return State.REOPENED
+    same = (finding.observed, finding.count, finding.severity) == (before.observed, before.count, before.severity)
+    return State.PERSISTING if same else State.CHANGED
+
+
+def _is_worse(change: Change, fail_on: Severity) -> bool:
+    if change.state is State.CHANGED:
+        return change.before is not None and not change.before.severity.at_least(fail_on)
+    return change.state in (State.NEW, State.REOPENED)
+
+
+def _about(report: Report) -> dict[str, Any]:
+    return {
+        "release": report.release.root,
+        "version": report.tool_version,
+        "summary": {**report.counts, "verdict": report.verdict.value},
+    }

@@ -1,0 +1,131 @@
+"""Where reports go: what the user asked for, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crlm_qc.auditing import UsageError
+from crlm_qc.report import STDOUT, Format
+from crlm_qc.terminal import emit
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where one format goes."""
+
+    format: Format
+    path: Path | None
+    """None for standard output."""
+
+    @property
+    def machine(self) -> bool:
+        """Whether it needs standard output for itself."""
+        return self.path is None and self.format.name != "text"
+
+
+def choose_outputs(
+    asked: Iterable[str], formats: Mapping[str, Format], folder: Path, always: Sequence[str] = ()
+) -> list[Output]:
+    """The outputs that a command writes.
+
+    Parameters
+    ----------
+    asked : iterable of str
+        What `--output` was given: `FORMAT` or `FORMAT:PATH`, where `-` is standard output.
+    formats : mapping
+        Formats that can be asked for, by name.
+    folder : pathlib.Path
+        Where a format goes that no path was given for.
+    always : sequence of str
+        Formats that are written whether asked for or not.
+
+    Returns
+    -------
+    list of Output
+        Each of them once.
+
+    Raises
+    ------
+    UsageError
+        A format is not known, or two would go to the same place.
+    """
+    outputs = [Output(formats[name], folder / formats[name].goes_to) for name in always]
+    for spec in asked:
+        name, _, where = spec.partition(":")
+        if name not in formats:
+            raise UsageError(
+                f"unknown format {name} in --output{did_you_mean(name, formats)}. Known: {', '.join(formats)}"
+            )
+        form = formats[name]
+        where = where or (form.goes_to if form.goes_to == STDOUT else str(folder / form.goes_to))
+        item = Output(form, None if where == STDOUT else Path(where))
+        if item not in outputs:
+            outputs.append(item)
+    places = ["standard output" if item.path is None else str(item.path.resolve()) for item in outputs]
+    if twice := next((place for place in places if places.count(place) > 1), None):
+        raise UsageError(f"two reports would go to {twice}: give one of them another PATH in --output FORMAT:PATH")
+    return outputs
+
+
+def write_outputs(
+    content: object, outputs: Iterable[Output], options: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """Render each output and write it; text for standard output is left to the caller, who knows the terminal.
+
+    Parameters
+    ----------
+    content : object
+        What the formats render.
+    outputs : iterable of Output
+        Formats and places.
+    options : mapping, optional
+        Further arguments of a format's renderer, by the format's name.
+    """
+    for item in outputs:
+        if item.path is None and not item.machine:
+            continue
+        rendered = item.format.renderer()(content, **(options or {}).get(item.format.name, {}))
+        if item.path is None:
+            emit(rendered)
+        else:
+            put(item.path, rendered)
+
+
+def put(path: Path, content: str | bytes) -> None:
+    """Write a file whole, then put it in its place: nobody ever reads half a report."""
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise UsageError(f"{path} can't be written: {os.strerror(error.errno or 0).lower()}") from None
+
+
+def can_be_written(places: Iterable[Path]) -> None:
+    """Say before the work, not after it, that a file can't be written.
+
+    Raises
+    ------
+    UsageError
+        A file is in the way, or a folder is closed.
+    """
+    for place in places:
+        nearest = next(parent for parent in (place.absolute(), *place.absolute().parents) if parent.exists())
+        if nearest != place.absolute() and not nearest.is_dir():
+            raise UsageError(f"{place} can't be written: {nearest} is a file")
+        if not os.access(nearest, os.W_OK):
+            raise UsageError(f"{place} can't be written: no permission to write to {nearest}")
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A question that names what is close to a word that is not known; empty if nothing is."""
+    close = difflib.get_close_matches(given, list(known), n=3, cutoff=0.5)
+    return f": did you mean {', '.join(close)}?" if close else ""

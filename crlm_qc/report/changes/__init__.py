@@ -1,0 +1,94 @@
+"""Renderers of what changed between two reports, one module a format, and the words that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from crlm_qc.model.changes import Change, Changes, State
+from crlm_qc.model.report import Report
+from crlm_qc.model.severity import Severity
+from crlm_qc.report import STDOUT, Format, words
+
+FORMATS: Mapping[str, Format] = {
+    item.name: item
+    for item in (
+        Format("text", "crlm_qc.report.changes.text", STDOUT, "what the terminal shows"),
+        Format("json", "crlm_qc.report.changes.json_format", "changes.json", "every finding, for programs"),
+        Format("markdown", "crlm_qc.report.changes.markdown", "changes.md", "for a CI step's summary or a comment"),
+        Format("html", "crlm_qc.report.changes.html", "changes.html", "one page to read and print"),
+    )
+}
+
+SIGNS: Mapping[State, str] = {
+    State.NEW: "error",
+    State.REOPENED: "error",
+    State.CHANGED: "warning",
+    State.NEW_RULE: "info",
+    State.NEWLY_CHECKED: "info",
+    State.NOT_CHECKED: "skipped",
+    State.FIXED: "passed",
+    State.WAIVED: "waived",
+    State.PERSISTING: "skipped",
+}
+"""What decides a state's glyph and colour."""
+
+DOCS: Mapping[State, str] = {
+    State.NEW: "Found now, and looked for but not found before.",
+    State.REOPENED: "Waived before, and no longer.",
+    State.CHANGED: "Found both times, with another observed value, count or severity.",
+    State.NEW_RULE: "Of rules that the old audit did not have or did not run: no regressions.",
+    State.NEWLY_CHECKED: "Of what the old audit left out on purpose or could not read: no regressions.",
+    State.NOT_CHECKED: "Found before, and out of the new audit's sight: whether they are fixed is not known.",
+    State.FIXED: "Found before, looked for again and gone.",
+    State.WAIVED: "Accepted now, and not waived before.",
+    State.PERSISTING: "Found both times, unchanged.",
+}
+
+TOLD_APART = tuple(state for state in State if state is not State.PERSISTING)
+"""States whose findings are listed everywhere; the persisting ones are only counted where space is short."""
+
+
+def sentence(changes: Changes) -> str:
+    """What changed, in one sentence with no full stop."""
+    counts = changes.counts
+    parts = []
+    for state in State:
+        if not counts[state]:
+            continue
+        told = f"{counts[state]:,} {state.value}"
+        if state is State.NEW:
+            levels = [
+                words.plural(count, words.WORDS[level])
+                for level in Severity
+                if (count := sum(change.finding.severity is level for change in changes.of(state)))
+            ]
+            told += f" ({words.listing(levels)})"
+        parts.append(told)
+    if not parts:
+        return "No findings in either"
+    said = ", ".join(parts)
+    return said if counts[State.NEW] or counts[State.REOPENED] else f"Nothing new: {said}"
+
+
+def about(report: Report) -> str:
+    """A report in one line."""
+    root = report.release.root or report.release.collection
+    return f"{root}, crlm-qc {report.tool_version}: {words.sentence(report)}"
+
+
+def difference(change: Change) -> str:
+    """What a finding's values are, and what they were where that differs."""
+    now, before = change.finding, change.before
+    said = [words.expected_observed(now), f"{now.count:,} times" if now.count > 1 else ""]
+    if change.state is State.CHANGED and before is not None:
+        if now.observed != before.observed:
+            said.append(f"was {before.observed or 'not told'}")
+        if now.count != before.count:
+            said.append(f"was {before.count:,} times")
+        if now.severity is not before.severity:
+            said.append(
+                f"was a {words.WORDS[before.severity]}" if before.severity is not Severity.ERROR else "was an error"
+            )
+    if now.waived is not None:
+        said.append(f"waived: {now.waived}")
+    return "; ".join(part for part in said if part)

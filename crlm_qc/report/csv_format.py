@@ -1,0 +1,91 @@
+"""CSV: one row a finding, for spreadsheets and scripts."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from crlm_qc.model.finding import Finding
+from crlm_qc.model.report import Report, RuleText
+from crlm_qc.report import words
+
+COLUMNS = (
+    "fingerprint",
+    "rule",
+    "title",
+    "severity",
+    "state",
+    "waived",
+    "patient",
+    "kind",
+    "path",
+    "uid",
+    "segment",
+    "row",
+    "column",
+    "message",
+    "expected",
+    "observed",
+    "count",
+    "examples",
+)
+"""Columns in their order, which never changes; new ones are added at the end."""
+
+# A spreadsheet takes a cell that begins so for a formula, the full-width signs too (OWASP, CSV Injection).
+_FORMULA = tuple(
+    "=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
+
+
+def render(report: Report) -> bytes:
+    """Render the findings as comma-separated values.
+
+    Parameters
+    ----------
+    report : Report
+        The report.
+
+    Returns
+    -------
+    bytes
+        UTF-8 without a byte order mark, as RFC 4180 has it: CRLF at the end of each line, a heading, quotes doubled.
+        Text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    sheet = io.StringIO(newline="")
+    writer = csv.writer(sheet, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    texts = {text.code: text for text in report.rules}
+    writer.writerows(map(_cell, _row(finding, texts[finding.rule])) for finding in report.findings)
+    return sheet.getvalue().encode()
+
+
+def _row(finding: Finding, text: RuleText) -> tuple[str | int | None, ...]:
+    subject = finding.subject
+    return (
+        finding.fingerprint,
+        finding.rule,
+        text.title,
+        words.WORDS[finding.severity],
+        "open" if finding.waived is None else "waived",
+        finding.waived,
+        finding.patient,
+        subject.kind.value,
+        subject.path,
+        subject.uid,
+        subject.segment,
+        subject.row,
+        subject.column,
+        finding.message,
+        finding.expected,
+        finding.observed,
+        finding.count,
+        "; ".join(finding.examples),
+    )
+
+
+def _cell(value: str | int | None) -> str | int:
+    if value is None or isinstance(value, int):
+        return "" if value is None else value
+    # Some spreadsheets take white space off before they look.
+    formula = value.lstrip(" ").startswith(_FORMULA)
+    return f"'{words.clean(value)}" if formula else words.clean(value)

@@ -1,0 +1,260 @@
+"""Strip plots: one dot a patient, the published figures as lines; placed here, drawn as SVG by the template.
+
+A plot is as wide as its column, so places across are percent of the width and text never shrinks; places down are pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from crlm_qc.model.report import Figure, PatientFacts
+
+LEFT, RIGHT = 4.0, 96.0
+"""Where the scale begins and ends, in percent of the width."""
+BAND = 84.0
+"""Height of the band that the dots lie in, in pixels."""
+HEAD, NO_HEAD = 54.0, 6.0
+"""Room above it, with and without the labels of published figures."""
+FOOT = 26.0
+"""Room below it, for the scale."""
+ROWS = (13.0, 29.0, 45.0)
+"""Base lines of the labels of the published smallest, median and largest."""
+MAX_NAMED = 8
+"""Outliers that are named; the table has them all."""
+FENCE = 3.0
+"""Interquartile ranges beyond the quartiles where an outlier begins, if no range was published."""
+MAX_TICKS = 6
+FEWEST = 8
+"""Patients that quartiles need at the least."""
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_PARTS = ("min", "median", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a plot is of."""
+
+    name: str
+    """Field of `PatientFacts`, and measure of `Figure`."""
+    title: str
+    unit: str = ""
+    digits: int = 0
+    log: bool = False
+    spread: float = 0.8
+    """How far dots are moved sideways at most so that equal values can be told apart, in percent of the width."""
+    margin: float = 0.0
+    """How far the scale goes beyond the values, in the measure's unit."""
+
+    def told(self, value: float) -> str:
+        """A value as people read it, without its unit: zeros at its end left out."""
+        text = f"{value:,.{self.digits}f}".replace("-", "\N{MINUS SIGN}")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+    def said(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{self.told(value)} {self.unit}".rstrip()
+
+
+MEASURES = (
+    Measure("liver_ml", "Liver volume", "mL", 2),
+    Measure("tumour_ml", "Tumour volume, all of a patient's tumours", "mL", 2, log=True),
+    Measure("tumours", "Tumours per patient", spread=5.0, margin=0.3),
+    Measure("ct_slices", "CT slices"),
+    Measure("spacing_mm", "Slice spacing", "mm", 3, spread=1.5),
+    Measure("in_plane_mm", "In-plane spacing", "mm", 3),
+    Measure("liver_hu", "Median CT value in the liver", "HU", 1),
+    Measure("portal_hu", "Median CT value in the portal vein", "HU", 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A patient."""
+
+    patient: str
+    value: float
+    x: float
+    y: float
+    outlier: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A published figure, or a tick of the scale."""
+
+    x: float
+    text: str
+    y: float = 0.0
+    side: str = "middle"
+    """Which part of its text stands at x: `start`, `middle` or `end`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One strip plot."""
+
+    measure: Measure
+    dots: Sequence[Dot]
+    """By value, then by patient."""
+    lines: Sequence[Mark]
+    ticks: Sequence[Mark]
+    extent: str
+    """Smallest, median and largest in words."""
+    published: str
+    """The same as published; empty if nothing was."""
+    beyond: str
+    """What an outlier is beyond."""
+    missing: int
+    """Patients without a value."""
+    base: float
+    """Where the scale lies, in pixels from the top."""
+
+    @property
+    def height(self) -> float:
+        """Height of the whole, in pixels."""
+        return self.base + FOOT
+
+    @property
+    def outliers(self) -> list[Dot]:
+        """Dots beyond the published range, or far from the others where none was published."""
+        return [dot for dot in self.dots if dot.outlier]
+
+    @property
+    def in_words(self) -> str:
+        """All that the plot shows, in sentences."""
+        said = [f"{len(self.dots):,} {'patient' if len(self.dots) == 1 else 'patients'}: {self.extent}."]
+        if self.published:
+            said.append(f"Published: {self.published}.")
+        named = ", ".join(f"{dot.patient} {self.measure.said(dot.value)}" for dot in self.outliers[:MAX_NAMED])
+        said.append(f"{len(self.outliers):,} {self.beyond}{': ' + named if named else ''}.")
+        return " ".join(said)
+
+
+def plots(patients: Sequence[PatientFacts], figures: Sequence[Figure]) -> list[Plot]:
+    """A plot for each measure that any patient has a value of.
+
+    Parameters
+    ----------
+    patients : sequence of PatientFacts
+        Figures of the patients.
+    figures : sequence of Figure
+        Published figures; those of a measure that has a plot are drawn as lines.
+
+    Returns
+    -------
+    list of Plot
+        The same for the same figures, whatever their order.
+    """
+    made = []
+    for measure in MEASURES:
+        values = {one.patient: getattr(one, measure.name) for one in patients}
+        known = {name: float(value) for name, value in values.items() if value is not None}
+        if measure.log:
+            # Nothing has no place on a logarithmic scale; a mask of nothing has rules of its own.
+            known = {name: value for name, value in known.items() if value > 0}
+        if known:
+            published = {one.part: one for one in figures if one.measure == measure.name and one.part in _PARTS}
+            made.append(_plot(measure, known, published, len(values) - len(known)))
+    return made
+
+
+def _plot(measure: Measure, values: Mapping[str, float], published: Mapping[str, Figure], missing: int) -> Plot:
+    drawn = [*values.values(), *(one.published for one in published.values())]
+    place = _Scale(min(drawn), max(drawn), measure)
+    top = HEAD if published else NO_HEAD
+    low, high = _bounds(measure, list(values.values()), published)
+    dots = []
+    for rank, (patient, value) in enumerate(sorted(values.items(), key=lambda item: (item[1], item[0]))):
+        # The same in every run, and neighbours are never near each other.
+        aside = (_mirrored(rank) - 0.5) * 2 * measure.spread
+        down = top + 5 + (rank * _GOLDEN) % 1 * (BAND - 10)
+        dots.append(Dot(patient, value, round(place(value) + aside, 2), round(down, 1), not low <= value <= high))
+    return Plot(
+        measure,
+        dots,
+        [
+            _line(measure, published[part], place, row)
+            for part, row in zip(_PARTS, ROWS, strict=True)
+            if part in published
+        ],
+        [Mark(round(place(value), 2), measure.told(value)) for value in place.ticks()],
+        _extent(measure, min(values.values()), median(values.values()), max(values.values())),
+        _extent(measure, *(published[part].published for part in _PARTS)) if set(_PARTS) <= set(published) else "",
+        "outside of the published range" if _ranged(published) else "far from the others",
+        missing,
+        top + BAND,
+    )
+
+
+def _mirrored(number: int) -> float:
+    """The binary digits of a number behind the point, in reverse (van der Corput's sequence): 0, 1/2, 1/4, 3/4 ..."""
+    return int(f"{number:b}"[::-1], 2) / float(1 << number.bit_length())
+
+
+def _extent(measure: Measure, low: float, middle: float, high: float) -> str:
+    return f"smallest {measure.told(low)}, median {measure.told(middle)}, largest {measure.said(high)}"
+
+
+def _ranged(published: Mapping[str, Figure]) -> bool:
+    return "min" in published and "max" in published
+
+
+def _bounds(measure: Measure, values: Sequence[float], published: Mapping[str, Figure]) -> tuple[float, float]:
+    """Between what values nothing is an outlier."""
+    if _ranged(published):
+        least, most = published["min"], published["max"]
+        return least.published - least.tolerance, most.published + most.tolerance
+    if len(values) < FEWEST:
+        return -math.inf, math.inf
+    scaled = [math.log10(value) for value in values] if measure.log else values
+    first, _, third = quantiles(scaled, n=4, method="inclusive")
+    # Where most values are one and the same, the quartiles say nothing of how far is far.
+    reach = FENCE * (third - first) or math.inf
+    low, high = first - reach, third + reach
+    return (10**low, 10**high) if measure.log else (low, high)
+
+
+def _line(measure: Measure, figure: Figure, place: _Scale, row: float) -> Mark:
+    x = place(figure.published)
+    side = "start" if x < 50 else "end"
+    word = {"min": "smallest", "median": "median", "max": "largest"}[figure.part]
+    return Mark(round(x, 2), f"{word} {measure.told(figure.published)}", row, side)
+
+
+class _Scale:
+    """Turns values into places across, in percent of the width."""
+
+    def __init__(self, low: float, high: float, measure: Measure) -> None:
+        self._log, self._least = measure.log, 10.0**-measure.digits
+        if self._log:
+            low, high = math.log10(low), math.log10(high)
+        low, high = low - measure.margin, high + measure.margin
+        if high - low < 1e-9:
+            low, high = low - 1, high + 1
+        self._low, self._high = low, high
+
+    def __call__(self, value: float) -> float:
+        part = ((math.log10(value) if self._log else value) - self._low) / (self._high - self._low)
+        return LEFT + part * (RIGHT - LEFT)
+
+    def ticks(self) -> list[float]:
+        """Round values on the scale, about five; on a logarithmic one, powers of ten, or 1, 2 and 5 times such."""
+        if self._log:
+            powers = range(math.floor(self._low), math.ceil(self._high) + 1)
+            for parts in ((1, 2, 5), (1,)):
+                found = [part * 10.0**power for power in powers for part in parts]
+                found = [value for value in found if self._low - 1e-9 <= math.log10(value) <= self._high + 1e-9]
+                if len(found) <= MAX_TICKS:
+                    return found
+            return found[:: math.ceil(len(found) / MAX_TICKS)]
+        span = self._high - self._low
+        unit = 10.0 ** math.floor(math.log10(span))
+        step = next(unit * part for part in (0.2, 0.5, 1, 2) if span / (unit * part) <= MAX_TICKS)
+        # No finer than what is told of a value.
+        step = max(self._least, step)
+        first, last = math.ceil(self._low / step - 1e-9), math.floor(self._high / step + 1e-9)
+        return [round(number * step, 9) for number in range(first, last + 1)]

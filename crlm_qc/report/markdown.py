@@ -1,0 +1,190 @@
+"""GitHub-flavoured Markdown: the summary of a CI step, an issue or a comment."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from crlm_qc.model.finding import Finding
+from crlm_qc.model.outcome import Status
+from crlm_qc.model.report import Report, Verdict
+from crlm_qc.model.severity import Severity
+from crlm_qc.report import words
+
+MAX_BYTES = 900_000
+"""GitHub refuses a step's summary above 1 MiB, and shows nothing of it."""
+MAX_NAMED = 10
+MAX_PER_PATIENT = 100
+"""Findings that one fold lists: those of the release as a whole may be many."""
+_SIGNS = {Verdict.CONFORMANT: "passed", Verdict.NOT_CONFORMANT: "error", Verdict.INCOMPLETE: "warning"}
+_ROOM_FOR_NOTICE = 300
+
+# A character written as its number is text and never markup (CommonMark 0.31, section 2.5).
+_MARKUP = re.compile(r"""[&<>"'`|@*_\[\]\\~#$!^]|:(?=//)|(?<=www)\.""", re.IGNORECASE)
+
+
+def render(report: Report, max_bytes: int = MAX_BYTES) -> str:
+    """Render a report as Markdown.
+
+    Parameters
+    ----------
+    report : Report
+        The report.
+    max_bytes : int
+        Most bytes that the text may have in UTF-8.
+
+    Returns
+    -------
+    str
+        Verdict, what was not checked, a table by rule, and the findings by patient, folded. What does not fit is left
+        out from the end, and a last line says so.
+    """
+    parts = [*_head(report), *_limits(report), *_rules(report), *_patients(report)]
+    return cut(parts, max_bytes, "findings.json")
+
+
+def cut(parts: Sequence[str], max_bytes: int, instead: str) -> str:
+    """As many parts, from the first, as fit.
+
+    Parameters
+    ----------
+    parts : sequence of str
+        Blocks of Markdown, each valid by itself with those before it.
+    max_bytes : int
+        Most bytes of the whole, in UTF-8.
+    instead : str
+        Where the rest stands.
+
+    Returns
+    -------
+    str
+        The parts, and a notice in place of those that did not fit.
+    """
+    whole = "".join(parts)
+    if len(whole.encode()) <= max_bytes:
+        return whole
+    kept: list[str] = []
+    left = max_bytes - _ROOM_FOR_NOTICE
+    for part in parts:
+        left -= len(part.encode())
+        if left < 0:
+            break
+        kept.append(part)
+    shown = f"{len(kept):,} of {len(parts):,} parts are shown"
+    return f"{''.join(kept)}\n\n**Cut here to fit:** {shown}; all of them stand in {escape(instead)}.\n"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown, HTML and GitHub take for nothing but text: no markup, link or mention.
+
+    Parameters
+    ----------
+    text : str
+        Text that may come from a file.
+
+    Returns
+    -------
+    str
+        One line; what could be markup is written as character references. After `@` and `#`, from which GitHub would
+        make a person's or an issue's link all the same, comes a zero-width space.
+    """
+    return _MARKUP.sub(_reference, words.clean(text))
+
+
+def _reference(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0])};{'&#8203;' if match[0] in '@#' else ''}"
+
+
+def _head(report: Report) -> Iterable[str]:
+    facts = report.release
+    figures = [
+        words.plural(facts.patients, "patient"),
+        words.plural(facts.series, "series", "series"),
+        words.plural(facts.files, "file"),
+        words.size(facts.bytes),
+    ]
+    yield f"## {words.GLYPHS[_SIGNS[report.verdict]]} {escape(words.sentence(report))}\n\n"
+    yield f"{escape(facts.root or facts.collection)}: {', '.join(figures)}. crlm-qc {escape(report.tool_version)}.\n"
+    for line in words.narrowing(report):
+        yield f"\n{escape(line)}\n"
+
+
+def _limits(report: Report) -> Iterable[str]:
+    said = [escape(limit) for limit in report.limits]
+    said += [
+        f"{outcome.rule} crashed: {escape(outcome.reason)}"
+        for outcome in report.outcomes
+        if outcome.status is Status.ERRORED
+    ]
+    said += [f"{escape(reason)}: {words.listing(codes, MAX_NAMED)}" for reason, codes in words.not_run(report).items()]
+    if said:
+        yield "\n### Not checked\n\n"
+        yield from (f"- {line}\n" for line in said)
+
+
+def _rules(report: Report) -> Iterable[str]:
+    found = words.open_findings(report)
+    if not found:
+        return
+    yield "\n### Rules\n\n| severity | rule | findings | patients | what to do |\n|---|---|---:|---:|---|\n"
+    for (severity, code), group in groupby(found, key=lambda finding: (finding.severity, finding.rule)):
+        findings = list(group)
+        patients = {finding.patient for finding in findings if finding.patient}
+        text = report.text(code)
+        yield (
+            f"| {_severity(severity)} | **{code}** {escape(text.title)} | {len(findings):,} | {len(patients):,} "
+            f"| {escape(text.fix)} |\n"
+        )
+
+
+def _severity(severity: Severity) -> str:
+    return f"{words.GLYPHS[severity.value]} {words.WORDS[severity]}"
+
+
+def _patients(report: Report) -> Iterable[str]:
+    by_patient: dict[str, list[Finding]] = defaultdict(list)
+    for finding in report.findings:
+        by_patient[finding.patient or ""].append(finding)
+    if by_patient:
+        yield "\n### Findings\n"
+    for patient in sorted(by_patient, key=lambda name: (_errors(by_patient[name]), name)):
+        yield _fold(patient or "The release as a whole", by_patient[patient])
+
+
+def _errors(findings: Iterable[Finding]) -> int:
+    """Open errors, negative: the patients with most of them come first, and are cut last."""
+    return -sum(one.severity is Severity.ERROR and one.waived is None for one in findings)
+
+
+def _fold(title: str, findings: Sequence[Finding]) -> str:
+    """One block, so that a cut never leaves it open."""
+    counted = [finding for finding in findings if finding.waived is None]
+    levels = [
+        words.plural(count, words.WORDS[level])
+        for level in Severity
+        if (count := sum(finding.severity is level for finding in counted))
+    ]
+    if waived := len(findings) - len(counted):
+        levels.append(f"{waived} waived")
+    shown = findings[:MAX_PER_PATIENT]
+    lines = [f"\n<details><summary>{escape(title)}: {', '.join(levels)}</summary>\n\n"]
+    lines += [f"- {_finding(finding)}\n" for finding in shown]
+    if rest := len(findings) - len(shown):
+        lines.append(f"- and {rest:,} more in findings.json\n")
+    return "".join([*lines, "\n</details>\n"])
+
+
+def _finding(finding: Finding) -> str:
+    details = [words.expected_observed(finding), f"{finding.count:,} times" if finding.count > 1 else ""]
+    said = "; ".join(part for part in details if part)
+    place = words.place(finding.subject)
+    parts = [
+        f"{_severity(finding.severity)} **{finding.rule}** {escape(finding.message)}",
+        f" ({escape(said)})" if said else "",
+        f" {escape(place)}" if place else "",
+        f" waived: {escape(finding.waived)}" if finding.waived is not None else "",
+        f" `f-{finding.fingerprint}`",
+    ]
+    return "".join(parts)

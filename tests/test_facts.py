@@ -1,0 +1,144 @@
+"""Figures of patients, and published figures beside observed ones."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from crlm_qc.facts import figures, patient_facts
+from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.plain import to_plain
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.report import Figure, PatientFacts
+from crlm_qc.model.rule import Context
+from crlm_qc.model.settings import Settings
+from crlm_qc.model.tables import frame
+from crlm_qc.resources import expectations_folder
+
+ONE, TWO = "CRLM-CT-1001", "CRLM-CT-1002"
+
+
+def segment(
+    number: int, label: str | None, volume: float | None, hu: float | None = None, **more: Any
+) -> dict[str, Any]:
+    row = {
+        "patient": ONE,
+        "dso": "a",
+        "segment_number": number,
+        "declared": True,
+        "label": label,
+        "n_frames": 1,
+        "voxels": None if volume is None else 100,
+        "volume_ml": volume,
+        "hu_median": hu,
+    }
+    return row | more
+
+
+def context(profile: Profile, **rows: list[Mapping[str, Any]]) -> Context:
+    return Context(Evidence(tables={name: frame(name, given) for name, given in rows.items()}), profile, Settings())
+
+
+@pytest.fixture
+def full(profile: Profile) -> Context:
+    ct = {"patient": ONE, "series_uid": "1.2", "n_slices": 41, "spacing": 5.0, "slice_thickness": 1.25}
+    image = {"patient": ONE, "path": "a/1.dcm", "series_uid": "1.2", "spacing_row": 0.7, "spacing_col": 0.8}
+    dso = {"patient": ONE, "path": "a", "n_segments": 5, "masks": "measured"}
+    return context(
+        profile,
+        patients=[{"patient": name, "folder": name, "valid": True} for name in (TWO, ONE)],
+        series=[
+            {"patient": ONE, "role": "ct", "n_instances": 41, "n_folders": 1, "size": 1},
+            {"patient": ONE, "role": "dso", "n_instances": 1, "n_folders": 1, "size": 1},
+        ],
+        ct_series=[ct],
+        slices=[{**image, "patient_sex": "M", "manufacturer": "Jane Doe"}],
+        dsos=[dso],
+        segments=[
+            segment(1, "Liver", 1500.0, 105.0),
+            segment(4, "portal", 20.0, 160.0),
+            segment(5, "Tumor_1", 2.0),
+            segment(6, "tumour 2", 3.5),
+            segment(7, None, 9.0),
+            segment(8, "Tumor_9", None, declared=False, voxels=None),
+        ],
+    )
+
+
+def test_figures_of_a_patient(full: Context) -> None:
+    one, two = patient_facts(full)
+    assert one == PatientFacts(
+        ONE,
+        ct_slices=41,
+        spacing_mm=5.0,
+        segments=5,
+        liver_ml=1500.0,
+        tumour_ml=5.5,
+        tumours=2,
+        in_plane_mm=0.7,
+        thickness_mm=1.25,
+        liver_hu=105.0,
+        portal_hu=160.0,
+        sex="M",
+    )
+    assert two == PatientFacts(TWO)
+
+
+def test_published_beside_observed(full: Context) -> None:
+    found = {(one.measure, one.part): one for one in figures(full)}
+    assert found["patients", "total"] == Figure("patients", "total", 197, 1)
+    assert found["series", "total"].observed == 2
+    assert found["ct_slices", "total"].observed == 41
+    assert found["ct_slices", "median"] == Figure("ct_slices", "median", 55, 41)
+    assert found["columns_mm", "max"].observed == 0.8
+    assert found["liver_ml", "min"].difference == pytest.approx(730)
+    assert found["sex", "M"].observed == 1
+    assert found["sex", "other"] == Figure("sex", "other", 0, 0)
+    assert found["manufacturer", "GE MEDICAL SYSTEMS"].observed == 0
+    assert found["manufacturer", "other"].observed == 1
+
+
+def test_no_text_from_a_file_comes_through(full: Context) -> None:
+    told = json.dumps(to_plain([*figures(full), *patient_facts(full)]), allow_nan=False)
+    assert "Jane" not in told
+
+
+def test_nothing_there_is_not_observed(profile: Profile) -> None:
+    assert patient_facts(context(profile)) == []
+    found = {(one.measure, one.part): one.observed for one in figures(context(profile))}
+    assert found["liver_ml", "median"] is None
+    assert found["sex", "M"] is None
+    assert found["patients", "total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("observed", "agrees"), [(7.5375, True), (7.4625, True), (7.538, False), (7.462, False), (None, None)]
+)
+def test_a_difference_within_the_tolerance_is_none(observed: float | None, agrees: bool | None) -> None:
+    assert Figure("spacing_mm", "max", 7.5, observed, 7.5 * 0.005).agrees is agrees
+
+
+SUITES = {
+    "spacing_row": "in_plane_mm",
+    "spacing_col": "columns_mm",
+    "spacing": "spacing_mm",
+    "n_slices": "ct_slices",
+    "liver_ml": "liver_ml",
+    "tumour_ml": "tumour_ml",
+}
+PARTS = {f"expect_column_{part}_to_be_between": part for part in ("min", "median", "max")}
+
+
+def test_bounds_are_those_of_the_suites(profile: Profile) -> None:
+    """What the report calls a difference is what the rules on published figures find."""
+    found = {(one.measure, one.part): one for one in figures(context(profile))}
+    compared = 0
+    for name in ("ct_series.json", "segments.json"):
+        for one in json.loads((expectations_folder() / name).read_text(encoding="utf-8"))["expectations"]:
+            if one["type"] in PARTS:
+                figure = found[SUITES[one["kwargs"]["column"]], PARTS[one["type"]]]
+                bounds = (figure.published - figure.tolerance, figure.published + figure.tolerance)
+                assert bounds == pytest.approx((one["kwargs"]["min_value"], one["kwargs"]["max_value"]))
+                compared += 1
+    assert compared == 18
