@@ -14,6 +14,8 @@ from crlm_qc.terminal import say
 
 SUMMARY_LIMIT = 1024 * 1024
 """Bytes that GitHub takes of a step's summary; of a longer one it shows nothing."""
+LEAST_ROOM = 1000
+"""Bytes that a summary of any use needs."""
 
 _COMMAND = re.compile(r":(?=:)|##(?=\[)")
 
@@ -48,6 +50,9 @@ def summarise(report: Report, path: Path) -> None:
 
     try:
         room = SUMMARY_LIMIT - (path.stat().st_size if path.exists() else 0)
+        if room < LEAST_ROOM:
+            say("crlm-qc: no summary of the step: there is no room left in it", to=sys.stderr)
+            return
         with path.open("ab") as file:
             file.write(markdown.render(report, min(markdown.MAX_BYTES, room)).encode("utf-8", "replace"))
     except OSError as error:

@@ -117,7 +117,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
 
 def _refuse(message: str) -> int:
     if message:
-        say(f"crlm-qc: {words.clean(message)}", to=sys.stderr)
+        said = f"crlm-qc: {words.clean(message)}"
+        say(harmless(said) if in_actions() else said, to=sys.stderr)
     return ExitCode.USAGE
 
 

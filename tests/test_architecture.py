@@ -25,7 +25,7 @@ ALLOWED = {
     "facts": {"model", "rules"},
     "auditing": {"model", "evidence", "rules", "report", "facts"},
     "terminal": {"report"},
-    "outputs": {"audit", "report", "terminal"},
+    "outputs": {"auditing", "report", "terminal"},
     "ci": {"model", "report", "terminal"},
 }
 UNBOUND = {"cli", "cli_options", "cli_results", "__init__", "__main__"}

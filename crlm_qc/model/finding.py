@@ -163,4 +163,4 @@ def fingerprint(rule: str, patient: str | None, subject: Subject, ordinal: int =
         The first 12 hexadecimal digits of a SHA-256.
     """
     parts: Sequence[str] = (rule, patient or "", *subject.identity(), *([str(ordinal)] if ordinal else []))
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:FINGERPRINT_LENGTH]
+    return hashlib.sha256("|".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:FINGERPRINT_LENGTH]
