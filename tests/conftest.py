@@ -8,7 +8,6 @@ from hypothesis import settings
 
 from crlm_qc.model.profile import Profile, load_profile
 
-
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
