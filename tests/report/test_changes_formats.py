@@ -41,7 +41,7 @@ def test_sentence() -> None:
 
 def test_a_changed_finding_says_what_it_was() -> None:
     (change,) = CHANGES.of(State.CHANGED)
-    assert difference(change).endswith("observed 12.500 mm; 2 times; was 10.000 mm; was 1 times")
+    assert difference(change).endswith("observed 12.500 mm; 2 times; was 10.000 mm; was once")
 
 
 def test_text() -> None:

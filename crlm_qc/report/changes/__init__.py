@@ -84,7 +84,7 @@ def difference(change: Change) -> str:
         if now.observed != before.observed:
             said.append(f"was {before.observed or 'not told'}")
         if now.count != before.count:
-            said.append(f"was {before.count:,} times")
+            said.append(f"was {before.count:,} times" if before.count > 1 else "was once")
         if now.severity is not before.severity:
             said.append(
                 f"was a {words.WORDS[before.severity]}" if before.severity is not Severity.ERROR else "was an error"
