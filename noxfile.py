@@ -70,6 +70,22 @@ def demo(session: nox.Session) -> None:
     session.run("crlm-qc", "demo", *session.posargs)
 
 
+EXAMPLE, MAX_EXAMPLE = Path("reports/example"), 1_000_000
+
+
+@nox.session
+def example(session: nox.Session) -> None:
+    """Make reports/example again: the report of the demo's synthetic release, under 1 MB."""
+    session.install(".")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("crlm-qc", "demo", f"{folder}/demo")
+        shutil.rmtree(EXAMPLE, ignore_errors=True)
+        shutil.copytree(Path(folder, "demo", "reports"), EXAMPLE)
+    size = sum(path.stat().st_size for path in EXAMPLE.rglob("*") if path.is_file())
+    if size > MAX_EXAMPLE:
+        session.error(f"{EXAMPLE} has {size:,} bytes, more than {MAX_EXAMPLE:,}: make the demo smaller")
+
+
 @nox.session
 def build(session: nox.Session) -> None:
     """Build sdist and wheel, install the wheel alone, and run its demo away from the source."""

@@ -14,10 +14,11 @@ from crlm_qc.facts import figures, patient_facts
 from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Finding, Found, fingerprint
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.profile import Profile, load_profile
-from crlm_qc.model.report import ReleaseFacts, Report, RuleText
+from crlm_qc.model.report import ReleaseFacts, Report, RuleText, ToleranceText
 from crlm_qc.model.rule import Checked, Context, Registry, Rule, RuleKind, Skip
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.tolerances import meanings
 from crlm_qc.model.waivers import Waiver, apply_waivers, load_waivers
 from crlm_qc.rules import registry as all_rules
 
@@ -55,6 +56,8 @@ def audit(
     waivers: Sequence[Waiver] = (),
     today: dt.date | None = None,
     progress: Progress | None = None,
+    hashed: bool = False,
+    on_evidence: Callable[[Evidence], None] | None = None,
 ) -> Report:
     """Audit a release, or the evidence of one.
 
@@ -80,6 +83,10 @@ def audit(
         The day that the expiry of waivers is judged on; by default today (UTC).
     progress : callable, optional
         Told of the reading's progress.
+    hashed : bool
+        Hash every file as it is read, even without a lock file.
+    on_evidence : callable, optional
+        Given the evidence before it is judged.
 
     Returns
     -------
@@ -99,7 +106,9 @@ def audit(
     for waiver in waivers:
         if waiver.rule not in registry:
             raise _unknown(registry, waiver.rule, "the waivers")
-    evidence = _evidence(Path(release), settings, profile, parts or Parts(), lock, jobs, progress)
+    evidence = _evidence(Path(release), settings, profile, parts or Parts(), lock, jobs, progress, hashed=hashed)
+    if on_evidence is not None:
+        on_evidence(evidence)
     if evidence_to is not None:
         from crlm_qc.evidence.store import save
 
@@ -115,6 +124,8 @@ def _evidence(
     lock: Path | None,
     jobs: int | None,
     progress: Progress | None,
+    *,
+    hashed: bool,
 ) -> Evidence:
     from crlm_qc.evidence.collect import ReleaseError, collect
     from crlm_qc.evidence.store import is_evidence, load
@@ -126,6 +137,8 @@ def _evidence(
                     f"{release} is saved evidence, which --lock can't be compared with: give the release itself. "
                     "Evidence that was collected with a lock file keeps the comparison"
                 )
+            if hashed:
+                raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
             return load(release)
         return collect(
             release,
@@ -136,6 +149,7 @@ def _evidence(
             clinical=parts.clinical,
             manifest=parts.manifest,
             lock=lock,
+            hashed=hashed,
             jobs=jobs,
             progress=progress,
         )
@@ -210,12 +224,13 @@ def judge(
         tool_version=_version(),
         release=facts,
         settings=settings,
-        rules=[_rule_text(item) for item in chosen],
+        rules=[rule_text(item, profile) for item in chosen],
         outcomes=sorted(outcomes, key=lambda outcome: outcome.rule),
         findings=sorted(findings, key=lambda finding: finding.sort_key),
         patients=patient_facts(context),
         limits=evidence.facts.limits,
         figures=figures(context),
+        waivers=tuple(waived.uses),
     )
 
 
@@ -320,8 +335,35 @@ def _stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> lis
     return stamped
 
 
-def _rule_text(item: Rule) -> RuleText:
-    return RuleText(item.code, item.slug, item.kind.value, item.severity, item.title, item.why, item.fix, item.source)
+def rule_text(item: Rule, profile: Profile) -> RuleText:
+    """What reports and listings say of a rule.
+
+    Parameters
+    ----------
+    item : Rule
+        The rule.
+    profile : Profile
+        The profile whose tolerances it is run with.
+
+    Returns
+    -------
+    RuleText
+        Its texts, and its tolerances with value, unit and source.
+    """
+    return RuleText(
+        item.code,
+        item.slug,
+        item.kind.value,
+        item.severity,
+        item.title,
+        item.why,
+        item.fix,
+        item.source,
+        tuple(
+            ToleranceText(name, getattr(profile.tolerances, name), meanings()[name].unit, meanings()[name].why)
+            for name in item.tolerances
+        ),
+    )
 
 
 def _version() -> str:

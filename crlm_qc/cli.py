@@ -18,10 +18,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
-from crlm_qc.auditing import Parts, Progress, UsageError, audit
+from crlm_qc.auditing import Parts, Progress, UsageError, audit, rule_text
 from crlm_qc.ci import annotate, harmless, in_actions, summarise, summary_file
+from crlm_qc.cli_attest import AttestOption, Record
+from crlm_qc.cli_attest import add_to as add_attest
 from crlm_qc.cli_options import EXIT_CODES, ColourOption, FailOn, QuietOption
+from crlm_qc.cli_pictures import PICTURED, Album, PicturesOption
+from crlm_qc.cli_pictures import add_to as add_pictures
 from crlm_qc.cli_results import add_to, check_anchor
+from crlm_qc.model.picture import PictureMode
+from crlm_qc.model.plain import to_plain
 from crlm_qc.model.profile import Profile, ProfileError, load_profile
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.rule import Registry, Rule, RuleKind
@@ -34,6 +40,7 @@ from crlm_qc.rules import registry
 from crlm_qc.terminal import Colour, progress_on, say, style_of
 
 if TYPE_CHECKING:
+    from crlm_qc.model.evidence import Evidence
     from crlm_qc.synthetic.release import SyntheticRelease
 
 INTERRUPTED = 130
@@ -192,6 +199,8 @@ def check(
     lock: Annotated[
         Path | None, typer.Option("--lock", help="Compare every byte with the lock file that crlm-qc lock wrote.")
     ] = None,
+    attest: AttestOption = None,
+    pictures: PicturesOption = PictureMode.AUTO,
     waivers: Annotated[
         list[Path] | None,
         typer.Option(
@@ -212,7 +221,7 @@ def check(
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit with 0 where findings would exit with 1.")
     ] = False,
-    quiet: QuietOption = False,
+    quiet: QuietOption = 0,
     color: ColourOption = Colour.AUTO,
 ) -> None:
     """Audit a release; write findings.json and report.html.
@@ -221,7 +230,6 @@ def check(
     """
     folder = out or Path("reports") / (release.resolve().name or "release")
     outputs = choose_outputs(output or (), FORMATS, folder, ALWAYS)
-    _keep_out(release, [folder, *(item.path for item in outputs if item.path), *([evidence] if evidence else [])])
     anchor = check_anchor(sarif_anchor)
     settings = Settings(
         depth=depth,
@@ -232,22 +240,43 @@ def check(
         severity=_severities(severity),
         known_issues=known_issues,
     )
-    with progress_on(quiet=quiet) as progress:
+    record = Record.asked(attest, release, lock, settings)
+    places = [folder, *(item.path for item in outputs if item.path), *([evidence] if evidence else [])]
+    _keep_out(release, [*places, *(record.places if record else [])])
+    used, accepted = load_profile(profile), [waiver for path in waivers or () for waiver in load_waivers(path)]
+    album = Album(release, used, pictures, jobs)
+    with progress_on(quiet=quiet > 0) as progress:
         report = audit(
             release,
             settings=settings,
-            profile=load_profile(profile),
+            profile=used,
             parts=Parts(metadata, clinical, manifest),
             lock=lock,
             jobs=jobs,
             evidence_to=evidence,
-            waivers=[waiver for path in waivers or () for waiver in load_waivers(path)],
+            waivers=accepted,
             progress=progress,
+            hashed=record is not None,
+            on_evidence=_each_of([album.keep, *([record.keep] if record else [])]),
         )
-    write_outputs(report, outputs, {"sarif": {"anchor": anchor}} if anchor else None)
+        report = album.illustrate(report, progress)
+    album.put(folder)
+    options: dict[str, dict[str, object]] = {name: {"pictures": album.files} for name in PICTURED}
+    write_outputs(report, outputs, {**options, **({"sarif": {"anchor": anchor}} if anchor else {})})
     _tell(report, outputs, folder, color, quiet=quiet)
     code = report.exit_code(fail_on.severity)
+    if record:
+        stream = sys.stderr if any(item.machine for item in outputs) else sys.stdout
+        code = max(code, record.write(report, used, accepted, None if quiet else stream))
     raise typer.Exit(ExitCode.CLEAN if exit_zero and code is ExitCode.FINDINGS else code)
+
+
+def _each_of(keepers: Sequence[Callable[[Evidence], None]]) -> Callable[[Evidence], None]:
+    def keep(evidence: Evidence) -> None:
+        for keeper in keepers:
+            keeper(evidence)
+
+    return keep
 
 
 def _keep_out(release: Path, places: Sequence[Path], instead: str = "a folder elsewhere: --out PATH") -> None:
@@ -287,12 +316,12 @@ def _severities(given: Iterable[str] | None) -> dict[str, Severity]:
     return changed
 
 
-def _tell(report: Report, outputs: Sequence[Output], folder: Path, colour: Colour, *, quiet: bool) -> None:
+def _tell(report: Report, outputs: Sequence[Output], folder: Path, colour: Colour, *, quiet: int) -> None:
     """Print the summary: to standard output, or to standard error if a format for programs went there."""
     stream = sys.stderr if any(item.machine for item in outputs) else sys.stdout
     every = folder / FORMATS["json"].goes_to
     style = replace(style_of(stream, colour), results=shlex.quote(str(every)))
-    lines = [text.verdict(report, style)]
+    lines = [text.verdict(report, style)] if quiet < 2 else []
     if not quiet:
         written = [item for item in outputs if item.path is not None and item.path != every]
         lines = [text.render(report, style).rstrip("\n")]
@@ -390,6 +419,8 @@ def _write_lock(path: Path, release: Path, content: bytes) -> None:
 # --- saved results ---------------------------------------------------------------------------------------------------
 
 add_to(app)
+add_attest(app)
+add_pictures(app)
 
 
 # --- demo and synth --------------------------------------------------------------------------------------------------
@@ -443,14 +474,20 @@ def demo(
             faults=DEMO_FAULTS,
             progress=progress,
         )
+        used = profile_for(DEMO_MATRIX, load_profile(), DEMO_SLICES)
+        album = Album(release.root, used, PictureMode.AUTO, jobs)
         report = audit(
             release.root,
             settings=Settings(subset=True),
-            profile=profile_for(DEMO_MATRIX, load_profile(), DEMO_SLICES),
+            profile=used,
             jobs=jobs,
             progress=progress,
+            on_evidence=album.keep,
         )
-    write_outputs(report, choose_outputs((), FORMATS, place / "reports", ALWAYS))
+        report = album.illustrate(report, progress)
+    album.put(place / "reports")
+    outputs = choose_outputs((), FORMATS, place / "reports", ALWAYS)
+    write_outputs(report, outputs, {name: {"pictures": album.files} for name in PICTURED})
     style = style_of(sys.stdout, color)
     say(f"A synthetic release of {DEMO_PATIENTS} patients, with {len(DEMO_FAULTS)} faults planted:")
     missed = False
@@ -581,7 +618,8 @@ def rules(
         )
     chosen = [item for item in every if family is None or item.family == family.upper()]
     if listing is Listing.JSON:
-        say(json.dumps([_as_dict(item) for item in chosen], indent=2, ensure_ascii=False))
+        profile = load_profile()
+        say(json.dumps([_as_dict(item, profile) for item in chosen], indent=2, ensure_ascii=False))
         return
     for name in dict.fromkeys(item.family for item in chosen):
         say(f"{name}  {words.family_name(name)}")
@@ -593,7 +631,7 @@ def rules(
     say(f"{words.plural(len(chosen), 'rule')}. More of one: crlm-qc explain CODE")
 
 
-def _as_dict(item: Rule) -> dict[str, object]:
+def _as_dict(item: Rule, profile: Profile) -> dict[str, object]:
     return {
         "code": item.code,
         "slug": item.slug,
@@ -607,6 +645,7 @@ def _as_dict(item: Rule) -> dict[str, object]:
         "fix": item.fix,
         "source": item.source,
         "tables": list(item.tables),
+        "tolerances": to_plain(rule_text(item, profile).tolerances),
     }
 
 
@@ -624,7 +663,7 @@ def explain(
         ("What to do", item.fix),
         ("Source", item.source),
         ("Reads", ", ".join(item.tables)),
-        ("Tolerances", _tolerances(item, load_profile(profile))),
+        *(("Tolerance", said) for said in _tolerances(item, load_profile(profile))),
         ("Depth", item.depth.value),
         ("Only for", "a whole release, not a subset" if item.whole_release else ""),
         ("Slug", item.slug),
@@ -646,27 +685,11 @@ def _rule(every: Registry, code: str) -> Rule:
     return found
 
 
-def _tolerances(item: Rule, profile: Profile) -> str:
-    """Tolerances that the rule's check, or a function of its module that it calls, asks for by name."""
-    names: set[str] = set()
-    seen: set[object] = set()
-    waiting: list[Callable[..., object]] = [item.check]
-    while waiting:
-        function = inspect.unwrap(waiting.pop())
-        code = getattr(function, "__code__", None)
-        if code is None or code in seen:
-            continue
-        seen.add(code)
-        used = {*code.co_names, *(name for const in code.co_consts for name in getattr(const, "co_names", ()))}
-        if "tolerances" in used:
-            names |= used
-        waiting += [
-            value
-            for name in used
-            if inspect.isfunction(value := function.__globals__.get(name)) and value.__module__ == function.__module__
-        ]
-    values = {name: getattr(profile.tolerances, name) for name in profile.tolerances.__slots__ if name in names}
-    return ", ".join(f"{name} {value:g}" for name, value in values.items())
+def _tolerances(item: Rule, profile: Profile) -> list[str]:
+    """A line a tolerance: name, value, unit, and where it comes from."""
+    return [
+        f"{one.name} {words.quantity(one.value, one.unit)}: {one.why}" for one in rule_text(item, profile).tolerances
+    ]
 
 
 # --- the terminal ----------------------------------------------------------------------------------------------------

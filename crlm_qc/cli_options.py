@@ -31,4 +31,6 @@ class FailOn(StrEnum):
 
 
 ColourOption = Annotated[Colour, typer.Option("--color", help="Colours in the terminal.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict alone.")]
+QuietOption = Annotated[
+    int, typer.Option("--quiet", "-q", count=True, help="Print the verdict alone; twice (-qq), nothing.")
+]

@@ -16,11 +16,12 @@ import typer
 from crlm_qc.auditing import UsageError
 from crlm_qc.ci import harmless, in_actions
 from crlm_qc.cli_options import EXIT_CODES, ColourOption, FailOn, QuietOption
+from crlm_qc.cli_pictures import PICTURED, saved_pictures
 from crlm_qc.model.changes import compare
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.plain import PlainError
-from crlm_qc.model.report import ExitCode, Report
+from crlm_qc.model.report import Report
 from crlm_qc.outputs import Output, can_be_written, choose_outputs, did_you_mean, write_outputs
 from crlm_qc.report import FORMATS, changes, text, words
 from crlm_qc.terminal import Colour, say, style_of
@@ -95,13 +96,15 @@ def diff(
         FailOn, typer.Option("--fail-on", help="Mildest severity of a new finding that exits with 1.")
     ] = FailOn.ERROR,
     max_bytes: MaxBytes = None,
-    quiet: QuietOption = False,
+    quiet: QuietOption = 0,
     color: ColourOption = Colour.AUTO,
 ) -> None:
     """Compare two audits: what is new, changed, fixed, or still there.
 
     Exits with 1 if a finding at or above --fail-on is new or no longer waived, or has risen to that severity. Findings
-    of rules that the old audit did not run are told apart, and fail nothing.
+    of rules that the old audit did not run are told apart, and fail nothing; those that the new audit did not look for
+    are "not checked again", never fixed. Exits with 3 if the new audit could not check everything, and with 4 if either
+    had nothing to check.
     """
     outputs = choose_outputs(output or (), changes.FORMATS, Path())
     places = _places(outputs, (old, new))
@@ -112,12 +115,13 @@ def diff(
 
     stream = sys.stderr if any(item.machine for item in outputs) else sys.stdout
     style = style_of(stream, color)
-    _say(summary(found, style) if quiet else render(found, style), stream)
+    if quiet < 2:
+        _say(summary(found, style) if quiet else render(found, style), stream)
     if not quiet:
         for item in outputs:
             if item.path is not None:
                 _say(f"{item.format.name}: {item.path}", stream)
-    raise typer.Exit(ExitCode.FINDINGS if found.worse(fail_on.severity) else ExitCode.CLEAN)
+    raise typer.Exit(found.exit_code(fail_on.severity))
 
 
 # --- report ----------------------------------------------------------------------------------------------------------
@@ -151,7 +155,9 @@ def report_again(
     anchor = check_anchor(sarif_anchor)
     saved = load_report(findings)
     can_be_written(places)
-    write_outputs(saved, outputs, _options(max_bytes, anchor))
+    pictured = [item for item in outputs if item.format.name in PICTURED]
+    pictures = saved_pictures(saved, findings) if pictured else {}
+    write_outputs(saved, outputs, _options(max_bytes, anchor, pictures))
     for item in outputs:
         if item.path is not None:
             say(f"{item.format.name} report: {item.path}", to=sys.stderr)
@@ -172,8 +178,10 @@ def check_anchor(given: str | None) -> str | None:
     return given
 
 
-def _options(max_bytes: int | None, anchor: str | None = None) -> Mapping[str, Mapping[str, Any]]:
-    options: dict[str, Mapping[str, Any]] = {}
+def _options(
+    max_bytes: int | None, anchor: str | None = None, pictures: Mapping[str, bytes] | None = None
+) -> Mapping[str, Mapping[str, Any]]:
+    options: dict[str, Mapping[str, Any]] = {name: {"pictures": pictures} for name in PICTURED if pictures}
     if max_bytes is not None:
         options["markdown"] = {"max_bytes": max_bytes}
     if anchor is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from crlm_qc.model.profile import LIVER, TUMOUR, Span
 from crlm_qc.model.report import Figure, PatientFacts
 from crlm_qc.model.rule import Context
-from crlm_qc.rules._views import ct_headers, ct_stacks, volumes
+from crlm_qc.rules.views import ct_headers, ct_stacks, volumes, workbook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 PORTAL = "Portal"
 """What the vocabulary calls the portal vein."""
 OTHER = "other"
+SEXES = {1.0: "M", 2.0: "F"}
+"""Codes of the workbook's column sex."""
+MM_PER_CM = 10.0
+MM3_PER_ML = 1000.0
 
 
 def patient_facts(context: Context) -> list[PatientFacts]:
@@ -49,6 +53,10 @@ def patient_facts(context: Context) -> list[PatientFacts]:
     tumour_ml = tumour.groupby("patient")["volume_ml"].sum(min_count=1)
     liver_hu = liver.groupby("patient")["hu_median"].median()
     portal_hu = portal.groupby("patient")["hu_median"].median()
+    diameter = tumour.groupby("patient")["diameter_axial_mm"].max()
+    overlap = _tumour_overlap(context, tumour)
+    referenced = _referenced(context)
+    stated = workbook(context, ("sex", "max_tumor_size"))
     facts = []
     for patient in sorted(evidence["patients"]["patient"]):
         stack = stacks.get(patient, {})
@@ -67,9 +75,39 @@ def patient_facts(context: Context) -> list[PatientFacts]:
                 liver_hu=_real(liver_hu.get(patient)),
                 portal_hu=_real(portal_hu.get(patient)),
                 sex=_code(headers.get(patient, {}).get("sex"), profile.published.sex),
+                sex_workbook=SEXES.get(stated["sex"].get(patient, math.nan)),
+                referenced_percent=_real(referenced.get(patient)),
+                overlap_mm3=_real(overlap.get(patient)),
+                diameter_mm=_real(diameter.get(patient)),
+                stated_mm=_real(MM_PER_CM * stated["max_tumor_size"].get(patient, math.nan)),
             )
         )
     return facts
+
+
+def _tumour_overlap(context: Context, tumour: pd.DataFrame) -> pd.Series[float]:
+    """What tumour segments share, mm3 by patient, for patients whose masks were measured."""
+    dsos, pairs = context["dsos"], context["segment_pairs"]
+    keys = set(zip(tumour["dso"], tumour["segment_number"], strict=True))
+    both = [
+        (dso, a) in keys and (dso, b) in keys
+        for dso, a, b in zip(pairs["dso"], pairs["segment_a"], pairs["segment_b"], strict=True)
+    ]
+    shared = pairs.loc[both].groupby("patient")["overlap_ml"].sum(min_count=1) * MM3_PER_ML
+    measured = sorted(set(dsos.loc[dsos["masks"] == "measured", "patient"].dropna()))
+    filled: pd.Series[float] = shared.reindex(measured, fill_value=0.0)
+    return filled
+
+
+def _referenced(context: Context) -> pd.Series[float]:
+    """CT slices that a patient's segmentation objects refer to, in percent, for patients with both."""
+    slices, references = context["slices"], context["references"]
+    named = references.loc[references["sop_instance_uid"].notna(), ["patient", "sop_instance_uid"]].drop_duplicates()
+    known = slices.loc[slices["patient"].notna(), ["patient", "sop_instance_uid"]].dropna().drop_duplicates()
+    found = known.merge(named, on=["patient", "sop_instance_uid"]).groupby("patient").size()
+    counts = known[known["patient"].isin(context["dsos"]["patient"])].groupby("patient").size()
+    percent: pd.Series[float] = 100.0 * found.reindex(counts.index, fill_value=0) / counts
+    return percent
 
 
 def figures(context: Context) -> list[Figure]:

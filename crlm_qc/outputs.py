@@ -63,6 +63,8 @@ def choose_outputs(
             )
         form = formats[name]
         where = where or (form.goes_to if form.goes_to == STDOUT else str(folder / form.goes_to))
+        if form.folder and (where == STDOUT or Path(where).is_file()):
+            raise UsageError(f"{name} is a folder of files: give one in --output {name}:DIR")
         item = Output(form, None if where == STDOUT else Path(where))
         if item not in outputs:
             outputs.append(item)
@@ -90,7 +92,10 @@ def write_outputs(
         if item.path is None and not item.machine:
             continue
         rendered = item.format.renderer()(content, **(options or {}).get(item.format.name, {}))
-        if item.path is None:
+        if isinstance(rendered, Mapping):
+            for name, content_of in rendered.items():
+                put((item.path or Path()) / name, content_of)
+        elif item.path is None:
             emit(rendered)
         else:
             put(item.path, rendered)

@@ -20,15 +20,17 @@ ALLOWED = {
     "engines": {"model"},
     "rules": {"model", "geometry", "engines", "resources"},
     "report": {"model"},
+    "pictures": {"model", "geometry", "evidence", "rules", "report"},
     "synthetic": {"model", "resources"},
     "resources": set(),
     "facts": {"model", "rules"},
+    "attestation": {"model"},
     "auditing": {"model", "evidence", "rules", "report", "facts"},
     "terminal": {"report"},
     "outputs": {"auditing", "report", "terminal"},
     "ci": {"model", "report", "terminal"},
 }
-UNBOUND = {"cli", "cli_options", "cli_results", "__init__", "__main__"}
+UNBOUND = {"cli", "cli_options", "cli_results", "cli_attest", "cli_pictures", "__init__", "__main__"}
 
 # Loaded only where they are used, so that help and listings answer at once.
 HEAVY = {
@@ -42,6 +44,8 @@ HEAVY = {
     "scipy",
     "openpyxl",
     "cc3d",
+    "PIL",
+    "contourpy",
 }
 
 
@@ -111,3 +115,14 @@ def test_datasets_are_opened_in_one_room_only() -> None:
             if isinstance(node, ast.ImportFrom)
         }
         assert not names & readers - allowed, f"{path.name} reads dataset files: {sorted(names & readers - allowed)}"
+
+
+def test_pictures_are_drawn_in_one_module_only() -> None:
+    drawing = {"PIL", "contourpy"}
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {
+            alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        } | {str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        if path.relative_to(PACKAGE).as_posix() != "pictures/draw.py":
+            assert not names & drawing, f"{path.name} draws pictures"

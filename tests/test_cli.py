@@ -17,6 +17,7 @@ from crlm_qc import cli
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.resources import expectations_folder
 from crlm_qc.rules import registry
 
 HEAVY = {"pandas", "pandera", "pydicom", "great_expectations", "highdicom", "scipy", "pyarrow", "numpy", "jinja2"}
@@ -150,7 +151,7 @@ def test_settings_reach_the_audit(run: Run, audit: Audit, release: Path, tmp_pat
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["-o", "htm"], "unknown format htm in --output: did you mean html?"),
+        (["-o", "htm"], "unknown format htm in --output: did you mean html"),
         (["-o", "json:-", "-o", "html:-"], "two reports would go to standard output"),
         (["-o", "text:x", "-o", "html:x"], "two reports would go to"),
         (["--severity", "CTS001=grave"], "write CODE=LEVEL"),
@@ -242,6 +243,12 @@ def test_quiet_prints_the_verdict_alone(run: Run, audit: Audit, release: Path) -
     )
 
 
+def test_quiet_twice_prints_nothing(run: Run, audit: Audit, release: Path) -> None:
+    for given in (["-qq"], ["-q", "-q"], ["--quiet", "--quiet"]):
+        done = run("check", release, *given)
+        assert (done.code, done.out, done.err) == (1, "", "")
+
+
 @pytest.mark.parametrize(
     ("environment", "option", "coloured"),
     [
@@ -327,6 +334,17 @@ def test_every_rule_can_be_explained(run: Run) -> None:
         said = " ".join(done.out.split())
         for part in (item.why, item.fix, item.source):
             assert " ".join(part.split()) in said
+
+
+def test_a_rule_is_explained_with_its_tolerances(run: Run, tmp_path: Path) -> None:
+    said = run("explain", "CTS010").out
+    assert "Tolerance   shear_mm 0.5 mm: Sideways drift" in said
+    crlm = (expectations_folder() / "crlm.toml").read_text(encoding="utf-8")
+    (tmp_path / "other.toml").write_text(f"{crlm}\n[tolerances]\nshear_mm = 0.25\n", encoding="utf-8")
+    assert "shear_mm 0.25 mm" in run("explain", "CTS010", "--profile", str(tmp_path / "other.toml")).out
+    listed = {item["code"]: item for item in json.loads(run("rules", "--format", "json").out)}
+    assert [one["name"] for one in listed["CTS010"]["tolerances"]] == ["shear_mm"]
+    assert listed["REL900"]["tolerances"] == []
 
 
 def test_an_unknown_rule_gets_a_suggestion(run: Run) -> None:

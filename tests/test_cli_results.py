@@ -1,7 +1,7 @@
 """Commands on saved results: diff, report, show."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,24 @@ def test_report_writes_what_the_audit_would_have(run: Run, saved: Save, name: st
     done = run("report", "findings.json", "-o", f"{name}:again/{name}")
     assert (done.code, done.out) == (0, "")
     expected = FORMATS[name].renderer()(reports.hostile())
-    assert Path("again", name).read_bytes() == (expected.encode("utf-8") if isinstance(expected, str) else expected)
+    files = (
+        {Path("again", name, file): content for file, content in expected.items()}
+        if isinstance(expected, Mapping)
+        else {Path("again", name): expected}
+    )
+    for path, content in files.items():
+        assert path.read_bytes() == (content.encode("utf-8") if isinstance(content, str) else content)
+    assert sorted(path for path in Path("again").rglob("*") if path.is_file()) == sorted(files)
+
+
+@pytest.mark.parametrize("where", ["html-dir:-", "html-dir:taken"])
+def test_a_folder_of_files_needs_a_folder(run: Run, saved: Save, where: str) -> None:
+    saved()
+    Path("taken").write_text("a file", encoding="utf-8")
+    done = run("report", "findings.json", "-o", where)
+    assert (done.code, done.out) == (2, "")
+    assert "give one in --output html-dir:DIR" in done.err
+    assert Path("taken").read_text(encoding="utf-8") == "a file"
 
 
 def test_report_writes_several_beside_the_results(run: Run, saved: Save) -> None:
@@ -193,6 +210,7 @@ def test_diff_exits_with_1_if_something_is_new(run: Run, saved: Save, fail_on: s
     done = run("diff", old, saved(name="new.json"), "--fail-on", fail_on)
     assert done.code == code
     assert done.out.splitlines()[-1] == "1 new (1 error), 10 persisting."
+    assert run("diff", old, "new.json", "-qq", "--fail-on", fail_on) == Done(code, "", "")
     back = run("diff", "new.json", old, "-q")
     assert (back.code, back.out) == (0, "Nothing new: 1 fixed, 10 persisting.\n")
 
@@ -204,6 +222,11 @@ def test_diff_tells_new_rules_apart(run: Run, saved: Save) -> None:
     done = run("diff", old, saved(name="new.json"))
     assert done.code == 0
     assert "NEW RULE  7 findings" in done.out
+
+
+def test_diff_with_an_audit_that_was_cut_short_exits_with_3(run: Run, saved: Save) -> None:
+    done = run("diff", saved(name="old.json"), saved(replace(WHOLE, limits=("a file was not read",)), "new.json"), "-q")
+    assert (done.code, done.out) == (3, "Nothing new: 11 persisting; the new audit could not check everything.\n")
 
 
 def test_diff_writes_every_format(run: Run, saved: Save) -> None:

@@ -81,8 +81,83 @@ def test_figures_of_a_patient(full: Context) -> None:
         liver_hu=105.0,
         portal_hu=160.0,
         sex="M",
+        overlap_mm3=0.0,
     )
     assert two == PatientFacts(TWO)
+
+
+def test_slices_that_the_object_refers_to(profile: Profile) -> None:
+    slices = [{"patient": ONE, "path": f"a/{n}.dcm", "sop_instance_uid": f"1.2.{n}"} for n in range(8)]
+    references = [
+        {"patient": ONE, "dso": "d", "level": "instance", "sop_instance_uid": "1.2.1"},
+        {"patient": ONE, "dso": "d", "level": "frame", "frame": 1, "sop_instance_uid": "1.2.1"},
+        {"patient": ONE, "dso": "d", "level": "frame", "frame": 2, "sop_instance_uid": "1.2.2"},
+        {"patient": ONE, "dso": "d", "level": "frame", "frame": 3, "sop_instance_uid": "9.9"},
+        {"patient": ONE, "dso": "d", "level": "series", "series_uid": "1.2"},
+        {"patient": TWO, "dso": "e", "level": "frame", "frame": 1, "sop_instance_uid": "1.2.3"},
+    ]
+    folders = [{"patient": name, "folder": name, "valid": True} for name in (ONE, TWO)]
+    made = context(
+        profile,
+        patients=folders,
+        slices=slices,
+        references=references,
+        dsos=[{"patient": ONE, "path": "d", "masks": "measured"}],
+    )
+    assert [one.referenced_percent for one in patient_facts(made)] == [25.0, None]
+
+
+def test_tumours_that_share_voxels(profile: Profile) -> None:
+    pairs = [
+        {"patient": ONE, "dso": "a", "segment_a": a, "segment_b": b, "overlap_voxels": 5, "overlap_ml": 0.25}
+        for a, b in ((1, 5), (5, 6), (5, 7), (6, 7))
+    ]
+    made = context(
+        profile,
+        patients=[{"patient": ONE, "folder": ONE, "valid": True}],
+        dsos=[{"patient": ONE, "path": "a", "masks": "measured"}],
+        segments=[
+            segment(1, "Liver", 1500.0),
+            segment(5, "Tumor_1", 2.0, diameter_axial_mm=12.5),
+            segment(6, "Tumor_2", 2.0, diameter_axial_mm=31.0),
+            segment(7, "Hepatic", 2.0, diameter_axial_mm=90.0),
+        ],
+        segment_pairs=pairs,
+    )
+    (one,) = patient_facts(made)
+    assert (one.overlap_mm3, one.diameter_mm) == (250.0, 31.0)
+
+
+def test_what_the_workbook_says_of_a_patient(profile: Profile) -> None:
+    cells = [
+        (2, ONE, "sex", 2.0),
+        (2, ONE, "max_tumor_size", 4.25),
+        (3, TWO, "sex", 1.0),
+        (3, TWO, "max_tumor_size", -999.0),
+        (4, "CRLM-CT-1003", "sex", 1.0),
+        (5, "CRLM-CT-1003", "sex", 1.0),
+    ]
+    rows = [
+        {
+            "row": row,
+            "patient_id": name,
+            "patient": name,
+            "column": column,
+            "value": value,
+            "text": str(value),
+            "type": "number",
+        }
+        for row, name, column, value in cells
+    ]
+    heads = json.dumps(["Patient-ID", "sex", "max_tumor_size"])
+    made = context(
+        profile,
+        patients=[{"patient": name, "folder": name, "valid": True} for name in (ONE, TWO, "CRLM-CT-1003")],
+        sources=[{"source": "clinical", "path": "w.xlsx", "used": True, "columns": heads}],
+        clinical=rows,
+    )
+    told = [(one.sex_workbook, one.stated_mm) for one in patient_facts(made)]
+    assert told == [("F", 42.5), ("M", None), (None, None)]
 
 
 def test_published_beside_observed(full: Context) -> None:

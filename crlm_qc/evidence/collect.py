@@ -75,6 +75,7 @@ def collect(
     clinical: Path | None = None,
     manifest: Path | None = None,
     lock: Path | None = None,
+    hashed: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Evidence:
@@ -94,6 +95,8 @@ def collect(
         Parts that lie elsewhere, or that are to be used in place of those found.
     lock : pathlib.Path, optional
         Lock file to compare the release with; every file is hashed then.
+    hashed : bool
+        Hash every file even without a lock file.
     jobs : int, optional
         Processes to read with; by default one for each core that may be used. One reads in this process.
     progress : callable, optional
@@ -116,8 +119,9 @@ def collect(
     limits = list(release.limits)
     rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
     rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
-    rows["files"] = _read_outside(release, lock, limits)
-    work = _work(chosen, profile, depth, hashed=lock is not None)
+    hashed = hashed or lock is not None
+    rows["files"] = _read_outside(release, lock, limits, hashed=hashed)
+    work = _work(chosen, profile, depth, hashed=hashed)
     reads = _read_all(work, default_jobs() if jobs is None else max(1, jobs), progress)
     for one in work:
         read = reads[one.patient]
@@ -159,16 +163,16 @@ def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:
     return [one for one in release.patients if not patients or one.patient in patients]
 
 
-def _read_outside(release: Release, lock: Path | None, limits: list[str]) -> list[dict[str, Any]]:
-    """Rows of `files` of what lies outside of the patient folders; hashed if there is a lock file."""
+def _read_outside(release: Release, lock: Path | None, limits: list[str], *, hashed: bool) -> list[dict[str, Any]]:
+    """Rows of `files` of what lies outside of the patient folders."""
     from crlm_qc.evidence.patient import aside_row, hash_file
 
     rows = []
     for other in release.others:
         row = aside_row(other.item, other.kind, other.in_collection)
         # A lock file that lies in the release can't list itself.
-        hashed = lock is not None and Path(other.item.location) != lock.resolve()
-        rows.append(hash_file(row, other.item, limits) if hashed else row)
+        is_lock = lock is not None and Path(other.item.location) == lock.resolve()
+        rows.append(hash_file(row, other.item, limits) if hashed and not is_lock else row)
     return rows
 
 

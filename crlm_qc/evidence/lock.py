@@ -17,11 +17,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crlm_qc.evidence.release import Item, PatientFolder, Release, ReleaseError, aside_kind, find_release, suggest
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.show import Show
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HASHING = "hashing files"
 """The phase that progress is told of."""
@@ -35,6 +38,8 @@ _COUNT, _SIZE = re.compile(r"# files: ([0-9]{1,12})"), re.compile(r"# size: ([0-
 _ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}
 _ESCAPED = {escape: character for character, escape in _ESCAPES.items()}
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_LEFT_OUT = frozenset({"link-outside", "link-broken", "link-folder", "not-a-file"})
+"""Problems of what no bytes are read from."""
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 _AGAIN = "make it anew with: crlm-qc lock RELEASE"
 
@@ -141,6 +146,41 @@ def lock_release(
     refused = [item for item in items if item.problem == "permission"]
     unread += [f"file {show.path(item.path)} can't be read" for item in refused]
     return Lock(tuple(entries), len(items) - len(readable) - len(refused), tuple(unread))
+
+
+def lock_files(files: pd.DataFrame) -> Lock:
+    """The lock of files that were hashed as they were read: what `lock_release` gives of the same release.
+
+    Parameters
+    ----------
+    files : pandas.DataFrame
+        The table `files`, collected with `hashed`.
+
+    Returns
+    -------
+    Lock
+        What could not be read is counted, not named: the audit's limits name it.
+
+    Raises
+    ------
+    LockError
+        A file's name is no valid Unicode.
+    """
+    entries, left_out, unread, unnamed = [], 0, 0, 0
+    for row in files[files["kind"] != "system"].to_dict("records"):
+        unnamed += _REPLACED in row["path"]
+        if isinstance(row["sha256"], str):
+            entries.append(Entry(row["path"], row["sha256"], int(row["size"])))
+        elif row["problem"] in _LEFT_OUT:
+            left_out += 1
+        else:
+            unread += 1
+    if unnamed:
+        raise LockError(
+            f"{unnamed} file names are not valid UTF-8, so that no lock file can name them: rename these files first"
+        )
+    said = f"{unread} of its files could not be read"
+    return Lock(tuple(sorted(entries, key=lambda entry: entry.path)), left_out, (said,) if unread else ())
 
 
 def _digests(items: Sequence[Item], jobs: int) -> Iterable[tuple[str, int] | None]:

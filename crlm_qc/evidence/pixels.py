@@ -108,7 +108,7 @@ def measure_pixels(
     problems: dict[str, int] = {}
     for source in sources:
         try:
-            stored = _stored(source)
+            stored = stored_values(source)
         except Unmeasured as reason:
             if reason.status == "no-decoder":
                 problems[reason.detail] = problems.get(reason.detail, 0) + 1
@@ -117,7 +117,7 @@ def measure_pixels(
         slope, intercept = source.row.get("rescale_slope"), source.row.get("rescale_intercept")
         if not slope or intercept is None:
             continue
-        valid = _valid(stored, source)
+        valid = valid_pixels(stored, source)
         values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
         source.row.update(_figures(values if valid is None else values[valid]))
         for overlay in overlays:
@@ -127,7 +127,7 @@ def measure_pixels(
     return alignments, [f"CT pixels of {count} files were not read: {detail}" for detail, count in problems.items()]
 
 
-def _stored(source: SlicePixels) -> npt.NDArray[Any]:
+def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
     """Stored values, shape (rows, columns)."""
     row = source.row
     rows, columns, bits = (row.get(key) for key in ("rows", "columns", "bits_allocated"))
@@ -159,7 +159,7 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
     return np.asarray(stored)
 
 
-def _valid(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
+def valid_pixels(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
     """Pixels that are no padding; None where all are."""
     padding = source.row.get("pixel_padding_value")
     if padding is None:

@@ -125,7 +125,7 @@ def measure_masks(
         Rows of `segment_pairs`.
     """
     try:
-        frames = list(_frame_masks(header, found))
+        frames = list(frame_masks(header, found))
     except Unmeasured as reason:
         found.dso |= {"masks": reason.status, "masks_detail": reason.detail}
         return None, []
@@ -138,7 +138,7 @@ def measure_masks(
     return stack, _pairs(stack, found)
 
 
-def _frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
+def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
     """The masks of every frame that has a row, in the order of frames."""
     dso = found.dso
     rows, columns, frames, bits = (dso.get(key) for key in ("rows", "columns", "number_of_frames", "bits_allocated"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.report import Report, RuleText
+from crlm_qc.model.report import ExitCode, Report, RuleText
 from crlm_qc.model.severity import Severity
 
 SCHEMA_VERSION = 1
@@ -90,6 +90,28 @@ class Changes:
             if fail_on and change.finding.severity.at_least(fail_on) and _is_worse(change, fail_on)
         ]
 
+    @property
+    def told(self) -> bool:
+        """Whether both audits looked at anything, so that there is something to compare."""
+        return not (self.old.empty or self.new.empty)
+
+    def exit_code(self, fail_on: Severity | None = Severity.ERROR) -> ExitCode:
+        """The exit code that the command line gives.
+
+        Nothing new in an audit that could not check everything proves little, so that is no clean end. What was left
+        out on purpose is told (`NOT_CHECKED`), and fails nothing.
+
+        Parameters
+        ----------
+        fail_on : Severity or None
+            Mildest severity that counts; None for none.
+        """
+        if not self.told:
+            return ExitCode.NOTHING
+        if self.new.incomplete:
+            return ExitCode.INCOMPLETE
+        return ExitCode.FINDINGS if self.worse(fail_on) else ExitCode.CLEAN
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
@@ -135,7 +157,8 @@ class _Sight:
     """What an audit looked at."""
 
     def __init__(self, report: Report) -> None:
-        self._rules = {one.rule for one in report.outcomes if one.status in (Status.PASSED, Status.FAILED)}
+        ran = (Status.PASSED, Status.FAILED)
+        self._rules = {one.rule for one in report.outcomes if one.status in ran and not one.incomplete}
         self._settings = report.settings
         self._patients = {one.patient for one in report.patients}
         self._limits = report.limits
@@ -144,7 +167,11 @@ class _Sight:
         return rule in self._rules
 
     def sees(self, finding: Finding) -> bool:
-        return self.runs(finding.rule) and self.sees_patient(finding.patient)
+        """Whether the fault would have been found if it were still there."""
+        if not (self.runs(finding.rule) and self.sees_patient(finding.patient)):
+            return False
+        # Where something could not be read, nobody knows what of the whole, or of patients who are gone, is mended.
+        return not self._limits or finding.patient in self._patients
 
     def sees_patient(self, patient: str | None) -> bool:
         if patient is None:
@@ -178,5 +205,6 @@ def _about(report: Report) -> dict[str, Any]:
     return {
         "release": report.release.root,
         "version": report.tool_version,
+        "incomplete": report.incomplete,
         "summary": {**report.counts, "verdict": report.verdict.value},
     }

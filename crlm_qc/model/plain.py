@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -84,6 +85,8 @@ def from_plain(wanted: Any, raw: Any, where: str = "") -> Any:
     if wanted is float and type(raw) is int:
         # A number that was written without a point is written so again.
         return raw
+    if type(raw) is float and not math.isfinite(raw):
+        raise PlainError(f"{where} is no finite number")
     return _of(wanted, raw, where)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -31,6 +33,11 @@ class Span:
     min: float
     max: float
     median: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what TOML calls a number and nobody can compare with: `nan` and `inf`."""
+        if not all(math.isfinite(value) for value in (self.min, self.max, self.median or 0.0)):
+            raise ValueError("min, max and median must be finite numbers")
 
     def holds(self, value: float, slack: float = 0.0) -> bool:
         """Whether `value` lies inside, bounds and a slack (in the same unit) included."""
@@ -76,6 +83,24 @@ class Published:
     missing_patients: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Deidentification:
+    """How the release was de-identified; what is left out is not compared."""
+
+    codes: frozenset[str] = frozenset()
+    """Codes of PS3.16 CID 7050 that every file declares."""
+    private_creators: frozenset[str] = frozenset()
+    """Private creators whose elements may hold values."""
+    first_date: str | None = None
+    """Earliest shifted StudyDate, as YYYYMMDD."""
+    last_date: str | None = None
+    """Latest shifted StudyDate."""
+    series_dates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Modality to SeriesDates that were not shifted with the study, and are known."""
+    same_study_days: float = 7.0
+    """Days that a series may lie apart from its study."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """One collection, as its profile file describes it.
@@ -109,6 +134,7 @@ class Profile:
     editions: tuple[Edition, ...]
     description_words: frozenset[str]
     description_patterns: tuple[re.Pattern[str], ...]
+    deidentification: Deidentification = field(default_factory=Deidentification)
     tolerances: Tolerances = field(default_factory=Tolerances)
     folder: Path | None = None
     """Where the profile's suites lie."""
@@ -186,6 +212,22 @@ def _published(raw: Mapping[str, Any]) -> Published:
     return Published(**{**raw, **spans, "missing_patients": tuple(raw["missing_patients"])})
 
 
+def _deidentification(raw: Mapping[str, Any]) -> Deidentification:
+    if unknown := set(raw) - {item.name for item in fields(Deidentification)}:
+        raise ProfileError(f"unknown key in [deidentification]: {', '.join(sorted(unknown))}")
+    for key in ("first_date", "last_date"):
+        if key in raw and type(raw[key]) is not dt.date:
+            raise TypeError(f"{key} of [deidentification] must be a date, such as 1991-06-03 without quotes")
+    dates = {key: raw[key].strftime("%Y%m%d") for key in ("first_date", "last_date") if key in raw}
+    return Deidentification(
+        codes=frozenset(map(str, raw.get("codes", ()))),
+        private_creators=frozenset(raw.get("private_creators", ())),
+        series_dates={modality: tuple(days) for modality, days in raw.get("series_dates", {}).items()},
+        same_study_days=float(raw.get("same_study_days", 7.0)),
+        **dates,
+    )
+
+
 def _patterns(raw: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(text) for text in raw)
 
@@ -218,6 +260,7 @@ def _build(raw: Mapping[str, Any], folder: Path) -> Profile:
         editions=tuple(Edition(item["name"], tuple(item["columns"])) for item in clinical["editions"]),
         description_words=frozenset(word.upper() for word in words["description"]),
         description_patterns=_patterns(words["patterns"]),
+        deidentification=_deidentification(raw.get("deidentification", {})),
         tolerances=Tolerances().replaced(raw.get("tolerances", {})),
         folder=folder,
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
 from typing import Any
 
 from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
 from crlm_qc.model.outcome import Outcome, Status
+from crlm_qc.model.picture import PATH_DATA, PICTURE_FILE, Picture
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.waivers import WaiverUse
 
 SCHEMA_VERSION = 1
 
@@ -45,6 +48,18 @@ class ExitCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ToleranceText:
+    """What a report says of a tolerance that a rule used."""
+
+    name: str
+    value: float
+    """As the audit used it, the profile's changes included."""
+    unit: str
+    """Empty for a part of something, or a number without a unit."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RuleText:
     """What a report says of a rule, so that no renderer needs the rule itself."""
 
@@ -56,6 +71,7 @@ class RuleText:
     why: str
     fix: str
     source: str
+    tolerances: tuple[ToleranceText, ...] = ()
 
     @property
     def family(self) -> str:
@@ -85,6 +101,22 @@ class PatientFacts:
     """Median CT value under the mask of the portal vein."""
     sex: str | None = None
     """PatientSex: a published code, or `other`."""
+    sex_workbook: str | None = None
+    """What the workbook's column sex says, `M` or `F`; None where it says neither."""
+    referenced_percent: float | None = None
+    """Part of the CT slices that its segmentation objects refer to."""
+    overlap_mm3: float | None = None
+    """Volume that any two of its tumour segments share, all pairs."""
+    diameter_mm: float | None = None
+    """Largest diameter of a tumour segment in one slice."""
+    stated_mm: float | None = None
+    """The workbook's max_tumor_size."""
+
+    def __post_init__(self) -> None:
+        """Hold nothing that JSON has no number for: a figure that is none was not measured."""
+        for item in fields(self):
+            if isinstance(value := getattr(self, item.name), float) and not math.isfinite(value):
+                object.__setattr__(self, item.name, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +132,19 @@ class Figure:
     """None if nothing was there to observe."""
     tolerance: float = 0.0
     """Largest difference that counts as none, in the figure's own unit."""
+
+    def __post_init__(self) -> None:
+        """Hold nothing that JSON has no number for.
+
+        Raises
+        ------
+        ValueError
+            What was published, or the tolerance, is no finite number.
+        """
+        if not (math.isfinite(self.published) and math.isfinite(self.tolerance)):
+            raise ValueError(f"figure {self.measure} {self.part} is published without a number")
+        if self.observed is not None and not math.isfinite(self.observed):
+            object.__setattr__(self, "observed", None)
 
     @property
     def difference(self) -> float | None:
@@ -168,6 +213,12 @@ class Report:
     """What was not read though it was asked for, in words."""
     figures: Sequence[Figure] = ()
     """Published figures beside the observed ones."""
+    pictures: Sequence[Picture] = ()
+    """By patient, in the order that they are shown; their files lie in a folder of their own."""
+    picture_notes: tuple[str, ...] = ()
+    """Why there are no pictures, or fewer or smaller ones than there could be, in words."""
+    waivers: Sequence[WaiverUse] = ()
+    """Every waiver of this audit, and what became of it."""
     _counts: Counter[Severity] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -238,6 +289,9 @@ class Report:
             "findings": [finding.as_dict() for finding in self.findings],
             "figures": to_plain(self.figures),
             "patients": to_plain(self.patients),
+            "pictures": to_plain(self.pictures),
+            "picture_notes": list(self.picture_notes),
+            "waivers": to_plain(self.waivers),
             "rules": to_plain(self.rules),
         }
 
@@ -276,6 +330,10 @@ class Report:
         named = {outcome.rule for outcome in report.outcomes} | {finding.rule for finding in report.findings}
         if not named <= known:
             raise PlainError("rules does not describe every rule that outcomes and findings name")
+        if not all(one.file is None or PICTURE_FILE.fullmatch(one.file) for one in report.pictures):
+            raise PlainError("a file under pictures is not of the form NAME.webp")
+        if not all(PATH_DATA.fullmatch(contour.path) for one in report.pictures for contour in one.contours):
+            raise PlainError("a path under pictures is not one of closed lines")
         return report
 
 

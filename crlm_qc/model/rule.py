@@ -18,7 +18,7 @@ from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.show import Show
 from crlm_qc.model.tables import TABLES
-from crlm_qc.model.tolerances import Tolerances
+from crlm_qc.model.tolerances import Tolerances, meanings
 
 CODE = re.compile(r"[A-Z]{3}[0-9]{3}")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -121,6 +121,8 @@ class Rule:
     """How deep the files must have been read."""
     whole_release: bool = False
     """Compares the release as a whole with the published one: off for a subset."""
+    tolerances: tuple[str, ...] = ()
+    """Fields of `Tolerances` that decide whether it fires, wherever the comparison is made."""
 
     @property
     def family(self) -> str:
@@ -145,11 +147,26 @@ def rule(
     depth: Depth = Depth.HEADERS,
     whole_release: bool = False,
     kind: RuleKind = RuleKind.PLAIN,
+    tolerances: Iterable[str] = (),
 ) -> Callable[[Check], Rule]:
     """Make a rule of the function below; its module lies in `crlm_qc.rules`, where the registry finds it."""
 
     def decorate(check: Check) -> Rule:
-        return Rule(code, slug, severity, title, why, fix, source, tuple(tables), check, kind, depth, whole_release)
+        return Rule(
+            code,
+            slug,
+            severity,
+            title,
+            why,
+            fix,
+            source,
+            tuple(tables),
+            check,
+            kind,
+            depth,
+            whole_release,
+            tuple(tolerances),
+        )
 
     return decorate
 
@@ -183,6 +200,8 @@ class Registry:
             raise RegistryError(f"{item.code}: {item.slug!r} is no slug")
         if unknown := set(item.tables) - set(TABLES):
             raise RegistryError(f"{item.code} reads unknown tables: {', '.join(sorted(unknown))}")
+        if unknown := set(item.tolerances) - set(meanings()):
+            raise RegistryError(f"{item.code} names unknown tolerances: {', '.join(sorted(unknown))}")
         for name in ("title", "why", "fix", "source"):
             if not getattr(item, name).strip():
                 raise RegistryError(f"{item.code} has no {name}")

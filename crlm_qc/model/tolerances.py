@@ -5,84 +5,204 @@ A release profile may override them in its `[tolerances]` table, by the same nam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a tolerance is: its unit, and why it is what it is."""
+
+    unit: str
+    """Empty for a part of something, or a number without a unit."""
+    why: str
+
+
+def _tolerance(value: float, unit: str, why: str) -> float:
+    """A field with a value by default, its unit, and where it comes from."""
+    made: float = field(default=value, metadata={"meaning": Meaning(unit, why)})
+    return made
+
+
+_LEVELS = frozenset({"air_hu"})
+"""Those that are a level and no distance, so that they may lie below 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerances:
     """Named tolerances; lengths in mm, angles in degrees."""
 
-    position_mm: float = 0.01
-    """Two positions are the same: DS holds 16 characters (PS3.5 6.2), and scanners and dcmqi write 6 significant
-    digits, so that positions of some hundred mm are off by up to 0.0005 each; 0.01 leaves room for a sum of them."""
-    spacing_mm: float = 0.01
-    """Two slice gaps are the same: the difference of two rounded positions, plus the jitter of 0.001 to 0.005 mm
-    that real table positions show."""
-    spacing_fraction: float = 0.01
-    """Relative part of the same, for thick slices: the larger of both counts."""
-    lattice_fraction: float = 0.1
-    """A frame is on the lattice if it lies within this fraction of the slice spacing of a slice."""
-    pixel_spacing_mm: float = 0.0005
-    """PixelSpacing of SEG and CT: dcmqi writes 7 significant digits, some scanners 6."""
-    direction: float = 1e-4
-    """Components of ImageOrientationPatient: six decimals in DS, plus a rounding of a cosine."""
-    shear_mm: float = 0.5
-    """Sideways drift of the slices along the whole stack: over half a millimetre the stack is sheared."""
-    axial_degrees: float = 8.0
-    """A normal farther than this from z is no axial series."""
-    file_size_fraction: float = 0.01
-    """File Size of metadata.csv, which is rounded to two decimals of its unit."""
-    age_years: float = 2.0
-    """Age at operation against PatientAge, in years: the scan comes before the operation, and shifted dates may move a birthday."""
-    months: float = 0.05
-    """Two survival times are the same: the workbook shows tenths of a month."""
-    percent: float = 0.005
-    """Two fractions are the same: the workbook's are whole percents."""
-    tumour_size_fraction: float = 0.5
-    """Tumour size at pathology or on a report against the largest segment's diameter, relative to the diameter."""
-    bulk_fraction: float = 0.05
-    """Part of a slice's pixels that may lie beyond -1100 to 4000 HU before it counts as in bulk: metal does not fill it."""
-    soft_tissue_fraction: float = 0.01
-    """Part of a slice's pixels that must lie within -200 to 200 HU: a patient fills far more than that."""
-    air_hu: float = -500.0
-    """A slice without any lower value shows no air, neither around the patient nor in gut or lung."""
-    orthonormal: float = 1e-3
-    """Length and dot product of the two directions of ImageOrientationPatient: some scanners write three digits."""
-    published_spacing_fraction: float = 0.005
-    """Published spacings are rounded to three decimals, and 0.5% is what their comparison as figures allows."""
-    published_volume_fraction: float = 0.02
-    """Published volumes: how a mask's volume is computed (spacing from positions or from headers) moves it by about 1%."""
-    tumour_outside_fraction: float = 0.05
-    """Part of a tumour's voxels that may lie outside the liver: the rim, where two contours were drawn one by one."""
-    remnant_outside_fraction: float = 0.01
-    """Part of the future remnant's voxels that may lie outside the liver."""
-    liver_pieces_fraction: float = 0.01
-    """Part of the liver's voxels that may lie apart from its largest component."""
-    thickness_volume_fraction: float = 0.1
-    """Volume by SliceThickness against volume by positions."""
-    laterality_mm: float = 10.0
-    """How far to the left of the image's middle the liver's centroid must lie to be on the wrong side: a liver lies
-    some 40 to 80 mm to the right, and a patient within about 30 mm of the middle."""
-    liver_below_fraction: float = 0.05
-    """Part of the liver's voxels that may be below -10 HU: fat at the rim, air of neighbouring gut."""
-    liver_noise_hu: float = 25.0
-    """Noise of CT values, as a standard deviation: with thin slices it reaches some 25 HU, and so puts part of a fatty
-    liver of 10 to 30 HU below -10 HU, which is left out of account."""
-    alignment_spread_hu: float = 2.5
-    """How much less the liver's CT values must spread elsewhere for a mask to fit clearly better there, HU. Measured
-    with a liver drawn on the real CT of CRLM-CT-1004 (0.8 x 0.8 x 5 mm), also made noisy, fatty or full of tumour: a mask
-    in its place, even drawn 3 mm too wide or in blocks of three slices, gained at most 0.8 where less was below -10 HU
-    too; two slices or 10 mm off it gained 3 to 14, mirrored or upside down 8 to 39."""
-    alignment_below_fraction: float = 0.015
-    """How much less of the liver must be below -10 HU there too: around a large lesion that no segment names, values
-    spread less (by up to 9 HU on the same CT), but more of them are fat or air. Two slices or 10 mm off cost 0.02 to 0.1."""
-    alignment_overlap_fraction: float = 0.98
-    """Part of the mask that must fall on the CT at a placement for it to be compared."""
-    alignment_voxels: float = 500.0
-    """Voxels that must be looked at for a comparison of placements: fewer say little."""
-    liver_hole_ml: float = 1.0
-    """Volume of holes in the liver that are taken for slips of the brush, or small vessels left out."""
+    position_mm: float = _tolerance(
+        0.01,
+        "mm",
+        "Two positions are the same: DS holds 16 characters (PS3.5 6.2), and scanners and dcmqi write 6 "
+        "significant digits, so that positions of some hundred mm are off by up to 0.0005 each; 0.01 leaves room "
+        "for a sum of them.",
+    )
+    spacing_mm: float = _tolerance(
+        0.01,
+        "mm",
+        "Two slice gaps are the same: the difference of two rounded positions, plus the jitter of 0.001 to 0.005 "
+        "mm that real table positions show.",
+    )
+    spacing_fraction: float = _tolerance(
+        0.01,
+        "",
+        "Two slice gaps are the same, as a part of the spacing, for thick slices: the larger of both tolerances counts.",
+    )
+    lattice_fraction: float = _tolerance(
+        0.1,
+        "",
+        "A frame is on the lattice if it lies within this fraction of the slice spacing of a slice.",
+    )
+    pixel_spacing_mm: float = _tolerance(
+        0.0005,
+        "mm",
+        "PixelSpacing of SEG and CT: dcmqi writes 7 significant digits, some scanners 6.",
+    )
+    direction: float = _tolerance(
+        1e-4,
+        "",
+        "Components of ImageOrientationPatient: six decimals in DS, plus a rounding of a cosine.",
+    )
+    shear_mm: float = _tolerance(
+        0.5,
+        "mm",
+        "Sideways drift of the slices along the whole stack: over half a millimetre the stack is sheared.",
+    )
+    axial_degrees: float = _tolerance(
+        8.0,
+        "degrees",
+        "A normal farther than this from z is no axial series.",
+    )
+    file_size_fraction: float = _tolerance(
+        0.01,
+        "",
+        "File Size of metadata.csv, which is rounded to two decimals of its unit.",
+    )
+    age_years: float = _tolerance(
+        2.0,
+        "years",
+        "Age at operation against PatientAge, in years: the scan comes before the operation, and shifted dates "
+        "may move a birthday.",
+    )
+    months: float = _tolerance(
+        0.05,
+        "months",
+        "Two survival times are the same: the workbook shows tenths of a month.",
+    )
+    percent: float = _tolerance(
+        0.005,
+        "",
+        "Two fractions are the same: the workbook's are whole percents.",
+    )
+    tumour_size_fraction: float = _tolerance(
+        0.5,
+        "",
+        "Tumour size at pathology or on a report against the largest segment's diameter, relative to the diameter.",
+    )
+    bulk_fraction: float = _tolerance(
+        0.05,
+        "",
+        "Part of a slice's pixels that may lie beyond -1100 to 4000 HU before it counts as in bulk: metal does "
+        "not fill it.",
+    )
+    soft_tissue_fraction: float = _tolerance(
+        0.01,
+        "",
+        "Part of a slice's pixels that must lie within -200 to 200 HU: a patient fills far more than that.",
+    )
+    air_hu: float = _tolerance(
+        -500.0,
+        "HU",
+        "A slice without any lower value shows no air, neither around the patient nor in gut or lung.",
+    )
+    orthonormal: float = _tolerance(
+        1e-3,
+        "",
+        "Length and dot product of the two directions of ImageOrientationPatient: some scanners write three digits.",
+    )
+    published_spacing_fraction: float = _tolerance(
+        0.005,
+        "",
+        "Published spacings are rounded to three decimals, and 0.5% is what their comparison as figures allows.",
+    )
+    published_volume_fraction: float = _tolerance(
+        0.02,
+        "",
+        "Published volumes: how a mask's volume is computed (spacing from positions or from headers) moves it by "
+        "about 1%.",
+    )
+    tumour_outside_fraction: float = _tolerance(
+        0.05,
+        "",
+        "Part of a tumour's voxels that may lie outside the liver: the rim, where two contours were drawn one by one.",
+    )
+    remnant_outside_fraction: float = _tolerance(
+        0.01,
+        "",
+        "Part of the future remnant's voxels that may lie outside the liver.",
+    )
+    liver_pieces_fraction: float = _tolerance(
+        0.01,
+        "",
+        "Part of the liver's voxels that may lie apart from its largest component.",
+    )
+    thickness_volume_fraction: float = _tolerance(
+        0.1,
+        "",
+        "Volume by SliceThickness against volume by positions.",
+    )
+    laterality_mm: float = _tolerance(
+        10.0,
+        "mm",
+        "How far to the left of the image's middle the liver's centroid must lie to be on the wrong side: a liver "
+        "lies some 40 to 80 mm to the right, and a patient within about 30 mm of the middle.",
+    )
+    liver_below_fraction: float = _tolerance(
+        0.05,
+        "",
+        "Part of the liver's voxels that may be below -10 HU: fat at the rim, air of neighbouring gut.",
+    )
+    liver_noise_hu: float = _tolerance(
+        25.0,
+        "HU",
+        "Noise of CT values, as a standard deviation: with thin slices it reaches some 25 HU, and so puts part of "
+        "a fatty liver of 10 to 30 HU below -10 HU, which is left out of account.",
+    )
+    alignment_spread_hu: float = _tolerance(
+        2.5,
+        "HU",
+        "How much less the liver's CT values must spread elsewhere for a mask to fit clearly better there, HU. "
+        "Measured with a liver drawn on the real CT of CRLM-CT-1004 (0.8 x 0.8 x 5 mm), also made noisy, fatty or "
+        "full of tumour: a mask in its place, even drawn 3 mm too wide or in blocks of three slices, gained at "
+        "most 0.8 where less was below -10 HU too; two slices or 10 mm off it gained 3 to 14, mirrored or upside "
+        "down 8 to 39.",
+    )
+    alignment_below_fraction: float = _tolerance(
+        0.015,
+        "",
+        "How much less of the liver must be below -10 HU where a mask fits better, too: around a large lesion that no segment names, "
+        "values spread less (by up to 9 HU on the same CT), but more of them are fat or air. Two slices or 10 mm "
+        "off cost 0.02 to 0.1.",
+    )
+    alignment_overlap_fraction: float = _tolerance(
+        0.98,
+        "",
+        "Part of the mask that must fall on the CT at a placement for it to be compared.",
+    )
+    alignment_voxels: float = _tolerance(
+        500.0,
+        "voxels",
+        "Voxels that must be looked at for a comparison of placements: fewer say little.",
+    )
+    liver_hole_ml: float = _tolerance(
+        1.0,
+        "mL",
+        "Volume of holes in the liver that are taken for slips of the brush, or small vessels left out.",
+    )
 
     def replaced(self, values: Mapping[str, float]) -> Tolerances:
         """These tolerances with some of them changed.
@@ -90,7 +210,7 @@ class Tolerances:
         Raises
         ------
         ValueError
-            An unknown name, or a value below 0.
+            An unknown name, or a value below 0 or not finite.
         TypeError
             A value that is no number.
         """
@@ -98,6 +218,14 @@ class Tolerances:
         for name, value in values.items():
             if name not in known:
                 raise ValueError(f"unknown tolerance {name}; known: {', '.join(sorted(known))}")
-            if not value >= 0:
+            if not math.isfinite(value):
+                raise ValueError(f"tolerance {name} must be a finite number")
+            if value < 0 and name not in _LEVELS:
                 raise ValueError(f"tolerance {name} must be at least 0")
         return replace(self, **{name: float(value) for name, value in values.items()})
+
+
+@cache
+def meanings() -> Mapping[str, Meaning]:
+    """Unit and source of every tolerance, by its name, in the order of the fields."""
+    return {item.name: item.metadata["meaning"] for item in fields(Tolerances)}

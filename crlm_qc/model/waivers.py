@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,41 @@ def _waiver(entry: Mapping[str, Any], known: bool) -> Waiver:
     )
 
 
+class WaiverState(StrEnum):
+    """What became of a waiver in one audit."""
+
+    USED = "active"
+    ENDING = "ends soon"
+    """Active, and its last day is at most `SOON` days away."""
+    EXPIRED = "expired"
+    UNUSED = "unused"
+    """Its rule ran, and found nothing that it accepts."""
+    IDLE = "not judged"
+    """Its rule did not run, none of its patients was audited, or it is for another edition of the workbook."""
+
+
+SOON = 30
+"""Days before its end that a waiver is said to end soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverUse:
+    """A waiver, and what became of it."""
+
+    rule: str
+    reason: str
+    patients: tuple[str, ...]
+    source: str
+    owner: str
+    until: str | None
+    """Last day that it holds, as YYYY-MM-DD."""
+    known: bool
+    """A documented fault of the published release, shipped with the profile."""
+    state: WaiverState
+    findings: int
+    """Findings that it accepts, or that it matches though it has expired."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waived:
     """Findings after the waivers, and what there is to say of the waivers themselves."""
@@ -130,6 +167,8 @@ class Waived:
     findings: Sequence[Finding]
     problems: Mapping[str, Sequence[Found]]
     """Findings by the code of the rule that makes them: `EXPIRED` and `UNUSED`."""
+    uses: Sequence[WaiverUse] = ()
+    """What became of each waiver, in the order that they were given."""
 
 
 def apply_waivers(
@@ -164,13 +203,16 @@ def apply_waivers(
         The findings in the same order, and the problems.
     """
     present = set(patients)
-    applicable = [waiver for waiver in waivers if waiver.edition is None or waiver.edition == edition]
+    every = tuple(waivers)
+    applicable = [waiver for waiver in every if waiver.edition is None or waiver.edition == edition]
+    matched: Counter[int] = Counter()
     used: set[tuple[int, str | None]] = set()
     marked = []
     for finding in findings:
         for index, waiver in enumerate(applicable):
             if waiver.matches(finding):
                 used.add((index, finding.patient))
+                matched[index] += 1
                 if not waiver.expired(today):
                     finding = replace(finding, waived=waiver.reason)  # noqa: PLW2901 - the marked one takes its place
                     break
@@ -182,7 +224,46 @@ def apply_waivers(
         elif checked.get(waiver.rule):
             wanted = [patient for patient in waiver.patients if patient in present] if waiver.patients else [None]
             problems[UNUSED] += [_unused(waiver, patient) for patient in wanted if (index, patient) not in used]
-    return Waived(marked, problems)
+    return Waived(marked, problems, _uses(every, applicable, matched, checked, present, today))
+
+
+def _uses(
+    every: Sequence[Waiver],
+    applicable: Sequence[Waiver],
+    matched: Counter[int],
+    checked: Mapping[str, bool],
+    present: set[str],
+    today: dt.date,
+) -> list[WaiverUse]:
+    places = {id(waiver): index for index, waiver in enumerate(applicable)}
+    uses = []
+    for waiver in every:
+        count = matched[places[id(waiver)]] if id(waiver) in places else 0
+        judged = id(waiver) in places and checked.get(waiver.rule, False)
+        if waiver.patients:
+            judged = judged and bool(present & set(waiver.patients))
+        if waiver.expired(today):
+            state = WaiverState.EXPIRED
+        elif count:
+            soon = waiver.until is not None and waiver.until - today <= dt.timedelta(days=SOON)
+            state = WaiverState.ENDING if soon else WaiverState.USED
+        else:
+            state = WaiverState.UNUSED if judged else WaiverState.IDLE
+        until = None if waiver.until is None else waiver.until.isoformat()
+        uses.append(
+            WaiverUse(
+                waiver.rule,
+                waiver.reason,
+                waiver.patients,
+                waiver.source,
+                waiver.owner,
+                until,
+                waiver.known,
+                state,
+                count,
+            )
+        )
+    return uses
 
 
 def _expired(waiver: Waiver) -> Found:

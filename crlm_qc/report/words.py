@@ -13,6 +13,7 @@ from crlm_qc.model.severity import Severity
 
 if TYPE_CHECKING:
     from crlm_qc.model.finding import Finding, Subject
+    from crlm_qc.model.settings import Settings
 
 FAMILIES: Mapping[str, str] = {
     "REL": "Release on disk",
@@ -90,6 +91,11 @@ def json_bytes(value: object) -> bytes:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun: `1 error`, `1,200 errors`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number with its unit, if it has one: `0.01 mm`, `0.05`."""
+    return f"{value:g} {unit}" if unit else f"{value:g}"
 
 
 def size(count: int) -> str:
@@ -209,7 +215,11 @@ def not_run(report: Report) -> dict[str, list[str]]:
 
 def narrowing(report: Report) -> list[str]:
     """How the user narrowed the audit, in words."""
-    settings = report.settings
+    return narrowed(report.settings)
+
+
+def narrowed(settings: Settings) -> list[str]:
+    """How an audit is narrowed, in words."""
     said = []
     if settings.depth.value != "pixels":
         what = {"headers": "only headers and tables", "masks": "headers, tables and masks, but not the CT images"}

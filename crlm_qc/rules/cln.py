@@ -449,6 +449,7 @@ def _percent_shown(cell: Any) -> str:
     source=f"{DICTIONARY}, variables total_response_percent, necrosis_percent, fibrosis_percent, mucin_percent",
     tables=TABLES,
     kind=RuleKind.TABLE,
+    tolerances=("percent",),
 )
 def clinical_response_sum(context: Context) -> Checked:
     """The sum, within half a percent."""
@@ -567,6 +568,7 @@ def clinical_group_incomplete(context: Context) -> Checked:
     source=f"{DICTIONARY}, variables overall_survival_months and months_to_DFS_progression",
     tables=TABLES,
     kind=RuleKind.TABLE,
+    tolerances=("months",),
 )
 def clinical_dfs_beyond_survival(context: Context) -> Checked:
     """Disease-free months are at most overall survival months."""
@@ -583,6 +585,7 @@ def clinical_dfs_beyond_survival(context: Context) -> Checked:
     source=f"{DICTIONARY}, variables months_to_liver_DFS_progression, months_to_DFS_progression, overall_survival_months",
     tables=TABLES,
     kind=RuleKind.TABLE,
+    tolerances=("months",),
 )
 def clinical_liver_dfs_beyond(context: Context) -> Checked:
     """Disease-free months <= liver disease-free months <= overall survival months."""
@@ -599,6 +602,7 @@ def clinical_liver_dfs_beyond(context: Context) -> Checked:
     source=f"{DICTIONARY}, variables progression_or_recurrence, months_to_DFS_progression, and the same for the liver",
     tables=TABLES,
     kind=RuleKind.TABLE,
+    tolerances=("months",),
 )
 def clinical_dfs_without_recurrence(context: Context) -> Checked:
     """The two times are the same, for the patient and for the liver."""

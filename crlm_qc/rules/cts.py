@@ -147,6 +147,7 @@ def series_identity_differs(context: Context) -> Checked:
     fix="Take the odd slices out, or correct their headers.",
     source=f"{_PLANE}, C.7.6.3.1 (Image Pixel)",
     tables=_TABLES,
+    tolerances=("pixel_spacing_mm", "direction", "orthonormal"),
 )
 def series_geometry_differs(context: Context) -> Checked:
     """Every CT series."""
@@ -218,6 +219,7 @@ def image_size_unpublished(context: Context) -> Checked:
     fix="Correct ImageOrientationPatient from the scanner's original.",
     source=_PLANE,
     tables=_TABLES,
+    tolerances=("orthonormal",),
 )
 def orientation_invalid(context: Context) -> Checked:
     """Every CT series whose slices have an orientation."""
@@ -249,6 +251,7 @@ def orientation_invalid(context: Context) -> Checked:
     fix="Use the original axial series.",
     source=_PLANE,
     tables=_TABLES,
+    tolerances=("axial_degrees",),
 )
 def not_axial(context: Context) -> Checked:
     """Every CT series with a valid orientation."""
@@ -282,6 +285,7 @@ def not_axial(context: Context) -> Checked:
     fix="Remove the surplus slice, or correct its ImagePositionPatient.",
     source=_PLANE,
     tables=_TABLES,
+    tolerances=("position_mm",),
 )
 def slice_position_twice(context: Context) -> Checked:
     """Every stack."""
@@ -311,6 +315,7 @@ def slice_position_twice(context: Context) -> Checked:
     fix="Fetch the missing slices; if they were never there, say so in the release notes.",
     source=_PLANE,
     tables=_TABLES,
+    tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
 )
 def slice_missing(context: Context) -> Checked:
     """Every stack, by gaps that are a multiple of the spacing."""
@@ -351,6 +356,7 @@ def _between(context: Context, series: CtSeries, gap: Gap) -> str:
     fix="Correct ImagePositionPatient from the scanner's original, or take the series out.",
     source=_PLANE,
     tables=_TABLES,
+    tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
 )
 def slice_spacing_uneven(context: Context) -> Checked:
     """Every stack."""
@@ -380,6 +386,7 @@ def slice_spacing_uneven(context: Context) -> Checked:
     fix="Resample the series upright, or correct ImagePositionPatient.",
     source=_PLANE,
     tables=_TABLES,
+    tolerances=("shear_mm",),
 )
 def stack_sheared(context: Context) -> Checked:
     """Every stack."""
@@ -536,6 +543,7 @@ def _number_gaps(context: Context, series: CtSeries) -> Iterable[Found]:
     fix="Nothing; take the spacing from ImagePositionPatient.",
     source="DICOM PS3.3 C.7.6.2 (Slice Thickness)",
     tables=_TABLES,
+    tolerances=("spacing_mm", "spacing_fraction"),
 )
 def slice_thickness_differs(context: Context) -> Checked:
     """Every stack of two slices or more."""
@@ -572,6 +580,7 @@ def slice_thickness_differs(context: Context) -> Checked:
     fix="Compare with the original series; correct the header or the description.",
     source="published description: spacing min and max",
     tables=_TABLES,
+    tolerances=("published_spacing_fraction",),
 )
 def spacing_unpublished(context: Context) -> Checked:
     """Every CT series: in plane, and between slices."""
@@ -677,6 +686,7 @@ def rescale_invalid(context: Context) -> Checked:
     source="DICOM PS3.3 C.8.2.1.1.2 (CT pixel values in Hounsfield units)",
     tables=_TABLES,
     depth=Depth.PIXELS,
+    tolerances=("bulk_fraction", "air_hu", "soft_tissue_fraction"),
 )
 def pixel_values_implausible(context: Context) -> Checked:
     """Every slice whose pixels were read; invalid slopes are CTS015's."""

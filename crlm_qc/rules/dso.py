@@ -386,6 +386,7 @@ def source_not_listed(context: Context) -> Checked:
     fix="Take each frame's ImagePositionPatient from its source slice, or correct the reference.",
     source=f"{_DERIVATION}; C.7.6.16.2.3 (Plane Position)",
     tables=_WITH_CT,
+    tolerances=("position_mm",),
 )
 def frame_position_off_slice(context: Context) -> Checked:
     """Every frame with a source slice."""
@@ -459,6 +460,7 @@ def _slices(count: float) -> str:
     fix="Write the masks in the CT's orientation.",
     source="DICOM PS3.3 C.7.6.16.2.4 (Plane Orientation)",
     tables=_WITH_CT,
+    tolerances=("direction",),
 )
 def orientation_differs(context: Context) -> Checked:
     """Every frame of objects whose CT has a valid orientation."""
@@ -483,6 +485,7 @@ def orientation_differs(context: Context) -> Checked:
     fix="Take PixelSpacing from the CT.",
     source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures)",
     tables=_WITH_CT,
+    tolerances=("pixel_spacing_mm",),
 )
 def pixel_spacing_differs(context: Context) -> Checked:
     """Every frame."""
@@ -531,6 +534,7 @@ def _plane_differs(
     fix="Take each frame's position from the slice that it was drawn on.",
     source="DICOM PS3.3 C.7.6.16.2.3 (Plane Position)",
     tables=_WITH_CT,
+    tolerances=("position_mm", "lattice_fraction"),
 )
 def frame_off_lattice(context: Context) -> Checked:
     """Every frame without a source slice in the CT, and every frame without a position."""
@@ -786,6 +790,7 @@ def segment_empty(context: Context) -> Checked:
     fix="Merge the two frames, or give the one its right segment or position.",
     source=_GROUPS,
     tables=_WITH_CT,
+    tolerances=("position_mm",),
 )
 def frame_twice(context: Context) -> Checked:
     """Every frame with a segment and a position."""
@@ -847,6 +852,7 @@ def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     fix="Look at the slices of the gap, and draw the segment there if it is there.",
     source=_GROUPS,
     tables=_WITH_CT,
+    tolerances=("position_mm", "lattice_fraction"),
 )
 def segment_gap(context: Context) -> Checked:
     """Every segment with two frames or more; objects whose frames and items do not agree (DSO015) are left alone."""

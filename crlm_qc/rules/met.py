@@ -664,6 +664,7 @@ def images_differ(context: Context) -> Checked:
     fix="Fetch the series again, or correct the size.",
     source=DOWNLOADER + ": 41 files of 527,480 bytes are 21.63 MB",
     tables=DISK,
+    tolerances=("file_size_fraction",),
 )
 def size_differs(context: Context) -> Checked:
     """Every row whose series is on disk, complete and sound; read in powers of 1000 and of 1024."""

@@ -17,8 +17,8 @@ from crlm_qc.model.profile import Profile, load_profile
 from crlm_qc.model.rule import Checked, Context, Rule, RuleKind, Skip, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules._views import tables_of, view
 from crlm_qc.rules._words import number
+from crlm_qc.rules.views import tables_of, view
 
 if TYPE_CHECKING:
     import pandas as pd

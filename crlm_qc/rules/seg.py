@@ -190,6 +190,7 @@ def liver_volume_impossible(context: Context) -> Checked:
     source=_PUBLISHED,
     tables=_TABLES,
     depth=Depth.MASKS,
+    tolerances=("published_volume_fraction",),
 )
 def liver_volume_unpublished(context: Context) -> Checked:
     """Every liver of a possible volume."""
@@ -237,6 +238,7 @@ def _fills_liver(masks: Masks) -> bool:
     source=_PUBLISHED,
     tables=_TABLES,
     depth=Depth.MASKS,
+    tolerances=("published_volume_fraction",),
 )
 def tumour_volume_unpublished(context: Context) -> Checked:
     """Every object with a tumour."""
@@ -286,6 +288,7 @@ def tumours_fill_liver(context: Context) -> Checked:
     source="published description: segmentation of liver and liver tumour",
     tables=_TABLES,
     depth=Depth.MASKS,
+    tolerances=("tumour_outside_fraction",),
 )
 def tumour_outside_liver(context: Context) -> Checked:
     """Every tumour of objects with one liver."""
@@ -349,6 +352,7 @@ def tumours_overlap(context: Context) -> Checked:
     source="published description: Liver Remnant is the planned future liver remnant",
     tables=_TABLES,
     depth=Depth.MASKS,
+    tolerances=("remnant_outside_fraction",),
 )
 def remnant_contradicts(context: Context) -> Checked:
     """Every remnant of objects with one liver; one identical to another segment is SEG014's."""
@@ -389,6 +393,7 @@ def remnant_contradicts(context: Context) -> Checked:
     source=_SOURCE,
     tables=_TABLES,
     depth=Depth.MASKS,
+    tolerances=("liver_pieces_fraction",),
 )
 def liver_in_pieces(context: Context) -> Checked:
     """Every liver: face-connected components."""
@@ -492,6 +497,7 @@ def mask_at_border(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.6.2.1.1: x of patient coordinates grows to the patient's left",
     tables=(*_TABLES, "alignments"),
     depth=Depth.MASKS,
+    tolerances=("laterality_mm",),
 )
 def liver_on_the_left(context: Context) -> Checked:
     """Every liver whose CT has positions, against the middle of the image."""
@@ -547,6 +553,7 @@ def _orientation(masks: Masks) -> list[float] | None:
     source="liver in the portal venous phase: about 80 to 130 HU, a fatty one 10 to 50 HU",
     tables=(*_TABLES, "alignments"),
     depth=Depth.PIXELS,
+    tolerances=("liver_below_fraction", "liver_noise_hu"),
 )
 def liver_values(context: Context) -> Checked:
     """Every liver whose CT values were measured."""
@@ -580,6 +587,15 @@ def liver_values(context: Context) -> Checked:
     source="CT values of liver under the mask at each placement: how far they spread about their median, and how many are below -10 HU",
     tables=(*_TABLES, "alignments"),
     depth=Depth.PIXELS,
+    tolerances=(
+        "alignment_spread_hu",
+        "alignment_below_fraction",
+        "alignment_overlap_fraction",
+        "alignment_voxels",
+        "liver_below_fraction",
+        "liver_noise_hu",
+        "laterality_mm",
+    ),
 )
 def masks_displaced(context: Context) -> Checked:
     """Every liver that was laid over the CT at several places."""
@@ -670,6 +686,7 @@ def tumour_on_one_slice(context: Context) -> Checked:
     source=_SOURCE,
     tables=_TABLES,
     depth=Depth.MASKS,
+    tolerances=("liver_hole_ml",),
 )
 def liver_holes(context: Context) -> Checked:
     """Every liver whose holes were measured: in 3-D, not connected to the outside."""
@@ -697,6 +714,7 @@ def liver_holes(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures: Slice Thickness, Spacing Between Slices)",
     tables=_TABLES,
     depth=Depth.MASKS,
+    tolerances=("thickness_volume_fraction",),
 )
 def thickness_volume_differs(context: Context) -> Checked:
     """Every object whose CT has a slice spacing: by its own SliceThickness, and by the CT's."""

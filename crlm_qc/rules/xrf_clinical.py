@@ -122,6 +122,7 @@ def sex_differs(context: Context) -> Checked:
     fix="Look the patient up; if sex differs too, see whether two patients were swapped.",
     source="Data Dictionary sheet, variable age (Age at Operation); DICOM PS3.3 C.7.2.2, PatientAge (0010,1010)",
     tables=TABLES,
+    tolerances=("age_years",),
 )
 def age_differs(context: Context) -> Checked:
     """Ages within the tolerance, wherever both are known."""
@@ -176,6 +177,7 @@ def _all(context: Context, wrong: pd.DataFrame, message: str, column: str, expec
     fix="Find the key that the workbook was joined or sorted by, and join it again; until then use images and workbook apart.",
     source="Data Dictionary sheet, variables age and sex; DICOM PS3.3 C.7.1.1 PatientSex, C.7.2.2 PatientAge; exact hypergeometric and permutation tests",
     tables=TABLES,
+    tolerances=("age_years",),
 )
 def workbook_not_these_images(context: Context) -> Checked:
     """Over the release, sex or age agrees better than chance (p at most 0.01)."""
@@ -254,6 +256,7 @@ def metastases_contradict(context: Context) -> Checked:
     fix="Compare the size (cm) with the segments and the report.",
     source="Data Dictionary sheet of April 2023, variable max_tumor_size (cm)",
     tables=(*TABLES, "segments"),
+    tolerances=("tumour_size_fraction",),
 )
 def tumour_size_contradicts(context: Context) -> Checked:
     """Within half of the largest tumour's diameter, either in-plane or in 3-D."""

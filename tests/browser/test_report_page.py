@@ -1,20 +1,44 @@
 """The page in a browser: from disk, with the network refused."""
 
+import base64
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from support import reports
+from support import cohort, reports
+from support.releases import MATRIX, MAX_SLICES, small_release
 
-from crlm_qc.report.html import render
+from crlm_qc.auditing import audit
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.report import Report
+from crlm_qc.model.settings import Settings
+from crlm_qc.model.waivers import Waiver
+from crlm_qc.report.html import folder, render
+from crlm_qc.synthetic.faults import plant
+from crlm_qc.synthetic.writer import profile_for
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 pytestmark = pytest.mark.browser
 
 Driver = webdriver.Chrome
+FAULTS = (
+    "ct-slice-lost:CRLM-CT-1002",
+    "dso-sources-swapped:CRLM-CT-1003",
+    "image-mirrored:CRLM-CT-1004",
+    "tumour-annotated-twice:CRLM-CT-1005",
+    "clinical-response-sum:CRLM-CT-1001",
+    "row-images-off:CRLM-CT-1003",
+    "manifest-entry-missing:CRLM-CT-1006",
+    "sex-differs:CRLM-CT-1007",
+)
+WAIVER = Waiver("SEG006", "Looked at, and accepted", ("CRLM-CT-1005",))
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -49,6 +73,23 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("sample", "clean", "hostile", "compared", "large"):
         (folder / f"{name}.html").write_text(render(getattr(reports, name)()), encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of a synthetic release of twelve patients with faults planted."""
+    release = small_release(tmp_path_factory.mktemp("faulty") / "release", patients=12, seed=3, jobs=1)
+    for fault in FAULTS:
+        plant(release, fault)
+    profile = profile_for(MATRIX, max_slices=MAX_SLICES)
+    return audit(release.root, settings=Settings(subset=True), profile=profile, jobs=1, waivers=[WAIVER])
+
+
+@pytest.fixture(scope="module")
+def faulty_page(pages: Path, faulty: Report) -> Path:
+    path = pages / "faulty.html"
+    path.write_text(render(faulty), encoding="utf-8")
+    return path
 
 
 def show(driver: Driver, page: Path, fragment: str = "") -> None:
@@ -196,14 +237,34 @@ axe.run(document, {resultTypes: ['violations'], runOnly: {type: 'tag', values: t
 """
 
 
-@pytest.mark.parametrize("name", ["sample", "compared"])
-def test_axe_finds_nothing_against_wcag(driver: Driver, pages: Path, name: str) -> None:
+@contextmanager
+def seen(driver: Driver, *, scheme: str = "light", width: int = 1280) -> Iterator[None]:
+    """A colour scheme and a width of the window."""
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    yield
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
+@pytest.mark.parametrize("name", ["sample", "compared", "faulty"])
+def test_axe_finds_nothing_against_wcag(
+    driver: Driver, pages: Path, faulty_page: Path, name: str, scheme: str, width: int
+) -> None:
     pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
-    show(driver, pages / f"{name}.html")
+    with seen(driver, scheme=scheme, width=width):
+        assert violations(driver, pages / f"{name}.html") == []
+
+
+def violations(driver: Driver, page: Path) -> list[str]:
+    show(driver, page)
     driver.execute_script("for (const fold of document.querySelectorAll('details')) fold.open = true;")
     driver.execute_script((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
     driver.set_script_timeout(60)
-    assert driver.execute_async_script(AXE) == []
+    return list(driver.execute_async_script(AXE))
 
 
 def test_heat_map_targets_are_large_enough(driver: Driver, pages: Path) -> None:
@@ -269,7 +330,8 @@ def test_patient_lists_are_copied_in_three_shapes(driver: Driver, pages: Path) -
 def test_a_whole_release_is_all_there(driver: Driver, pages: Path) -> None:
     show(driver, pages / "large.html")
     assert len(rows(driver)) == 2000
-    assert driver.execute_script("return document.querySelectorAll('.strip a').length") == 8 * 197
+    # Eight strips of all patients, one of those with an overlap, one of referenced slices, and two of two measures.
+    assert driver.execute_script("return document.querySelectorAll('.strip a').length") == 9 * 197 + 10 + 2 * 197
     choose(driver, "patient", "CRLM-CT-1002")
     assert 0 < len(rows(driver)) < 30
 
@@ -296,3 +358,274 @@ def test_everything_is_there_without_script(driver: Driver, pages: Path) -> None
     assert body.count("A slice is missing") == 7
     assert "Tumor_1 and Tumor_2 share 1,204 voxels." in body
     assert not controls
+
+
+# --- the report of a faulty release ----------------------------------------------------------------------------------
+
+
+def test_a_faulty_release_shows_without_errors_or_requests(driver: Driver, faulty_page: Path, faulty: Report) -> None:
+    driver.get_log("performance")
+    show(driver, faulty_page)
+    assert driver.get_log("browser") == []
+    messages = [entry["message"] for entry in driver.get_log("performance")]
+    assert not [said for said in messages if "Network.requestWillBeSent" in said and '"url":"http' in said]
+    assert driver.title == driver.find_element("tag name", "h1").text.rstrip(".")
+    opened = [one.rule for one in faulty.findings if one.waived is None]
+    assert rows(driver) == opened
+    assert {"CTS008", "DSO011", "SEG011", "CLN010", "MET017", "MAN005", "XRF002"} <= set(opened)
+
+
+def test_every_filter_of_a_faulty_release(driver: Driver, faulty_page: Path, faulty: Report) -> None:
+    show(driver, faulty_page)
+    opened = [one for one in faulty.findings if one.waived is None]
+
+    def after(name: str, value: str) -> list[str]:
+        choose(driver, name, value)
+        shown = rows(driver)
+        choose(driver, name, "open" if name == "state" else "")
+        return shown
+
+    assert after("severity", "error") == [one.rule for one in opened if one.severity.value == "error"]
+    assert after("family", "DSO") == [one.rule for one in opened if one.rule.startswith("DSO")]
+    assert after("patient", "CRLM-CT-1003") == [one.rule for one in opened if one.patient == "CRLM-CT-1003"]
+    assert after("q", "dso011") == [one.rule for one in opened if one.rule == "DSO011"]
+    assert after("state", "waived") == ["SEG006"]
+    assert len(after("state", "all")) == len(opened) + 1
+    assert rows(driver) == [one.rule for one in opened]
+
+
+SORTED = """
+const table = document.querySelector('table.findings');
+const head = table.tHead.rows[0].cells[arguments[0]];
+const values = () => [...table.tBodies[0].rows].map(r => r.cells[arguments[0]].dataset.value ?? r.cells[arguments[0]].textContent.trim());
+const button = head.querySelector('button');
+button.click();
+const up = [values(), head.getAttribute('aria-sort')];
+button.click();
+return [...up, values(), head.getAttribute('aria-sort'), head.textContent.trim()];
+"""
+
+
+@pytest.mark.parametrize("column", range(7))
+def test_findings_are_sorted_by_every_column(driver: Driver, faulty_page: Path, faulty: Report, column: int) -> None:
+    show(driver, faulty_page)
+    up, said_up, down, said_down, name = driver.execute_script(SORTED, column)
+    assert (said_up, said_down) == ("ascending", "descending")
+    assert len(up) == len(faulty.findings)
+    assert sorted(up) == sorted(down)
+    if name in ("Severity", "Count"):
+        assert list(map(int, up)) == sorted(map(int, up))
+        assert list(map(int, down)) == sorted(map(int, up), reverse=True)
+    elif name in ("Rule", "Patient", "Finding"):
+        assert up == sorted(up)
+        assert down == sorted(up, reverse=True)
+
+
+def test_links_lead_to_rows_even_if_filters_hide_them(driver: Driver, faulty_page: Path, faulty: Report) -> None:
+    waived = next(one for one in faulty.findings if one.waived)
+    swapped = next(one for one in faulty.findings if one.rule == "DSO011")
+    places = [
+        f"DSO011-{swapped.patient}",
+        f"f-{swapped.fingerprint}",
+        f"f-{waived.fingerprint}",
+        f"SEG006-{waived.patient}",
+        "p-CRLM-CT-1003",
+        "p-CRLM-CT-1012",
+        "r-DSO011",
+        "r-PUB001",
+        "fam-DSO",
+    ]
+    for fragment in places:
+        show(driver, faulty_page, f"#{fragment}")
+        top, height, drawn = driver.execute_script(
+            "const e = document.getElementById(arguments[0]), r = e.getBoundingClientRect();"
+            "return [r.top, innerHeight, e.getClientRects().length > 0];",
+            fragment,
+        )
+        assert drawn, fragment
+        assert -1 <= top < height, fragment
+    # A link followed on the page reveals as well.
+    show(driver, faulty_page)
+    choose(driver, "q", "nowhere")
+    driver.execute_script(f"location.hash = '#f-{swapped.fingerprint}'")
+    driver.execute_async_script("setTimeout(arguments[0], 50)")
+    assert driver.execute_script(f"return document.getElementById('f-{swapped.fingerprint}').offsetParent !== null")
+
+
+def test_filters_show_what_they_say(driver: Driver, faulty_page: Path) -> None:
+    show(driver, faulty_page, "#severity=warning&q=sum")
+    values = "return ['severity', 'q'].map(n => document.querySelector('.controls').elements[n].value)"
+    assert driver.execute_script(values) == ["warning", "sum"]
+    driver.find_element("css selector", "body").send_keys("\ue00c")
+    assert driver.execute_script(values) == ["", ""]
+    assert driver.execute_script("return location.hash") == ""
+
+
+def test_lists_of_patients_can_be_copied(driver: Driver, faulty_page: Path, faulty: Report) -> None:
+    show(driver, faulty_page)
+    driver.execute_script(
+        "window.copied = []; Object.defineProperty(navigator, 'clipboard', {value: {writeText: async t => copied.push(t)}});"
+    )
+    choose(driver, "severity", "error")
+    driver.execute_script("document.querySelector('.copy-patients').click()")
+    wanted = sorted({one.patient for one in faulty.findings if one.severity.value == "error" and one.patient})
+    assert driver.execute_script("return copied") == ["\n".join(wanted)]
+    assert driver.find_element("css selector", ".toast").text == "Copied."
+
+
+PRINTED = """
+dispatchEvent(new Event('beforeprint'));
+const gone = ['.controls', '.heat-controls', '.top', '.skip', 'button'].flatMap(s => [...document.querySelectorAll(s)])
+  .filter(e => e.getClientRects().length).map(e => e.className || e.tagName);
+const closed = [...document.querySelectorAll('details:not([open])')].length;
+const hidden = [...document.querySelectorAll('.rule dl')].filter(e => !e.getClientRects().length).length;
+dispatchEvent(new Event('afterprint'));
+return [gone, closed, hidden, document.querySelectorAll('details:not([open])').length];
+"""
+
+
+def test_print_opens_every_fold_and_hides_the_controls(driver: Driver, faulty_page: Path) -> None:
+    show(driver, faulty_page)
+    before = driver.execute_script("return document.querySelectorAll('details:not([open])').length")
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    gone, closed, hidden, after = driver.execute_script(PRINTED)
+    ink = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert (gone, closed, hidden) == ([], 0, 0)
+    assert after == before > 0
+    assert ink == "rgb(255, 255, 255)"
+
+
+def test_print_makes_pages(driver: Driver, faulty_page: Path) -> None:
+    show(driver, faulty_page)
+    made = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})["data"])
+    assert made.startswith(b"%PDF")
+
+
+def test_a_faulty_release_reads_without_script(driver: Driver, faulty_page: Path, faulty: Report) -> None:
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    show(driver, faulty_page)
+    body = driver.find_element("tag name", "body").text
+    controls = [one.is_displayed() for one in driver.find_elements("css selector", ".controls, .heat-controls, .theme")]
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert not any(controls)
+    for finding in faulty.findings:
+        assert f"f-{finding.fingerprint}" in body
+        assert " ".join(finding.message.split()) in " ".join(body.split())
+
+
+# --- behind a server that allows nothing inline ----------------------------------------------------------------------
+
+JENKINS = "sandbox; default-src 'none'; img-src 'self'; style-src 'self';"
+"""What Jenkins sends with files of a build by default."""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Sends a folder with a policy, and logs nothing."""
+
+    def __init__(self, *args: object, policy: str, **more: object) -> None:
+        self.policy = policy
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+
+    def end_headers(self) -> None:
+        if self.policy:
+            self.send_header("Content-Security-Policy", self.policy)
+        super().end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def served(place: Path, policy: str) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(place), policy=policy))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/index.html"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory, faulty: Report) -> Path:
+    place = tmp_path_factory.mktemp("split")
+    for name, content in folder.render(faulty).items():
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    return place
+
+
+def styled(driver: Driver) -> bool:
+    """Whether the page's own style holds: the brand of a page without one is as large as its text."""
+    return bool(
+        driver.execute_script(
+            "return getComputedStyle(document.querySelector('.top')).position === 'sticky' && document.styleSheets.length === 1"
+        )
+    )
+
+
+def complaints(driver: Driver) -> list[str]:
+    """Messages of the console, without those about an icon, which browsers ask every server for by themselves."""
+    return [entry["message"] for entry in driver.get_log("browser") if "favicon.ico" not in entry["message"]]
+
+
+def test_the_folder_works_where_scripts_are_allowed(driver: Driver, split: Path, faulty: Report) -> None:
+    with served(split, "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'") as address:
+        driver.get_log("browser")
+        driver.get(address)
+        assert styled(driver)
+        assert complaints(driver) == []
+        choose(driver, "family", "DSO")
+        assert rows(driver) == [one.rule for one in faulty.findings if one.rule.startswith("DSO") and not one.waived]
+
+
+def test_the_folder_keeps_its_looks_under_the_policy_of_jenkins(driver: Driver, split: Path, faulty: Report) -> None:
+    with served(split, JENKINS) as address:
+        driver.get_log("browser")
+        driver.get(address)
+        assert styled(driver)
+        refused = complaints(driver)
+        assert refused
+        assert all("script" in said for said in refused), "nothing but the script is refused"
+        body = driver.find_element("tag name", "body").text
+        assert not driver.find_element("css selector", ".controls").is_displayed()
+        for finding in faulty.findings:
+            assert f"f-{finding.fingerprint}" in body
+
+
+def test_the_folder_works_from_disk(driver: Driver, split: Path, faulty: Report) -> None:
+    driver.get_log("browser")
+    show(driver, split / "index.html")
+    assert styled(driver)
+    assert driver.get_log("browser") == []
+    choose(driver, "family", "DSO")
+    assert rows(driver) == [one.rule for one in faulty.findings if one.rule.startswith("DSO") and not one.waived]
+
+
+# --- a whole cohort --------------------------------------------------------------------------------------------------
+
+TIMED = """
+const form = document.querySelector('.controls'), began = performance.now();
+form.elements.q.value = 'slice 1100'; form.dispatchEvent(new Event('input', {bubbles: true}));
+document.body.offsetHeight;
+const filtered = performance.now() - began, load = performance.getEntriesByType('navigation')[0];
+return [load.domContentLoadedEventEnd, load.loadEventEnd, filtered];
+"""
+
+
+def test_a_faulty_cohort_is_filtered_as_one_types(driver: Driver, pages: Path, profile: Profile) -> None:
+    report = cohort.faulty(profile)
+    page = pages / "cohort.html"
+    page.write_text(render(report), encoding="utf-8")
+    show(driver, page)
+    parsed, loaded, filtered = driver.execute_script(TIMED)
+    print(
+        f"\n{len(report.findings):,} findings, {page.stat().st_size / 1e6:.2f} MB: parsed after {parsed:.0f} ms, "
+        f"loaded after {loaded:.0f} ms, filtered in {filtered:.0f} ms"
+    )
+    wanted = [one.rule for one in report.findings if one.patient == "CRLM-CT-1100"]
+    assert 0 < len(rows(driver)) <= len(wanted)
+    assert set(rows(driver)) <= set(wanted)

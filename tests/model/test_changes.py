@@ -73,6 +73,12 @@ def only(changes: Changes) -> State:
             State.NOT_CHECKED,
         ),
         (having(FIRST), replace(having(), limits=("CRLM-CT-1001 could not be opened.",)), State.NOT_CHECKED),
+        # Where something was not read, faults of the whole and patients who are gone may have been in it.
+        (having(replace(FIRST, patient=None)), replace(having(), limits=("a file was not read",)), State.NOT_CHECKED),
+        (having(FIRST), replace(having(), limits=("a folder was not read",), patients=()), State.NOT_CHECKED),
+        (having(FIRST), replace(having(), limits=("CRLM-CT-1002: a file was not read",)), State.FIXED),
+        # But what is new is new, even if the old audit was cut short elsewhere.
+        (replace(having(), limits=("a file was not read",)), having(replace(FIRST, patient=None)), State.NEW),
     ],
 )
 def test_states(old: Report, new: Report, state: State) -> None:
@@ -119,3 +125,42 @@ def test_rules_of_either_report_are_described() -> None:
     old = replace(having(FIRST), rules=BASE.rules)
     new = replace(having(), rules=(), outcomes=(Outcome("PUB001", Status.PASSED, 1),))
     assert compare(old, new).text("CTS008").title == "Missing slice"
+
+
+CRASHED = replace(
+    WHOLE,
+    findings=(),
+    outcomes=tuple(
+        Outcome("CTS008", Status.ERRORED, reason="IndexError at cts.py:12", incomplete=True)
+        if one.rule == "CTS008"
+        else one
+        for one in WHOLE.outcomes
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (having(), having(), 0),
+        (having(FIRST), having(), 0),
+        (having(), having(FIRST), 1),
+        # The rule that found it crashed: nobody knows whether it is fixed.
+        (having(FIRST), CRASHED, 3),
+        (having(), replace(CRASHED, findings=(FIRST,)), 3),
+        (having(FIRST), replace(having(), limits=("a file was not read",)), 3),
+        # The old audit was cut short: what is new is told, and nothing else is wrong with the new one.
+        (CRASHED, having(), 0),
+        # Left out on purpose.
+        (having(FIRST), ended(having(), "CTS008", Status.SKIPPED), 0),
+        (having(FIRST), reports.empty(), 4),
+        (reports.empty(), having(FIRST), 4),
+    ],
+)
+def test_exit_code(old: Report, new: Report, code: int) -> None:
+    assert compare(old, new).exit_code() == code
+
+
+def test_a_rule_that_did_not_come_to_its_end_has_fixed_nothing() -> None:
+    cut = replace(WHOLE, findings=(), outcomes=tuple(replace(one, incomplete=True) for one in WHOLE.outcomes))
+    assert only(compare(having(FIRST), cut)) is State.NOT_CHECKED

@@ -49,6 +49,8 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
         ("[words]", "[tolerances]\nposition_mn = 1\n[words]", "unknown tolerance position_mn"),
         ("[words]", "[tolerances]\nposition_mm = -1\n[words]", "must be at least 0"),
         ("[words]", "[tolerances]\nposition_mm = 'x'\n[words]", "other.toml"),
+        ("[words]", "[tolerances]\nposition_mm = inf\n[words]", "must be a finite number"),
+        ("max = 3280.68 }", "max = inf }", "must be finite numbers"),
     ],
 )
 def test_a_bad_profile_says_what_is_wrong(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -65,3 +67,5 @@ def test_tolerances_can_be_set(tmp_path: Path) -> None:
     profile = load_profile(changed(tmp_path, "[words]", "[tolerances]\nposition_mm = 0.5\n[words]"))
     assert profile.tolerances.position_mm == 0.5
     assert profile.tolerances.spacing_mm == Tolerances().spacing_mm
+    lower = load_profile(changed(tmp_path, "[words]", "[tolerances]\nair_hu = -600\n[words]"))
+    assert lower.tolerances.air_hu == -600

@@ -12,7 +12,7 @@ from crlm_qc.model.rule import Checked, Rule, rule
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
-from crlm_qc.model.waivers import WaiverError, load_waivers
+from crlm_qc.model.waivers import WaiverError, WaiverState, load_waivers
 from crlm_qc.resources import expectations_folder
 from crlm_qc.rules import registry
 
@@ -118,3 +118,31 @@ def test_the_shipped_known_issues_load(profile: Profile) -> None:
     assert {waiver.rule for waiver in waivers} == {"CLN010", "SEG006"}
     assert all(profile.is_patient_id(patient) for waiver in waivers for patient in waiver.patients)
     assert all(waiver.source and waiver.date and waiver.known for waiver in waivers)
+
+
+@pytest.mark.parametrize(
+    ("more", "found", "state", "findings"),
+    [
+        ("", True, WaiverState.USED, 1),
+        ("", False, WaiverState.UNUSED, 0),
+        ("until = 2026-12-24", True, WaiverState.USED, 1),
+        ("until = 2026-12-23", True, WaiverState.ENDING, 1),
+        ("until = 2026-11-23", True, WaiverState.ENDING, 1),
+        ("until = 2026-11-22", True, WaiverState.EXPIRED, 1),
+        ("until = 2026-11-22", False, WaiverState.EXPIRED, 0),
+        ("until = 2026-12-01", False, WaiverState.UNUSED, 0),
+        ('edition = "April 2023"', True, WaiverState.IDLE, 0),
+    ],
+)
+def test_what_became_of_a_waiver(
+    profile: Profile, tmp_path: Path, more: str, found: bool, state: WaiverState, findings: int
+) -> None:
+    report = run(profile, tmp_path, f"{ENTRY}{more}\n", *([FOUND] if found else []))
+    (use,) = report.waivers
+    assert (use.state, use.findings, use.rule, use.reason) == (state, findings, "XXX001", "Looked at.")
+
+
+def test_a_waiver_of_what_was_not_looked_at_is_not_judged(profile: Profile, tmp_path: Path) -> None:
+    (gone,) = run(profile, tmp_path, ENTRY.replace("1001", "1009")).waivers
+    (never,) = run(profile, tmp_path, ENTRY.replace("XXX001", "SEG006")).waivers
+    assert gone.state is never.state is WaiverState.IDLE

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -53,8 +53,14 @@ def both(text: str) -> Changes:
     return compare(report, Report.from_dict(other))
 
 
-def decoded(rendered: str | bytes) -> str:
+def decoded(rendered: str | bytes | Mapping[str, str | bytes]) -> str:
+    if isinstance(rendered, Mapping):
+        return "".join(decoded(content) for content in rendered.values() if not is_picture(content))
     return rendered if isinstance(rendered, str) else rendered.decode("utf-8")
+
+
+def is_picture(content: str | bytes) -> bool:
+    return isinstance(content, bytes) and content.startswith(b"RIFF")
 
 
 def page_of(markdown: str) -> str:

@@ -5,15 +5,19 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from importlib.resources import files
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from lxml import html
 from markdown_it import MarkdownIt
 from support import reports
 
 from crlm_qc.model.changes import State, compare
+from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.settings import Settings
-from crlm_qc.report.changes import FORMATS, SIGNS, difference, sentence
+from crlm_qc.report.changes import FORMATS, SIGNS, difference, sentence, tone
 from crlm_qc.report.changes import html as as_html
 from crlm_qc.report.changes import json_format as as_json
 from crlm_qc.report.changes import markdown as as_markdown
@@ -37,6 +41,68 @@ def test_sentence() -> None:
     assert sentence(CHANGES) == "1 new (1 error), 1 changed, 1 fixed, 8 persisting"
     assert sentence(NOTHING) == "Nothing new: 11 persisting"
     assert sentence(compare(reports.clean(), reports.clean())) == "No findings in either"
+    assert sentence(compare(reports.clean(), reports.incomplete())) == (
+        "No findings in either; the new audit could not check everything"
+    )
+    empty = reports.empty()
+    assert sentence(compare(BASE, empty)) == "Nothing to compare: one of the audits had nothing to check"
+    assert sentence(compare(empty, empty)) == "Nothing to compare: neither audit had anything to check"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (OLD, NEW, "error"),
+        (BASE, BASE, "passed"),
+        (BASE, reports.incomplete(), "warning"),
+        (BASE, reports.empty(), "warning"),
+    ],
+)
+def test_tone(old: Report, new: Report, said: str) -> None:
+    assert tone(compare(old, new)) == said
+    assert f'<section class="verdict {said}"' in as_html.render(compare(old, new))
+
+
+SCHEMA = json.loads(files("crlm_qc.report.changes").joinpath("changes.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "pair", [(OLD, NEW), (NEW, OLD), (BASE, BASE), (BASE, reports.empty()), (BASE, reports.hostile())]
+)
+def test_json_follows_its_schema(pair: tuple[Report, Report]) -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    Draft202012Validator(SCHEMA).validate(json.loads(as_json.render(compare(*pair))))
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [
+        (("changes", 0, "state"), "newer"),
+        (("changes", 0, "finding", "count"), 0),
+        (("summary", "new"), -1),
+        (("old", "incomplete"), "no"),
+    ],
+)
+def test_the_schema_refuses(place: tuple[Any, ...], wrong: object) -> None:
+    raw = json.loads(as_json.render(CHANGES))
+    inner = raw
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = wrong
+    assert not Draft202012Validator(SCHEMA).is_valid(raw)
+
+
+def test_the_schema_knows_every_word_and_key() -> None:
+    raw = json.loads(as_json.render(CHANGES))
+    assert list(raw) == list(SCHEMA["properties"])
+    assert SCHEMA["properties"]["summary"]["required"] == list(State)
+    assert SCHEMA["properties"]["changes"]["items"]["properties"]["state"]["enum"] == list(State)
+    assert list(raw["new"]) == list(SCHEMA["$defs"]["audit"]["properties"])
+    assert SCHEMA["$defs"]["audit"]["properties"]["summary"]["properties"]["verdict"]["enum"] == list(Verdict)
+    whole = json.loads(files("crlm_qc.report").joinpath("findings.schema.json").read_text(encoding="utf-8"))
+    assert SCHEMA["$defs"]["finding"] == whole["properties"]["findings"]["items"]
+    for name in ("count", "code", "severity"):
+        assert SCHEMA["$defs"][name] == whole["$defs"][name]
 
 
 def test_a_changed_finding_says_what_it_was() -> None:

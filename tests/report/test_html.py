@@ -8,12 +8,14 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from support import reports
+from support import cohort, reports
 
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.report import PatientFacts, ToleranceText
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.report import html, words
-from crlm_qc.report.html import render, view
+from crlm_qc.report.html import folder, render, view
 
 VOID = {"meta", "link", "input", "br", "wbr"}
 
@@ -115,6 +117,29 @@ def test_page_asks_the_network_for_nothing() -> None:
     ]
     for forbidden in ("url(", "@import", "fetch(", "localStorage", "import("):
         assert forbidden not in page.styles[0] + page.scripts[0]
+
+
+def test_the_folder_is_the_page_with_nothing_inline() -> None:
+    report = reports.sample()
+    files = folder.render(report)
+    assert sorted(files) == ["index.html", "report.css", "report.js"]
+    text = files["index.html"]
+    assert isinstance(text, str)
+    linked, one = Page(text), Page(render(report))
+    assert not linked.scripts
+    assert not linked.styles
+    assert (linked.attributes("src"), one.styles, one.scripts) == (
+        ["report.js"],
+        [files["report.css"]],
+        [files["report.js"]],
+    )
+    assert linked.words() == one.words()
+    assert [attrs["href"] for tag, attrs in linked.elements if tag == "link"] == ["report.css"]
+    policy = next(attrs["content"] for _, attrs in linked.elements if attrs.get("http-equiv"))
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "data:" not in policy
 
 
 def test_page_reads_without_script() -> None:
@@ -238,7 +263,13 @@ def test_plots_tell_their_numbers_and_name_outliers() -> None:
     page = Page(text)
     assert sum(tag == "circle" for tag, _ in page.elements) >= 8 * 197
     tabs = [attrs for tag, attrs in page.elements if tag == "a" and attrs.get("class") == "out"]
-    assert [attrs["aria-label"] for attrs in tabs] == ["CRLM-CT-1008: 412.5 mL", "CRLM-CT-1012: \N{MINUS SIGN}400 HU"]
+    assert [attrs["aria-label"] for attrs in tabs] == [
+        "CRLM-CT-1008: 412.5 mL",
+        "CRLM-CT-1012: \N{MINUS SIGN}400 HU",
+        "CRLM-CT-1001: 1 mm\N{SUPERSCRIPT THREE}",
+        "CRLM-CT-1072: 1.25 against 0.8 mm",
+        "CRLM-CT-1008: 150 against 37.6 mm",
+    ]
     assert all("tabindex" not in attrs for attrs in tabs)
     assert "1 outside of the published range" in page.words()
 
@@ -260,3 +291,63 @@ def test_a_rule_can_be_run_again() -> None:
     assert lines["DSO007"] in Page(render(reports.sample())).words()
     evil = view.View(reports.hostile())
     assert evil.rerun(evil.rules[0]).startswith("crlm-qc check '</script>")
+
+
+def test_sexes_are_crossed_and_compared_with_chance() -> None:
+    patients = [
+        PatientFacts(f"CRLM-CT-{1001 + index}", sex=images, sex_workbook=own)
+        for index, (own, images) in enumerate([("M", "M")] * 6 + [("M", "F")] * 2 + [("F", "M")] + [("F", "F")] * 3)
+    ]
+    unknown = [PatientFacts("CRLM-CT-1090", sex="M"), PatientFacts("CRLM-CT-1091", sex="other", sex_workbook="M")]
+    report = replace(reports.clean(), patients=[*patients, *unknown])
+    sexes = view.View(report).sexes
+    assert sexes is not None
+    assert (sexes.agree, sexes.total) == (9, 12)
+    # (8 x 7 + 4 x 5) / 12
+    assert sexes.by_chance == pytest.approx(76 / 12)
+    page = render(report)
+    assert "agree in 9 of 12 patients; if the rows stood in any order, 6 would agree by chance" in Page(page).words()
+    assert [row.split(">", 1)[1].strip() for row in rows_of(page, "tables")] == ["M ✓ 6 ! 2", "F ! 1 ✓ 3"]
+    assert 'id="tables"' not in render(reports.clean())
+
+
+def test_waivers_are_listed_by_what_became_of_them() -> None:
+    page = render(reports.sample())
+    assert "1 active, 1 expired, 1 unused, 2 not judged." in Page(page).words()
+    rows = [row.split(">", 1)[1].strip() for row in rows_of(page, "waivers")]
+    assert rows[0].startswith("! expired CTS008")
+    assert rows[1] == "~ active SEG006 CRLM-CT-1020 Lesion annotated twice e-mail no end qc-team 1"
+    assert rows[2].startswith("i unused CLN010 3 patients")
+    assert "XYZ001" in rows[4]
+    assert "#r-XYZ001" not in page
+    assert 'id="waivers"' not in render(replace(reports.sample(), waivers=()))
+
+
+def test_rules_tell_their_tolerances() -> None:
+    base = reports.sample()
+    shear = ToleranceText("shear_mm", 0.25, "mm", "Sideways drift.")
+    report = replace(base, rules=[replace(text, tolerances=(shear,)) for text in base.rules])
+    said = Page(render(report)).words()
+    assert "shear_mm 0.25 mm: Sideways drift." in said
+    assert "shear_mm 0.25 mm in place of 0.5 mm" in said
+    assert "all as the tool has them" in Page(render(base)).words()
+
+
+def test_the_rule_set_is_named_by_what_its_rules_say() -> None:
+    base = reports.sample()
+    named = view.View(base).rule_set
+    assert re.fullmatch("[0-9a-f]{12}", named)
+    assert view.View(replace(base, findings=[], outcomes=())).rule_set == named
+    changed = [replace(base.rules[0], why="Another reason."), *base.rules[1:]]
+    assert view.View(replace(base, rules=changed)).rule_set != named
+    graver = replace(base, settings=replace(base.settings, severity={"CTS012": Severity.ERROR}))
+    assert view.View(graver).rule_set != named
+
+
+def test_a_faulty_cohort_stays_far_below_the_cap(profile: Profile) -> None:
+    report = cohort.faulty(profile)
+    assert report.release.patients == 197
+    assert len(report.findings) > 2000
+    size = len(render(report).encode())
+    print(f"\n{len(report.findings):,} findings of 197 patients: {size / 1e6:.2f} MB")
+    assert size < 5_000_000, "pictures need the rest of the 10 MB that a page may have"

@@ -110,3 +110,47 @@ def test_zeros_at_the_end_are_left_out() -> None:
     assert liver.told(0.25) == "0.25"
     assert replace(liver, digits=0).told(1500) == "1,500"
     assert liver.told(-40) == "\N{MINUS SIGN}40"
+
+
+def thick(*pairs: tuple[float | None, float | None]) -> list[PatientFacts]:
+    return [
+        PatientFacts(f"CRLM-CT-{1001 + index}", spacing_mm=spacing, thickness_mm=thickness)
+        for index, (spacing, thickness) in enumerate(pairs)
+    ]
+
+
+def test_two_measures_against_each_other() -> None:
+    (plot,) = plots.pair_plots(thick((5.0, 5.0), (0.8, 1.25), (5.0, 5.02), (7.5, None)))
+    assert plot.missing == 1
+    assert [(dot.patient, dot.outlier) for dot in plot.dots] == [
+        ("CRLM-CT-1001", False),
+        ("CRLM-CT-1002", True),
+        ("CRLM-CT-1003", False),
+    ]
+    assert plot.in_words.endswith("1 with a thickness that is not the spacing: CRLM-CT-1002 1.25 against 0.8 mm.")
+    assert plots.pair_plots(thick((5.0, None), (None, 5.0))) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.1, 300, allow_nan=False), st.floats(0.1, 300, allow_nan=False)), min_size=1, max_size=30
+    )
+)
+def test_equal_values_lie_on_the_line_and_larger_ones_higher(values: list[tuple[float, float]]) -> None:
+    (plot,) = plots.pair_plots(thick(*values))
+    left, bottom, right, top = plot.equal
+    for dot in plot.dots:
+        assert LEFT - 0.01 <= dot.x <= RIGHT + 0.01
+        assert plots.NO_HEAD - 0.1 <= dot.y <= plot.base + 0.1
+        level = bottom + (top - bottom) * (dot.x - left) / (right - left)
+        # Places are rounded to hundredths of a percent and tenths of a pixel.
+        assert (dot.y <= level + 0.2) if dot.down >= dot.across else (dot.y >= level - 0.2)
+
+
+def test_a_size_is_off_by_more_than_half_of_the_diameter() -> None:
+    facts = [
+        PatientFacts(f"CRLM-CT-{1001 + index}", diameter_mm=20.0, stated_mm=stated)
+        for index, stated in enumerate((10.0, 9.9, 30.0, 30.1))
+    ]
+    (plot,) = plots.pair_plots(facts)
+    assert sorted(dot.patient for dot in plot.outliers) == ["CRLM-CT-1002", "CRLM-CT-1004"]

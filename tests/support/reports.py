@@ -8,6 +8,7 @@ from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.report import Figure, PatientFacts, ReleaseFacts, Report, RuleText
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.waivers import WaiverState, WaiverUse
 
 RULES = (
     RuleText(
@@ -207,6 +208,7 @@ def sample() -> Report:
             PatientFacts(name, 57, 5.0, 6, 1500.5 + index, None if index == 3 else 9.5)
             for index, name in enumerate(names)
         ],
+        waivers=WAIVERS,
     )
 
 
@@ -224,6 +226,28 @@ FIGURES = (
     Figure("tumour_ml", "max", 1099.98, None, 21.9996),
     Figure("sex", "M", 117, 117),
     Figure("sex", "other", 0, 0),
+)
+
+
+WAIVERS = tuple(
+    WaiverUse(code, reason, patients, source, owner, until, known, state, count)
+    for code, reason, patients, source, owner, until, known, state, count in (
+        ("SEG006", "Lesion annotated twice", ("CRLM-CT-1020",), "e-mail", "qc-team", None, False, WaiverState.USED, 1),
+        ("CTS008", "Known to be short", ("CRLM-CT-1003",), "", "", "2026-01-31", False, WaiverState.EXPIRED, 1),
+        (
+            "CLN010",
+            "Rounded",
+            ("CRLM-CT-1001", "CRLM-CT-1002", "CRLM-CT-1004"),
+            "",
+            "",
+            None,
+            True,
+            WaiverState.UNUSED,
+            0,
+        ),
+        ("PUB001", "A subset", (), "", "", "2026-03-31", False, WaiverState.IDLE, 0),
+        ("XYZ001", "Of a rule that was not asked for", (), "", "", None, False, WaiverState.IDLE, 0),
+    )
 )
 
 
@@ -247,10 +271,15 @@ def large() -> Report:
                 tumour_ml=0.24 * 10 ** (3.66 * ((index * 0.414214) % 1)),
                 tumours=1 + int(5 * part**2),
                 in_plane_mm=0.609 + 0.368 * ((index * 0.732051) % 1),
-                thickness_mm=5.0,
+                thickness_mm=1.25 if index == 71 else (5.0, 5.0, 5.0, 7.5, 2.5, 0.8)[index % 6],
                 liver_hu=-400.0 if index == 11 else 95 + 30 * part,
                 portal_hu=130 + 60 * ((index * 0.236068) % 1),
                 sex="MF"[index % 2],
+                sex_workbook="MF"[(index // 2) % 2] if index % 50 else None,
+                referenced_percent=20 + 70 * part,
+                overlap_mm3=0.0 if index % 20 else 1 + 1000 * part,
+                diameter_mm=5 + 100 * part,
+                stated_mm=150.0 if index == 7 else (5 + 100 * part) * (0.8 + 0.4 * ((index * 0.3027756) % 1)),
             )
         )
     codes = [text.code for text in RULES if text.code != "PUB001"]
@@ -279,6 +308,7 @@ def large() -> Report:
         findings=sorted(findings, key=lambda one: one.sort_key),
         patients=patients,
         figures=FIGURES,
+        waivers=WAIVERS,
     )
 
 
@@ -336,4 +366,5 @@ def hostile() -> Report:
         ),
         patients=[PatientFacts(HOSTILE, None, None, None, None, None)],
         limits=(HOSTILE,),
+        waivers=(WaiverUse("CTS008", HOSTILE, (HOSTILE,), HOSTILE, HOSTILE, HOSTILE, False, WaiverState.USED, 1),),
     )

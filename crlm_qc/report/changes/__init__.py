@@ -64,10 +64,21 @@ def sentence(changes: Changes) -> str:
             ]
             told += f" ({words.listing(levels)})"
         parts.append(told)
-    if not parts:
-        return "No findings in either"
+    if not changes.told:
+        neither = changes.old.empty and changes.new.empty
+        which = "neither audit had anything" if neither else "one of the audits had nothing"
+        return f"Nothing to compare: {which} to check"
     said = ", ".join(parts)
-    return said if counts[State.NEW] or counts[State.REOPENED] else f"Nothing new: {said}"
+    if not (counts[State.NEW] or counts[State.REOPENED]):
+        said = f"Nothing new: {said}" if parts else "No findings in either"
+    return f"{said}; the new audit could not check everything" if changes.new.incomplete else said
+
+
+def tone(changes: Changes) -> str:
+    """What decides the colour and glyph of the whole."""
+    if changes.of(State.NEW) or changes.of(State.REOPENED):
+        return "error"
+    return "warning" if changes.new.incomplete or not changes.told else "passed"
 
 
 def about(report: Report) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.changes import Changes, State
 from crlm_qc.report import words
-from crlm_qc.report.changes import DOCS, SIGNS, about, difference, sentence
+from crlm_qc.report.changes import DOCS, SIGNS, about, difference, sentence, tone
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -36,14 +36,13 @@ def render(changes: Changes) -> str:
 
     style = files("crlm_qc.report.html").joinpath("report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    worse = any(changes.counts[state] for state in (State.NEW, State.REOPENED))
     return (
         _environment()
         .get_template("changes.html.j2")
         .render(
             changes=changes,
             states=[state for state in State if changes.counts[state]],
-            tone="error" if worse else "passed",
+            tone=tone(changes),
             sentence=sentence(changes),
             about=about,
             difference=difference,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crlm_qc.model.changes import Change, Changes, State
 from crlm_qc.report import words
-from crlm_qc.report.changes import DOCS, SIGNS, TOLD_APART, about, difference, sentence
+from crlm_qc.report.changes import DOCS, SIGNS, TOLD_APART, about, difference, sentence, tone
 from crlm_qc.report.text import Style, finish
 
 MAX_PER_STATE = 20
@@ -52,8 +52,8 @@ def summary(changes: Changes, style: Style | None = None) -> str:
         The line, without a line end.
     """
     style = style or Style()
-    tone = "error" if changes.of(State.NEW) or changes.of(State.REOPENED) else "good"
-    return finish([style.paint(tone, f"{sentence(changes)}.")], style).rstrip("\n")
+    colour = {"passed": "good"}.get(tone(changes), tone(changes))
+    return finish([style.paint(colour, f"{sentence(changes)}.")], style).rstrip("\n")
 
 
 def _state(changes: Changes, state: State, style: Style) -> list[str]:

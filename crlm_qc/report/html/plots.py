@@ -68,6 +68,50 @@ MEASURES = (
     Measure("in_plane_mm", "In-plane spacing", "mm", 3),
     Measure("liver_hu", "Median CT value in the liver", "HU", 1),
     Measure("portal_hu", "Median CT value in the portal vein", "HU", 1),
+    Measure("referenced_percent", "CT slices that the segmentation refers to", "%", 1, spread=1.5),
+    Measure("overlap_mm3", "Overlap of tumour segments, where there is any", "mm\N{SUPERSCRIPT THREE}", 1, log=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What a plot of two measures is of; equal values lie on a line."""
+
+    name: str
+    title: str
+    across: Measure
+    down: Measure
+    apart: str
+    """What an outlier is."""
+    least: float
+    """Differences up to this, in the measures' unit, count as none."""
+    fraction: float
+    """The same as a part of the measure across."""
+
+    def differ(self, across: float, down: float) -> bool:
+        """Whether two values are apart."""
+        return abs(across - down) > max(self.least, self.fraction * across)
+
+
+PAIRS = (
+    Pair(
+        "thickness",
+        "SliceThickness against slice spacing",
+        Measure("spacing_mm", "Slice spacing", "mm", 3),
+        Measure("thickness_mm", "SliceThickness", "mm", 3),
+        "with a thickness that is not the spacing",
+        0.01,
+        0.01,
+    ),
+    Pair(
+        "size",
+        "Size in the workbook against the largest tumour segment",
+        Measure("diameter_mm", "Largest diameter of a tumour in one slice", "mm", 1),
+        Measure("stated_mm", "max_tumor_size of the workbook", "mm", 1),
+        "more than half off",
+        0.0,
+        0.5,
+    ),
 )
 
 
@@ -162,6 +206,117 @@ def plots(patients: Sequence[PatientFacts], figures: Sequence[Figure]) -> list[P
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class PairDot:
+    """A patient in a plot of two measures."""
+
+    patient: str
+    across: float
+    down: float
+    x: float
+    y: float
+    outlier: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairPlot:
+    """One plot of two measures."""
+
+    pair: Pair
+    dots: Sequence[PairDot]
+    """By patient."""
+    ticks: Sequence[Mark]
+    """Of the scale across."""
+    levels: Sequence[Mark]
+    """Of the scale upwards."""
+    equal: tuple[float, float, float, float]
+    """The line of equal values: x, y, x, y."""
+    missing: int
+    """Patients without one of the two."""
+
+    @property
+    def height(self) -> float:
+        """Height of the whole, in pixels."""
+        return SQUARE + FOOT + NO_HEAD
+
+    @property
+    def base(self) -> float:
+        """Where the scale across lies, in pixels from the top."""
+        return SQUARE + NO_HEAD
+
+    @property
+    def outliers(self) -> list[PairDot]:
+        """Dots whose two values are apart, the farthest first."""
+        return sorted(
+            (dot for dot in self.dots if dot.outlier), key=lambda dot: (-abs(dot.across - dot.down), dot.patient)
+        )
+
+    def said(self, dot: PairDot) -> str:
+        """Both values of a dot."""
+        return f"{self.pair.down.told(dot.down)} against {self.pair.across.said(dot.across)}"
+
+    @property
+    def in_words(self) -> str:
+        """All that the plot shows, in sentences."""
+        count = len(self.dots)
+        named = ", ".join(f"{dot.patient} {self.said(dot)}" for dot in self.outliers[:MAX_NAMED])
+        said = f"{count:,} {'patient' if count == 1 else 'patients'}: {self.pair.down.title} upwards, {self.pair.across.title} across."
+        return f"{said} {len(self.outliers):,} {self.pair.apart}{': ' + named if named else ''}."
+
+
+SQUARE = 220.0
+"""Height of the field of a plot of two measures, in pixels."""
+
+
+def pair_plots(patients: Sequence[PatientFacts]) -> list[PairPlot]:
+    """A plot for each pair of measures that any patient has both of.
+
+    Parameters
+    ----------
+    patients : sequence of PatientFacts
+        Figures of the patients.
+
+    Returns
+    -------
+    list of PairPlot
+        The same for the same figures, whatever their order.
+    """
+    made = []
+    for pair in PAIRS:
+        known = {
+            one.patient: (float(across), float(down))
+            for one in patients
+            if (across := getattr(one, pair.across.name)) is not None
+            and (down := getattr(one, pair.down.name)) is not None
+        }
+        if known:
+            made.append(_pair_plot(pair, known, len(patients) - len(known)))
+    return made
+
+
+def _pair_plot(pair: Pair, values: Mapping[str, tuple[float, float]], missing: int) -> PairPlot:
+    every = [value for both in values.values() for value in both]
+    # Both scales are the same, so that equal values lie on one straight line.
+    place = _Scale(min(every), max(every), pair.across)
+
+    def up(value: float) -> float:
+        return round(NO_HEAD + SQUARE * (RIGHT - place(value)) / (RIGHT - LEFT), 1)
+
+    ticks = place.ticks()
+    low, high = place.bounds
+    return PairPlot(
+        pair,
+        [
+            PairDot(patient, across, down, round(place(across), 2), up(down), pair.differ(across, down))
+            for patient, (across, down) in sorted(values.items())
+        ],
+        [Mark(round(place(value), 2), pair.across.told(value)) for value in ticks],
+        [Mark(LEFT, pair.down.told(value), up(value), "end") for value in ticks],
+        (round(place(low), 2), up(low), round(place(high), 2), up(high)),
+        missing,
+    )
+
+
 def _plot(measure: Measure, values: Mapping[str, float], published: Mapping[str, Figure], missing: int) -> Plot:
     drawn = [*values.values(), *(one.published for one in published.values())]
     place = _Scale(min(drawn), max(drawn), measure)
@@ -236,6 +391,11 @@ class _Scale:
         if high - low < 1e-9:
             low, high = low - 1, high + 1
         self._low, self._high = low, high
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Where a scale that is not logarithmic begins and ends."""
+        return self._low, self._high
 
     def __call__(self, value: float) -> float:
         part = ((math.log10(value) if self._log else value) - self._low) / (self._high - self._low)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Outcome, Status
+from crlm_qc.model.plain import to_plain
 from crlm_qc.model.report import Figure, PatientFacts, Report, RuleText, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.tolerances import Tolerances
+from crlm_qc.model.waivers import WaiverState, WaiverUse
 from crlm_qc.report import words
-from crlm_qc.report.html.plots import Plot, plots
+from crlm_qc.report.html.plots import PairPlot, Plot, pair_plots, plots
 
 MAX_ROWS = 5000
 """Findings that the page lists; the rest stand in findings.json, and the page says so."""
@@ -240,6 +245,43 @@ def _figure_view(figure: Figure, digits: int) -> FigureView:
     )
 
 
+@dataclass(frozen=True)
+class Sexes:
+    """Sex in the workbook against PatientSex of the images."""
+
+    counts: Mapping[tuple[str, str], int]
+    """Patients by what the workbook and the images say."""
+
+    @property
+    def total(self) -> int:
+        """Patients with both."""
+        return sum(self.counts.values())
+
+    @property
+    def agree(self) -> int:
+        """Patients in whom both are the same."""
+        return sum(count for (own, images), count in self.counts.items() if own == images)
+
+    @property
+    def by_chance(self) -> float:
+        """Patients in whom they would be the same if the rows belonged to any of the images alike."""
+        rows, columns = Counter[str](), Counter[str]()
+        for (own, images), count in self.counts.items():
+            rows[own] += count
+            columns[images] += count
+        return sum(rows[sex] * columns[sex] for sex in SEXES) / self.total
+
+
+SEXES = ("M", "F")
+WAIVER_SIGNS = ("warning", "waived", "info", "skipped")
+"""Order of the waivers: what needs a look first."""
+
+
+def _sexes(patients: Iterable[PatientFacts]) -> Sexes | None:
+    both = Counter((one.sex_workbook, one.sex) for one in patients if one.sex_workbook in SEXES and one.sex in SEXES)
+    return Sexes({(own, images): both[own, images] for own in SEXES for images in SEXES}) if both else None
+
+
 class View:
     """A report, counted and ordered for the page."""
 
@@ -281,6 +323,14 @@ class View:
         self.of_release = [finding for finding in opened if not finding.patient]
         """Open findings that belong to no patient."""
         self.plots: list[Plot] = plots(report.patients, report.figures)
+        self.pair_plots: list[PairPlot] = pair_plots(report.patients)
+        self.sexes = _sexes(report.patients)
+        """Sex in the workbook against PatientSex; None where no patient has both."""
+        self.waivers = sorted(
+            report.waivers,
+            key=lambda use: (WAIVER_SIGNS.index(self.waiver_sign(use)), use.known, use.rule, use.patients),
+        )
+        """By what became of them, what needs a look first; the user's before the shipped ones."""
 
     def pair(self, finding: Finding) -> str:
         """Fragment of the first row of the finding's rule and patient, or of the table if that was left out."""
@@ -327,6 +377,50 @@ class View:
     def link(self, finding: Finding) -> str:
         """Fragment of the finding's row, or of the table if the row was left out."""
         return f"#f-{finding.fingerprint}" if finding.fingerprint in self._shown else "#findings"
+
+    @property
+    def sex_codes(self) -> tuple[str, ...]:
+        """Codes of sex, in the order of the table."""
+        return SEXES
+
+    @property
+    def codes(self) -> set[str]:
+        """Codes of the rules that the page tells of."""
+        return {rule.text.code for rule in self.rules}
+
+    @property
+    def waiver_states(self) -> dict[str, int]:
+        """Waivers by what became of them."""
+        counts = Counter(use.state for use in self.waivers)
+        return {state.value: counts[state] for state in WaiverState if counts[state]}
+
+    @staticmethod
+    def waiver_sign(use: WaiverUse) -> str:
+        """What decides the glyph of a waiver: an unused one of the published release is no fault of this one."""
+        return {
+            WaiverState.USED: "waived",
+            WaiverState.ENDING: "warning",
+            WaiverState.EXPIRED: "warning",
+            WaiverState.UNUSED: "info" if use.known else "warning",
+            WaiverState.IDLE: "skipped",
+        }[use.state]
+
+    @property
+    def rule_set(self) -> str:
+        """Names the rules as they were run, their texts, tolerances and severities included: equal for equal rules."""
+        told = json.dumps([to_plain(self._report.rules), self._report.settings.as_dict()["severity"]], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+    @property
+    def changed_tolerances(self) -> list[str]:
+        """Tolerances that the profile gives another value than the tool has, with both."""
+        used = {one.name: one for rule in self._report.rules for one in rule.tolerances}
+        own = Tolerances()
+        return [
+            f"{name} {words.quantity(one.value, one.unit)} in place of {words.quantity(getattr(own, name), one.unit)}"
+            for name, one in sorted(used.items())
+            if hasattr(own, name) and getattr(own, name) != one.value
+        ]
 
     @property
     def sentence(self) -> str:

@@ -5,13 +5,14 @@ Great Expectations sees plain columns: no view holds a value that it would have 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.profile import LIVER, TUMOUR
 from crlm_qc.model.rule import Context, Skip
 from crlm_qc.model.tables import TABLES
+from crlm_qc.rules._clinical import clinical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,30 @@ def ct_headers(context: Context) -> pd.DataFrame:
     grouped = slices[slices["patient"].notna()].sort_values("path").groupby("patient", as_index=False)
     table: pd.DataFrame = grouped[list(columns)].first().rename(columns=columns)
     return table
+
+
+def workbook(context: Context, columns: Sequence[str]) -> pd.DataFrame:
+    """Numbers of the clinical workbook by patient (the index), for patients that have just one row of it.
+
+    Parameters
+    ----------
+    context : Context
+        The audit's context.
+    columns : sequence of str
+        Columns as the data dictionary names them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One column each; missing where the workbook has none, or is not there at all.
+    """
+    import pandas as pd
+
+    try:
+        rows = clinical(context).single()
+    except Skip:
+        rows = pd.DataFrame()
+    return rows.reindex(columns=list(columns)).astype("float64")
 
 
 VIEWS: Mapping[str, View] = {

@@ -1,0 +1,146 @@
+"""Makes pictures: a worker reads and draws those of one patient."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from crlm_qc.model.picture import Picture, PictureRequest, no_picture
+
+Progress = Callable[[str, int, int], None]
+Made = list[tuple[Picture, bytes]]
+"""Pictures, each with the bytes of its file; none where there is no file."""
+
+DRAWING = "drawing pictures"
+"""The phase that progress is told of."""
+_DIED = "the process that drew it died"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The pictures of one patient."""
+
+    root: Path
+    classes: Collection[str]
+    requests: tuple[PictureRequest, ...]
+    png: bool = False
+    """Whether contours are burnt in."""
+
+
+def draw_patient(job: Job) -> Made:
+    """Read and draw the pictures of one patient; whatever is wrong with its files, none of it is raised.
+
+    Parameters
+    ----------
+    job : Job
+        What to draw.
+
+    Returns
+    -------
+    list of (Picture, bytes)
+        One a request, in their order; if the series must not be shown, one that says why.
+    """
+    from crlm_qc.evidence.pictures import Unshown, read_pictures
+    from crlm_qc.pictures.draw import draw
+
+    made: Made = []
+    every = tuple(dict.fromkeys(mark for request in job.requests for mark in request.findings))
+    for request, read in zip(job.requests, read_pictures(job.root, job.classes, job.requests), strict=True):
+        if isinstance(read, Unshown):
+            if read.series:
+                return [(no_picture(request.patient, every, read.reason), b"")]
+            made.append((_unmade(request, read.reason), b""))
+            continue
+        try:
+            drawing = draw(request, read)
+            content = drawing.png() if job.png else drawing.webp()
+        except Exception as error:  # noqa: BLE001 - values in a header may be anything; the others go on
+            reason = str(error) if type(error) is ValueError else type(error).__name__
+            made.append((_unmade(request, f"it can't be drawn ({reason})"), b""))
+            continue
+        made.append((drawing.picture, content))
+    return made
+
+
+def _unmade(request: PictureRequest, reason: str) -> Picture:
+    box = no_picture(request.patient, request.findings, reason)
+    return replace(box, plane=request.plane, group=request.group, title=request.title, caption=request.caption)
+
+
+def draw_all(jobs: Sequence[Job], processes: int, progress: Progress | None = None) -> list[Made]:
+    """Draw the pictures of several patients.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        A patient each.
+    processes : int
+        Processes to draw with; one draws in this process.
+    progress : callable, optional
+        Told of the phase, the patients done and the patients in all.
+
+    Returns
+    -------
+    list of list of (Picture, bytes)
+        In the order of `jobs`, and the same for any number of processes.
+    """
+    made: dict[int, Made] = {}
+
+    def keep(place: int, pictures: Made) -> None:
+        made[place] = pictures
+        if progress is not None:
+            progress(DRAWING, len(made), len(jobs))
+
+    if min(processes, len(jobs)) > 1:
+        _draw_in_processes(jobs, min(processes, len(jobs)), keep)
+    for place, job in enumerate(jobs):
+        if place not in made:
+            keep(place, draw_patient(job))
+    return [made[place] for place in range(len(jobs))]
+
+
+def _ready() -> bool:
+    return True
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    # As for reading: forking this process could copy locks that threads of it hold.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context: Any = multiprocessing.get_context(method)
+    return ProcessPoolExecutor(processes, mp_context=context)
+
+
+def _draw_in_processes(jobs: Sequence[Job], processes: int, keep: Callable[[int, Made], None]) -> None:
+    """Draw in a pool; patients that are not done when a process dies get one process each. None if none can be started."""
+    with _pool(processes) as pool:
+        try:
+            pool.submit(_ready).result()
+        except (BrokenProcessPool, OSError):
+            # A script that starts an audit without asking for __main__ can't start workers, nor can a sandbox.
+            return
+        futures: list[Future[Made]] = []
+        with suppress(BrokenProcessPool):
+            for job in jobs:
+                futures.append(pool.submit(draw_patient, job))  # noqa: PERF401 - those before the break are waited for
+        left = []
+        for place in range(len(jobs)):
+            try:
+                keep(place, futures[place].result())
+            except (BrokenProcessPool, IndexError):
+                left.append(place)
+    for place in left:
+        keep(place, _alone(jobs[place]))
+
+
+def _alone(job: Job) -> Made:
+    try:
+        with _pool(1) as pool:
+            return pool.submit(draw_patient, job).result()
+    except (BrokenProcessPool, OSError):
+        return [(_unmade(request, _DIED), b"") for request in job.requests]

@@ -1,0 +1,813 @@
+"""Which pictures show what was found: from findings and tables to requests. Nothing is drawn here, and no file opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from crlm_qc.model.finding import Finding
+from crlm_qc.model.picture import (
+    ImageLine,
+    ImageRequest,
+    MaskRequest,
+    Outline,
+    Picture,
+    PictureMode,
+    PictureRequest,
+    Plane,
+    no_picture,
+)
+from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL
+from crlm_qc.model.rule import Context
+from crlm_qc.model.severity import Severity
+from crlm_qc.rules._pairs import ORIENTATION, POSITION, SPACING, CtSeries, Dso, dsos_of, series_of, sources_of
+from crlm_qc.rules._placement import Alignment, alignments
+from crlm_qc.rules._words import listed, name_of, number, plural, whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from crlm_qc.geometry.display import Affine
+    from crlm_qc.geometry.stack import Stack
+
+    Floats = npt.NDArray[np.float64]
+
+FAMILIES = ("CTS", "DSO", "SEG", "XRF")
+"""Families whose findings may have a place in the images."""
+MAX_AXIAL = 3
+"""Axial pictures of a patient."""
+
+_CORONAL = frozenset(
+    {"CTS007", "CTS008", "CTS009", "CTS011", "DSO007", "DSO011", "DSO014", "DSO021", "SEG001", "SEG008"}
+)
+_SAGITTAL = frozenset({"CTS006", "CTS010"})
+_WHOLE = frozenset({"CTS017", "DSO002", "DSO012", "DSO013", "SEG003", "SEG004", "SEG010", "XRF006", "XRF007"})
+"""Rules whose findings name no place of their own, and are seen where the liver or the tumours are largest."""
+_MISPLACED = frozenset({"SEG011", "SEG012", "SEG013"})
+"""Rules that compare the masks as stored with other placements."""
+_BESIDE = frozenset({"DSO011", "DSO014"})
+"""Rules on frames that lie elsewhere than their slices."""
+_NO_PLACE = frozenset({"CTS012", "CTS013", "CTS014", "DSO024", "DSO026", "DSO027", "DSO028", "SEG017"})
+"""Rules whose findings no picture explains, though they may name a segment."""
+_HIDES = frozenset({"DID007", "DID008"})
+"""Rules that find what may be written into the images themselves."""
+
+_FRAME = re.compile(r"\bframes? ([0-9]{1,6})\b")
+_FILE = re.compile(r"(?<![\w.-])[0-9]{1,5}-[0-9]{1,6}\.dcm(?![\w.])", re.IGNORECASE)
+_LETTERS = {LIVER: "L", REMNANT: "R"}
+_MAX_ALT = 400
+
+
+def deserving(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Open findings that have a place in the images, by patient; gravest first.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+        Findings of the report, in its order.
+
+    Returns
+    -------
+    dict of str to list of Finding
+        Patients in the order of their IDs.
+    """
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.patient and finding.waived is None and finding.rule[:3] in FAMILIES and _has_place(finding):
+            found.setdefault(finding.patient, []).append(finding)
+    return dict(sorted(found.items()))
+
+
+def _has_place(finding: Finding) -> bool:
+    if finding.rule in _NO_PLACE:
+        return False
+    if finding.rule == "CTS011" and finding.severity is not Severity.ERROR:
+        return False
+    if finding.rule in _CORONAL | _SAGITTAL | _WHOLE | _MISPLACED:
+        return True
+    if finding.rule.startswith("XRF"):
+        return False
+    return finding.subject.segment is not None or bool(_named(finding, _FRAME) or _named(finding, _FILE))
+
+
+def _named(finding: Finding, pattern: re.Pattern[str]) -> list[str]:
+    """What a finding names in its examples, then in its message; each once."""
+    every = [match for text in (*finding.examples, finding.message) for match in pattern.findall(text)]
+    return list(dict.fromkeys(every))
+
+
+def choose_pictures(context: Context, findings: Sequence[Finding], mode: PictureMode) -> list[PictureRequest | Picture]:
+    """The pictures that a report should have.
+
+    Parameters
+    ----------
+    context : Context
+        Evidence and profile. Rows of patients without a picture may be left out of its tables.
+    findings : sequence of Finding
+        All findings of the report.
+    mode : PictureMode
+        Which patients get pictures.
+
+    Returns
+    -------
+    list of PictureRequest or Picture
+        By patient; what can't be shown is a `Picture` that says why. At most three axial ones a patient, one for a
+        patient of whom there are only notes, and one reformat or a pair of them.
+    """
+    if mode is PictureMode.NONE:
+        return []
+    worth = deserving(findings)
+    hidden = {one.patient for one in findings if one.rule in _HIDES}
+    patients = sorted({*worth, *(_patients_with_ct(context) if mode is PictureMode.ALL else ())})
+    objects: dict[str, list[Dso]] = {}
+    for dso in dsos_of(context):
+        objects.setdefault(dso.patient or "", []).append(dso)
+    series: dict[str, list[CtSeries]] = {}
+    for one in series_of(context):
+        series.setdefault(one.patient or "", []).append(one)
+    chosen: list[PictureRequest | Picture] = []
+    for patient in patients:
+        about = worth.get(patient, [])
+        marks = tuple(finding.fingerprint for finding in about)
+        if patient in hidden:
+            reason = "the images may show what identifies a person (DID007, DID008): none is shown"
+            chosen.append(no_picture(patient, marks, reason))
+            continue
+        scene = _scene(context, patient, about, objects.get(patient, []), series.get(patient, []))
+        if isinstance(scene, str):
+            chosen.append(no_picture(patient, marks, scene))
+        else:
+            chosen += _of_patient(scene, about)
+    return chosen
+
+
+def overview(context: Context, patient: str, segment: int | None = None) -> list[PictureRequest | Picture]:
+    """Pictures of one patient whatever was found: through the largest cross-section of each segment, and a reformat.
+
+    Parameters
+    ----------
+    context : Context
+        Evidence and profile.
+    patient : str
+        The patient.
+    segment : int, optional
+        Segment Number; then just the slices that it is on, all of them.
+
+    Returns
+    -------
+    list of PictureRequest or Picture
+        What can't be shown is a `Picture` that says why.
+    """
+    objects = [dso for dso in dsos_of(context) if dso.patient == patient]
+    scene = _scene(context, patient, [], objects, [one for one in series_of(context) if one.patient == patient])
+    if isinstance(scene, str):
+        return [no_picture(patient, (), scene)]
+    if segment is not None:
+        on = sorted(rank for rank, places in scene.by_rank.items() if segment in scene.numbers_at(places))
+        return [
+            scene.axial(rank, f"{scene.label(segment)}, slice {place} of {len(on)}", (), place)
+            for place, rank in enumerate(on, start=1)
+        ]
+    titles: dict[int, list[str]] = {}
+    titles.setdefault(scene.middle, []).append(scene.middle_title)
+    for outline in scene.outlines:
+        rank = scene.largest([outline.segment])
+        if rank is not None and outline.role != LIVER:
+            titles.setdefault(rank, []).append(f"{outline.label} at its largest")
+    made = [
+        scene.axial(rank, "; ".join(title), (), group) for group, (rank, title) in enumerate(sorted(titles.items()), 1)
+    ]
+    return [*made, scene.reformat(Plane.CORONAL, "Coronal reformat", (), len(made) + 1)]
+
+
+def segments_of(context: Context, patient: str) -> dict[str, int]:
+    """Segment Numbers of a patient by their labels, as findings name them.
+
+    Parameters
+    ----------
+    context : Context
+        Evidence and profile.
+    patient : str
+        The patient.
+
+    Returns
+    -------
+    dict of str to int
+        Those of its segmentation objects; of two segments with one label the first.
+    """
+    found: dict[str, int] = {}
+    for dso in dsos_of(context):
+        if dso.patient == patient:
+            for value in sorted(dso.declared_numbers):
+                found.setdefault(dso.label(context, value), value)
+    return found
+
+
+def _patients_with_ct(context: Context) -> set[str]:
+    return set(context["slices"]["patient"].dropna())
+
+
+# --- one patient ------------------------------------------------------------------------------------------------------
+
+
+def _scene(
+    context: Context, patient: str, findings: Sequence[Finding], objects: Sequence[Dso], series: Sequence[CtSeries]
+) -> _Scene | str:
+    """What pictures of a patient are made from, or why there can be none."""
+    with_ct = [dso for dso in objects if dso.ct is not None]
+    named = {finding.subject.path for finding in findings}
+    dso = next((one for one in with_ct if context.show.path(one.path) in named), with_ct[0] if with_ct else None)
+    ct = dso.ct if dso is not None else series[0] if len(series) == 1 else None
+    if ct is None:
+        return "there is no CT series to show" if not series else "it can't be told which CT series is meant"
+    classes = set(context.profile.modalities["CT"])
+    if ct.slices.others("sop_class_uid", classes) or ct.slices.others("modality", {"CT"}):
+        return "the series holds images that are no CT (CTS001): none is shown"
+    spacing = [ct.common(column) for column in SPACING]
+    if ct.stack is None or not len(ct.stack.order):
+        return "the slices have no valid position and orientation, so that nothing can be placed"
+    if None in spacing or min(spacing) <= 0:
+        return "the slices have no valid PixelSpacing"
+    if None in (ct.common("rows"), ct.common("columns")):
+        return "the slices have no valid Rows and Columns"
+    return _Scene(context, patient, ct, ct.stack, dso)
+
+
+def _of_patient(scene: _Scene, findings: Sequence[Finding]) -> Iterator[PictureRequest]:
+    """Pictures of one patient: the middle of the liver, the places that findings name, and a reformat."""
+    pairs, reformats, wanted = _wanted(scene, findings)
+    notes = bool(findings) and all(finding.severity is Severity.INFO for finding in findings)
+    most = 1 if notes else MAX_AXIAL
+    group = 0
+    for pair in pairs[:1]:
+        group += 1
+        yield from (replace(one, group=group) for one in pair)
+        if pair[0].plane is Plane.AXIAL:
+            most -= len(pair)
+            wanted.pop(scene.middle, None)
+            if not notes and pair[0].images[0].path != scene.path(scene.middle) and most > 0:
+                wanted = {scene.middle: (scene.middle_title, []), **wanted}
+    chosen = list(wanted.items())
+    if notes and len(chosen) > 1:
+        # One picture is enough for notes: where the first of them is.
+        chosen = chosen[1:]
+    for rank, (title, marks) in chosen[: max(most, 0)]:
+        group += 1
+        yield scene.axial(rank, title, marks, group)
+    if not notes or not chosen:
+        for requests in reformats[:1]:
+            group += 1
+            yield from (replace(one, group=group) for one in requests)
+
+
+Wanted = dict[int, tuple[str, list[Finding]]]
+
+
+def _wanted(
+    scene: _Scene, findings: Sequence[Finding]
+) -> tuple[list[list[PictureRequest]], list[list[PictureRequest]], Wanted]:
+    """Pairs that explain a fault, reformats, and axial slices with what they show, the most wanted first."""
+    pairs: list[list[PictureRequest]] = []
+    wanted: Wanted = {scene.middle: (scene.middle_title, [])}
+    later: Wanted = {}
+    coronal = [one for one in findings if one.rule in _CORONAL]
+    sagittal = [one for one in findings if one.rule in _SAGITTAL]
+    for finding in findings:
+        if pair := scene.pair(finding):
+            pairs.append(pair)
+        for place, (rank, title) in enumerate(scene.places(finding)):
+            entry = (wanted if place == 0 else later).setdefault(rank, (title, []))
+            if finding not in entry[1]:
+                entry[1].append(finding)
+    for rank, (title, marks) in later.items():
+        wanted.setdefault(rank, (title, marks))
+    reformats = []
+    if sagittal:
+        reformats.append([scene.reformat(Plane.SAGITTAL, "Sagittal reformat", sagittal, 0)])
+    disorder = [one for one in coronal if one.rule == "CTS011"]
+    if disorder:
+        reformats.append(scene.orders(disorder))
+    elif coronal:
+        reformats.append([scene.reformat(Plane.CORONAL, "Coronal reformat", coronal, 0)])
+    along = [pair for pair in pairs if pair[0].plane is not Plane.AXIAL]
+    return [pair for pair in pairs if pair not in along] or along, reformats if not along else [], wanted
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """The images and masks of one patient."""
+
+    context: Context
+    patient: str
+    ct: CtSeries
+    stack: Stack
+    dso: Dso | None
+    _cache: dict[Any, Any] = field(default_factory=dict)
+
+    # What there is.
+
+    @cached_property
+    def slice_of(self) -> list[int]:
+        """Slice of each plane of the stack, from the lowest along the normal; of several at one position the first."""
+        import numpy as np
+
+        ranks = self.stack.plane_of(self.stack.order)
+        _, first = np.unique(ranks, return_index=True)
+        return [int(place) for place in self.stack.order[first]]
+
+    @cached_property
+    def heights(self) -> Floats:
+        """Position of each plane along the normal, mm."""
+        import numpy as np
+
+        found: Floats = np.asarray(self.positions[self.slice_of] @ self.stack.normal, dtype=np.float64)
+        return found
+
+    @property
+    def positions(self) -> Floats:
+        return self.ct.slices.matrix(POSITION)
+
+    @cached_property
+    def orientation(self) -> Floats:
+        import numpy as np
+
+        return np.asarray(self.ct.orientation, dtype=np.float64)
+
+    @cached_property
+    def spacing(self) -> tuple[float, float]:
+        return float(self.ct.common("spacing_row")), float(self.ct.common("spacing_col"))
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        return int(self.ct.common("rows")), int(self.ct.common("columns"))
+
+    @cached_property
+    def thickness(self) -> float:
+        """Height that a slice takes in a reformat, mm."""
+        import numpy as np
+
+        return float(self.stack.spacing) if np.isfinite(self.stack.spacing) else 5.0
+
+    @property
+    def measured(self) -> bool:
+        """Whether there are masks to draw."""
+        return self.dso is not None and self.dso.row["masks"] == "measured"
+
+    @cached_property
+    def outlines(self) -> tuple[Outline, ...]:
+        """Segments in the order of their numbers."""
+        if self.dso is None or not self.measured:
+            return ()
+        profile, numbers = self.context.profile, sorted({*self.dso.declared_numbers, *self.dso.labels})
+        found = []
+        for value in numbers:
+            raw, label = self.dso.labels.get(value, ""), self.dso.label(self.context, value)
+            role = profile.role(raw) if raw else None
+            letter = _LETTERS.get(role or "")
+            if role == VESSEL:
+                letter = label[:1].upper()
+            elif role == TUMOUR:
+                letter = f"T{profile.number(raw) or ''}"
+            found.append(Outline(value, letter or f"S{value}", role or "other", label))
+        return tuple(found)
+
+    def label(self, segment: int) -> str:
+        return next((one.label for one in self.outlines if one.segment == segment), f"segment {segment}")
+
+    def of_role(self, *roles: str) -> list[int]:
+        return [one.segment for one in self.outlines if one.role in roles]
+
+    # Where the frames lie.
+
+    @cached_property
+    def ranks(self) -> tuple[list[int], list[int]]:
+        """Plane of the stack that each frame lies on by its position, and by its source image; -1 where it lies on none."""
+        import numpy as np
+
+        assert self.dso is not None
+        rank, away = self.stack.nearest_plane(self.dso.frames.matrix(POSITION))
+        near = np.isfinite(away) & (np.abs(away) <= self.thickness / 2)
+        source = sources_of(self.context, self.dso).slice
+        placed = np.isin(source, self.stack.order)
+        by_source = np.full(len(source), -1, dtype=np.int64)
+        if placed.any():
+            by_source[placed] = self.stack.plane_of(source[placed])
+        by_position = np.where(near, rank, np.where(np.isfinite(away), -1, by_source))
+        return by_position.tolist(), by_source.tolist()
+
+    @cached_property
+    def by_rank(self) -> dict[int, list[int]]:
+        """Frames (by their place) on each plane, as they are positioned."""
+        if not self.measured:
+            return {}
+        found: dict[int, list[int]] = {}
+        for place, rank in enumerate(self.ranks[0]):
+            if rank >= 0:
+                found.setdefault(rank, []).append(place)
+        return found
+
+    def numbers_at(self, places: Iterable[int]) -> set[int]:
+        """Segments of some frames."""
+        assert self.dso is not None
+        return {int(self.dso.numbers[place]) for place in places if self.dso.numbers[place] == self.dso.numbers[place]}
+
+    def voxels(self, rank: int, segments: Sequence[int] | None = None) -> float:
+        """Voxels of some segments on a plane."""
+        assert self.dso is not None
+        voxels, numbers = self.dso.frames["voxels"], self.dso.numbers
+        return sum(
+            float(voxels[place])
+            for place in self.by_rank.get(rank, ())
+            if voxels[place] == voxels[place] and (segments is None or numbers[place] in segments)
+        )
+
+    def largest(self, segments: Sequence[int] | None) -> int | None:
+        """Plane with most voxels of some segments, the lowest of equals; None if there is none."""
+        best = max(((self.voxels(rank, segments), -rank) for rank in self.by_rank), default=(0.0, 0))
+        return -best[1] if best[0] > 0 else None
+
+    @cached_property
+    def middle(self) -> int:
+        """Plane with the liver's largest cross-section; without a liver that of all segments, or the middle of the CT."""
+        for segments in ([*self.of_role(LIVER)], None):
+            if (segments is None or segments) and (rank := self.largest(segments)) is not None:
+                return rank
+        return len(self.slice_of) // 2
+
+    @property
+    def middle_title(self) -> str:
+        """What the middle is."""
+        if self.of_role(LIVER) and self.largest(self.of_role(LIVER)) is not None:
+            return "Largest cross-section of the liver"
+        return "Largest cross-section of the masks" if self.by_rank else "Middle of the series"
+
+    def path(self, rank: int) -> str:
+        """Path of the slice of a plane."""
+        return str(self.ct.slices["path"][self.slice_of[rank]])
+
+    # What findings name.
+
+    def places(self, finding: Finding) -> Iterator[tuple[int, str]]:
+        """Planes that a finding is seen on, the most telling first, each with what it shows."""
+        assert finding.rule
+        if finding.rule == "XRF006":
+            if (rank := self.largest(self.of_role(TUMOUR))) is not None:
+                yield rank, "The tumours at their largest"
+            return
+        if finding.rule in _WHOLE | _MISPLACED:
+            yield self.middle, self.middle_title
+            return
+        if finding.subject.segment is not None and self.measured:
+            yield from self._of_segment(finding, finding.subject.segment)
+        names = {self._name(place): place for place in range(len(self.ct.slices))}
+        planes = {place: rank for rank, place in enumerate(self.slice_of)}
+        for name in _named(finding, _FILE):
+            place = names.get(name)
+            if place is not None and place in planes:
+                yield planes[place], f"Slice {name}, which {finding.rule} names"
+        if self.measured and finding.rule.startswith("DSO"):
+            for frame in map(int, _named(finding, _FRAME)):
+                rank = self._rank_of_frame(frame)
+                if rank is not None:
+                    yield rank, f"Frame {frame}, which {finding.rule} names"
+
+    def _of_segment(self, finding: Finding, segment: int) -> Iterator[tuple[int, str]]:
+        if finding.rule in ("SEG006", "SEG014") and self.dso is not None:
+            table = self.context["segment_pairs"]
+            others = table.loc[(table["dso"] == self.dso.path) & (table["segment_b"] == segment), "segment_a"]
+            shared = [
+                (min(self.voxels(rank, [int(other)]), self.voxels(rank, [segment])), -rank, int(other))
+                for other in others
+                if self.label(int(other)) in finding.message
+                for rank in self.by_rank
+            ]
+            best = max(shared, default=(0.0, 0, 0))
+            if best[0] > 0:
+                yield -best[1], f"{self.label(best[2])} and {self.label(segment)} where both are large"
+                return
+        if (rank := self.largest([segment])) is not None:
+            yield rank, f"{self.label(segment)} at its largest"
+
+    def _name(self, place: int) -> str:
+        return name_of(self.context.show.path(str(self.ct.slices["path"][place])))
+
+    def _place_of_frame(self, frame: int) -> int | None:
+        assert self.dso is not None
+        found = [place for place, value in enumerate(self.dso.frames["frame"].tolist()) if value == frame]
+        return found[0] if found else None
+
+    def _rank_of_frame(self, frame: int) -> int | None:
+        place = self._place_of_frame(frame)
+        if place is None:
+            return None
+        by_position, by_source = self.ranks
+        rank = by_position[place] if by_position[place] >= 0 else by_source[place]
+        return rank if rank >= 0 else None
+
+    # Axial pictures.
+
+    def axial(
+        self,
+        rank: int,
+        title: str,
+        findings: Sequence[Finding],
+        group: int,
+        masks: Sequence[MaskRequest] | None = None,
+    ) -> PictureRequest:
+        """One image, with the masks that lie on it, or with others."""
+        place = self.slice_of[rank]
+        laid = tuple(self.masks_on(rank) if masks is None else masks)
+        instance = self.ct.slices["instance_number"][place]
+        told = f"InstanceNumber {int(instance)}, " if instance == instance else ""
+        where = f"{told}{self._name(place)}, z {number(float(self.positions[place][2]), 2)} mm"
+        right, down = self.orientation[:3], self.orientation[3:]
+        return self._request(
+            Plane.AXIAL, title, where, findings, group, _sides(right, down), [ImageRequest(self.path(rank))], laid
+        )
+
+    def masks_on(self, rank: int) -> list[MaskRequest]:
+        """Masks of the frames that are positioned on a plane."""
+        if not self.measured or self.dso is None:
+            return []
+        return [self._mask(place, rank) for place in self.by_rank.get(rank, ())]
+
+    def _mask(self, place: int, rank: int, origin: Floats | None = None) -> MaskRequest:
+        """A frame on a plane, where its own position and directions put it, or with its first pixel elsewhere."""
+        from crlm_qc.geometry.display import grid_to_grid
+
+        assert self.dso is not None
+        frames, own = self.dso.frames, self.positions[self.slice_of[rank]]
+        start = frames.matrix(POSITION)[place] if origin is None else origin
+        axes, spacing = frames.matrix(ORIENTATION)[place], frames.matrix(SPACING)[place]
+        affine = grid_to_grid(
+            start if _finite(start) else own,
+            axes if _finite(axes) else self.orientation,
+            spacing.tolist() if _finite(spacing) and (spacing > 0).all() else self.spacing,
+            own,
+            self.orientation,
+            self.spacing,
+        )
+        segment = self.dso.numbers[place]
+        return MaskRequest(int(frames["frame"][place]), int(segment) if segment == segment else None, affine)
+
+    def _request(
+        self,
+        plane: Plane,
+        title: str,
+        where: str,
+        findings: Sequence[Finding],
+        group: int,
+        sides: tuple[str, str, str, str],
+        images: Sequence[ImageRequest],
+        masks: Sequence[MaskRequest],
+    ) -> PictureRequest:
+        codes = list(dict.fromkeys(finding.rule for finding in findings))
+        caption = ". ".join(part for part in (where, ", ".join(codes)) if part)
+        drawn = self._drawn(masks)
+        shown = f"with the contours of {listed(drawn, 12)}" if drawn else "without a mask on it"
+        about = " ".join(f"{finding.rule}: {finding.message}" for finding in findings)
+        alt = f"{title}, {plane.value}, {where}, {shown}. {about}".strip()
+        return PictureRequest(
+            patient=self.patient,
+            findings=tuple(finding.fingerprint for finding in findings),
+            plane=plane,
+            group=group,
+            title=title,
+            caption=caption,
+            alt=alt if len(alt) <= _MAX_ALT else f"{alt[:_MAX_ALT].rsplit(' ', 1)[0]} \N{HORIZONTAL ELLIPSIS}",
+            sides=sides,
+            spacing=self.spacing,
+            thickness=self.thickness,
+            upward=bool(self.stack.normal[2] >= 0),
+            images=tuple(images),
+            dso=None if self.dso is None or not masks else self.dso.path,
+            masks=tuple(masks),
+            outlines=self.outlines,
+        )
+
+    def _drawn(self, masks: Sequence[MaskRequest]) -> list[str]:
+        if self.dso is None or not masks:
+            return []
+        asked = {mask.frame for mask in masks}
+        held = {
+            int(value)
+            for frame, value, voxels in zip(
+                self.dso.frames["frame"].tolist(),
+                self.dso.numbers.tolist(),
+                self.dso.frames["voxels"].tolist(),
+                strict=True,
+            )
+            if int(frame) in asked and value == value and voxels > 0
+        }
+        return [one.label for one in self.outlines if one.segment in held or self.dso.is_label_map]
+
+    # Pairs: observed and expected.
+
+    def pair(self, finding: Finding) -> list[PictureRequest]:
+        """What was found beside what was expected; empty where two pictures explain no more than one."""
+        if finding.rule in _MISPLACED:
+            return self.placements(finding)
+        return self.beside(finding) if finding.rule in _BESIDE else []
+
+    def beside(self, finding: Finding) -> list[PictureRequest]:
+        """A frame where it is positioned, and on its source slice; empty if the two can't be told apart so."""
+        if not self.measured or self.dso is None or self.dso.foreign:
+            return []
+        for frame in map(int, _named(finding, _FRAME)):
+            place = self._place_of_frame(frame)
+            if place is None:
+                continue
+            here, there = (ranks[place] for ranks in self.ranks)
+            if here < 0 or there < 0:
+                continue
+            own = self.positions[self.slice_of[there]]
+            stated, meant = self._mask(place, here), self._mask(place, there, own)
+            if here == there and self._close(stated.to_image, meant.to_image):
+                continue
+            title = f"Frame {frame} ({self.label(int(self.dso.numbers[place]))})"
+            observed = self.axial(here, title, [finding], 0, [stated])
+            expected = self.axial(there, title, [finding], 0, [meant])
+            return [_headed(observed, "Where it is positioned"), _headed(expected, "On its source slice")]
+        return []
+
+    @staticmethod
+    def _close(one: Affine, other: Affine) -> bool:
+        """Whether two maps differ by no more than can be seen: half a pixel."""
+        return max(abs(one[2] - other[2]), abs(one[5] - other[5])) < 0.5
+
+    def placements(self, finding: Finding) -> list[PictureRequest]:
+        """The masks as stored and at the placement that fits better; empty if none does."""
+        segment = finding.subject.segment
+        if self.dso is None or not self.measured or segment is None:
+            return []
+        alignment = alignments(self.context).get((self.dso.path, segment))
+        if alignment is None or alignment.best is None:
+            return []
+        words = alignment.words(self.orientation.tolist())
+        better = f"{words[:1].upper()}{words[1:]}"
+        if alignment.best["placement"] in ("slices", "upside-down"):
+            stored = self.reformat(Plane.CORONAL, "Coronal reformat", [finding], 0)
+            moved = self.reformat(
+                Plane.CORONAL, "Coronal reformat", [finding], 0, self._moved_along(alignment, segment)
+            )
+        else:
+            change = self._placed(alignment, segment)
+            stored = self.axial(self.middle, self.middle_title, [finding], 0)
+            masks = self.masks_on(self.middle)
+            moved = self.axial(self.middle, self.middle_title, [finding], 0, [_moved(mask, change) for mask in masks])
+        fits = replace(moved, caption=f"The masks fit the image better. {moved.caption}")
+        return [_headed(stored, "As stored"), _headed(fits, better)]
+
+    def _ends(self, segment: int, axis: str) -> float:
+        """First and last row or column of a segment, added."""
+        assert self.dso is not None
+        row: Mapping[str, Any] = next(one for one in self.dso.declared if whole(one["segment_number"]) == segment)
+        return float((whole(row[f"{axis}_min"]) or 0) + (whole(row[f"{axis}_max"]) or 0))
+
+    def _placed(self, alignment: Alignment, segment: int) -> Affine:
+        """A placement in the plane, as a map of columns and rows (`crlm_qc.geometry.placements.laid`)."""
+        assert alignment.best is not None
+        kind, about = str(alignment.best["placement"]), alignment.best["about"]
+        shift = float(whole(alignment.best["shift"]) or 0)
+        if kind == "transposed":
+            return 0.0, 1.0, 0.0, 1.0, 0.0, 0.0
+        if kind in ("rows", "columns"):
+            return 1.0, 0.0, shift * (kind == "columns"), 0.0, 1.0, shift * (kind == "rows")
+        rows, columns = self.size
+        across, down = float(columns - 1), float(rows - 1)
+        if about == "mask":
+            across, down = self._ends(segment, "column"), self._ends(segment, "row")
+        mirrored, flipped = kind in ("left-right", "turned"), kind in ("front-back", "turned")
+        return (
+            -1.0 if mirrored else 1.0,
+            0.0,
+            across if mirrored else 0.0,
+            0.0,
+            -1.0 if flipped else 1.0,
+            down if flipped else 0.0,
+        )
+
+    def _moved_along(self, alignment: Alignment, segment: int) -> dict[int, int]:
+        """Plane that each plane's frames come to lie on."""
+        assert alignment.best is not None
+        count = len(self.slice_of)
+        if alignment.best["placement"] == "slices":
+            shift = whole(alignment.best["shift"]) or 0
+            return {rank: rank + shift for rank in self.by_rank if 0 <= rank + shift < count}
+        ends = count - 1
+        if alignment.best["about"] == "mask":
+            own = [rank for rank in self.by_rank if self.voxels(rank, [segment])]
+            ends = min(own) + max(own)
+        return {rank: ends - rank for rank in self.by_rank if 0 <= ends - rank < count}
+
+    # Reformats.
+
+    def reformat(
+        self,
+        plane: Plane,
+        title: str,
+        findings: Sequence[Finding],
+        group: int,
+        moved: Mapping[int, int] | None = None,
+    ) -> PictureRequest:
+        """One row or column of every image, each at its position along the normal."""
+        target = range(len(self.slice_of)) if moved is None else None
+        images = [ImageRequest(self.path(rank), self._line(plane, rank)) for rank in range(len(self.slice_of))]
+        masks = []
+        for rank, places in sorted(self.by_rank.items()):
+            to = rank if target is not None else (moved or {}).get(rank)
+            if to is None:
+                continue
+            line = self._line(plane, to)
+            for place in places:
+                mask = self._mask(place, rank)
+                height = float(self.heights[to]) if moved is not None else self._height(place, rank)
+                masks.append(replace(mask, at=replace(line, height=height)))
+        z = sorted(float(self.positions[place][2]) for place in self.slice_of)
+        where = f"{plural(len(images), 'slice')}, z {number(z[0], 2)} to {number(z[-1], 2)} mm, in true millimetres"
+        return self._request(plane, title, where, findings, group, self._sides(plane), images, masks)
+
+    def _height(self, place: int, rank: int) -> float:
+        """Where a frame lies along the normal, mm: as it says, or as its slice does."""
+        assert self.dso is not None
+        point = self.dso.frames.matrix(POSITION)[place]
+        return float(point @ self.stack.normal) if _finite(point) else float(self.heights[rank])
+
+    @cached_property
+    def focus(self) -> Floats:
+        """The point that reformats go through: the middle of the liver, or of the images."""
+        import numpy as np
+
+        if self.dso is not None and self.measured:
+            livers = set(self.of_role(LIVER))
+            for row in self.dso.declared:
+                centroid = np.array([float(row[f"centroid_{axis}"]) for axis in "xyz"])
+                if whole(row["segment_number"]) in livers and np.isfinite(centroid).all():
+                    return centroid
+        rows, columns = self.size
+        corner = self.positions[self.slice_of[len(self.slice_of) // 2]]
+        across = self.orientation[:3] * (columns - 1) / 2 * self.spacing[1]
+        return np.asarray(corner + across + self.orientation[3:] * (rows - 1) / 2 * self.spacing[0], dtype=np.float64)
+
+    def _line(self, plane: Plane, rank: int) -> ImageLine:
+        """The line of a slice that a reformat shows: where it lies in the slice, and where it begins."""
+        own = self.positions[self.slice_of[rank]]
+        across, down = self.orientation[:3], self.orientation[3:]
+        if plane is Plane.CORONAL:
+            line = float((self.focus - own) @ down) / self.spacing[0]
+            return ImageLine(float(self.heights[rank]), line, float(own @ across))
+        line = float((self.focus - own) @ across) / self.spacing[1]
+        return ImageLine(float(self.heights[rank]), line, float(own @ down))
+
+    def _sides(self, plane: Plane) -> tuple[str, str, str, str]:
+        right = self.orientation[:3] if plane is Plane.CORONAL else self.orientation[3:]
+        normal = self.stack.normal
+        return _sides(right, -normal if normal[2] >= 0 else normal)
+
+    def orders(self, findings: Sequence[Finding]) -> list[PictureRequest]:
+        """The slices in the order of their numbers, and in that of their positions."""
+        by_position = self.reformat(Plane.CORONAL, "Coronal reformat", findings, 0)
+        numbers = [float(self.ct.slices["instance_number"][place]) for place in self.slice_of]
+        if any(value != value for value in numbers):
+            return [_headed(by_position, "By position")]
+        rising = sum(after > before for before, after in pairwise(numbers)) * 2 >= len(numbers) - 1
+        order = sorted(range(len(numbers)), key=lambda rank: (numbers[rank] if rising else -numbers[rank], rank))
+        images = tuple(
+            replace(
+                by_position.images[rank], at=replace(by_position.images[rank].at, height=float(self.heights[place]))
+            )
+            for place, rank in enumerate(order)
+        )
+        by_number = replace(by_position, images=images, masks=(), dso=None)
+        alt = by_number.alt.partition(", with the contours of")[0]
+        return [_headed(replace(by_number, alt=f"{alt}."), "By InstanceNumber"), _headed(by_position, "By position")]
+
+
+def _finite(values: Any) -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(values).all())
+
+
+def _sides(right: Any, down: Any) -> tuple[str, str, str, str]:
+    """Letters at the left, top, right and bottom of a picture."""
+    from crlm_qc.geometry.display import letters
+
+    return letters(-right), letters(-down), letters(right), letters(down)
+
+
+def _moved(mask: MaskRequest, change: Affine) -> MaskRequest:
+    from crlm_qc.geometry.display import after
+
+    return replace(mask, to_image=after(mask.to_image, change))
+
+
+def _headed(request: PictureRequest, heading: str) -> PictureRequest:
+    """A picture of a pair: what it is of goes into the caption, and which of the two it is above it."""
+    caption = f"{request.title}. {request.caption}"
+    return replace(request, title=heading, caption=caption, alt=f"{heading}: {request.alt}")

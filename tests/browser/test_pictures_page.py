@@ -1,0 +1,97 @@
+"""The page's pictures in a browser: shown, in their place, without a request."""
+
+import shutil
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from support.pictures import illustrated
+
+from crlm_qc.report.html import render
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
+pytestmark = pytest.mark.browser
+
+Driver = webdriver.Chrome
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage")
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Driver]:
+    browser, service = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or service is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
+    yield made
+    made.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    report, pictures = illustrated()
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render(report, pictures=pictures), encoding="utf-8")
+    return path
+
+
+def test_every_picture_is_shown_without_error_or_request(driver: Driver, page: Path) -> None:
+    driver.get_log("performance")
+    driver.get(page.as_uri())
+    shown = driver.execute_async_script(
+        "const done = arguments[0]; const all = [...document.querySelectorAll('.film img')];"
+        "Promise.all(all.map(i => i.decode().then(() => i.naturalWidth, () => 0))).then(done);"
+    )
+    assert shown == [384, 384, 384]
+    assert [entry["message"] for entry in driver.get_log("browser")] == []
+    sent = [entry["message"] for entry in driver.get_log("performance") if "requestWillBeSent" in entry["message"]]
+    assert not [message for message in sent if '"url":"http' in message]
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contours_lie_over_their_picture_and_nothing_runs_over(
+    driver: Driver, page: Path, width: int, scheme: str
+) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    driver.get(page.as_uri())
+    boxes = driver.execute_script(
+        "return [...document.querySelectorAll('.film')].map(f => [f.querySelector('img'), f.querySelector('svg')].map("
+        "e => {const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height].map(Math.round)}))"
+    )
+    wide = driver.execute_script("return document.documentElement.scrollWidth")
+    stroke = driver.execute_script(
+        "const c = r => getComputedStyle(document.querySelector(r)); return ["
+        "c('.film .contour.liver').stroke, c('.film .contour.liver').strokeDasharray, c('.film .contour.tumour').stroke]"
+    )
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert len(boxes) == 3
+    assert all(image == drawing and image[2] > 200 for image, drawing in boxes)
+    assert wide <= width
+    assert stroke == ["rgb(255, 106, 92)", "none", "rgb(95, 226, 124)"]
+
+
+AXE = """
+const done = arguments[0];
+const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+axe.run(document.querySelector('#patients'), {resultTypes: ['violations'], runOnly: {type: 'tag', values: tags}})
+  .then(found => done(found.violations.map(one => `${one.id}: ${one.nodes[0].html}`)), error => done([String(error)]));
+"""
+
+
+def test_axe_finds_nothing(driver: Driver, page: Path) -> None:
+    pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
+    driver.get(page.as_uri())
+    driver.execute_script((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
+    driver.set_script_timeout(60)
+    assert driver.execute_async_script(AXE) == []

@@ -1,0 +1,163 @@
+"""Pictures in the page: embedded, with contours over them, or a box that says why not; text is text."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from lxml import html
+from support import reports
+from support.pictures import illustrated
+
+import crlm_qc.report
+from crlm_qc.model.picture import Contour, Picture, no_picture
+from crlm_qc.model.plain import PlainError
+from crlm_qc.model.report import Report
+from crlm_qc.report.html import folder, render
+from crlm_qc.report.json_format import render as render_json
+
+
+def page(report: Report, files: dict[str, bytes] | None = None) -> Any:
+    return html.document_fromstring(render(report, pictures=files))
+
+
+def test_pictures_are_in_the_page_with_their_contours() -> None:
+    report, files = illustrated()
+    found = page(report, files)
+    images = found.xpath("//div[@class='film']/img")
+    assert [image.get("src") for image in images] == [
+        f"data:image/webp;base64,{base64.b64encode(content).decode()}" for content in files.values()
+    ]
+    assert images[0].get("alt") == report.pictures[0].alt
+    assert (images[2].get("width"), images[2].get("height")) == ("384", "200")
+    (first, _, third) = found.xpath("//div[@class='film']/svg")
+    assert first.get("viewbox") == "0 0 3840 3840"
+    assert first.get("aria-hidden") == "true"
+    assert [path.get("class") for path in first.xpath("path")] == ["contour liver", "contour tumour", "bar-line"]
+    assert first.xpath("path")[0].get("d") == report.pictures[0].contours[0].path
+    assert [text.text for text in first.xpath("text")] == ["L", "T1", "50 mm", "R", "A", "L", "P"]
+    assert first.xpath("rect[@class='gap']") == []
+    assert len(third.xpath("rect[@class='gap']")) == 1
+    groups = [len(group.xpath("figure|div")) for group in found.xpath("//div[@class='film-group']")]
+    assert groups == [2, 1, 1, 1]
+
+
+def test_letters_and_lines_not_colour_alone_tell_segments_apart() -> None:
+    legend = " ".join(page(*illustrated()).xpath("//ul[@class='film-legend']//text()"))
+    assert "liver, solid" in legend
+    assert "tumours, dash-dotted" in legend
+    assert "remnant" not in legend
+    style = (Path(crlm_qc.report.__file__).parent / "html" / "report.css").read_text(encoding="utf-8")
+    dashes = {
+        line.split("{")[0].strip(): line.partition("stroke-dasharray: ")[2].split(";")[0]
+        for line in style.splitlines()
+        if line.startswith(".contour")
+    }
+    assert len(dashes) == len(set(dashes.values())) == 5
+
+
+def test_boxes() -> None:
+    said = [
+        " ".join(box.text_content().split()) for box in page(*illustrated()).xpath("//*[contains(@class,'no-film')]")
+    ]
+    assert said == [
+        "No picture of Gone: its file was not found.",
+        "No picture: the images have overlay planes, which may hold text: none is shown.",
+    ]
+    without = page(illustrated()[0]).xpath("//*[contains(@class,'no-film')]")
+    assert len(without) == 5
+
+
+def test_the_album_names_its_findings() -> None:
+    report, files = illustrated()
+    (first, _) = page(report, files).xpath("//article")
+    assert first.get("id") == "i-CRLM-CT-1001"
+    assert [link.get("href") for link in first.xpath(".//h4/a")] == ["#p-CRLM-CT-1001", "#CTS008-CRLM-CT-1001"]
+
+
+def test_findings_lead_to_their_pictures() -> None:
+    report, files = illustrated()
+    (link,) = page(report, files).xpath("//table[contains(@class,'findings')]//a[.='pictures']")
+    assert link.get("href") == "#i-CRLM-CT-1001"
+
+
+def test_notes_stand_among_what_was_not_checked() -> None:
+    assert "Pictures are 256 pixels wide." in page(illustrated()[0]).xpath("string(//section[@id='limits'])")
+    assert "pictures" not in page(reports.clean()).xpath("string(//section[@id='limits'])")
+
+
+def test_a_report_without_pictures_has_no_such_section() -> None:
+    assert page(reports.sample()).xpath("//*[@id='pictures']") == []
+
+
+def elements(found: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for element in found.iter():
+        if isinstance(element.tag, str):
+            yield element.tag, tuple(sorted(element.attrib))
+
+
+def test_text_is_escaped() -> None:
+    report, files = illustrated()
+
+    def with_text(text: str) -> Report:
+        one = replace(
+            report.pictures[0], title=text, caption=text, alt=text, sides=(text,) * 4,
+            contours=(Contour(1, text, "liver", text, 1, 1),),
+        )  # fmt: skip
+        box = no_picture(text, (), text)
+        return replace(report, pictures=(one, box), picture_notes=(text,))
+
+    plain, hostile = page(with_text("x"), files), page(with_text(reports.HOSTILE), files)
+    assert list(elements(plain)) == list(elements(hostile))
+    assert not hostile.xpath("//script[contains(text(), 'alert')]")
+
+
+def test_the_folder_has_the_pictures_as_files() -> None:
+    report, files = illustrated()
+    written = folder.render(report, pictures={**files, "../../escape.webp": b""})
+    assert {name for name in written if name.startswith("pictures/")} == {f"pictures/{name}" for name in files}
+    found = html.document_fromstring(str(written["index.html"]))
+    assert [image.get("src") for image in found.xpath("//div[@class='film']/img")] == [
+        f"pictures/{name}" for name in files
+    ]
+
+
+def test_saved_and_read_again() -> None:
+    report, files = illustrated()
+    raw = json.loads(render_json(report))
+    schema = json.loads((Path(crlm_qc.report.__file__).parent / "findings.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(raw)
+    again = Report.from_dict(raw)
+    assert list(again.pictures) == list(report.pictures)
+    assert render(again, pictures=files) == render(report, pictures=files)
+    assert render_json(again) == render_json(report)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"file": "../../secret.webp"}, "NAME.webp"),
+        ({"file": "a/b.webp"}, "NAME.webp"),
+        ({"file": "a.png"}, "NAME.webp"),
+        (
+            {"contours": [{"segment": 1, "letter": "L", "role": "liver", "path": 'M0 0"><script>', "x": 1, "y": 1}]},
+            "closed lines",
+        ),
+    ],
+)
+def test_a_tampered_file_is_refused(change: dict[str, Any], said: str) -> None:
+    raw = json.loads(render_json(illustrated()[0]))
+    raw["pictures"][0].update(change)
+    with pytest.raises(PlainError, match=said):
+        Report.from_dict(raw)
+
+
+def test_an_older_file_without_pictures_is_read() -> None:
+    raw = json.loads(render_json(reports.sample()))
+    del raw["pictures"], raw["picture_notes"]
+    assert Report.from_dict(raw).pictures == ()
+    assert isinstance(illustrated()[0].pictures[0], Picture)

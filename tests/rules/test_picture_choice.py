@@ -1,0 +1,352 @@
+"""Which pictures are chosen: where the fault is, no more than can be looked at, and none of what must not be shown."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from support.frames import PATIENTS, PIXEL, SPACING, Case, clean, run
+
+from crlm_qc.model.finding import Finding, Kind, Subject, fingerprint
+from crlm_qc.model.picture import Picture, PictureMode, PictureRequest, Plane
+from crlm_qc.model.profile import Profile
+from crlm_qc.model.rule import Context
+from crlm_qc.model.severity import Severity
+from crlm_qc.rules.pictures import choose_pictures, deserving, overview, segments_of
+
+FIRST, SECOND = PATIENTS
+
+
+def finding(code: str, subject: Subject | None = None, severity: Severity = Severity.ERROR, **values) -> Finding:
+    subject = subject or Subject(Kind.SERIES, "x")
+    base = Finding(code, severity, subject, "A message.", "", "", FIRST, 1, (), fingerprint(code, FIRST, subject))
+    return replace(base, **values)
+
+
+def chosen(
+    case: Case, profile: Profile, findings: Sequence[Finding] | None = None, mode: PictureMode = PictureMode.AUTO
+) -> list[PictureRequest | Picture]:
+    found = run(case, profile).findings if findings is None else findings
+    return choose_pictures(Context(case.evidence(), profile), found, mode)
+
+
+def requests(case: Case, profile: Profile, findings: Sequence[Finding] | None = None) -> list[PictureRequest]:
+    found = chosen(case, profile, findings)
+    assert all(isinstance(one, PictureRequest) for one in found), found
+    return [one for one in found if isinstance(one, PictureRequest)]
+
+
+def shown(request: PictureRequest) -> str:
+    return request.images[0].path.rpartition("/")[2]
+
+
+def outlined(request: PictureRequest) -> set[int | None]:
+    return {mask.segment for mask in request.masks}
+
+
+def best(case: Case, placement: str, about: str | None = None, shift: int = 0) -> Case:
+    """The liver does not lie right, and fits better at a placement."""
+    rows = case.of("alignments")
+    case.change(rows, hu_spread=40.0, hu_below_minus10=0.3)
+    row = next(row for row in rows if (row["placement"], row["about"], row["shift"]) == (placement, about, shift))
+    row.update(hu_spread=14.0, hu_below_minus10=0.01)
+    return case
+
+
+def test_a_clean_release_has_none(profile: Profile) -> None:
+    assert chosen(clean(), profile) == []
+
+
+def test_all_have_the_middle(profile: Profile) -> None:
+    found = chosen(clean(), profile, [], PictureMode.ALL)
+    assert [(one.patient, one.title, one.findings) for one in found if isinstance(one, PictureRequest)] == [
+        (patient, "Largest cross-section of the liver", ()) for patient in PATIENTS
+    ]
+    assert chosen(clean(), profile, [finding("SEG010")], PictureMode.NONE) == []
+
+
+def test_the_middle_is_where_the_liver_is_largest(profile: Profile) -> None:
+    case = clean()
+    frame = case.frames(1)[4]
+    frame["voxels"] = 30000
+    (one,) = requests(case, profile, [finding("SEG010")])
+    assert shown(one) == "1-16.dcm"
+    assert outlined(one) == {1}
+    assert one.sides == ("R", "A", "L", "P")
+    assert one.caption == "InstanceNumber 60, 1-16.dcm, z -375 mm. SEG010"
+    assert "contours of Liver." in one.alt
+    assert "SEG010: A message." in one.alt
+
+
+def test_prone(profile: Profile) -> None:
+    case = clean()
+    flipped = {"row_x": -1.0, "col_y": -1.0}
+    case.change(case.of("slices"), **flipped)
+    case.change(case.of("frames"), **flipped)
+    case.change(case.of("dsos"), **flipped)
+    (one,) = requests(case, profile, [finding("SEG010")])
+    assert one.sides == ("L", "P", "R", "A")
+
+
+def test_a_missing_slice_is_seen_from_the_front_and_beside_the_gap(profile: Profile) -> None:
+    case = clean()
+    case.remove_ct(15)
+    case.drop("frames", lambda row: True)
+    found = requests(case, profile, [one for one in run(case, profile).findings if one.rule == "CTS008"])
+    assert [one.plane for one in found] == [Plane.AXIAL, Plane.AXIAL, Plane.AXIAL, Plane.CORONAL]
+    assert {shown(one) for one in found[1:3]} == {"1-14.dcm", "1-16.dcm"}
+    coronal = found[-1]
+    assert len(coronal.images) == 23
+    heights = [image.at.height for image in coronal.images]
+    assert heights == sorted(heights)
+    assert max(b - a for a, b in pairwise(heights)) == 2 * SPACING
+    # Through the liver's centroid, 20 mm in front of which no row lies.
+    assert coronal.images[0].at.line == pytest.approx((-20 + 180) / PIXEL)
+    assert coronal.sides == ("R", "H", "L", "F")
+
+
+def test_a_sheared_stack_is_seen_from_the_side(profile: Profile) -> None:
+    case = clean()
+    for row in case.of("slices"):
+        row["position_y"] -= (row["position_z"] + 300) * 0.05
+    found = requests(case, profile, [finding("CTS010")])
+    (sagittal,) = [one for one in found if one.plane is Plane.SAGITTAL]
+    assert sagittal.sides == ("A", "H", "P", "F")
+    starts = [image.at.start for image in sagittal.images]
+    assert starts[0] - starts[-1] == pytest.approx(23 * SPACING * 0.05)
+
+
+def test_at_most_three_axial_pictures(profile: Profile) -> None:
+    names = tuple(f"1-{number:02d}.dcm" for number in range(1, 6))
+    found = requests(
+        clean(), profile, [finding("CTS016", examples=names), finding("SEG015", Subject(Kind.SEGMENT, "x", segment=2))]
+    )
+    assert [one.plane for one in found] == [Plane.AXIAL] * 3
+    assert [one.group for one in found] == [1, 2, 3]
+    # The first place of each finding comes before the second of any.
+    assert [shown(one) for one in found[1:]] == ["1-01.dcm", "1-11.dcm"]
+    assert found[2].title == "Tumor_1 at its largest"
+
+
+def test_notes_alone_get_one_picture(profile: Profile) -> None:
+    subject = Subject(Kind.SEGMENT, "x", segment=2)
+    found = requests(
+        clean(), profile, [finding("SEG009", subject, Severity.INFO), finding("DSO021", subject, Severity.INFO)]
+    )
+    assert [one.title for one in found] == ["Tumor_1 at its largest"]
+
+
+def test_waived_findings_and_those_without_a_place_get_none(profile: Profile) -> None:
+    segment = Subject(Kind.SEGMENT, "x", segment=2)
+    assert (
+        deserving(
+            [
+                finding("SEG010", waived="accepted"),
+                finding("CTS004"),
+                finding("DSO003"),
+                finding("XRF002"),
+                finding("MET017", examples=("1-01.dcm",)),
+                finding("CTS011", severity=Severity.WARNING),
+                finding("SEG017"),
+                finding("DSO027", segment),
+                finding("SEG010", patient=None),
+            ]
+        )
+        == {}
+    )
+
+
+def test_a_mirrored_mask_beside_where_it_fits(profile: Profile) -> None:
+    case = best(clean(), "left-right", "image")
+    stored, better = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, "x", segment=1))])[:2]
+    assert (stored.title, better.title) == ("As stored", "Mirrored left-right")
+    assert stored.group == better.group
+    assert stored.images == better.images
+    assert stored.masks[0].to_image == pytest.approx((1, 0, 0, 0, 1, 0))
+    # Column 0 comes to lie on column 511.
+    assert better.masks[0].to_image == pytest.approx((-1, 0, 511, 0, 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("placement", "about", "shift", "affine"),
+    [
+        ("front-back", "image", 0, (1, 0, 0, 0, -1, 511)),
+        ("turned", "image", 0, (-1, 0, 511, 0, -1, 511)),
+        ("rows", None, 12, (1, 0, 0, 0, 1, 12)),
+        ("columns", None, -12, (1, 0, -12, 0, 1, 0)),
+    ],
+)
+def test_other_placements_in_the_plane(profile: Profile, placement: str, about: str | None, shift: int, affine) -> None:
+    case = best(clean(), placement, about, shift)
+    found = requests(case, profile, [finding("SEG012", Subject(Kind.SEGMENT, "x", segment=1))])
+    assert found[1].masks[0].to_image == pytest.approx(affine)
+
+
+def test_about_the_masks_own_middle(profile: Profile) -> None:
+    case = clean()
+    row = next(row for row in case.of("alignments") if row["placement"] == "left-right")
+    case["alignments"].append({**row, "about": "mask"})
+    case = best(case, "left-right", "mask")
+    found = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, "x", segment=1))])
+    assert found[1].masks[0].to_image == pytest.approx((-1, 0, 60 + 280, 0, 1, 0))
+    assert found[1].title == "Mirrored left-right about its own middle"
+
+
+def test_masks_moved_along_are_seen_from_the_front(profile: Profile) -> None:
+    case = best(clean(), "slices", None, 2)
+    stored, better, *_ = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, "x", segment=1))])
+    assert stored.plane is better.plane is Plane.CORONAL
+    before = {mask.frame: mask.at.height for mask in stored.masks}
+    moved = {mask.frame: mask.at.height for mask in better.masks}
+    assert {round(moved[frame] - before[frame], 6) for frame in moved} == {2 * SPACING}
+
+
+def test_masks_upside_down(profile: Profile) -> None:
+    case = best(clean(), "upside-down", "image")
+    stored, better, *_ = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, "x", segment=1))])
+    before = {mask.frame: mask.at.height for mask in stored.masks}
+    moved = {mask.frame: mask.at.height for mask in better.masks}
+    assert {round(moved[frame] + before[frame], 6) for frame in moved} == {-300 - 415}
+
+
+def test_a_mask_that_fits_nowhere_better_has_no_pair(profile: Profile) -> None:
+    found = requests(clean(), profile, [finding("SEG012", Subject(Kind.SEGMENT, "x", segment=1))])
+    assert [one.title for one in found] == ["Largest cross-section of the liver"]
+
+
+def test_a_frame_beside_its_source_slice(profile: Profile) -> None:
+    case = clean()
+    frame = case.frames(1)[3]
+    frame["position_z"] += 2 * SPACING
+    found = requests(case, profile, [one for one in run(case, profile).findings if one.rule == "DSO011"])
+    stated, source = found[:2]
+    assert (shown(stated), shown(source)) == ("1-15.dcm", "1-17.dcm")
+    assert [mask.frame for mask in stated.masks] == [mask.frame for mask in source.masks] == [frame["frame"]]
+    assert (stated.title, source.title) == ("Where it is positioned", "On its source slice")
+    assert found[-1].plane is Plane.CORONAL
+
+
+def test_a_frame_moved_sideways(profile: Profile) -> None:
+    case = clean()
+    frame = case.frames(1)[3]
+    frame["position_x"] += 10 * PIXEL
+    found = requests(case, profile, [one for one in run(case, profile).findings if one.rule == "DSO011"])
+    assert found[0].masks[0].to_image[2] == pytest.approx(10)
+    assert found[1].masks[0].to_image[2] == pytest.approx(0)
+
+
+def test_a_frame_between_slices_has_no_pair_that_looks_alike(profile: Profile) -> None:
+    case = clean()
+    case.frames(1)[3]["position_z"] += 0.4 * SPACING
+    found = requests(case, profile, [one for one in run(case, profile).findings if one.rule == "DSO011"])
+    assert "Where it is positioned" not in {one.title for one in found}
+
+
+def test_another_pixel_spacing_makes_the_mask_larger(profile: Profile) -> None:
+    case = clean()
+    case.change([*case.of("frames"), *case.of("dsos")], spacing_row=2 * PIXEL, spacing_col=2 * PIXEL)
+    (one,) = requests(case, profile, [finding("DSO013")])
+    assert one.masks[0].to_image == pytest.approx((2, 0, 0, 0, 2, 0))
+
+
+def test_slices_by_number_and_by_position(profile: Profile) -> None:
+    case = clean()
+    for name, other in ((5, 6), (6, 5)):
+        case.change(case.ct(name), instance_number=44 + other)
+    found = requests(case, profile, [one for one in run(case, profile).findings if one.rule == "CTS011"])
+    by_number, by_position = found[-2:]
+    assert (by_number.title, by_position.title) == ("By InstanceNumber", "By position")
+    order = {image.path.rpartition("/")[2]: image.at.height for image in by_number.images}
+    assert (order["1-05.dcm"], order["1-06.dcm"]) == (-325, -320)
+    order = {image.path.rpartition("/")[2]: image.at.height for image in by_position.images}
+    assert (order["1-05.dcm"], order["1-06.dcm"]) == (-320, -325)
+
+
+def test_two_tumours_where_both_are(profile: Profile) -> None:
+    case = clean()
+    for place, row in enumerate(case.frames(2)):
+        row["voxels"] = (400, 100, 50)[place]
+    case["segments"].append({**case.segment(2), "segment_number": 3, "label": "Tumor_2"})
+    number = len(case.of("frames"))
+    for place, row in enumerate(case.frames(2)):
+        frame = {**row, "frame": number + place + 1, "segment_number": 3, "voxels": (10, 90, 400)[place]}
+        case["frames"].append(frame)
+    owner = {"patient": FIRST, "dso": case.dso()["path"]}
+    case["segment_pairs"].append({**owner, "segment_a": 2, "segment_b": 3, "overlap_voxels": 99, "overlap_ml": 0.1})
+    subject = Subject(Kind.SEGMENT, "x", segment=3)
+    found = requests(case, profile, [finding("SEG006", subject, message="Tumor_1 and Tumor_2 share 99 voxels.")])
+    assert (shown(found[1]), found[1].title) == ("1-10.dcm", "Tumor_1 and Tumor_2 where both are large")
+
+
+@pytest.mark.parametrize("code", ["DID007", "DID008"])
+@pytest.mark.parametrize("waived", [None, "accepted"])
+def test_what_may_show_a_person_is_not_shown(profile: Profile, code: str, waived: str | None) -> None:
+    (box,) = chosen(clean(), profile, [finding(code, waived=waived), finding("SEG010")])
+    assert isinstance(box, Picture)
+    assert box.file is None
+    assert "identifies a person" in box.reason
+    assert box.findings == (finding("SEG010").fingerprint,)
+
+
+def test_boxes_say_why(profile: Profile) -> None:
+    def reason(case: Case) -> str:
+        (box,) = chosen(case, profile, [finding("SEG010")])
+        assert isinstance(box, Picture)
+        return box.reason
+
+    case = clean()
+    case.change(case.ct(3), sop_class_uid="1.2.840.10008.5.1.4.1.1.7")
+    assert "no CT" in reason(case)
+    case = clean()
+    case.drop("slices", lambda row: row["patient"] != FIRST)
+    assert reason(case) == "there is no CT series to show"
+    case = clean()
+    case.change(case.of("slices"), row_x=0.0)
+    assert "no valid position and orientation" in reason(case)
+    case = clean()
+    case.change(case.of("slices"), spacing_row=None)
+    assert "PixelSpacing" in reason(case)
+    case = clean()
+    for row in case.of("slices"):
+        row["rows"] = None
+    assert "Rows and Columns" in reason(case)
+
+
+def test_without_masks_the_middle_of_the_series(profile: Profile) -> None:
+    case = clean()
+    case.change(case.of("dsos"), masks="failed")
+    (one,) = requests(case, profile, [finding("CTS017")])
+    assert (shown(one), one.title, one.masks, one.dso) == ("1-12.dcm", "Middle of the series", (), None)
+    assert "without a mask" in one.alt
+
+
+def test_letters(profile: Profile) -> None:
+    case = clean()
+    for number, label in ((3, "Liver Remnant"), (4, "Hepatic"), (5, "Portal"), (6, "Tumor_2"), (9, "<b>Secret</b>")):
+        case["segments"].append({**case.segment(2), "segment_number": number, "label": label})
+    (one,) = requests(case, profile, [finding("SEG010")])
+    assert [(item.letter, item.role) for item in one.outlines] == [
+        ("L", "liver"), ("T1", "tumour"), ("R", "remnant"), ("H", "vessel"), ("P", "vessel"), ("T2", "tumour"), ("S9", "other"),
+    ]  # fmt: skip
+    assert one.outlines[-1].label == "segment 9"
+
+
+def test_the_order_of_rows_does_not_matter(profile: Profile) -> None:
+    findings = [finding("SEG010"), finding("CTS008", message="A slice is missing beside 1-14.dcm.")]
+    once = chosen(clean(), profile, findings)
+    case = clean()
+    for table in ("slices", "segments", "files"):
+        case[table] = case[table][::-1]
+    assert chosen(case, profile, findings) == once
+
+
+def test_on_request(profile: Profile) -> None:
+    context = Context(clean().evidence(), profile)
+    assert segments_of(context, FIRST) == {"Liver": 1, "Tumor_1": 2}
+    found = [one for one in overview(context, FIRST) if isinstance(one, PictureRequest)]
+    assert [(one.title, one.group) for one in found] == [
+        ("Largest cross-section of the liver", 1), ("Tumor_1 at its largest", 2), ("Coronal reformat", 3)
+    ]  # fmt: skip
+    assert {mask.segment for one in found for mask in one.masks} == {1, 2}
+    every = [one for one in overview(context, FIRST, 2) if isinstance(one, PictureRequest)]
+    assert [shown(one) for one in every] == ["1-11.dcm", "1-10.dcm", "1-09.dcm"]
