@@ -70,6 +70,19 @@ def demo(session: nox.Session) -> None:
     session.run("crlm-qc", "demo", *session.posargs)
 
 
+SITE = Path("site")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/, strictly and without network; check its links, and that it asks no other host."""
+    session.install(".", *group("docs"))
+    shutil.rmtree(SITE, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("sphinx-build", "-q", "-W", "--keep-going", "-d", folder, "-b", "html", "docs", str(SITE))
+    session.run("python", "docs/check_site.py", str(SITE))
+
+
 EXAMPLE, MAX_EXAMPLE = Path("reports/example"), 1_000_000
 
 
