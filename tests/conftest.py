@@ -8,6 +8,11 @@ from hypothesis import settings
 
 from crlm_qc.model.profile import Profile, load_profile
 
+pytest_plugins = ["pytester"]
+
+# It stands for the tests of a team that uses crlm-qc; test_pytest_plugin.py runs it.
+collect_ignore = ["example_own_tests"]
+
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
