@@ -1,11 +1,15 @@
-"""Every fault makes exactly the rules fire that it names, and a clean release none."""
+"""Every fault makes exactly the rules fire that it names, and a clean release none.
 
-from collections.abc import Callable, Iterable
+`pytest tests/test_fault_matrix.py -s` prints the matrix of faults and rules at its end.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.faults import ReleaseFor, release_for
+from support.matrix import Cell, render
 from support.releases import copy_release, small_profile
 
 from crlm_qc.auditing import audit
@@ -63,6 +67,28 @@ def clean_report(release_for: ReleaseFor, small_profile: Profile) -> Callable[[F
     return get
 
 
+@pytest.fixture(scope="module")
+def matrix(request: pytest.FixtureRequest) -> Iterator[dict[str, Cell]]:
+    """What each fault came to; printed where output is shown."""
+    cells: dict[str, Cell] = {}
+    yield cells
+    if request.config.getoption("capture") == "no":
+        print(f"\n\n{render(cells, (item.code for item in registry()))}")
+
+
+def test_the_matrix_shows_what_is_missing_and_what_is_too_much() -> None:
+    cells = {
+        "slice-lost": Cell(frozenset({"CTS008", "REL900"}), frozenset({"CTS008", "DSO009"})),
+        "dull": Cell(frozenset({"CTS007"}), frozenset({"CTS007"})),
+    }
+    heading, _, *rows, _, total, silent = render(cells, ["CTS007", "CTS008", "DSO009", "REL900"]).splitlines()
+    assert heading.split() == ["fault", "CTS", "DSO", "REL"]
+    assert [row.split() for row in rows] == [["dull", "007"], ["slice-lost", "008", "!009", "?900"]]
+    assert rows[1].index("!009") == heading.index("DSO")
+    assert total.startswith("2 faults, 3 of 4 rules fired, 1 with others than named")
+    assert silent == "not fired: REL900"
+
+
 @pytest.mark.parametrize("name", ["stray-file", "clinical-risk-score"])
 def test_a_small_release_without_faults_is_clean(name: str, clean_report: Callable[[Fault], Report]) -> None:
     report = clean_report(FAULTS[name])
@@ -86,6 +112,7 @@ def test_a_fault_triggers_its_rules_and_no_other(
     clean_report: Callable[[Fault], Report],
     small_profile: Profile,
     tmp_path: Path,
+    matrix: dict[str, Cell],
 ) -> None:
     fault = FAULTS[name]
     release = copy_release(release_for(fault), tmp_path / "release")
@@ -99,7 +126,8 @@ def test_a_fault_triggers_its_rules_and_no_other(
     before = {(finding.rule, finding.fingerprint) for finding in clean_report(fault).findings}
     new = [finding for finding in report.findings if (finding.rule, finding.fingerprint) not in before]
     expected = {item.code for item in registry() if item.code in fault.triggers and not item.whole_release}
-    assert {finding.rule for finding in new} == expected, said(new)
+    matrix[name] = Cell(frozenset(expected), frozenset(finding.rule for finding in new))
+    assert matrix[name].found == expected, said(new)
     assert not report.incomplete
     assert [
         finding.rule

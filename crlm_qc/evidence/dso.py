@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom.dataset import Dataset
 
 from crlm_qc.evidence.ct import Row, expected_bytes, orientation, spacing, vector
-from crlm_qc.evidence.dicom import Header, first, integer, integers, invalid_uids, items, reals, tag_of, text
+from crlm_qc.evidence.dicom import Header, first, integer, integers, invalid_uids, items, raw_items, reals, tag_of, text
 from crlm_qc.model.tables import TABLES
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -161,49 +161,79 @@ def _frames(
         # A frame takes at least its bits, so a NumberOfFrames out of all proportion makes no flood of rows.
         room = (result.dso.get("pixel_bytes_found") or 0) * 8 // bits if bits else 0
         per_frame = [Dataset() for _ in range(max(0, min(count, room)))]
+    macros = _Macros()
     shared: Row = {}
+    everyone = _NO_SOURCES
     if groups is not None:
-        shared = _frame_columns(groups)
-        sources = _sources(groups)
-    else:
-        sources = []
+        shared, everyone = macros.columns(groups), macros.sources(groups)
     for number, item in enumerate(per_frame, start=1):
-        own = _sources(item)
-        named = own or sources
-        row = {**owner, "frame": number, **shared, **_frame_columns(item), "n_sources": len(named)}
-        for reference in named:
-            result.references.append({**owner, "level": "frame", "frame": number, **_reference(reference)})
-        result.invalid_uids += invalid_uids(named)
-        if len(named) == 1:
-            row["source_uid"] = text(named[0], "ReferencedSOPInstanceUID")
+        own = macros.sources(item)
+        named = own if own.references else everyone
+        row = {**owner, "frame": number, **shared, **macros.columns(item), "n_sources": len(named.references)}
+        for reference in named.references:
+            result.references.append({**owner, "level": "frame", "frame": number, **reference})
+        result.invalid_uids += named.invalid_uids
+        if len(named.references) == 1:
+            row["source_uid"] = named.references[0]["sop_instance_uid"]
         result.frames.append(row)
 
 
-def _frame_columns(item: Dataset) -> Row:
-    """Columns of `frames` that one functional groups item sets."""
-    row: Row = {}
-    if (segment := first(item, "SegmentIdentificationSequence")) is not None:
-        row["segment_number"] = integer(segment, "ReferencedSegmentNumber")
-    if (position := first(item, "PlanePositionSequence")) is not None:
-        row |= vector("position", reals(position, "ImagePositionPatient", 3))
-    if (plane := first(item, "PlaneOrientationSequence")) is not None:
-        row |= orientation(reals(plane, "ImageOrientationPatient", 6))
-    if (measures := first(item, "PixelMeasuresSequence")) is not None:
-        row |= spacing(reals(measures, "PixelSpacing", 2))
-    if (content := first(item, "FrameContentSequence")) is not None:
-        values = integers(content, "DimensionIndexValues")
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Source images of a functional groups item, of all its derivations."""
+
+    references: tuple[Row, ...] = ()
+    invalid_uids: tuple[str, ...] = ()
+
+
+_NO_SOURCES = _Sources()
+
+
+class _Macros:
+    """Reads functional groups macros. Frames of one segment or of one slice share them byte for byte: each is parsed once."""
+
+    def __init__(self) -> None:
+        self._columns: dict[tuple[str, bytes], Row] = {}
+        self._sources: dict[bytes, _Sources] = {}
+
+    def columns(self, item: Dataset) -> Row:
+        """Columns of `frames` that one functional groups item sets."""
+        row: Row = {}
+        for keyword, columns_of in _MACROS.items():
+            value, parse = raw_items(item, keyword)
+            known = None if value is None else self._columns.get((keyword, value))
+            if known is None:
+                parsed = parse()
+                known = columns_of(parsed[0]) if parsed else {}
+                if value is not None:
+                    self._columns[keyword, value] = known
+            row |= known
+        # Each frame has its own.
+        content = first(item, "FrameContentSequence")
+        values = None if content is None else integers(content, "DimensionIndexValues")
         if values is not None:
             row["dimension_index"] = json.dumps(values)
-    return row
+        return row
+
+    def sources(self, item: Dataset) -> _Sources:
+        """Source images that one functional groups item names."""
+        value, parse = raw_items(item, "DerivationImageSequence")
+        known = None if value is None else self._sources.get(value)
+        if known is None:
+            images = [image for one in parse() for image in items(one, "SourceImageSequence") or []]
+            known = _Sources(tuple(map(_reference, images)), tuple(invalid_uids(images)))
+            if value is not None:
+                self._sources[value] = known
+        return known
 
 
-def _sources(item: Dataset) -> list[Dataset]:
-    """Source images of a functional groups item, of all its derivations."""
-    return [
-        source
-        for derivation in items(item, "DerivationImageSequence") or []
-        for source in items(derivation, "SourceImageSequence") or []
-    ]
+_MACROS: Mapping[str, Callable[[Dataset], Row]] = {
+    "SegmentIdentificationSequence": lambda item: {"segment_number": integer(item, "ReferencedSegmentNumber")},
+    "PlanePositionSequence": lambda item: vector("position", reals(item, "ImagePositionPatient", 3)),
+    "PlaneOrientationSequence": lambda item: orientation(reals(item, "ImageOrientationPatient", 6)),
+    "PixelMeasuresSequence": lambda item: spacing(reals(item, "PixelSpacing", 2)),
+}
+"""Macros of the Multi-frame Functional Groups (PS3.3 C.7.6.16.2) that frames share, and the columns that the first item sets."""
 
 
 def _segments(result: DsoRows, segments: list[Dataset], owner: Row) -> None:

@@ -18,6 +18,8 @@ Ints = npt.NDArray[np.int64]
 N_ANGLES = 180
 """Directions in which diameters are looked for, over the whole circle; even, so that each has its opposite."""
 _ANGLES = np.arange(N_ANGLES) * (2 * np.pi / N_ANGLES)
+_DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
+_RIGHTWARD = _DIRECTIONS[0] >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Box:
     def shape(self) -> tuple[int, int]:
         """Rows and columns that it spans."""
         return self.row_max - self.row_min + 1, self.column_max - self.column_min + 1
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns, as an index into an image."""
+        return slice(self.row_min, self.row_max + 1), slice(self.column_min, self.column_max + 1)
 
 
 def planes_from_pixel_data(buffer: bytes | memoryview | Packed, frames: int, rows: int, columns: int) -> Packed:
@@ -142,43 +149,6 @@ def count_each(planes: Packed) -> Ints:
     return np.array([count(plane) for plane in planes], dtype=np.int64)
 
 
-def count_rows(plane: Packed) -> Ints:
-    """Set voxels of every row.
-
-    Parameters
-    ----------
-    plane : numpy.ndarray of uint8, shape (..., rows, stride)
-        Planes.
-
-    Returns
-    -------
-    numpy.ndarray of int64, shape (..., rows)
-        Set bits a row.
-    """
-    counts: Ints = np.bitwise_count(plane).sum(axis=-1, dtype=np.int64)
-    return counts
-
-
-def count_columns(plane: Packed, columns: int) -> Ints:
-    """Set voxels of every column.
-
-    Parameters
-    ----------
-    plane : numpy.ndarray of uint8, shape (rows, stride)
-        One plane.
-    columns : int
-        Columns of the image.
-
-    Returns
-    -------
-    numpy.ndarray of int64, shape (columns,)
-        Set bits a column.
-    """
-    voxels = np.unpackbits(plane, axis=-1, bitorder="little", count=columns)
-    counts: Ints = voxels.sum(axis=0, dtype=np.int64)
-    return counts
-
-
 def overlap(first: Packed, second: Packed) -> int:
     """Voxels that are set in both of two planes.
 
@@ -252,14 +222,16 @@ def supports(mask: Packed, spacing_row: float, spacing_col: float) -> npt.NDArra
         Support function of the voxels' convex hull, mm from the corner of the first voxel.
     """
     rows = np.flatnonzero(mask.any(axis=1))
-    held = mask[rows] != 0
+    held = mask[rows]
     first = held.argmax(axis=1) * spacing_col
     last = (held.shape[1] - held[:, ::-1].argmax(axis=1)) * spacing_col
-    # Only the ends of a row can lie on the hull.
-    across = np.concatenate([first, first, last, last])
-    down = np.concatenate([rows, rows + 1, rows, rows + 1]) * spacing_row
-    reach = np.outer(across, np.cos(_ANGLES)) + np.outer(down, np.sin(_ANGLES))
-    return np.asarray(reach.max(axis=0), dtype=np.float64)
+    # Only the ends of a row can lie on the hull; to the right its last end reaches farther, to the left its first.
+    down = rows * spacing_row
+    reach = np.empty(N_ANGLES)
+    reach[_RIGHTWARD] = (np.stack([last, down], axis=1) @ _DIRECTIONS[:, _RIGHTWARD]).max(axis=0)
+    reach[~_RIGHTWARD] = (np.stack([first, down], axis=1) @ _DIRECTIONS[:, ~_RIGHTWARD]).max(axis=0)
+    reach += np.maximum(_DIRECTIONS[1], 0.0) * spacing_row
+    return reach
 
 
 def diameters(
@@ -289,7 +261,7 @@ def diameters(
     axial, whole : float
         Largest distance within one plane, and in three dimensions, mm.
     """
-    placed = reaches + origins @ np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
+    placed = reaches + origins @ _DIRECTIONS
     opposite = np.roll(placed, N_ANGLES // 2, axis=1)
     axial = float((placed + opposite).max())
     whole = 0.0

@@ -260,8 +260,70 @@ def test_a_missing_decoder_is_named_and_nothing_passes(
     assert seg
     assert {outcome.status for outcome in seg} == {Status.SKIPPED}
     assert all(outcome.incomplete or outcome.rule in needed for outcome in seg)
+    assert all("install thing>=2.0" in outcome.reason for outcome in seg if outcome.rule not in needed)
     # What needs the masks is not said of masks that were not read.
     assert {finding.rule for finding in report.findings} == {"DSO022"}
+
+
+def compressed_images(sources: list[FileDataset]) -> list[FileDataset]:
+    for ds in sources:
+        uid = ds.SOPInstanceUID
+        ds.compress(RLELossless)
+        # Compressing gives a new one.
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid
+    return sources
+
+
+def test_compressed_images_are_read(tmp_path: Path, profile: Profile) -> None:
+    masks, sources = blobs((32, 40), disjoint=False), images((32, 40))
+    ds = segmentation("BINARY", ExplicitVRLittleEndian, masks, sources)
+    plain = collect(written(tmp_path / "plain", sources, ds), profile, depth=Depth.PIXELS, jobs=1)
+    packed = collect(written(tmp_path / "packed", compressed_images(sources), ds), profile, depth=Depth.PIXELS, jobs=1)
+    figures = ["hu_min", "hu_max", "hu_soft", "hu_outside", "pixels"]
+    assert packed["slices"]["transfer_syntax_uid"].unique().tolist() == [RLELossless]
+    assert packed["slices"][figures].equals(plain["slices"][figures])
+    assert set(packed["slices"]["pixels"]) == {"read"}
+    assert packed["segments"]["hu_median"].equals(plain["segments"]["hu_median"])
+
+
+def test_a_missing_decoder_of_the_images_is_named(
+    tmp_path: Path, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks, sources = blobs((32, 40), disjoint=False), images((32, 40))
+    ds = segmentation("BINARY", ExplicitVRLittleEndian, masks, sources)
+    root = written(tmp_path, compressed_images(sources), ds)
+    decoder = get_decoder(RLELossless)
+    monkeypatch.setattr(decoder, "_available", {})
+    monkeypatch.setattr(decoder, "_unavailable", {"thing": ("thing>=2.0",)})
+
+    report = audit(root, profile=profile, settings=Settings(subset=True, select=("CTS", "DSO", "SEG")), jobs=1)
+
+    assert report.incomplete
+    assert report.limits == (
+        f"{tiny.PATIENT}: CT pixels of {SLICES} files were not read: a decoder is missing: install thing>=2.0",
+    )
+    skipped = {one.rule: one for one in report.outcomes if "install thing>=2.0" in one.reason}
+    assert set(skipped) == {"CTS016", "SEG012", "SEG013"}
+    assert all(one.status is Status.SKIPPED and one.incomplete for one in skipped.values())
+    # The masks themselves were read.
+    assert messages(report, "SEG001")
+
+
+@pytest.mark.parametrize("what", ["masks", "images"])
+def test_compressed_pixels_that_make_no_sense_are_told(what: str, tmp_path: Path, profile: Profile) -> None:
+    masks, sources = blobs((32, 40), disjoint=False), images((32, 40))
+    ds = segmentation("FRACTIONAL", RLELossless if what == "masks" else ExplicitVRLittleEndian, masks, sources)
+    if what == "masks":
+        ds.PixelData = encapsulate([b"\x05" * 80] * int(ds.NumberOfFrames))
+    else:
+        compressed_images(sources)[1].PixelData = encapsulate([b"\x05" * 80])
+    report = audit(
+        written(tmp_path, sources, ds), profile=profile, settings=Settings(subset=True, select=("DSO", "SEG")), jobs=1
+    )
+    (limit,) = report.limits
+    said = "masks were not read" if what == "masks" else "CT pixels of 1 files were not read"
+    assert limit.startswith(f"{tiny.PATIENT}: {said}: Pixel Data can't be decoded")
+    assert report.incomplete
 
 
 def with_second_source(ds: pydicom.Dataset) -> pydicom.Dataset:
