@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from crlm_qc.model.strict import StrictError, Table, close_to, read_toml
 from crlm_qc.model.tolerances import Tolerances
 
 LIVER = "liver"
 REMNANT = "remnant"
 VESSEL = "vessel"
 TUMOUR = "tumour"
+OTHER = "other"
+"""A structure that belongs to the vocabulary, and that no rule expects anything else of."""
+ROLES = (LIVER, REMNANT, VESSEL, TUMOUR, OTHER)
+
+CT, SEG = "CT", "SEG"
+METADATA_COLUMNS = (
+    "Series UID", "Collection", "3rd Party Analysis", "Data Description URI", "Subject ID", "Study UID",
+    "Study Description", "Study Date", "Series Description", "Manufacturer", "Modality", "SOP Class Name",
+    "SOP Class UID", "Number of Images", "File Size", "File Location", "Download Timestamp",
+)  # fmt: skip
+"""Headings that the NBIA downloader writes."""
+DATE_FORMAT, DATE_FORM = "%m-%d-%Y", "MM-DD-YYYY"
+"""How it writes dates."""
+MODALITIES: Mapping[str, Mapping[str, str]] = {
+    CT: {"1.2.840.10008.5.1.4.1.1.2": "CT Image Storage"},
+    SEG: {
+        "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation Storage",
+        "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
+    },
+}
+"""SOP classes of CT and of segmentation objects (PS3.4 B.5), with the names that the downloader writes."""
+PLAUSIBLE = ("liver_volume_ml", "liver_hu")
+"""Bounds that a vocabulary with a liver needs."""
 
 _SEPARATORS = re.compile(r"[\s_\-.]+")
+_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+_FILE_NAME = re.compile(r"[^/\\]+")
 
 
 class ProfileError(ValueError):
@@ -52,35 +77,86 @@ class Edition:
     columns: tuple[str, ...]
 
 
+class Sort(StrEnum):
+    """What a column of the workbook holds."""
+
+    PATIENT = "patient"
+    """Patient IDs: the column that the profile names."""
+    PSEUDONYM = "pseudonym"
+    """Names that were made up, each once, of the form that the profile gives."""
+    CODE = "code"
+    NUMBER = "number"
+    PERCENT = "percent"
+    """A part of something, as a number from 0 to 1."""
+    NOTE = "note"
+    """Free text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One column of the workbook."""
+
+    sort: Sort
+    codes: frozenset[int] = frozenset()
+    """Codes of the published dictionary; those that the workbook's own dictionary states come first."""
+    low: float = -math.inf
+    high: float = math.inf
+    unit: str = ""
+    pattern: re.Pattern[str] | None = None
+    """Form of a pseudonym. What matches may be shown."""
+    form: str = ""
+    """The same in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentTerm:
     """An entry of the segment vocabulary."""
 
     role: str
+    """What the rules call it, one of `ROLES`."""
     label: str
+    """The label as the collection writes it; one that ends in `n` is numbered where the pattern has a `number`."""
     pattern: re.Pattern[str]
+    """Matched against a label in lower case, without separators."""
+    required: bool = False
+    """Whether every segmentation object has one."""
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its labels carry a number, as Tumor_n does."""
+        return "number" in self.pattern.groupindex
+
+    @property
+    def stem(self) -> str:
+        """The label without its number."""
+        return self.label.removesuffix("n").rstrip(" _-.") if self.numbered else self.label
+
+    def named(self, number: int | None) -> str:
+        """The label that has this number."""
+        return self.stem if number is None or not self.numbered else f"{self.label.removesuffix('n')}{number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The published description of the collection."""
+    """The published description of the collection; what it does not say is None or empty, and is not compared."""
 
-    patients: int
-    series: int
-    ct_slices: int
-    series_per_patient: Mapping[str, int]
-    rows: int
-    columns: int
-    slices_per_series: Span
-    spacing_in_plane_mm: Span
-    spacing_slices_mm: Span
-    liver_volume_ml: Span
-    tumour_volume_ml: Span
-    transfer_syntax_uid: str
-    sex: Mapping[str, int]
-    manufacturers: Mapping[str, int]
-    pixel_representation: Mapping[str, int]
-    missing_patients: tuple[str, ...]
+    patients: int | None = None
+    series: int | None = None
+    ct_slices: int | None = None
+    series_per_patient: Mapping[str, int] = field(default_factory=lambda: {CT: 1, SEG: 1})
+    rows: int | None = None
+    columns: int | None = None
+    slices_per_series: Span | None = None
+    spacing_in_plane_mm: Span | None = None
+    spacing_slices_mm: Span | None = None
+    liver_volume_ml: Span | None = None
+    tumour_volume_ml: Span | None = None
+    transfer_syntax_uid: str | None = None
+    sex: Mapping[str, int] = field(default_factory=dict)
+    manufacturers: Mapping[str, int] = field(default_factory=dict)
+    pixel_representation: Mapping[str, int] = field(default_factory=dict)
+    missing_patients: tuple[str, ...] | None = None
+    """IDs that were never given; None if patients are not numbered without gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +207,11 @@ class Profile:
     dictionary_sheet: str
     patient_column: str
     missing_code: float
+    """0 where the collection has no workbook."""
     editions: tuple[Edition, ...]
+    """Editions of the clinical workbook, oldest first; none where the collection has no workbook."""
+    variables: Mapping[str, Variable]
+    """Columns of all editions, by heading."""
     description_words: frozenset[str]
     description_patterns: tuple[re.Pattern[str], ...]
     deidentification: Deidentification = field(default_factory=Deidentification)
@@ -148,8 +228,27 @@ class Profile:
         plain = _SEPARATORS.sub("", label).lower()
         return next((term for term in self.segments if term.pattern.fullmatch(plain)), None)
 
+    def with_tolerances(self, values: Mapping[str, float]) -> Profile:
+        """The profile with some tolerances changed.
+
+        Raises
+        ------
+        ValueError
+            An unknown name, or a value that can't be.
+        """
+        return replace(self, tolerances=self.tolerances.replaced(values)) if values else self
+
+    @property
+    def has_workbook(self) -> bool:
+        """Whether the collection has a clinical workbook."""
+        return bool(self.editions)
+
+    def has_role(self, role: str) -> bool:
+        """Whether the vocabulary has a segment of a role."""
+        return any(term.role == role for term in self.segments)
+
     def role(self, label: str) -> str | None:
-        """What the rules call a segment: `liver`, `remnant`, `vessel`, `tumour`, or None if unknown."""
+        """What the rules call a segment: one of `ROLES`, or None if its label is not in the vocabulary."""
         term = self.term(label)
         return None if term is None else term.role
 
@@ -189,78 +288,207 @@ def load_profile(path: Path | None = None) -> Profile:
 
         path = expectations_folder() / "crlm.toml"
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProfileError(f"profile {path.name} can't be read: {error}") from None
+        raw = read_toml(path)
+    except StrictError as error:
+        raise ProfileError(f"profile {path.name} {error}") from None
     try:
-        return _build(raw, path.parent)
-    except KeyError as error:
-        raise ProfileError(f"profile {path.name} lacks the key {error}") from None
-    except (TypeError, AttributeError, ValueError, re.error) as error:
+        return _build(Table(raw), path.parent)
+    except StrictError as error:
         raise ProfileError(f"profile {path.name}: {error}") from None
 
 
-def _span(raw: Mapping[str, float]) -> Span:
-    return Span(**raw)
+_SECTIONS = (
+    "collection",
+    "published",
+    "plausible",
+    "metadata",
+    "modalities",
+    "segments",
+    "clinical",
+    "words",
+    "deidentification",
+    "tolerances",
+)
 
 
-def _published(raw: Mapping[str, Any]) -> Published:
-    known = {item.name for item in fields(Published)}
-    if unknown := set(raw) - known:
-        raise ProfileError(f"unknown key in [published]: {', '.join(sorted(unknown))}")
-    spans = {key: _span(value) for key, value in raw.items() if isinstance(value, Mapping) and "min" in value}
-    return Published(**{**raw, **spans, "missing_patients": tuple(raw["missing_patients"])})
+def _build(raw: Table, folder: Path) -> Profile:
+    raw.allow(_SECTIONS)
+    collection = raw.table("collection")
+    collection.allow(
+        (
+            "name",
+            "title",
+            "doi",
+            "licence",
+            "patient_id_pattern",
+            "patient_id_form",
+            "uid_root",
+            "known_issues",
+            "suites",
+        )
+    )
+    metadata = raw.table("metadata", optional=True)
+    metadata.allow(("columns", "date_format", "date_form"))
+    words = raw.table("words", optional=True)
+    words.allow(("description", "patterns"))
+    segments = tuple(map(_term, raw.tables("segments")))
+    if twice := _twice([term.label for term in segments]):
+        raise StrictError(f"two [[segments]] have the label {twice}")
+    clinical = _clinical(raw)
+    editions = tuple(map(_edition, clinical.tables("editions", optional=True)))
+    patient_column = clinical.text("patient_column", default="")
+    return Profile(
+        name=collection.text("name", form=_FILE_NAME),
+        title=collection.text("title", default=""),
+        doi=collection.text("doi", default=""),
+        licence=collection.text("licence", default=""),
+        patient_id_pattern=collection.pattern("patient_id_pattern"),
+        patient_id_form=collection.text("patient_id_form"),
+        uid_root=collection.text("uid_root", form=_UID),
+        suites=collection.texts("suites", default=()),
+        known_issues=collection.text("known_issues", default="") or None,
+        published=_published(raw.table("published", optional=True)),
+        plausible=_plausible(raw, segments),
+        metadata_columns=metadata.texts("columns", default=METADATA_COLUMNS),
+        date_format=metadata.text("date_format", default=DATE_FORMAT),
+        date_form=metadata.text("date_form", default=DATE_FORM),
+        modalities=_modalities(raw),
+        segments=segments,
+        patient_sheet=clinical.text("patient_sheet", default=""),
+        dictionary_sheet=clinical.text("dictionary_sheet", default=""),
+        patient_column=patient_column,
+        missing_code=clinical.number("missing", default=0.0),
+        editions=editions,
+        variables=_variables(clinical.table("variables", optional=True), editions, patient_column),
+        description_words=frozenset(word.upper() for word in words.texts("description", default=())),
+        description_patterns=words.patterns("patterns"),
+        deidentification=_deidentification(raw.table("deidentification", optional=True)),
+        tolerances=_tolerances(raw.table("tolerances", optional=True)),
+        folder=folder,
+    )
 
 
-def _deidentification(raw: Mapping[str, Any]) -> Deidentification:
-    if unknown := set(raw) - {item.name for item in fields(Deidentification)}:
-        raise ProfileError(f"unknown key in [deidentification]: {', '.join(sorted(unknown))}")
-    for key in ("first_date", "last_date"):
-        if key in raw and type(raw[key]) is not dt.date:
-            raise TypeError(f"{key} of [deidentification] must be a date, such as 1991-06-03 without quotes")
-    dates = {key: raw[key].strftime("%Y%m%d") for key in ("first_date", "last_date") if key in raw}
+def _twice(values: list[str]) -> str | None:
+    return next((value for value in values if values.count(value) > 1), None)
+
+
+def _term(raw: Table) -> SegmentTerm:
+    raw.allow(("role", "label", "pattern", "required"))
+    role = raw.choice("role", ROLES)
+    return SegmentTerm(role, raw.text("label"), raw.pattern("pattern"), raw.flag("required", default=False))
+
+
+def _published(raw: Table) -> Published:
+    spans = (
+        "slices_per_series", "spacing_in_plane_mm", "spacing_slices_mm", "liver_volume_ml", "tumour_volume_ml",
+    )  # fmt: skip
+    wholes = ("patients", "series", "ct_slices", "rows", "columns")
+    counts = ("sex", "manufacturers", "pixel_representation")
+    raw.allow((*wholes, *spans, *counts, "series_per_patient", "transfer_syntax_uid", "missing_patients"))
+    per_patient = raw.counts("series_per_patient") or {CT: 1, SEG: 1}
+    if set(per_patient) != {CT, SEG}:
+        raise StrictError(f"{raw.place('series_per_patient')} must say how many of {CT} and of {SEG}")
+    figures: dict[str, Any] = {key: raw.whole(key) for key in wholes if key in raw}
+    figures |= {key: _span(raw.table(key)) for key in spans if key in raw}
+    figures |= {key: raw.counts(key) for key in counts if key in raw}
+    if "transfer_syntax_uid" in raw:
+        figures["transfer_syntax_uid"] = raw.text("transfer_syntax_uid", form=_UID)
+    if "missing_patients" in raw:
+        figures["missing_patients"] = raw.texts("missing_patients")
+    return Published(**figures, series_per_patient=per_patient)
+
+
+def _span(raw: Table) -> Span:
+    raw.allow(("min", "max", "median"))
+    low, high = raw.number("min"), raw.number("max")
+    if low > high:
+        raise StrictError(f"{raw.place('min')} is above max")
+    return Span(low, high, raw.number("median") if "median" in raw else None)
+
+
+def _plausible(raw: Table, segments: tuple[SegmentTerm, ...]) -> Mapping[str, Span]:
+    table = raw.table("plausible", optional=True)
+    table.allow(PLAUSIBLE)
+    needed = PLAUSIBLE if any(term.role == LIVER for term in segments) else ()
+    return {key: _span(table.table(key)) for key in PLAUSIBLE if key in table or key in needed}
+
+
+def _modalities(raw: Table) -> Mapping[str, Mapping[str, str]]:
+    table = raw.table("modalities", optional=True)
+    table.allow((CT, SEG))
+    return {
+        modality: table.table(modality).strings() if modality in table else dict(MODALITIES[modality])
+        for modality in (CT, SEG)
+    }
+
+
+def _clinical(raw: Table) -> Table:
+    """The section on the workbook; an empty one where the collection has none."""
+    clinical = raw.table("clinical", optional=True)
+    clinical.allow(("patient_sheet", "dictionary_sheet", "patient_column", "missing", "editions", "variables"))
+    if "clinical" in raw:
+        clinical.need("patient_sheet", "dictionary_sheet", "patient_column", "missing", "editions")
+    return clinical
+
+
+def _edition(raw: Table) -> Edition:
+    raw.allow(("name", "columns"))
+    return Edition(raw.text("name"), raw.texts("columns"))
+
+
+def _variables(raw: Table, editions: tuple[Edition, ...], patient_column: str) -> Mapping[str, Variable]:
+    """Every column of the editions; one that is not described is free text."""
+    columns = dict.fromkeys(column for edition in editions for column in edition.columns)
+    if editions and patient_column not in columns:
+        raise StrictError(f"patient_column of [clinical] is in no edition{close_to(patient_column, columns)}")
+    raw.allow([column for column in columns if column != patient_column])
+    described = {column: _variable(raw.table(column)) for column in raw}
+    described |= {patient_column: Variable(Sort.PATIENT)} if editions else {}
+    return {column: described.get(column, Variable(Sort.NOTE)) for column in columns}
+
+
+_OF_SORT = {
+    Sort.PSEUDONYM: ("pattern", "form"),
+    Sort.CODE: ("codes",),
+    Sort.NUMBER: ("min", "max", "unit"),
+    Sort.PERCENT: (),
+    Sort.NOTE: (),
+}
+"""Keys that a column of each sort may have."""
+
+
+def _variable(raw: Table) -> Variable:
+    sort = Sort(raw.choice("sort", [item.value for item in _OF_SORT]))
+    raw.allow(("sort", *_OF_SORT[sort]))
+    if sort is Sort.PSEUDONYM:
+        return Variable(sort, pattern=raw.pattern("pattern"), form=raw.text("form"))
+    if sort is Sort.CODE:
+        return Variable(sort, frozenset(raw.integers("codes")))
+    if sort is Sort.PERCENT:
+        return Variable(sort, low=0.0, high=1.0)
+    low, high = raw.number("min", default=-math.inf), raw.number("max", default=math.inf)
+    if low > high:
+        raise StrictError(f"{raw.place('min')} is above max")
+    return Variable(sort, low=low, high=high, unit=raw.text("unit", default=""))
+
+
+def _deidentification(raw: Table) -> Deidentification:
+    raw.allow(("codes", "private_creators", "first_date", "last_date", "series_dates", "same_study_days"))
+    dates = {key: raw.date(key).strftime("%Y%m%d") for key in ("first_date", "last_date") if key in raw}
+    days = raw.table("series_dates", optional=True)
     return Deidentification(
-        codes=frozenset(map(str, raw.get("codes", ()))),
-        private_creators=frozenset(raw.get("private_creators", ())),
-        series_dates={modality: tuple(days) for modality, days in raw.get("series_dates", {}).items()},
-        same_study_days=float(raw.get("same_study_days", 7.0)),
+        codes=frozenset(raw.texts("codes", default=())),
+        private_creators=frozenset(raw.texts("private_creators", default=())),
+        series_dates={modality: days.texts(modality) for modality in days},
+        same_study_days=raw.number("same_study_days", default=7.0),
         **dates,
     )
 
 
-def _patterns(raw: Iterable[str]) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(text) for text in raw)
-
-
-def _build(raw: Mapping[str, Any], folder: Path) -> Profile:
-    collection, clinical, words = raw["collection"], raw["clinical"], raw["words"]
-    return Profile(
-        name=collection["name"],
-        title=collection["title"],
-        doi=collection["doi"],
-        licence=collection["licence"],
-        patient_id_pattern=re.compile(collection["patient_id_pattern"]),
-        patient_id_form=collection["patient_id_form"],
-        uid_root=collection["uid_root"],
-        suites=tuple(collection["suites"]),
-        known_issues=collection.get("known_issues"),
-        published=_published(raw["published"]),
-        plausible={key: _span(value) for key, value in raw["plausible"].items()},
-        metadata_columns=tuple(raw["metadata"]["columns"]),
-        date_format=raw["metadata"]["date_format"],
-        date_form=raw["metadata"]["date_form"],
-        modalities=raw["modalities"],
-        segments=tuple(
-            SegmentTerm(term["role"], term["label"], re.compile(term["pattern"])) for term in raw["segments"]
-        ),
-        patient_sheet=clinical["patient_sheet"],
-        dictionary_sheet=clinical["dictionary_sheet"],
-        patient_column=clinical["patient_column"],
-        missing_code=float(clinical["missing"]),
-        editions=tuple(Edition(item["name"], tuple(item["columns"])) for item in clinical["editions"]),
-        description_words=frozenset(word.upper() for word in words["description"]),
-        description_patterns=_patterns(words["patterns"]),
-        deidentification=_deidentification(raw.get("deidentification", {})),
-        tolerances=Tolerances().replaced(raw.get("tolerances", {})),
-        folder=folder,
-    )
+def _tolerances(raw: Table) -> Tolerances:
+    raw.allow(Tolerances.__slots__)
+    values = {name: raw.number(name) for name in raw}
+    try:
+        return Tolerances().replaced(values)
+    except ValueError as error:
+        raise StrictError(f"[tolerances]: {error}") from None

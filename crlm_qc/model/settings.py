@@ -42,6 +42,8 @@ class Settings:
     """Severity given to a rule in place of its own."""
     known_issues: bool = True
     """Whether documented faults of the published release are waived."""
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    """Tolerances given in place of the profile's, by name."""
 
     @property
     def partial(self) -> bool:
@@ -63,4 +65,5 @@ class Settings:
             "patients": list(self.patients),
             "severity": {code: level.value for code, level in sorted(self.severity.items())},
             "known_issues": self.known_issues,
+            "tolerances": dict(sorted(self.tolerances.items())),
         }

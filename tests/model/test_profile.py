@@ -1,8 +1,9 @@
+import math
 from pathlib import Path
 
 import pytest
 
-from crlm_qc.model.profile import Profile, ProfileError, load_profile
+from crlm_qc.model.profile import Profile, ProfileError, Published, Sort, load_profile
 from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.resources import expectations_folder
 
@@ -43,19 +44,131 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[published]", "[published", "can't be read"),
-        ('doi = "10.7937/QXK2-QG03"', "", "lacks the key 'doi'"),
-        ("patients = 197", "patients = 197\npatience = 1", "unknown key .* patience"),
-        ("[words]", "[tolerances]\nposition_mn = 1\n[words]", "unknown tolerance position_mn"),
+        ("[published]", "[published", "other.toml can't be read as TOML: .*line"),
+        ('name = "Colorectal-Liver-Metastases"', "", r"other.toml: it lacks the key name in \[collection\]"),
+        ('name = "Colorectal-Liver-Metastases"', 'name = ""', r"name in \[collection\] is not of the right form"),
+        ('doi = "', 'dio = "', r"unknown key dio in \[collection\]: did you mean doi"),
+        (
+            "patients = 197",
+            "patients = 197\npatience = 1",
+            r"unknown key patience in \[published\]: did you mean patients",
+        ),
+        ("patients = 197", "patients = '197'", r"patients in \[published\] must be a whole number"),
+        ("patients = 197", "patients = true", r"patients in \[published\] must be a whole number"),
+        ("patients = 197", "patients = -1", r"patients in \[published\] must be at least 0"),
+        ("CT = 1, SEG = 1", "CT = 1", "series_per_patient .* must say how many of CT and of SEG"),
+        ("M = 117", "M = 'many'", r"M in \[published.sex\] must be a whole number"),
+        ("median = 55,", "middle = 55,", r"unknown key middle in \[published.slices_per_series\]"),
+        ("min = 770.0", "min = 7700.0", r"min in \[published.liver_volume_ml\] is above max"),
+        ("max = 3280.68 }", "max = inf }", r"max in \[published.liver_volume_ml\] must be a finite number"),
+        ('["CRLM-CT-1024"]', "[1024]", "missing_patients .* must be a list of texts"),
+        ("liver_hu = {", "liver_uh = {", r"unknown key liver_uh in \[plausible\]: did you mean liver_hu"),
+        ("liver_hu = { min = 0.0, max = 250.0 }", "", r"it lacks the table \[plausible.liver_hu\]"),
+        (
+            'role = "vessel"\nlabel = "Portal"',
+            'role = "vesel"\nlabel = "Portal"',
+            "role in .segments 4. must be one of .*: did",
+        ),
+        ('label = "Portal"', 'label = "Liver"', "two .*segments.* have the label Liver"),
+        ("pattern = '^liver$'", "pattern = '^liver($'", r"pattern in \[segments 1\] is no regular expression"),
+        ("pattern = '^liver$'", "", r"it lacks the key pattern in \[segments 1\]"),
+        ("required = true\npattern = '^liver$'", "required = 1\npattern = '^liver$'", "must be true or false"),
+        ("missing = -999", "", r"it lacks the key missing in \[clinical\]"),
+        ("missing = -999", "missing = '-999'", r"missing in \[clinical\] must be a number"),
+        (
+            "[[clinical.editions]]\nname",
+            "[[clinical.editions]]\nnames",
+            r"unknown key names in \[clinical.editions 1\]",
+        ),
+        ('patient_column = "Patient-ID"', 'patient_column = "Patient-id"', "is in no edition: did you mean Patient-ID"),
+        (
+            "NASH_score = {",
+            "NASH_scor = {",
+            r"unknown key NASH_scor in \[clinical.variables\]: did you mean NASH_score",
+        ),
+        (
+            'age = { sort = "number"',
+            'age = { sort = "nummer"',
+            r"sort in \[clinical.variables.age\] must be .*: did you mean",
+        ),
+        ("min = 18, max = 100", "low = 18, max = 100", r"unknown key low in \[clinical.variables.age\]"),
+        ("min = 18, max = 100", "min = 180, max = 100", r"min in \[clinical.variables.age\] is above max"),
+        ("codes = [1, 2]", "codes = [1, '2']", "codes in .*sex. must be a list of whole numbers"),
+        ("first_date = 1991-06-03", "first_date = '1991-06-03'", "must be a date"),
+        ("[words]", "[wods]", "unknown key wods: did you mean words"),
+        ("[words]", "[modalities.CTT]\n[words]", r"unknown key CTT in \[modalities\]: did you mean CT"),
+        (
+            "[words]",
+            "[metadata]\nformat = ''\n[words]",
+            r"unknown key format in \[metadata\]: did you mean date_format",
+        ),
+        (
+            "[words]",
+            "[tolerances]\nposition_mn = 1\n[words]",
+            r"position_mn in \[tolerances\]: did you mean position_mm",
+        ),
         ("[words]", "[tolerances]\nposition_mm = -1\n[words]", "must be at least 0"),
-        ("[words]", "[tolerances]\nposition_mm = 'x'\n[words]", "other.toml"),
+        ("[words]", "[tolerances]\nposition_mm = 'x'\n[words]", r"position_mm in \[tolerances\] must be a number"),
         ("[words]", "[tolerances]\nposition_mm = inf\n[words]", "must be a finite number"),
-        ("max = 3280.68 }", "max = inf }", "must be finite numbers"),
+        ('uid_root = "1.3', 'uid_root = "1..3', "uid_root .* is not of the right form"),
     ],
 )
 def test_a_bad_profile_says_what_is_wrong(tmp_path: Path, old: str, new: str, said: str) -> None:
     with pytest.raises(ProfileError, match=said):
         load_profile(changed(tmp_path, old, new))
+
+
+LEAST = """
+[collection]
+name = "Abdominal-Masses"
+patient_id_pattern = '^ABC-[0-9]{3}$'
+patient_id_form = "ABC-nnn"
+uid_root = "1.2.3"
+[[segments]]
+role = "tumour"
+label = "Mass"
+pattern = '^mass$'
+"""
+
+
+def test_most_of_a_profile_may_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "least.toml"
+    path.write_text(LEAST, encoding="utf-8")
+    least, crlm = load_profile(path), load_profile()
+    assert least.published == Published()
+    assert least.published.series_per_patient == {"CT": 1, "SEG": 1}
+    assert (least.metadata_columns, least.modalities) == (crlm.metadata_columns, crlm.modalities)
+    assert (least.date_format, least.date_form) == (crlm.date_format, crlm.date_form)
+    assert (least.has_workbook, crlm.has_workbook) == (False, True)
+    assert (least.suites, least.known_issues, least.doi, least.tolerances) == ((), None, "", Tolerances())
+    assert [least.has_role(role) for role in ("liver", "tumour")] == [False, True]
+
+
+def test_a_vocabulary_with_a_liver_needs_bounds_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "liver.toml"
+    path.write_text(LEAST.replace('"tumour"', '"liver"'), encoding="utf-8")
+    with pytest.raises(ProfileError, match=r"it lacks the table \[plausible.liver_volume_ml\]"):
+        load_profile(path)
+
+
+def test_columns_of_the_workbook(profile: Profile) -> None:
+    assert set(profile.variables) == {column for edition in profile.editions for column in edition.columns}
+    variables = profile.variables
+    assert variables["Patient-ID"].sort is Sort.PATIENT
+    assert variables["relevant_notes"].sort is Sort.NOTE
+    assert (variables["sex"].sort, variables["sex"].codes) == (Sort.CODE, {1, 2})
+    assert (variables["age"].low, variables["age"].high, variables["age"].unit) == (18, 100, "years")
+    assert (variables["mucin_percent"].low, variables["mucin_percent"].high) == (0, 1)
+    assert variables["carcinoembryonic_antigen"].high == math.inf
+
+
+def test_labels_by_number(profile: Profile) -> None:
+    tumour = profile.term("Tumor_3")
+    liver = profile.term("Liver")
+    assert tumour is not None
+    assert liver is not None
+    assert (tumour.stem, tumour.named(None), tumour.named(3), tumour.required) == ("Tumor", "Tumor", "Tumor_3", True)
+    assert (liver.stem, liver.named(3), liver.numbered) == ("Liver", "Liver", False)
 
 
 def test_a_profile_that_is_not_there(tmp_path: Path) -> None:
