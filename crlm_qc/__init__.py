@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crlm_qc.auditing import audit as audit
+    from crlm_qc.conformance import assert_conformant as assert_conformant
     from crlm_qc.model.report import Report as Report
 
-__all__ = ["Report", "__version__", "audit"]
+__all__ = ["Report", "__version__", "assert_conformant", "audit"]
 
 __version__ = version("crlm-qc")
 
@@ -20,6 +21,10 @@ def __getattr__(name: str) -> Any:
         from crlm_qc.auditing import audit
 
         return audit
+    if name == "assert_conformant":
+        from crlm_qc.conformance import assert_conformant
+
+        return assert_conformant
     if name == "Report":
         from crlm_qc.model.report import Report
 

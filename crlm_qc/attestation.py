@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -288,7 +289,7 @@ def rule_set(rules: Mapping[str, Severity], settings: Settings, profile: Profile
     rules : mapping of str to Severity
         Codes of the rules that are run, with their own severities.
     settings : Settings
-        Severities that were changed.
+        Severities and tolerances that were changed.
     profile : Profile
         The profile: published figures, vocabulary, tolerances, and suites of expectations.
 
@@ -303,6 +304,7 @@ def rule_set(rules: Mapping[str, Severity], settings: Settings, profile: Profile
     crlm_qc.model.profile.ProfileError
         A suite can't be read.
     """
+    profile = profile.with_tolerances(settings.tolerances)
     content = {
         "rules": {code: settings.severity.get(code, own).value for code, own in rules.items()},
         "profile": _canonical(profile),
@@ -333,6 +335,9 @@ def _canonical(value: Any) -> Any:
         return sorted(_canonical(item) for item in value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_canonical(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        # A column of the workbook without a bound; JSON has no number for it.
+        return str(value)
     return value
 
 

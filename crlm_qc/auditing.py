@@ -58,6 +58,7 @@ def audit(
     progress: Progress | None = None,
     hashed: bool = False,
     on_evidence: Callable[[Evidence], None] | None = None,
+    allow_did_waivers: bool = False,
 ) -> Report:
     """Audit a release, or the evidence of one.
 
@@ -76,7 +77,7 @@ def audit(
     jobs : int, optional
         Processes to read with; by default one a core.
     evidence_to : str or pathlib.Path, optional
-        Folder to write the evidence tables to, as Parquet.
+        Folder to write the evidence tables to, as Parquet; texts that may identify somebody are replaced by numbers.
     waivers : sequence of Waiver
         Findings that are accepted, beside the known issues of the published release.
     today : datetime.date, optional
@@ -87,6 +88,8 @@ def audit(
         Hash every file as it is read, even without a lock file.
     on_evidence : callable, optional
         Given the evidence before it is judged.
+    allow_did_waivers : bool
+        Whether waivers may accept what identifies a person: errors of the family DID.
 
     Returns
     -------
@@ -96,23 +99,24 @@ def audit(
     Raises
     ------
     UsageError
-        The path is no folder, a code is unknown, a patient is not there, or the lock file can't be used.
+        The path is no folder, a code is unknown, a patient is not there, the lock file can't be used, or a waiver
+        accepts what identifies a person.
     """
     settings = settings or Settings()
-    profile = profile or load_profile()
+    profile = (profile or load_profile()).with_tolerances(settings.tolerances)
+    if parts is not None and parts.clinical is not None and not profile.has_workbook:
+        raise UsageError(f"--clinical: the profile of {profile.name} describes no clinical workbook")
     registry = all_rules()
     chosen = choose(registry, settings)
-    waivers = (*waivers, *known_issues(profile)) if settings.known_issues else waivers
-    for waiver in waivers:
-        if waiver.rule not in registry:
-            raise _unknown(registry, waiver.rule, "the waivers")
+    waivers = all_waivers(waivers, settings, profile, allow_did_waivers=allow_did_waivers)
     evidence = _evidence(Path(release), settings, profile, parts or Parts(), lock, jobs, progress, hashed=hashed)
     if on_evidence is not None:
         on_evidence(evidence)
     if evidence_to is not None:
         from crlm_qc.evidence.store import save
+        from crlm_qc.redaction import redact
 
-        save(evidence, Path(evidence_to))
+        save(redact(evidence, profile), Path(evidence_to))
     return judge(evidence, profile, settings, chosen, waivers=waivers, today=today)
 
 
@@ -193,6 +197,7 @@ def judge(
         settings = replace(settings, patients=evidence.facts.patients_read)
     if not evidence.facts.depth.covers(settings.depth):
         settings = replace(settings, depth=evidence.facts.depth)
+    profile = profile.with_tolerances(settings.tolerances)
     chosen = sorted(choose(all_rules(), settings) if rules is None else rules, key=lambda item: item.code)
     context = Context(evidence, profile, settings)
     outcomes: list[Outcome] = []
@@ -234,6 +239,29 @@ def judge(
     )
 
 
+def all_waivers(
+    given: Sequence[Waiver], settings: Settings, profile: Profile, *, allow_did_waivers: bool = False
+) -> tuple[Waiver, ...]:
+    """The waivers that hold: those given, and behind them the known issues of the published release.
+
+    Raises
+    ------
+    UsageError
+        One accepts a rule that is not known, or what identifies a person.
+    """
+    registry = all_rules()
+    waivers = (*given, *known_issues(profile)) if settings.known_issues else tuple(given)
+    for waiver in waivers:
+        if waiver.rule not in registry:
+            raise _unknown(registry, waiver.rule, "the waivers")
+        if not allow_did_waivers and _identifies(registry[waiver.rule]):
+            raise UsageError(
+                f"the waivers accept {waiver.rule}, which is about what identifies a person: mend it, or look again at "
+                "each of its findings and give --allow-did-waivers"
+            )
+    return waivers
+
+
 def known_issues(profile: Profile) -> tuple[Waiver, ...]:
     """Documented faults of the published release, which the profile ships.
 
@@ -261,6 +289,11 @@ def choose(registry: Registry, settings: Settings) -> list[Rule]:
         if code not in registry:
             raise _unknown(registry, code, "--severity")
     return [item for item in registry if (not settings.select or item.code in selected) and item.code not in ignored]
+
+
+def _identifies(item: Rule) -> bool:
+    """Whether a rule is about what identifies a person, so that a waiver alone can't accept it."""
+    return item.family == "DID" and item.severity is Severity.ERROR
 
 
 def _matching(registry: Registry, text: str, option: str) -> Sequence[Rule]:

@@ -22,17 +22,29 @@ from crlm_qc.auditing import Parts, Progress, UsageError, audit, rule_text
 from crlm_qc.ci import annotate, harmless, in_actions, summarise, summary_file
 from crlm_qc.cli_attest import AttestOption, Record
 from crlm_qc.cli_attest import add_to as add_attest
+from crlm_qc.cli_config import (
+    WITH_ENVIRONMENT,
+    ConfigOption,
+    ConfiguredCommand,
+    IsolatedOption,
+    ToleranceOption,
+    over_the_file,
+    severities,
+    tell_configuration,
+    tolerances,
+)
+from crlm_qc.cli_config import add_to as add_config
 from crlm_qc.cli_options import EXIT_CODES, ColourOption, FailOn, QuietOption
 from crlm_qc.cli_pictures import PICTURED, Album, PicturesOption
 from crlm_qc.cli_pictures import add_to as add_pictures
 from crlm_qc.cli_results import add_to, check_anchor
+from crlm_qc.cli_tables import add_to as add_tables
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.plain import to_plain
 from crlm_qc.model.profile import Profile, ProfileError, load_profile
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.rule import Registry, Rule, RuleKind
 from crlm_qc.model.settings import Depth, Settings
-from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import WaiverError, load_waivers
 from crlm_qc.outputs import Output, can_be_written, choose_outputs, did_you_mean, put, write_outputs
 from crlm_qc.report import ALWAYS, FORMATS, text, words
@@ -77,6 +89,9 @@ class Edition(StrEnum):
     APRIL_2023 = "april-2023"
 
 
+ProfileOption = Annotated[
+    Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
+]
 JobsOption = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Processes to work with. Default: the cores.")
 ]
@@ -110,16 +125,30 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         if format_message := getattr(error, "format_message", None):
             return _refuse(f"{format_message().rstrip('.')}. See: crlm-qc --help" if arguments else "")
         if debug:
-            traceback.print_exc()
+            # Not the exceptions' own words, which may hold values from files.
+            for one in _causes(error):
+                for frame in traceback.extract_tb(one.__traceback__):
+                    say(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}', to=sys.stderr)
+                say(type(one).__name__, to=sys.stderr)
         else:
             place = traceback.extract_tb(error.__traceback__)[-1]
             say(
                 f"crlm-qc: a bug of crlm-qc: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
-                "Run it again with --debug to see more; what it prints then may hold values from files.",
+                "Run it again with --debug to see where it was called from.",
                 to=sys.stderr,
             )
         return ExitCode.BUG
     return int(code or 0)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An exception after those that it came from."""
+    found: list[BaseException] = []
+    waiting: BaseException | None = error
+    while waiting is not None and waiting not in found:
+        found.insert(0, waiting)
+        waiting = waiting.__cause__ or (None if waiting.__suppress_context__ else waiting.__context__)
+    return found
 
 
 def _refuse(message: str) -> int:
@@ -152,8 +181,9 @@ def _options(
 # --- check -----------------------------------------------------------------------------------------------------------
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=ConfiguredCommand, context_settings=WITH_ENVIRONMENT, epilog=EXIT_CODES)
 def check(
+    ctx: typer.Context,
     release: Annotated[Path, typer.Argument(help="Folder of the release, or of evidence that --evidence wrote.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the reports. Default: reports/<release name>.")
@@ -174,8 +204,11 @@ def check(
     ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="All but these rules.")] = None,
     severity: Annotated[
         list[str] | None,
-        typer.Option("--severity", metavar="CODE=LEVEL", help="Give a rule another severity: error, warning or info."),
+        typer.Option(
+            "--severity", metavar="CODE=LEVEL", help="Give a rule another severity: error, warning, info or off."
+        ),
     ] = None,
+    tolerance: ToleranceOption = None,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Mildest severity that exits with 1.")] = FailOn.ERROR,
     subset: Annotated[
         bool, typer.Option("--subset", help="Part of the release on purpose: skip what compares the whole.")
@@ -207,13 +240,17 @@ def check(
             "--waivers", help="Findings that were accepted (TOML): shown as waived, counted apart. Repeatable."
         ),
     ] = None,
+    allow_did_waivers: Annotated[
+        bool,
+        typer.Option(
+            "--allow-did-waivers", help="Let waivers accept what identifies a person: errors of the family DID."
+        ),
+    ] = False,
     known_issues: Annotated[
         bool,
         typer.Option("--known-issues/--no-known-issues", help="Waive the documented faults of the published release."),
     ] = True,
-    profile: Annotated[
-        Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
-    ] = None,
+    profile: ProfileOption = None,
     sarif_anchor: Annotated[
         str | None,
         typer.Option("--sarif-anchor", metavar="PATH", help="File of the repository that SARIF results are shown at."),
@@ -223,27 +260,36 @@ def check(
     ] = False,
     quiet: QuietOption = 0,
     color: ColourOption = Colour.AUTO,
+    config: ConfigOption = None,
+    isolated: IsolatedOption = False,
 ) -> None:
     """Audit a release; write findings.json and report.html.
 
-    Nothing is ever written into the release.
+    Nothing is ever written into the release. Options may also stand in a configuration file, or in the environment
+    as CRLM_QC_FAIL_ON does for --fail-on: crlm-qc config shows what holds.
     """
+    del config, isolated  # they were read before the options were parsed
     folder = out or Path("reports") / (release.resolve().name or "release")
     outputs = choose_outputs(output or (), FORMATS, folder, ALWAYS)
     anchor = check_anchor(sarif_anchor)
+    levels, off = severities(over_the_file(ctx, "severity", severity))
     settings = Settings(
         depth=depth,
         subset=subset,
         select=_codes(select),
-        ignore=_codes(ignore),
+        ignore=(*_codes(ignore), *off),
         patients=_patients(patients),
-        severity=_severities(severity),
+        severity=levels,
         known_issues=known_issues,
+        tolerances=tolerances(over_the_file(ctx, "tolerances", tolerance)),
     )
     record = Record.asked(attest, release, lock, settings)
     places = [folder, *(item.path for item in outputs if item.path), *([evidence] if evidence else [])]
     _keep_out(release, [*places, *(record.places if record else [])])
-    used, accepted = load_profile(profile), [waiver for path in waivers or () for waiver in load_waivers(path)]
+    used = load_profile(profile).with_tolerances(settings.tolerances)
+    accepted = [waiver for path in waivers or () for waiver in load_waivers(path)]
+    if not quiet:
+        tell_configuration(ctx)
     album = Album(release, used, pictures, jobs)
     with progress_on(quiet=quiet > 0) as progress:
         report = audit(
@@ -258,6 +304,7 @@ def check(
             progress=progress,
             hashed=record is not None,
             on_evidence=_each_of([album.keep, *([record.keep] if record else [])]),
+            allow_did_waivers=allow_did_waivers,
         )
         report = album.illustrate(report, progress)
     album.put(folder)
@@ -306,16 +353,6 @@ def _patients(given: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _severities(given: Iterable[str] | None) -> dict[str, Severity]:
-    changed = {}
-    for pair in _codes(given):
-        code, equals, level = pair.partition("=")
-        if not equals or level not in list(Severity):
-            raise UsageError(f"--severity {pair}: write CODE=LEVEL, LEVEL one of {', '.join(Severity)}")
-        changed[code.upper()] = Severity(level)
-    return changed
-
-
 def _tell(report: Report, outputs: Sequence[Output], folder: Path, colour: Colour, *, quiet: int) -> None:
     """Print the summary: to standard output, or to standard error if a format for programs went there."""
     stream = sys.stderr if any(item.machine for item in outputs) else sys.stdout
@@ -356,10 +393,12 @@ def lock_command(
         ),
     ] = None,
     jobs: JobsOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Write a lock file: the SHA-256 of every file, to compare the release with later.
 
-    sha256sum -c reads it too. Nothing is ever written into the release, and no other lock file is overwritten.
+    sha256sum -c reads it too. Nothing is ever written into the release, and no other lock file is overwritten. A lock
+    file holds the names of all files and folders, which no report shows: it may be shared with whom the release may be.
     """
     from crlm_qc.evidence.collect import default_jobs
     from crlm_qc.evidence.lock import lock_release, render_lock
@@ -374,7 +413,7 @@ def lock_command(
         raise UsageError(f"{release} is saved evidence: give the release itself")
     with progress_on(quiet=False) as progress:
         try:
-            found = lock_release(release, load_profile(), jobs=jobs or default_jobs(), progress=progress)
+            found = lock_release(release, load_profile(profile), jobs=jobs or default_jobs(), progress=progress)
         except ReleaseError as error:
             raise UsageError(str(error)) from None
     if found.unread:
@@ -391,6 +430,12 @@ def lock_command(
     say(f"{words.plural(len(found.entries), 'file')} locked, {words.plural(total, 'byte')}.")
     if found.left_out:
         say(f"{words.plural(found.left_out, 'link or device', 'links and devices')} left out: see REL013 and REL007.")
+    if strange := found.strange_names:
+        say(
+            f"crlm-qc: the lock file names {words.plural(strange, 'file')} by words that are not the collection's: keep "
+            "it where the release is kept",
+            to=sys.stderr,
+        )
     say(f"lock file: {path}")
     say(f"to compare: {_comparison(release, path)}")
 
@@ -420,7 +465,9 @@ def _write_lock(path: Path, release: Path, content: bytes) -> None:
 
 add_to(app)
 add_attest(app)
+add_config(app)
 add_pictures(app)
+add_tables(app)
 
 
 # --- demo and synth --------------------------------------------------------------------------------------------------
@@ -440,6 +487,7 @@ DEMO_FAULTS = (
     "row-images-off:CRLM-CT-1003",
     "manifest-entry-missing:CRLM-CT-1006",
     "sex-differs:CRLM-CT-1006",
+    "patient-name:CRLM-CT-1006",
 )
 
 
@@ -532,6 +580,9 @@ def synth(
     ] = None,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults, and write nothing.")] = False,
     jobs: JobsOption = None,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", help="Collection to write, in place of the built-in one.")
+    ] = None,
 ) -> None:
     """Write a synthetic release, clean or with faults of your choice."""
     if list_faults:
@@ -554,9 +605,12 @@ def synth(
             jobs=jobs,
             faults=fault or (),
             progress=progress,
+            profile=load_profile(profile),
         )
+    with_profile = f" --profile {shlex.quote(str(profile))}" if profile else ""
     say(
-        f"{words.plural(patients, 'patient')} written. To audit them: crlm-qc check --subset {shlex.quote(str(release.root))}"
+        f"{words.plural(patients, 'patient')} written. "
+        f"To audit them: crlm-qc check --subset {shlex.quote(str(release.root))}{with_profile}"
     )
 
 
@@ -572,6 +626,7 @@ def _synthesise(
     faults: Sequence[str],
     max_slices: int | None = None,
     progress: Progress | None,
+    profile: Profile | None = None,
 ) -> SyntheticRelease:
     from crlm_qc.synthetic.faults import FAULTS, plant
     from crlm_qc.synthetic.writer import write_release
@@ -591,6 +646,7 @@ def _synthesise(
             edition=edition.value,
             matrix=matrix,
             max_slices=max_slices,
+            profile=profile,
             jobs=jobs or min(os.cpu_count() or 1, MAX_JOBS),
             progress=progress,
         )

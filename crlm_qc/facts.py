@@ -14,11 +14,13 @@ from crlm_qc.rules.views import ct_headers, ct_stacks, volumes, workbook
 if TYPE_CHECKING:
     import pandas as pd
 
-PORTAL = "Portal"
-"""What the vocabulary calls the portal vein."""
+PORTAL = "portal vein"
+"""A label that every vocabulary with a portal vein has an entry for."""
 OTHER = "other"
 SEXES = {1.0: "M", 2.0: "F"}
 """Codes of the workbook's column sex."""
+DICOM_SEXES = {"M": 0, "F": 0, "O": 0}
+"""Values of PatientSex (PS3.3 C.7.1.1), where the profile has published none."""
 MM_PER_CM = 10.0
 MM3_PER_ML = 1000.0
 
@@ -40,14 +42,18 @@ def patient_facts(context: Context) -> list[PatientFacts]:
     stacks = _by_patient(ct_stacks(context))
     thickness = _by_patient(evidence["ct_series"])
     headers = _by_patient(ct_headers(context))
+    # What several objects of one patient hold (REL009) is neither added up nor picked from.
+    dsos = evidence["dsos"][~evidence["dsos"]["patient"].duplicated(keep=False)]
     segments = evidence["segments"]
+    segments = segments[segments["dso"].isin(dsos["path"])]
     terms = [profile.term(label) if isinstance(label, str) else None for label in segments["label"]]
     roles = [term.role if term else None for term in terms]
     labels = [term.label if term else None for term in terms]
     liver = segments.loc[_are(roles, LIVER, segments)]
     tumour = segments.loc[_are(roles, TUMOUR, segments)]
-    portal = segments.loc[_are(labels, PORTAL, segments)]
-    n_segments = evidence["dsos"].groupby("patient")["n_segments"].sum(min_count=1)
+    vein = profile.term(PORTAL)
+    portal = segments.loc[_are(labels, vein.label if vein else None, segments)]
+    n_segments = dsos.groupby("patient")["n_segments"].sum(min_count=1)
     n_tumours = tumour[tumour["declared"]].groupby("patient").size()
     liver_ml = liver.groupby("patient")["volume_ml"].sum(min_count=1)
     tumour_ml = tumour.groupby("patient")["volume_ml"].sum(min_count=1)
@@ -74,7 +80,7 @@ def patient_facts(context: Context) -> list[PatientFacts]:
                 thickness_mm=_real(thickness.get(patient, {}).get("slice_thickness")),
                 liver_hu=_real(liver_hu.get(patient)),
                 portal_hu=_real(portal_hu.get(patient)),
-                sex=_code(headers.get(patient, {}).get("sex"), profile.published.sex),
+                sex=_code(headers.get(patient, {}).get("sex"), profile.published.sex or DICOM_SEXES),
                 sex_workbook=SEXES.get(stated["sex"].get(patient, math.nan)),
                 referenced_percent=_real(referenced.get(patient)),
                 overlap_mm3=_real(overlap.get(patient)),
@@ -129,10 +135,14 @@ def figures(context: Context) -> list[Figure]:
 def _figures(context: Context) -> Iterator[Figure]:
     published, tolerances = context.profile.published, context.profile.tolerances
     series, stacks, measured = context["series"], ct_stacks(context), volumes(context)
-    yield Figure("patients", "total", float(published.patients), float(series["patient"].nunique()))
-    yield Figure("series", "total", float(published.series), float(len(series)))
     of_ct = series.loc[series["role"] == "ct", "n_instances"]
-    yield Figure("ct_slices", "total", float(published.ct_slices), float(of_ct.sum()))
+    for measure, total, observed in (
+        ("patients", published.patients, series["patient"].nunique()),
+        ("series", published.series, len(series)),
+        ("ct_slices", published.ct_slices, of_ct.sum()),
+    ):
+        if total is not None:
+            yield Figure(measure, "total", float(total), float(observed))
     spacing, volume = tolerances.published_spacing_fraction, tolerances.published_volume_fraction
     yield from _span("ct_slices", stacks["n_slices"], published.slices_per_series, 0.0)
     yield from _span("spacing_mm", stacks["spacing"], published.spacing_slices_mm, spacing)
@@ -145,7 +155,9 @@ def _figures(context: Context) -> Iterator[Figure]:
     yield from _counts("manufacturer", headers["manufacturer"], published.manufacturers)
 
 
-def _span(measure: str, values: pd.Series[Any], span: Span, fraction: float) -> Iterator[Figure]:
+def _span(measure: str, values: pd.Series[Any], span: Span | None, fraction: float) -> Iterator[Figure]:
+    if span is None:
+        return
     for part, published, observed in (
         ("min", span.min, values.min()),
         ("median", span.median, values.median()),
@@ -157,22 +169,24 @@ def _span(measure: str, values: pd.Series[Any], span: Span, fraction: float) -> 
 
 def _counts(measure: str, values: pd.Series[Any], published: Mapping[str, int]) -> Iterator[Figure]:
     """Patients by value; values that were not published are counted together, for they come from files."""
+    if not published:
+        return
     codes = [_code(value, published) or OTHER for value in values]
     for value, count in {**published, OTHER: 0}.items():
         yield Figure(measure, value, float(count), float(codes.count(value)) if codes else None)
 
 
-def _are(values: Sequence[str | None], wanted: str, table: pd.DataFrame) -> pd.Series[bool]:
-    """Which rows of a table have the value that is wanted."""
+def _are(values: Sequence[str | None], wanted: str | None, table: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows of a table have the value that is wanted; none if nothing is."""
     import pandas as pd
 
-    return pd.Series([value == wanted for value in values], index=table.index, dtype=bool)
+    return pd.Series([value is not None and value == wanted for value in values], index=table.index, dtype=bool)
 
 
 def _by_patient(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """The first row of each patient."""
-    first = table[table["patient"].notna()].drop_duplicates("patient")
-    return {row["patient"]: dict(row) for _, row in first.iterrows()}
+    """The row of each patient who has one; of several, such as CT series (REL009), none is picked."""
+    single = table[table["patient"].notna() & ~table["patient"].duplicated(keep=False)]
+    return {row["patient"]: dict(row) for _, row in single.iterrows()}
 
 
 def _real(value: Any) -> float | None:

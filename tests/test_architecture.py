@@ -25,12 +25,37 @@ ALLOWED = {
     "resources": set(),
     "facts": {"model", "rules"},
     "attestation": {"model"},
-    "auditing": {"model", "evidence", "rules", "report", "facts"},
+    "redaction": {"model", "rules"},
+    "auditing": {"model", "evidence", "rules", "report", "facts", "redaction"},
+    "conformance": {"model", "auditing", "report"},
+    "pytest_plugin": {"model", "pytest_audit"},
+    "pytest_audit": {
+        "model",
+        "auditing",
+        "configuration",
+        "conformance",
+        "evidence",
+        "outputs",
+        "pytest_plugin",
+        "report",
+        "rules",
+    },
+    "configuration": {"model", "report", "rules"},
     "terminal": {"report"},
     "outputs": {"auditing", "report", "terminal"},
     "ci": {"model", "report", "terminal"},
 }
-UNBOUND = {"cli", "cli_options", "cli_results", "cli_attest", "cli_pictures", "__init__", "__main__"}
+UNBOUND = {
+    "cli",
+    "cli_options",
+    "cli_results",
+    "cli_attest",
+    "cli_config",
+    "cli_pictures",
+    "cli_tables",
+    "__init__",
+    "__main__",
+}
 
 # Loaded only where they are used, so that help and listings answer at once.
 HEAVY = {

@@ -4,10 +4,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from crlm_qc.auditing import CRASH_RULE, UsageError, choose, judge
+from crlm_qc.auditing import CRASH_RULE, UsageError, audit, choose, judge
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.outcome import Status
@@ -17,6 +18,7 @@ from crlm_qc.model.rule import Checked, Context, Registry, Rule, Skip, rule
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
+from crlm_qc.model.waivers import Waiver
 from crlm_qc.rules import registry
 
 PATIENTS = frame("patients", [{"patient": "CRLM-CT-1001", "folder": "CRLM-CT-1001", "valid": True}])
@@ -155,3 +157,15 @@ def test_the_public_name_stays_a_function() -> None:
     # A module of that name would take its place at the first import.
     code = "import crlm_qc, crlm_qc.cli, crlm_qc.auditing; crlm_qc.audit; assert callable(crlm_qc.audit)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("code", ["DID001", "DID002", "DID003", "DID007", "DID010"])
+def test_what_identifies_a_person_is_not_waived_by_a_waiver_alone(tmp_path: Path, code: str) -> None:
+    waivers = [Waiver(code, "Looked at.", ("CRLM-CT-1001",))]
+    with pytest.raises(UsageError, match=f"{code}, which is about what identifies a person.*--allow-did-waivers"):
+        audit(tmp_path, waivers=waivers)
+    assert audit(tmp_path, waivers=waivers, allow_did_waivers=True).findings
+
+
+def test_other_rules_of_the_family_can_be_waived(tmp_path: Path) -> None:
+    assert audit(tmp_path, waivers=[Waiver("DID009", "Looked at.", ("CRLM-CT-1001",))]).findings

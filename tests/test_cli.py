@@ -284,7 +284,9 @@ def test_a_bug_exits_with_70_and_shows_no_value(run: Run, release: Path, monkeyp
     assert re.search(r"a bug of crlm-qc: IndexError at test_cli\.py:\d+\. ", done.err)
     debugged = run("check", release, "--debug")
     assert debugged.code == 70
-    assert "Traceback" in debugged.err
+    assert re.search(r'File ".*cli\.py", line \d+, in _run', debugged.err)
+    assert "IndexError" in debugged.err
+    assert "CANARY" not in debugged.out + debugged.err
 
 
 def test_ctrl_c_exits_with_130(run: Run, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,3 +433,14 @@ def test_demo_finds_what_it_planted_and_no_other_error(run: Run) -> None:
     assert {item["patient"] for item in found["findings"] if item["severity"] == "error"} <= planted | {None}
     assert found["limits"] == []
     assert str(folder / "report.html") in done.out
+
+
+def test_what_identifies_a_person_is_waived_only_where_that_is_said(run: Run, release: Path) -> None:
+    file = Path("waivers.toml")
+    file.write_text(
+        '[[waiver]]\nrule = "DID001"\npatients = ["CRLM-CT-1001"]\nreason = "Looked at."\n', encoding="utf-8"
+    )
+    refused = run("check", release, "--waivers", file)
+    assert refused.code == 2
+    assert "DID001, which is about what identifies a person" in refused.err
+    assert run("check", release, "--waivers", file, "--allow-did-waivers").code != 2

@@ -86,6 +86,40 @@ def test_figures_of_a_patient(full: Context) -> None:
     assert two == PatientFacts(TWO)
 
 
+def test_of_several_series_or_objects_none_is_picked_nor_are_they_added_up(profile: Profile) -> None:
+    """Which of them counts can't be told (REL009), so nothing is said of volumes or slices."""
+    made = context(
+        profile,
+        patients=[{"patient": name, "folder": name, "valid": True} for name in (ONE, TWO)],
+        ct_series=[
+            {"patient": patient, "series_uid": uid, "n_slices": slices, "spacing": 5.0, "slice_thickness": 5.0}
+            for patient, uid, slices in ((ONE, "1.1", 41), (ONE, "1.2", 60), (TWO, "2.1", 50))
+        ],
+        dsos=[
+            {"patient": patient, "path": path, "masks": "measured", "n_segments": 1}
+            for patient, path in ((ONE, "d"), (ONE, "e"), (TWO, "f"))
+        ],
+        segments=[
+            {
+                "patient": patient,
+                "dso": dso,
+                "segment_number": 1,
+                "declared": True,
+                "label": "Liver",
+                "n_frames": 9,
+                "voxels": 9,
+                "volume_ml": ml,
+                "hu_median": 100.0,
+            }
+            for patient, dso, ml in ((ONE, "d", 1500.0), (ONE, "e", 1400.0), (TWO, "f", 1300.0))
+        ],
+    )
+    one, two = patient_facts(made)
+    assert (one.ct_slices, one.spacing_mm, one.thickness_mm) == (None, None, None)
+    assert (one.segments, one.tumours, one.liver_ml, one.liver_hu) == (None, None, None, None)
+    assert (two.ct_slices, two.liver_ml, two.segments, two.tumours) == (50, 1300.0, 1, 0)
+
+
 def test_slices_that_the_object_refers_to(profile: Profile) -> None:
     slices = [{"patient": ONE, "path": f"a/{n}.dcm", "sop_instance_uid": f"1.2.{n}"} for n in range(8)]
     references = [

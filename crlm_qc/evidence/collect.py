@@ -24,7 +24,7 @@ from crlm_qc.evidence.release import (
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Depth
-from crlm_qc.model.tables import TABLES, frame
+from crlm_qc.model.tables import TABLES, empty, frame
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.patient import PatientRead
@@ -120,16 +120,23 @@ def collect(
     rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
     rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
     hashed = hashed or lock is not None
-    rows["files"] = _read_outside(release, lock, limits, hashed=hashed)
     work = _work(chosen, profile, depth, hashed=hashed)
-    reads = _read_all(work, default_jobs() if jobs is None else max(1, jobs), progress)
+    jobs = default_jobs() if jobs is None else max(1, jobs)
+    if min(jobs, len(work)) > 1:
+        _start_server()
+    rows["files"] = _read_outside(release, lock, limits, hashed=hashed)
+    # While the server imports what reads a patient, this process reads what it reads itself.
+    sources = list(read_sources(release, profile))
+    # And imports pandas.
+    empty("files")
+    reads = _read_all(work, jobs, progress)
     for one in work:
         read = reads[one.patient]
         limits += read.limits
         for name, found in read.rows.items():
             rows[name] += found
     rows["files"].sort(key=lambda row: row["path"])
-    for candidate_rows in _read_sources(release, profile):
+    for candidate_rows in sources:
         for name, found in candidate_rows.items():
             rows[name] += found
     facts = Facts(
@@ -200,15 +207,24 @@ def _read_all(work: Sequence[Work], jobs: int, progress: Progress | None) -> dic
     return tally.done
 
 
-def _executor(jobs: int) -> ProcessPoolExecutor:
+def _start_server() -> bool:
+    """Start the process that workers are forked from, without waiting for it. False where there can be none."""
     # Forking this process could copy locks that threads of it hold (pyarrow has some), so workers come from a server
     # that has only imported what reads a patient; where there is none, each starts afresh.
-    methods = multiprocessing.get_all_start_methods()
-    if "forkserver" in methods:
-        context: Any = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([_WORKER_MODULE])
-    else:
-        context = multiprocessing.get_context("spawn")
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return False
+    from multiprocessing import forkserver
+
+    forkserver.set_forkserver_preload([_WORKER_MODULE])
+    try:
+        forkserver.ensure_running()
+    except OSError:
+        return False
+    return True
+
+
+def _executor(jobs: int) -> ProcessPoolExecutor:
+    context: Any = multiprocessing.get_context("forkserver" if _start_server() else "spawn")
     return ProcessPoolExecutor(jobs, mp_context=context)
 
 
@@ -277,7 +293,7 @@ def _read_alone(one: Work) -> PatientRead:
     return read
 
 
-def _read_sources(release: Release, profile: Profile) -> Iterator[Rows]:
+def read_sources(release: Release, profile: Profile) -> Iterator[Rows]:
     """Read the tables and lists: of several the one to use, and of the others only that they are there."""
     from crlm_qc.evidence.manifest import read_manifest
 

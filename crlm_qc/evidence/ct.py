@@ -139,6 +139,7 @@ def slice_row(header: Header, shared: Row) -> Row:
     absent = [keyword for keyword in NEEDED if not has_value(data, keyword)]
     lacking = sorted({*absent, *header.malformed})
     row["missing"] = json.dumps(lacking) if lacking else None
+    row["pixels"] = "not-asked"
     return row
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pydicom import config
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import (
@@ -28,7 +28,7 @@ from pydicom.uid import (
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pydicom.tag import BaseTag
 
@@ -39,7 +39,8 @@ NATIVE = frozenset(
 UNDEFINED = 0xFFFFFFFF
 MAX_INFLATED = 1 << 30
 """A deflated data set that grows beyond this many bytes is refused: it is no segmentation of this collection."""
-_FIRST_PIXEL_TAG, _LAST_PIXEL_TAG = 0x7FE00008, 0x7FE00010
+_LAST_PIXEL_TAG = 0x7FE00010
+_PIXEL_TAGS = frozenset(range(0x7FE00008, _LAST_PIXEL_TAG + 1))
 _DEFLATED_UID = DeflatedExplicitVRLittleEndian.encode()
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 _META_START, _META_GROUP_END = 140, 144
@@ -104,6 +105,11 @@ class PixelElement:
         with Path(self.location).open("rb") as stream:
             stream.seek(self.offset)
             return stream.read(self.length)
+
+
+def compressed(transfer_syntax: str | None, pixels: PixelElement) -> bool:
+    """Whether Pixel Data must be decoded before its values can be read."""
+    return pixels.encapsulated or transfer_syntax not in NATIVE
 
 
 @dataclass(slots=True)
@@ -216,7 +222,8 @@ class _Watch:
 
     def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG002 - pydicom's signature
         self.last = tag
-        self.stopped = _FIRST_PIXEL_TAG <= tag <= _LAST_PIXEL_TAG
+        # Looking a tag up is several times faster than comparing it.
+        self.stopped = tag in _PIXEL_TAGS
         return self.stopped
 
 
@@ -496,6 +503,36 @@ def items(data: Dataset | None, keyword: str) -> list[Dataset] | None:
         return None
 
 
+def raw_items(data: Dataset, keyword: str) -> tuple[bytes | None, Callable[[], list[Dataset]]]:
+    """Items of a sequence that need not be parsed again where the same bytes were parsed before.
+
+    Parameters
+    ----------
+    data : pydicom.dataset.Dataset
+        A data set or an item of a sequence; it is left unparsed.
+    keyword : str
+        Keyword of the sequence.
+
+    Returns
+    -------
+    value : bytes or None
+        The bytes of its value; None if they are not at hand, as for a sequence of undefined length.
+    parse : callable
+        Gives the items; none if the sequence is absent or makes no sense.
+    """
+    element = _raw(data, keyword)
+    if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
+        return None, lambda: items(data, keyword) or []
+
+    def parse() -> list[Dataset]:
+        try:
+            return list(convert_raw_data_element(element, ds=data).value)
+        except Exception:  # noqa: BLE001 - a sequence whose bytes make no sense counts as absent
+            return []
+
+    return element.value, parse
+
+
 def first(data: Dataset | None, keyword: str) -> Dataset | None:
     """First item of a sequence, if there is one."""
     found = items(data, keyword)
@@ -522,8 +559,8 @@ def invalid_uids(data: Iterable[Dataset]) -> list[str]:
     """
     bad = []
     for part in data:
-        for tag in part.keys():  # noqa: SIM118 - iterating a Dataset converts every element
-            element: Any = part.get_item(tag, keep_deferred=True)
+        # Not the data set itself, which converts every element.
+        for tag, element in part.items():
             vr = element.VR
             if vr is None:
                 try:

@@ -70,6 +70,8 @@ class Lock:
     """Links and devices that no bytes are read from (REL013, REL007)."""
     unread: tuple[str, ...]
     """What could not be read, in words: a lock without it would not be of the whole release."""
+    strange_names: int = 0
+    """Files whose path holds text that is not the collection's own, which reports do not show."""
 
 
 def digest(location: str) -> tuple[str, int]:
@@ -145,7 +147,8 @@ def lock_release(
             progress(HASHING, done, len(readable))
     refused = [item for item in items if item.problem == "permission"]
     unread += [f"file {show.path(item.path)} can't be read" for item in refused]
-    return Lock(tuple(entries), len(items) - len(readable) - len(refused), tuple(unread))
+    strange = sum(show.path(entry.path) != entry.path for entry in entries)
+    return Lock(tuple(entries), len(items) - len(readable) - len(refused), tuple(unread), strange)
 
 
 def lock_files(files: pd.DataFrame) -> Lock:

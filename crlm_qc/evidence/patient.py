@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row
-from crlm_qc.evidence.dicom import Header, Unreadable, invalid_uids, quiet, read_header, tag_of, text
+from crlm_qc.evidence.deidentification import IdentifierScan
+from crlm_qc.evidence.dicom import Header, Unreadable, compressed, invalid_uids, quiet, read_header, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
 from crlm_qc.evidence.lock import digest
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
@@ -34,6 +35,7 @@ TABLES = (
     "segments",
     "segment_pairs",
     "alignments",
+    "identifiers",
 )
 """Tables that a patient's files give rows of."""
 HELD_BYTES = 256 << 20
@@ -63,6 +65,10 @@ class _Patient:
     dsos: list[tuple[Header, DsoRows]] = field(default_factory=list)
     pixels: list[SlicePixels] = field(default_factory=list)
     budget: int = HELD_BYTES
+    identifiers: IdentifierScan = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.identifiers = IdentifierScan(self.patient, self.profile)
 
 
 def read_patient(
@@ -98,6 +104,7 @@ def read_patient(
         _measure(state)
     rows = state.read.rows
     rows["series"] = _series(patient, rows["files"])
+    rows["identifiers"] = state.identifiers.rows()
     return state.read
 
 
@@ -200,14 +207,18 @@ def _describe(state: _Patient, header: Header, row: Row) -> Row:
         slices = slice_row(header, shared)
         state.read.rows["slices"].append(slices)
         columns["kind"] = "ct"
-        if state.depth.covers(Depth.PIXELS) and (source := slice_pixels(header, slices)):
-            state.pixels.append(source)
+        if state.depth.covers(Depth.PIXELS):
+            if source := slice_pixels(header, slices):
+                state.pixels.append(source)
+            else:
+                slices |= {"pixels": "failed", "pixels_detail": "there is no Pixel Data"}
     else:
         columns["kind"] = "other-dicom"
     if columns["kind"] != "other-dicom":
         columns["pixel_bytes_expected"] = expected_bytes(header)
         columns["pixel_bytes_found"] = 0 if header.pixels is None else header.pixels.found
     columns["invalid_uids"] = json.dumps(bad) if bad else None
+    state.identifiers.add(header)
     return columns
 
 
@@ -257,8 +268,11 @@ def _masks(state: _Patient, header: Header, found: DsoRows) -> MaskStack | None:
         stack, pairs = measure_masks(header, found, rows["slices"], rows["ct_series"], state.profile)
     except Exception as error:  # noqa: BLE001 - values in a header may be anything; the object is named, the rest goes on
         found.dso |= {"masks": "failed", "masks_detail": f"{type(error).__name__} while measuring"}
-        return None
-    if found.dso["masks"] == "no-decoder":
+        stack, pairs, unsaid = None, [], True
+    else:
+        # Of native masks that can't be read, rules on lengths and attributes tell.
+        unsaid = header.pixels is not None and compressed(header.transfer_syntax, header.pixels)
+    if found.dso["masks"] == "no-decoder" or (found.dso["masks"] == "failed" and unsaid):
         state.read.limits.append(f"{state.patient}: masks were not read: {found.dso['masks_detail']}")
     rows["segment_pairs"] += pairs
     return stack

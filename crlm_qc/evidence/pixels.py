@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +12,11 @@ import numpy.typing as npt
 import pydicom
 
 from crlm_qc.evidence.ct import Row, position_of
-from crlm_qc.evidence.dicom import NATIVE, Header, PixelElement, integer
+from crlm_qc.evidence.dicom import Header, PixelElement, compressed, integer
 from crlm_qc.evidence.dso import DsoRows
 from crlm_qc.evidence.segments import MaskStack, Plane, Unmeasured, decoder_for
 from crlm_qc.geometry import masks, placements
-from crlm_qc.geometry.masks import Ints
+from crlm_qc.geometry.masks import Box, Ints
 from crlm_qc.geometry.placements import BELOW_HU, Codes
 from crlm_qc.geometry.stack import Floats
 from crlm_qc.model.profile import LIVER, TUMOUR, VESSEL, Profile
@@ -73,14 +74,19 @@ class _Overlay:
     """Distance between slices, between rows and between columns of the CT, mm."""
     step: int
     """Every how manieth row and column the coarse copy of the CT has."""
+    boxes: Mapping[int, Box]
+    """Segment Number to the rectangle that holds its voxels on every plane."""
     values: dict[int, list[Image]] = field(default_factory=dict)
     coarse: dict[int, Codes] = field(default_factory=dict)
     """Rank to the coarse copy of its slice."""
 
     def thinned(self, plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Every `step`-th row and column, about the middle, so that mirrored they fall on each other."""
-        first = [(size - 1) % self.step // 2 for size in plane.shape]
-        return plane[first[0] :: self.step, first[1] :: self.step]
+        return plane[self.places(plane.shape[0]), self.places(plane.shape[1])]
+
+    def places(self, size: int) -> slice:
+        """Which of so many rows or columns the coarse copy has."""
+        return slice((size - 1) % self.step // 2, None, self.step)
 
 
 def measure_pixels(
@@ -110,19 +116,23 @@ def measure_pixels(
         try:
             stored = stored_values(source)
         except Unmeasured as reason:
-            if reason.status == "no-decoder":
+            source.row |= {"pixels": reason.status, "pixels_detail": reason.detail}
+            # Of native pixels that can't be read, rules on lengths and attributes tell.
+            if reason.status == "no-decoder" or compressed(source.row.get("transfer_syntax_uid"), source.element):
                 problems[reason.detail] = problems.get(reason.detail, 0) + 1
             continue
-        source.element.held = None
+        finally:
+            source.element.held = None
+        source.row["pixels"] = "read"
         slope, intercept = source.row.get("rescale_slope"), source.row.get("rescale_intercept")
         if not slope or intercept is None:
             continue
         valid = valid_pixels(stored, source)
-        values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
-        source.row.update(_figures(values if valid is None else values[valid]))
+        image = _Image(stored, valid, np.float32(slope), np.float32(intercept))
+        source.row.update(_figures(image))
         for overlay in overlays:
             if (rank := overlay.rank_of.get(source.row["path"])) is not None:
-                _gather(overlay, rank, values, valid)
+                _gather(overlay, rank, image)
     alignments = [row for overlay in overlays for row in _finish(overlay)]
     return alignments, [f"CT pixels of {count} files were not read: {detail}" for detail, count in problems.items()]
 
@@ -133,7 +143,7 @@ def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
     rows, columns, bits = (row.get(key) for key in ("rows", "columns", "bits_allocated"))
     if not rows or not columns or rows < 0 or columns < 0 or row.get("samples_per_pixel") not in (None, 1):
         raise Unmeasured("failed", "no monochrome image")
-    if source.element.encapsulated or row.get("transfer_syntax_uid") not in NATIVE:
+    if compressed(row.get("transfer_syntax_uid"), source.element):
         return _decompressed(source, rows, columns)
     if bits not in (8, 16, 32):
         raise Unmeasured("failed", "Bits Allocated is not 8, 16 or 32")
@@ -165,19 +175,61 @@ def valid_pixels(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
     if padding is None:
         return None
     limit = padding if source.padding_limit is None else source.padding_limit
-    valid: Flags = (stored < min(padding, limit)) | (stored > max(padding, limit))
-    return valid
+    low, high = min(padding, limit), max(padding, limit)
+    valid: Flags = stored != low if low == high else (stored < low) | (stored > high)
+    return None if valid.all() else valid
 
 
-def _figures(values: Image) -> Row:
-    if not values.size:
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """One CT image. Values stay as stored, two bytes each, and only those that are looked at become HU."""
+
+    stored: npt.NDArray[Any]
+    valid: Flags | None
+    """Pixels that are no padding; None where all are."""
+    slope: np.float32
+    intercept: np.float32
+
+    def hu(self, stored: npt.NDArray[Any]) -> Image:
+        """CT values of stored ones."""
+        return stored.astype(np.float32) * self.slope + self.intercept
+
+    def hu_of(self, stored: int) -> float:
+        """CT value of one stored value, rounded as `hu` does."""
+        return float(np.float32(stored) * self.slope + self.intercept)
+
+    def within(self, low: float, high: float, span: range) -> int:
+        """How many pixels are of `low` to `high` HU, padding left out; `span` holds all stored values that there are."""
+        rising = span if self.slope > 0 else span[::-1]
+        first = bisect_left(rising, low, key=self.hu_of)
+        last = bisect_right(rising, high, key=self.hu_of) - 1
+        if last < first:
+            return 0
+        ends = sorted((rising[first], rising[last]))
+        between = (self.stored >= ends[0]) & (self.stored <= ends[1])
+        return int(np.count_nonzero(between if self.valid is None else between & self.valid))
+
+
+def _figures(image: _Image) -> Row:
+    stored, valid = image.stored, image.valid
+    count = stored.size if valid is None else int(np.count_nonzero(valid))
+    if not count:
         return {}
-    low, high = float(values.min()), float(values.max())
-    outside = 0.0
+    least, most = stored.argmin(), stored.argmax()
+    ends = int(stored.flat[least]), int(stored.flat[most])
+    if valid is not None:
+        limits = np.iinfo(stored.dtype)
+        ends = (
+            ends[0] if valid.flat[least] else int(np.where(valid, stored, limits.max).min()),
+            ends[1] if valid.flat[most] else int(np.where(valid, stored, limits.min).max()),
+        )
+    span = range(ends[0], ends[1] + 1)
+    low, high = sorted(map(image.hu_of, ends))
+    outside = 0
     if low < POSSIBLE_HU[0] or high > POSSIBLE_HU[1]:
-        outside = float(((values < POSSIBLE_HU[0]) | (values > POSSIBLE_HU[1])).mean())
-    soft = float(((values >= SOFT_TISSUE_HU[0]) & (values <= SOFT_TISSUE_HU[1])).mean())
-    return {"hu_min": low, "hu_max": high, "hu_soft": soft, "hu_outside": outside}
+        outside = count - image.within(*POSSIBLE_HU, span)
+    soft = image.within(*SOFT_TISSUE_HU, span)
+    return {"hu_min": low, "hu_max": high, "hu_soft": soft / count, "hu_outside": outside / count}
 
 
 def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], profile: Profile) -> _Overlay | None:
@@ -219,7 +271,7 @@ def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], p
     between = (float(row["spacing_row"]), float(row["spacing_col"]))
     step = max(round(COARSE_MM / max(*between, LEAST_MM)), -(-max(stack.rows, stack.columns) // COARSE_SIDE), 1)
     livers, lesions = _numbers(found, profile, LIVER), _numbers(found, profile, TUMOUR, VESSEL)
-    return _Overlay(found, stack, ranks, rank_of, livers, lesions, (stack.spacing, *between), step)
+    return _Overlay(found, stack, ranks, rank_of, livers, lesions, (stack.spacing, *between), step, _boxes(found))
 
 
 def _same_grid(row: Row, stack: MaskStack, direction: Sequence[float], profile: Profile) -> bool:
@@ -228,6 +280,11 @@ def _same_grid(row: Row, stack: MaskStack, direction: Sequence[float], profile: 
         return False
     own = [row[f"{part}_{axis}"] for part in ("row", "col") for axis in "xyz"]
     return bool(np.abs(np.subtract(own, direction)).max() <= profile.tolerances.direction)
+
+
+def _boxes(found: DsoRows) -> dict[int, Box]:
+    sides = ("row_min", "row_max", "column_min", "column_max")
+    return {row["segment_number"]: Box(*(row[side] for side in sides)) for row in found.segments if row.get("voxels")}
 
 
 def _half_pixel(row: Row) -> float:
@@ -244,17 +301,20 @@ def _numbers(found: DsoRows, profile: Profile, *roles: str) -> list[int]:
     return sorted(number for number in numbers if number is not None)
 
 
-def _gather(overlay: _Overlay, rank: int, values: Image, valid: Flags | None) -> None:
+def _gather(overlay: _Overlay, rank: int, image: _Image) -> None:
     """Take what lies under the masks on one CT slice."""
-    columns = overlay.stack.columns
     for plane in overlay.ranks.get(rank, ()):
         for number, packed in plane.masks.items():
-            mask = np.unpackbits(packed, axis=-1, bitorder="little", count=columns).astype(np.bool_)
-            under = values[mask] if valid is None else values[mask & valid]
-            overlay.values.setdefault(number, []).append(under)
+            if not plane.counts[number]:
+                continue
+            box = overlay.boxes[number]
+            mask = masks.unpack(packed, box).astype(np.bool_)
+            if image.valid is not None:
+                mask &= image.valid[box.slices]
+            overlay.values.setdefault(number, []).append(image.hu(image.stored[box.slices][mask]))
     if overlay.livers:
-        thin = None if valid is None else overlay.thinned(valid)
-        overlay.coarse[rank] = placements.encode(overlay.thinned(values), thin)
+        thin = None if image.valid is None else overlay.thinned(image.valid)
+        overlay.coarse[rank] = placements.encode(image.hu(overlay.thinned(image.stored)), thin)
 
 
 def _finish(overlay: _Overlay) -> list[Row]:
@@ -320,7 +380,8 @@ def _together(overlay: _Overlay, planes: Sequence[Plane], numbers: Sequence[int]
     held = [plane.masks[number] for plane in planes for number in numbers if number in plane.masks]
     if not held:
         return None
-    packed = masks.union(held)
+    rows, columns = overlay.places(held[0].shape[0]), overlay.places(overlay.stack.columns)
+    packed = masks.union([plane[rows] for plane in held])
     unpacked = np.unpackbits(packed, axis=-1, bitorder="little", count=overlay.stack.columns)
-    coarse: Flags = overlay.thinned(unpacked).astype(np.bool_)
+    coarse: Flags = unpacked[:, columns].astype(np.bool_)
     return coarse

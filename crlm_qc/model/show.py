@@ -15,6 +15,7 @@ from crlm_qc.model.profile import Profile
 EMPTY = "empty"
 STANDARD_UID_ROOT = "1.2.840.10008"
 HIDDEN = "\N{HORIZONTAL ELLIPSIS}"
+STRANGE_DATE = "a date outside of the release's range"
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?")
 _WORD = re.compile(r"[^\W\d_]+|[0-9]+")
@@ -85,12 +86,32 @@ class Show:
         return ".".join(value.split(".")[:3])[:32] + "." + HIDDEN
 
     def date(self, value: str | None) -> str:
-        """A date: itself if it has eight digits with or without dashes or slashes."""
+        """A date: itself if it has eight digits with or without dashes or slashes, and lies in the release's range.
+
+        The release's dates are shifted; one outside of their range may be a real one.
+        """
         if value is None or not value.strip():
             return EMPTY
-        return (
-            value if re.fullmatch(r"[0-9]{8}|[0-9]{1,4}([-/])[0-9]{1,2}\1[0-9]{1,4}", value) else self.describe(value)
-        )
+        if not re.fullmatch(r"[0-9]{8}|[0-9]{1,4}([-/])[0-9]{1,2}\1[0-9]{1,4}", value):
+            return self.describe(value)
+        return value if self._is_shifted(value) else STRANGE_DATE
+
+    def _is_shifted(self, value: str) -> bool:
+        """Whether a date may be shown: it lies in the range, or is known, or there is no range."""
+        known = self._profile.deidentification
+        if not (known.first_date and known.last_date):
+            return True
+        parts = re.findall("[0-9]+", value)
+        if len(parts) == 1:
+            day = value
+        else:
+            # Of the forms that dates are written in, the year is the part of four digits; day and month may be swapped.
+            year = next((part for part in parts if len(part) == 4), "")
+            rest = [part.zfill(2) for part in parts if part != year]
+            orders = (rest, rest[::-1])
+            return any(self._is_shifted(f"{year}{''.join(one)}") for one in orders) if len(year) == 4 else False
+        listed = {one for days in known.series_dates.values() for one in days}
+        return known.first_date <= day <= known.last_date or day in listed
 
     def path(self, value: str | None) -> str:
         """A path relative to the release: parts that have the collection's form are shown, free text in them is not.
@@ -115,6 +136,8 @@ class Show:
         for pattern in (_STUDY_FOLDER, _SERIES_FOLDER):
             if match := pattern.fullmatch(part):
                 first, description, last = match.groups()
+                if pattern is _STUDY_FOLDER and not self._is_shifted(first):
+                    first = HIDDEN
                 return f"{first}-{self._description(description)}-{last}"
         stem, dot, suffix = part.rpartition(".")
         if dot and ("." + suffix).lower() in _SUFFIXES:

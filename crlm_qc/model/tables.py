@@ -231,6 +231,8 @@ TABLES: Mapping[str, Table] = {
                 _real("hu_max", "Highest CT value, padding left out.", "HU"),
                 _real("hu_soft", "Fraction of its pixels of -200 to 200 HU (soft tissue), padding left out."),
                 _real("hu_outside", "Fraction of its pixels below -1100 or above 4000 HU, padding left out."),
+                _text("pixels", "`read`, `not-asked`, `no-decoder` or `failed`."),
+                _text("pixels_detail", "Why the pixels were not read, with no text from the file."),
                 _text(
                     "missing",
                     "Keywords of attributes that the checks need and that are absent, empty or malformed, as a JSON list; missing if none.",
@@ -427,6 +429,38 @@ TABLES: Mapping[str, Table] = {
                 _real("hu_median", "Median of their CT values.", "HU", "CT"),
                 _real("hu_spread", "Mean distance from the median, each at most 60 HU.", "HU", "CT"),
                 _real("hu_below_minus10", "Fraction of them below -10 HU.", source="CT"),
+            ),
+        ),
+        Table(
+            "identifiers",
+            "A row an attribute, in one state, of the DICOM files of a series: attributes of PS3.15 Table E.1-1, private "
+            "elements, and texts that look as if they identify somebody. Never the value itself.",
+            (
+                _PATIENT,
+                _text("series_uid", "", "SeriesInstanceUID"),
+                _text(
+                    "attribute",
+                    "Keyword, after those of the sequences that it lies in, parted by slashes; a tag where there is no keyword. Private elements are `(gggg,xxee)`.",
+                    required=True,
+                ),
+                _text(
+                    "tag", "Eight hexadecimal digits; of a private element, its block's two are `xx`.", required=True
+                ),
+                _text("vr", "Value representation.", required=True),
+                _text(
+                    "state",
+                    "`empty`; `patient-id` (equals the PatientID, which has the profile's form); `code` (in `code`); `present`.",
+                    required=True,
+                ),
+                _text(
+                    "code",
+                    "A value of a few that the standard defines, or `other`. Codes of a sequence are parted by spaces.",
+                ),
+                _text("length", "Length of a text: `1 to 8`, `9 to 32` or `more than 32` characters."),
+                _text("pattern", "What the text looks like, such as `telephone number`."),
+                _text("creator", "Private creator, if it is a publicly known one; else `other`, or `none`."),
+                _int("n_files", "Files that hold it so.", required=True),
+                _int("n_values", "Elements that hold it so, in items of sequences too.", required=True),
             ),
         ),
         Table(

@@ -68,7 +68,7 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
     said = [
         ("tool", f"crlm-qc {report.tool_version}"),
         ("release", facts.root),
-        ("collection", f"{facts.collection}, doi:{facts.doi}"),
+        ("collection", f"{facts.collection}, doi:{facts.doi}" if facts.doi else facts.collection),
         ("verdict", words.sentence(report)),
     ]
     return said + [("narrowed", line) for line in words.narrowing(report)]

@@ -232,6 +232,9 @@ def narrowed(settings: Settings) -> list[str]:
         said.append(f"Only these rules were asked for: {listing(settings.select)}.")
     if settings.ignore:
         said.append(f"These rules were left out: {listing(settings.ignore)}.")
+    if settings.tolerances:
+        given = (f"{name} to {value:g}" for name, value in sorted(settings.tolerances.items()))
+        said.append(f"Tolerances were changed: {', '.join(given)}.")
     if settings.severity:
         changed = (f"{code} to {level.value}" for code, level in sorted(settings.severity.items()))
         said.append(f"Severities were changed: {listing(changed)}.")

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.model.headings import plain_heading
+from crlm_qc.model.profile import Sort, Variable
 from crlm_qc.model.rule import Context, Skip
+from crlm_qc.rules._collection import need_workbook
 from crlm_qc.rules._words import number
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from crlm_qc.model.profile import Edition
-
-
-class Sort(StrEnum):
-    """What a variable holds."""
-
-    PATIENT = "patient"
-    SCOUT = "scout"
-    CODE = "code"
-    NUMBER = "number"
-    PERCENT = "percent"
-    NOTE = "note"
 
 
 class Reading(StrEnum):
@@ -51,65 +41,7 @@ class Reading(StrEnum):
     NUMBER_AS_TEXT = "number-as-text"
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One column of the workbook."""
-
-    sort: Sort
-    codes: frozenset[int] = frozenset()
-    """Codes after the published dictionary; those that the workbook's own dictionary states come first."""
-    low: float = -math.inf
-    high: float = math.inf
-    unit: str = ""
-
-
-_YES_NO: Final = Variable(Sort.CODE, frozenset({0, 1}))
-_PERCENT: Final = Variable(Sort.PERCENT, low=0, high=1)
-_MONTHS: Final = Variable(Sort.NUMBER, low=0, high=300, unit="months")
-
-PATIENT_ID: Final = "Patient-ID"
-SCOUT: Final = "De-identify Scout Name"
 NOTES: Final = "relevant_notes"
-
-VARIABLES: Final[Mapping[str, Variable]] = {
-    PATIENT_ID: Variable(Sort.PATIENT),
-    SCOUT: Variable(Sort.SCOUT),
-    "age": Variable(Sort.NUMBER, low=18, high=100, unit="years"),
-    "sex": Variable(Sort.CODE, frozenset({1, 2})),
-    "major_comorbidity": _YES_NO,
-    "body_mass_index": Variable(Sort.NUMBER, low=10, high=80, unit="kg/m2"),
-    "node_positive_primary": _YES_NO,
-    "synchronous_crlm": _YES_NO,
-    "multiple_metastases": _YES_NO,
-    "clinrisk_score": Variable(Sort.CODE, frozenset(range(6))),
-    "clinrisk_stratified": _YES_NO,
-    "carcinoembryonic_antigen": Variable(Sort.NUMBER, low=0, unit="ng/mL"),
-    "max_tumor_size": Variable(Sort.NUMBER, low=0, high=30, unit="cm"),
-    "bilobar_disease": _YES_NO,
-    "extrahep_disease": _YES_NO,
-    "chemo_before_liver_resection": _YES_NO,
-    "preoperative_pve": _YES_NO,
-    "steatosis_yesno": _YES_NO,
-    "presence_sinusoidal_dilata": _YES_NO,
-    # The NAFLD activity score is a sum of three grades, 8 at most.
-    "NASH_score": Variable(Sort.NUMBER, low=0, high=8),
-    "NASH_yesno": _YES_NO,
-    "NASH_greater_4": _YES_NO,
-    "total_response_percent": _PERCENT,
-    "necrosis_percent": _PERCENT,
-    "fibrosis_percent": _PERCENT,
-    "fibrosis_greater_40_percent": _YES_NO,
-    "mucin_percent": _PERCENT,
-    "overall_survival_months": _MONTHS,
-    "vital_status": _YES_NO,
-    "progression_or_recurrence": _YES_NO,
-    "months_to_DFS_progression": _MONTHS,
-    "vital_status_DFS": _YES_NO,
-    "progression_or_recurrence_liveronly": _YES_NO,
-    "months_to_liver_DFS_progression": _MONTHS,
-    "vital_status_liver_DFS": _YES_NO,
-    NOTES: Variable(Sort.NOTE),
-}
 
 _NUMERIC: Final = frozenset({Sort.CODE, Sort.NUMBER, Sort.PERCENT})
 MARKERS: Final = frozenset(
@@ -178,6 +110,7 @@ def clinical(context: Context) -> Clinical:
     Skip
         There is none, or it could not be read; other rules say so.
     """
+    need_workbook(context)
     if context["clinical"].empty:
         sources = context["sources"]
         found = not sources[(sources["source"] == "clinical") & sources["used"]].empty
@@ -224,13 +157,16 @@ def _build(context: Context) -> Clinical:
     named = None if used.empty else used["edition"].iloc[0]
     edition = next((one for one in context.profile.editions if one.name == named), None)
     headings = _all_headings(context, used)
-    columns = _variables(headings)
+    columns = _variables(headings, context.profile.variables)
     codes = _codes(context)
     cells = _cells(context, columns, codes)
     rows = context["clinical"].drop_duplicates("row").set_index("row")["patient"]
     rows.index = rows.index.astype(int)
-    wide = _wide(cells, "sound", rows.index)
-    missing = _wide(cells.assign(flag=cells["reading"].eq(Reading.MISSING).astype(float)), "flag", rows.index).eq(1.0)
+    names = list(context.profile.variables)
+    wide = _wide(cells, "sound", rows.index, names)
+    missing = _wide(
+        cells.assign(flag=cells["reading"].eq(Reading.MISSING).astype(float)), "flag", rows.index, names
+    ).eq(1.0)
     return Clinical(path, edition, columns, cells, wide, missing, rows, codes)
 
 
@@ -240,10 +176,10 @@ def _all_headings(context: Context, used: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys([*headings, *context["clinical"]["column"].unique()]))
 
 
-def _variables(headings: list[str]) -> dict[str, str | None]:
+def _variables(headings: list[str], known: Mapping[str, Variable]) -> dict[str, str | None]:
     """The variable that each heading means; a second heading of the same meaning is unknown."""
-    plain = {plain_heading(name): name for name in VARIABLES}
-    found: dict[str, str | None] = {heading: heading if heading in VARIABLES else None for heading in headings}
+    plain = {plain_heading(name): name for name in known}
+    found: dict[str, str | None] = {heading: heading if heading in known else None for heading in headings}
     taken = set(found.values())
     for heading in headings:
         name = plain.get(plain_heading(heading))
@@ -254,7 +190,8 @@ def _variables(headings: list[str]) -> dict[str, str | None]:
 
 
 def _codes(context: Context) -> dict[str, frozenset[int]]:
-    codes = {name: variable.codes for name, variable in VARIABLES.items() if variable.sort is Sort.CODE}
+    variables = context.profile.variables
+    codes = {name: variable.codes for name, variable in variables.items() if variable.sort is Sort.CODE}
     plain = {plain_heading(name): name for name in codes}
     dictionary = context["clinical_dictionary"]
     for variable, values in zip(dictionary["variable"], dictionary["values"], strict=True):
@@ -273,7 +210,7 @@ def _cells(context: Context, columns: Mapping[str, str | None], codes: Mapping[s
     )
     cells = cells[cells["variable"].notna()].reset_index(drop=True)
     cells["row"] = cells["row"].astype(int)
-    spec = {name: VARIABLES[name] for name in cells["variable"].unique()}
+    spec = {name: context.profile.variables[name] for name in cells["variable"].unique()}
     cells["sort"] = cells["variable"].map({name: one.sort.value for name, one in spec.items()})
     cells["low"] = cells["variable"].map({name: one.low for name, one in spec.items()})
     cells["high"] = cells["variable"].map({name: one.high for name, one in spec.items()})
@@ -320,7 +257,7 @@ def _readings(cells: pd.DataFrame, missing_code: float) -> Any:
     return np.select([mask.to_numpy() for mask, _ in choices], [one.value for _, one in choices], Reading.NUMBER.value)
 
 
-def _wide(cells: pd.DataFrame, column: str, rows: pd.Index[int]) -> pd.DataFrame:
+def _wide(cells: pd.DataFrame, column: str, rows: pd.Index[int], names: Sequence[str]) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
@@ -328,5 +265,4 @@ def _wide(cells: pd.DataFrame, column: str, rows: pd.Index[int]) -> pd.DataFrame
         str(name): group.set_index("row")[column].astype("float64").reindex(rows)
         for name, group in cells.groupby("variable")
     }
-    numeric = [name for name, variable in VARIABLES.items() if variable.sort in _NUMERIC]
-    return pd.DataFrame({name: made.get(name, np.nan) for name in numeric}, index=rows)
+    return pd.DataFrame({name: made.get(name, np.nan) for name in names}, index=rows, dtype="float64")

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from crlm_qc.model.profile import Sort
 from crlm_qc.model.rule import Context, Skip
 from crlm_qc.model.tolerances import Tolerances
-from crlm_qc.rules._clinical import Clinical, Reading, Sort, value_text
+from crlm_qc.rules._clinical import Clinical, Reading, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -295,7 +296,12 @@ def row_failures(context: Context, table: Clinical) -> dict[str, list[Failure]]:
     """Rows that break a relation between columns, by code; worked out once in an audit."""
     from crlm_qc.engines.pandera_engine import run
 
-    return run(context, "clinical rows", lambda: _row_model(context.tolerances), lambda: table.wide)
+    return run(
+        context,
+        "clinical rows",
+        lambda: _row_model(context.tolerances),
+        lambda: table.wide.reindex(columns=_compared()),
+    )
 
 
 def cell_failures(context: Context, table: Clinical) -> dict[str, list[Failure]]:
@@ -303,6 +309,11 @@ def cell_failures(context: Context, table: Clinical) -> dict[str, list[Failure]]
     from crlm_qc.engines.pandera_engine import run
 
     return run(context, "clinical cells", _cell_model, lambda: table.cells)
+
+
+def _compared() -> list[str]:
+    """Columns that the relations compare; a workbook of another collection may lack any of them."""
+    return sorted({name for relation in RELATIONS for name in relation.columns} | set(RISK_PARTS))
 
 
 def _row_model(tolerances: Tolerances) -> pa.DataFrameSchema:
@@ -319,9 +330,8 @@ def _row_model(tolerances: Tolerances) -> pa.DataFrameSchema:
 
         return pa.Check(holds, name=code)
 
-    columns = {name for relation in RELATIONS for name in relation.columns} | set(RISK_PARTS)
     return pa.DataFrameSchema(
-        {name: pa.Column("float64", nullable=True) for name in sorted(columns)},
+        {name: pa.Column("float64", nullable=True) for name in _compared()},
         checks=[check(code) for code in dict.fromkeys(relation.code for relation in RELATIONS)],
         name="rows of the patient sheet",
     )

@@ -129,7 +129,7 @@ def _image_facts(context: Context) -> pd.DataFrame:
 def _compare(context: Context, table: Clinical) -> Cohort:
     import numpy as np
 
-    own = table.single()[["age", "sex"]].copy()
+    own = table.single().reindex(columns=["age", "sex"])
     # Codes that the workbook's own dictionary gives another meaning can't be compared with PatientSex.
     own["sex"] = own["sex"].where(own["sex"].isin(list(_SEX.values())))
     rows = table.patients[table.patients.notna()]

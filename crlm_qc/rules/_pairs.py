@@ -530,7 +530,30 @@ def measured(context: Context) -> list[Dso]:
         return found
     states = {dso.row["masks"] for dso in dsos_of(context)}
     if "no-decoder" in states:
-        raise Skip("no decoder for the masks is installed", incomplete=True)
+        details = {dso.row["masks_detail"] for dso in dsos_of(context) if dso.row["masks"] == "no-decoder"}
+        raise Skip(_undecoded("the masks", details), incomplete=True)
     if "failed" in states:
         raise Skip("no mask could be measured")
     raise Skip("there is no segmentation object" if not states else "the masks were not measured")
+
+
+def need_pixels(context: Context) -> None:
+    """Tell apart CT values that there are none of from those that no decoder was there for.
+
+    Raises
+    ------
+    crlm_qc.model.rule.Skip
+        No slice could be read because a decoder is missing.
+    """
+    from crlm_qc.model.rule import Skip
+
+    slices = context["slices"]
+    lacking = slices["pixels"] == "no-decoder"
+    if lacking.any() and slices["hu_min"].isna().all():
+        raise Skip(_undecoded("the CT images", set(slices.loc[lacking, "pixels_detail"])), incomplete=True)
+
+
+def _undecoded(what: str, details: Collection[Any]) -> str:
+    """Why something was not read, with the packages that would read it."""
+    said = sorted(detail for value in details if (detail := text(value)) is not None)
+    return f"{what} were not read: {'; '.join(said) or 'no decoder for them is installed'}"

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.headings import plain_heading
+from crlm_qc.model.profile import Sort
 from crlm_qc.model.rule import Checked, Context, RuleKind, Skip, rule
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules._clinical import MARKERS, PATIENT_ID, SCOUT, VARIABLES, Clinical, Reading, Sort, clinical, value_text
+from crlm_qc.rules._clinical import MARKERS, Clinical, Reading, clinical, value_text
 from crlm_qc.rules._cln_model import GROUPS, RISK_PARTS, cell_failures, need_any, row_failures
+from crlm_qc.rules._collection import need_workbook
 from crlm_qc.rules._words import listed, plural, text
 
 if TYPE_CHECKING:
@@ -32,8 +34,6 @@ MANY_IN_ROW: Final = 5
 """Cells of one row beyond which a fault is told as one of the row."""
 MANY_IN_COLUMN: Final = 10
 """Cells of one column beyond which a fault is told as one of the column."""
-SCOUT_NAME: Final = re.compile(r"[0-9]{3,4}_recurrence_preop[0-9]?")
-SCOUT_FORM: Final = "nnn_recurrence_preop"
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ def workbook_unreadable(context: Context) -> Checked:
     """A workbook that opens and has the patient sheet's headings in one of its sheets."""
     sources = context["sources"]
     used = sources[(sources["source"] == "clinical") & sources["used"]]
+    need_workbook(context)
     if used.empty:
         raise Skip("no clinical workbook")
     found = []
@@ -213,10 +214,10 @@ def clinical_column_unknown(context: Context) -> Checked:
     for heading, name in table.columns.items():
         if name == heading and (edition is None or name in edition.columns):
             continue
-        shown = context.show.text(heading, known=tuple(VARIABLES))
+        shown = context.show.text(heading, known=tuple(context.profile.variables))
         base = re.sub(r"\[[0-9]+\]$", "", heading)
         if name is None and base != heading and base in table.columns:
-            message = f"The heading {context.show.text(base, known=tuple(VARIABLES))} stands over two columns."
+            message = f"The heading {context.show.text(base, known=tuple(context.profile.variables))} stands over two columns."
         elif name is None and re.fullmatch(r"\[[A-Z]{1,3}\]", heading):
             shown = f"column {heading[1:-1]}"
             message = f"C{shown[1:]} of the patient sheet has values and no heading."
@@ -237,7 +238,7 @@ def clinical_column_unknown(context: Context) -> Checked:
     "CLN004",
     "clinical-patient-id",
     ERROR,
-    title="Patient-ID is malformed, blank or twice",
+    title="The patient's ID is malformed, blank or twice",
     why="The ID alone links a row to its images; a row that can't be linked, or two rows for one patient, make the outcome unusable.",
     fix="Correct the ID, or take the surplus row out.",
     source=f"{DICTIONARY}, variable id",
@@ -247,9 +248,10 @@ def clinical_column_unknown(context: Context) -> Checked:
 def clinical_patient_id(context: Context) -> Checked:
     """One row a patient, with an ID of the collection's form."""
     table = clinical(context)
-    table.need(PATIENT_ID)
+    column = context.profile.patient_column
+    table.need(column)
     cells = table.cells
-    ids = cells[cells["variable"] == PATIENT_ID]
+    ids = cells[cells["variable"] == column]
     form = f"an ID of the form {context.profile.patient_id_form}"
     found = []
     cell: Any
@@ -259,12 +261,12 @@ def clinical_patient_id(context: Context) -> Checked:
         value = text(cell.text)
         patient = _patient(cell.patient)
         if value is None:
-            message = f"Row {cell.row} has no Patient-ID."
+            message = f"Row {cell.row} has no {column}."
         elif patient is not None:
-            message = f"Patient-ID in row {cell.row} has white space around {patient}."
+            message = f"{column} in row {cell.row} has white space around {patient}."
         else:
-            message = f"Patient-ID in row {cell.row} is not of the form {context.profile.patient_id_form}."
-        subject = Subject(Kind.ROW, path=table.path, row=int(cell.row), column=PATIENT_ID)
+            message = f"{column} in row {cell.row} is not of the form {context.profile.patient_id_form}."
+        subject = Subject(Kind.ROW, path=table.path, row=int(cell.row), column=column)
         observed = context.show.patient(value) if patient is None else f"{patient} with white space"
         found.append(Found(subject, message, form, observed, patient))
     for repeated, rows in ids.groupby("patient"):
@@ -272,7 +274,7 @@ def clinical_patient_id(context: Context) -> Checked:
             numbers = [str(row) for row in rows["row"]]
             found.append(
                 Found(
-                    Subject(Kind.ROW, path=table.path, row=int(rows["row"].iloc[1]), column=PATIENT_ID),
+                    Subject(Kind.ROW, path=table.path, row=int(rows["row"].iloc[1]), column=column),
                     f"{repeated} stands in {len(rows)} rows: {listed(numbers)}.",
                     "one row",
                     plural(len(rows), "row"),
@@ -290,7 +292,7 @@ def clinical_patient_id(context: Context) -> Checked:
     ERROR,
     title="A value is not among its column's codes",
     why="A code that the data dictionary does not explain can't be understood, and is silently dropped or miscounted.",
-    fix="Correct the value, write -999 if it is unknown, or explain the code in the Data Dictionary sheet.",
+    fix="Correct the value, write the code for a missing value if it is unknown, or explain the code in the Data Dictionary sheet.",
     source=f"{DICTIONARY}, column Values",
     tables=TABLES,
     kind=RuleKind.TABLE,
@@ -319,16 +321,16 @@ def clinical_no_code(context: Context) -> Checked:
     ERROR,
     title="A number is outside the possible range",
     why="An impossible age, size or survival time is a slip of the pen or of the unit, and it moves every mean.",
-    fix="Correct the number and its unit, or write -999 if it is unknown.",
+    fix="Correct the number and its unit, or write the code for a missing value if it is unknown.",
     source=f"{DICTIONARY}, column Values; bounds of what is possible in an adult",
     tables=TABLES,
     kind=RuleKind.TABLE,
 )
 def clinical_out_of_range(context: Context) -> Checked:
-    """Age 18-100, BMI 10-80, CEA from 0, size 0-30 cm, months 0-300, NASH score 0-8, percents as fractions 0-1."""
+    """Every number within the bounds that the profile gives its column, percents as fractions 0-1."""
 
     def bounds(cell: Any) -> str:
-        unit = VARIABLES[cell.variable].unit
+        unit = context.profile.variables[cell.variable].unit
         low, high = value_text(cell.low), cell.high
         span = f"{low} to {value_text(high)}" if high != float("inf") else f"at least {low}"
         return f"{span} {unit}".strip()
@@ -347,10 +349,10 @@ def clinical_out_of_range(context: Context) -> Checked:
     "CLN007",
     "clinical-missing-otherwise",
     WARNING,
-    title="A missing value is not written as -999",
-    why="Whoever filters -999 takes another code for a value, and a blank turns a column of whole numbers into fractions.",
-    fix="Write -999 where a value is unknown or does not apply.",
-    source=f"{DICTIONARY}, column Values (-999)",
+    title="A missing value is not written as its code",
+    why="Whoever filters the code (such as -999) takes another code for a value, and a blank turns a column of whole numbers into fractions.",
+    fix="Write the code for a missing value where a value is unknown or does not apply.",
+    source=f"{DICTIONARY}, column Values",
     tables=TABLES,
     kind=RuleKind.TABLE,
 )
@@ -365,7 +367,7 @@ def clinical_missing_otherwise(context: Context) -> Checked:
             lambda _: missing,
         )
 
-    return _cell_rule(context, "CLN007", [Sort.CODE, Sort.NUMBER, Sort.PERCENT, Sort.SCOUT], words)
+    return _cell_rule(context, "CLN007", [Sort.CODE, Sort.NUMBER, Sort.PERCENT, Sort.PSEUDONYM], words)
 
 
 @rule(
@@ -389,9 +391,9 @@ def clinical_dictionary_incomplete(context: Context) -> Checked:
         message = "The workbook has no Data Dictionary sheet, or it explains no variable."
         return Checked(1, [Found(RELEASE, message, "a sheet Data Dictionary with an entry a column", "none")])
     named = {plain_heading(name): name for name in entries}
-    named.setdefault(plain_heading(PATIENT_ID), named.pop("id", ""))
-    if not named[plain_heading(PATIENT_ID)]:
-        del named[plain_heading(PATIENT_ID)]
+    # The published dictionary calls the patient's column so.
+    if "id" in named:
+        named.setdefault(plain_heading(context.profile.patient_column), named.pop("id"))
     columns = {plain_heading(name) for name in table.columns}
     of_edition = {plain_heading(name) for name in (table.edition.columns if table.edition else ())}
     found = []
@@ -401,7 +403,7 @@ def clinical_dictionary_incomplete(context: Context) -> Checked:
             found.append(Found(subject, f"The Data Dictionary has no entry for {name}.", "an entry", "none"))
     for plain, name in named.items():
         if plain not in columns and plain not in of_edition:
-            shown = context.show.text(name, known=tuple(VARIABLES))
+            shown = context.show.text(name, known=tuple(context.profile.variables))
             subject = Subject(Kind.COLUMN, path=table.path, column=shown)
             message = f"The Data Dictionary has an entry {shown}, and the patient sheet no such column."
             found.append(Found(subject, message, "a column", "none"))
@@ -526,7 +528,7 @@ def clinical_fibrosis_40(context: Context) -> Checked:
     WARNING,
     title="Of columns that depend on each other some are missing and some are not",
     why="Total response and its parts come from one pathology report, the risk group from its score: where one is known, so are the others.",
-    fix="Fill the group in, or write -999 in all of its columns.",
+    fix="Fill the group in, or write the code for a missing value in all of its columns.",
     source=f"{DICTIONARY}, variables total_response_percent, necrosis_percent, fibrosis_percent, fibrosis_greater_40_percent, mucin_percent; clinrisk_score, clinrisk_stratified",
     tables=TABLES,
 )
@@ -679,47 +681,53 @@ def clinical_risk_score(context: Context) -> Checked:
     "CLN023",
     "clinical-scout-name",
     WARNING,
-    title="De-identify Scout Name is malformed or twice",
-    why="The scout name tells the patients of the source study apart; a name of another form may be a real one.",
-    fix=f"Write the name as {SCOUT_FORM}, each number once.",
-    source=f"{DICTIONARY}, variable De-identify Scout Name",
+    title="A pseudonym is malformed or twice",
+    why="The pseudonym tells the patients of the source study apart; a name of another form may be a real one.",
+    fix="Write the name in the form that the finding shows, each once.",
+    source=f"{DICTIONARY}, variables of pseudonyms (De-identify Scout Name)",
     tables=TABLES,
     kind=RuleKind.TABLE,
 )
 def clinical_scout_name(context: Context) -> Checked:
-    """Names of the published form, each once."""
+    """Names of the published form, each once, in every column of pseudonyms."""
     table = clinical(context)
-    table.need(SCOUT)
-    cells = table.cells
-    names = cells[(cells["variable"] == SCOUT) & (cells["reading"] == Reading.TEXT)]
-    good = names["text"].map(lambda name: isinstance(name, str) and bool(SCOUT_NAME.fullmatch(name)))
-    found = list(
-        _grouped(
-            context,
-            table,
-            names[~good],
-            _Words(
-                lambda _: f"{SCOUT} is not of the form {SCOUT_FORM}",
-                f"are not of the form {SCOUT_FORM}",
-                lambda _: SCOUT_FORM,
-            ),
-        )
+    pseudonyms = [name for name, one in context.profile.variables.items() if one.sort is Sort.PSEUDONYM]
+    if not pseudonyms:
+        raise Skip("the workbook has no column of pseudonyms")
+    table.need(*pseudonyms)
+    examined = 0
+    found: list[Found] = []
+    for column in pseudonyms:
+        cells = table.cells
+        names = cells[(cells["variable"] == column) & (cells["reading"] == Reading.TEXT)]
+        examined += len(names)
+        found += _pseudonyms(context, table, column, names)
+    return Checked(examined, found)
+
+
+def _pseudonyms(context: Context, table: Clinical, column: str, names: pd.DataFrame) -> Iterator[Found]:
+    variable = context.profile.variables[column]
+    good = names["text"].map(
+        lambda name: isinstance(name, str) and variable.pattern is not None and bool(variable.pattern.fullmatch(name))
     )
+    words = _Words(
+        lambda _: f"{column} is not of the form {variable.form}",
+        f"are not of the form {variable.form}",
+        lambda _: variable.form,
+    )
+    yield from _grouped(context, table, names[~good], words)
     for name, rows in names[good].groupby("text"):
         if len(rows) > 1:
             ids = tuple(_id(context, cell) for cell in rows.itertuples())
-            found.append(
-                Found(
-                    Subject(Kind.ROW, path=table.path, row=int(rows["row"].iloc[1]), column=SCOUT),
-                    f"{SCOUT} {name} stands in {len(rows)} rows: {listed(ids)}.",
-                    "each name once",
-                    plural(len(rows), "row"),
-                    _patient(rows["patient"].iloc[1]),
-                    len(rows),
-                    ids,
-                )
+            yield Found(
+                Subject(Kind.ROW, path=table.path, row=int(rows["row"].iloc[1]), column=column),
+                f"{column} {name} stands in {len(rows)} rows: {listed(ids)}.",
+                "each name once",
+                plural(len(rows), "row"),
+                _patient(rows["patient"].iloc[1]),
+                len(rows),
+                ids,
             )
-    return Checked(len(names), found)
 
 
 @rule(

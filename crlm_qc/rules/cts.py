@@ -13,7 +13,17 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.rule import Checked, Context, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules._pairs import ORIENTATION, POSITION, SPACING, CtSeries, common_row, is_orthonormal, series_of
+from crlm_qc.rules._collection import published
+from crlm_qc.rules._pairs import (
+    ORIENTATION,
+    POSITION,
+    SPACING,
+    CtSeries,
+    common_row,
+    is_orthonormal,
+    need_pixels,
+    series_of,
+)
 from crlm_qc.rules._words import listed, number, plural, ranges, text
 
 if TYPE_CHECKING:
@@ -190,19 +200,20 @@ def _vector(values: Iterable[float]) -> str:
     "image-size-unpublished",
     WARNING,
     title="Images are not of the published size",
-    why="The published description says 512 x 512 for all; another size means a crop or a resampled copy.",
+    why="The published images are all of one size; another means a crop or a resampled copy.",
     fix="Use the original images.",
-    source="published description: 512 x 512 in plane",
+    source="published description: rows and columns",
     tables=_TABLES,
 )
 def image_size_unpublished(context: Context) -> Checked:
     """Every CT series, by the size that most of its slices have."""
-    published = context.profile.published
+    rows = published(context.profile.published.rows, "image size")
+    columns = published(context.profile.published.columns, "image size")
 
     def judge(series: CtSeries) -> Iterable[Found]:
         size = (series.common("rows"), series.common("columns"))
-        if None not in size and size != (published.rows, published.columns):
-            expected = f"{published.rows} x {published.columns}"
+        if None not in size and size != (rows, columns):
+            expected = f"{rows} x {columns}"
             observed = f"{int(size[0])} x {int(size[1])}"
             message = f"The slices are {observed}, not {expected}."
             yield _found(context, series, message, expected, observed, count=len(series.slices), examples=())
@@ -586,20 +597,22 @@ def spacing_unpublished(context: Context) -> Checked:
     """Every CT series: in plane, and between slices."""
     import numpy as np
 
-    published = context.profile.published
+    in_plane, between = context.profile.published.spacing_in_plane_mm, context.profile.published.spacing_slices_mm
+    published(in_plane or between, "spacing")
     fraction = context.tolerances.published_spacing_fraction
 
     def judge(series: CtSeries) -> Iterable[Found]:
         stack = series.stack
         values = {
-            "PixelSpacing": (series.common("spacing_row"), published.spacing_in_plane_mm),
-            "column spacing": (series.common("spacing_col"), published.spacing_in_plane_mm),
-            "slice spacing": (None if stack is None else stack.spacing, published.spacing_slices_mm),
+            "PixelSpacing": (series.common("spacing_row"), in_plane),
+            "column spacing": (series.common("spacing_col"), in_plane),
+            "slice spacing": (None if stack is None else stack.spacing, between),
         }
         wrong = [
             (what, value, span)
             for what, (value, span) in values.items()
             if value is not None
+            and span is not None
             and np.isfinite(value)
             and not span.holds(value, fraction * (span.min if value < span.min else span.max))
         ]
@@ -625,7 +638,7 @@ def spacing_unpublished(context: Context) -> Checked:
 )
 def slice_count_unpublished(context: Context) -> Checked:
     """Every CT series; files that can't be read count as slices."""
-    span = context.profile.published.slices_per_series
+    span = published(context.profile.published.slices_per_series, "slice counts")
 
     def judge(series: CtSeries) -> Iterable[Found]:
         count = len(series.slices)
@@ -690,6 +703,7 @@ def rescale_invalid(context: Context) -> Checked:
 )
 def pixel_values_implausible(context: Context) -> Checked:
     """Every slice whose pixels were read; invalid slopes are CTS015's."""
+    need_pixels(context)
     tolerances = context.tolerances
     examined = 0
 
@@ -772,7 +786,7 @@ def _lies(x: float, y: float) -> str | None:
     "acquisitions-mixed",
     WARNING,
     title="Several acquisitions in one series",
-    why="The collection has one portal venous acquisition a series; two may differ in phase and in breath.",
+    why="A series is one acquisition; two may differ in contrast phase and in breath.",
     fix="Split the series, or check that the acquisitions belong together.",
     source="DICOM PS3.3 C.7.6.1 (Acquisition Number); published description",
     tables=_TABLES,
@@ -831,12 +845,13 @@ def attribute_missing(context: Context) -> Checked:
 )
 def encoding_unpublished(context: Context) -> Checked:
     """Every CT series."""
-    published = context.profile.published
-    wanted: tuple[tuple[str, str, set[Any]], ...] = (
-        ("transfer_syntax_uid", "TransferSyntaxUID", {published.transfer_syntax_uid}),
+    description = context.profile.published
+    known_values: tuple[tuple[str, str, set[Any]], ...] = (
+        ("transfer_syntax_uid", "TransferSyntaxUID", {description.transfer_syntax_uid} - {None}),
         ("bits_allocated", "BitsAllocated", {_BITS_ALLOCATED}),
-        ("pixel_representation", "PixelRepresentation", {int(value) for value in published.pixel_representation}),
+        ("pixel_representation", "PixelRepresentation", {int(value) for value in description.pixel_representation}),
     )
+    wanted = [one for one in known_values if one[2]]
 
     def judge(series: CtSeries) -> Iterable[Found]:
         words, expected, places = [], [], set()

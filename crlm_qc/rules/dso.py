@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL
-from crlm_qc.model.rule import Checked, Context, rule
+from crlm_qc.model.rule import Checked, Context, Skip, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.rules._pairs import (
@@ -959,7 +959,7 @@ def not_binary(context: Context) -> Checked:
         elif bits not in (None, 1):
             words.append(f"BitsAllocated {bits}")
             expected.append("BitsAllocated 1")
-        if syntax is not None and syntax != published:
+        if None not in (syntax, published) and syntax != published:
             words.append(f"TransferSyntaxUID {context.show.uid(syntax)}")
             expected.append(f"TransferSyntaxUID {published}")
         if words:
@@ -1074,12 +1074,12 @@ def _out_of_step(dso: Dso, index: npt.NDArray[np.float64], usable: Flags) -> Fla
     WARNING,
     title="Segment label outside the vocabulary",
     why="People select segments by label; one that is spelt otherwise is lost to them, and to the checks of this audit.",
-    fix="Use Liver, Liver Remnant, Hepatic, Portal or Tumor_n.",
+    fix="Use a label of the collection's vocabulary, which the finding names.",
     source="published description: segments; DICOM PS3.3 C.8.20.4 (Segment Label)",
     tables=_OWN,
 )
 def label_unknown(context: Context) -> Checked:
-    """Every declared segment; case, separators and the spelling Tumour are forgiven."""
+    """Every declared segment; case, separators and spellings that the profile's patterns allow are forgiven."""
     vocabulary = ", ".join(dict.fromkeys(term.label for term in context.profile.segments))
 
     def judge(dso: Dso) -> Iterable[Found]:
@@ -1109,22 +1109,26 @@ def _role(context: Context, label: str | None) -> str | None:
     "DSO025",
     "liver-or-tumour-missing",
     ERROR,
-    title="No Liver or no Tumor segment",
-    why="The published description has liver and tumour in all 197 patients.",
+    title="A segment that every object has is missing",
+    why="The published description has these structures in every patient; without one the object can't be used as described.",
     fix="Add the segment, or correct its label.",
-    source="published description: liver and liver tumour present in 197 of 197",
+    source="published description: structures present in 100% of the patients",
     tables=_OWN,
 )
 def liver_or_tumour_missing(context: Context) -> Checked:
     """Every object with a Segment Sequence."""
+    required = [term for term in context.profile.segments if term.required]
+    if not required:
+        raise Skip("the profile requires no segment")
+    expected = ", and ".join(f"{term.named(1)} or more" if term.numbered else term.label for term in required)
 
     def judge(dso: Dso) -> Iterable[Found]:
-        roles = {_role(context, label) for label in _labels(dso)}
-        lacking = [words for role, words in ((LIVER, "Liver"), (TUMOUR, "Tumor")) if role not in roles]
+        present = [context.profile.term(label) for label in _labels(dso)]
+        lacking = [term.stem for term in required if term not in present]
         if lacking:
             message = f"The object has no segment {' and no segment '.join(lacking)}."
             observed = f"no {', no '.join(lacking)}"
-            yield _found(context, dso, message, "Liver, and Tumor_1 or more", observed)
+            yield _found(context, dso, message, expected, observed)
 
     return _each(context, judge)
 
@@ -1133,10 +1137,10 @@ def liver_or_tumour_missing(context: Context) -> Checked:
     "DSO026",
     "label-twice",
     WARNING,
-    title="A label twice, or Tumor numbering not 1..k",
+    title="A label twice, or tumours not numbered 1..k",
     why="Which of the two is meant can't be told, and a missing number looks like a tumour that was lost.",
     fix="Number the tumours 1..k, and give each segment a label of its own.",
-    source="published description: segments Tumor_1 to Tumor_5",
+    source="published description: labels of the segments; DICOM PS3.3 C.8.20.4 (Segment Label)",
     tables=_OWN,
 )
 def label_twice(context: Context) -> Checked:
@@ -1173,10 +1177,7 @@ def _same_label(context: Context, label: str) -> str:
     term = context.profile.term(label)
     if term is None:
         return label.strip().casefold()
-    if term.role != TUMOUR:
-        return term.label
-    value = context.profile.number(label)
-    return "Tumor" if value is None else f"Tumor_{value}"
+    return term.named(context.profile.number(label))
 
 
 def _tumours(context: Context, labels: Iterable[str]) -> set[str]:
@@ -1242,7 +1243,7 @@ def _kind_of_type(code: str | None, meaning: str | None) -> str | None:
     WARNING,
     title="Coded property type contradicts the label, or is missing",
     why="Software goes by the code, people by the label; where they differ, one of the two picks the wrong structure.",
-    fix="Code Liver and Liver Remnant as Liver, Hepatic and Portal as Vein, tumours as Mass.",
+    fix="Code a liver and its parts as Liver, vessels as Vein, tumours as Mass.",
     source="DICOM PS3.3 C.8.20.4 (Segmented Property Type Code Sequence), PS3.16 CID 7151 and following",
     tables=_OWN,
 )

@@ -237,7 +237,7 @@ def series_twice(context: Context) -> Checked:
     title="Collection is another than the release's",
     why="The row is of another data set, or the list was merged with one.",
     fix="Take the row out, or correct the name of the collection.",
-    source="published description: collection Colorectal-Liver-Metastases",
+    source="published description: name of the collection",
     tables=TABLES,
     kind=RuleKind.TABLE,
 )
@@ -259,8 +259,8 @@ def collection(context: Context) -> Checked:
     ERROR,
     title="Subject ID has not the form of the collection",
     why="The row can't be matched with the patient's folder or the clinical workbook.",
-    fix="Write the ID as the collection does: CRLM-CT-nnnn.",
-    source="published description: patients CRLM-CT-1001 to CRLM-CT-1198",
+    fix="Write the ID as the collection does; the finding shows the form.",
+    source="published description: patient IDs",
     tables=TABLES,
     kind=RuleKind.TABLE,
 )
@@ -481,7 +481,7 @@ def study_uids(context: Context) -> Checked:
     title="A subject has not exactly one CT row and one SEG row",
     why="Each patient has one CT series and one segmentation object; a row too few loses one, a row too many is ambiguous.",
     fix="Add the row that is missing, or take the surplus one out.",
-    source="published description: 197 patients, 394 series, one CT and one DSO each",
+    source="published description: one CT series and one segmentation object a patient",
     tables=TABLES,
 )
 def subject_pair(context: Context) -> Checked:

@@ -11,6 +11,7 @@ from typing import Any
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.rule import Checked, Context, RuleKind, Skip, made_by_the_audit, rule
 from crlm_qc.model.severity import Severity
+from crlm_qc.rules._collection import need_workbook
 from crlm_qc.rules._words import (
     by_folder,
     file_names,
@@ -96,13 +97,14 @@ def metadata_not_found(context: Context) -> Checked:
     "workbook-not-found",
     ERROR,
     title="The clinical workbook is missing, or there are several",
-    why="Survival and pathology stand in the workbook alone; two editions in one release contradict each other.",
+    why="Clinical data stand in the workbook alone; two editions in one release contradict each other.",
     fix="Put the workbook of the current edition into the release and take older ones out, or name one with --clinical.",
     source="published description, Data Access table",
     tables=("sources",),
 )
 def workbook_not_found(context: Context) -> Checked:
-    """One workbook with a patient sheet."""
+    """One workbook with a patient sheet, where the collection has one."""
+    need_workbook(context)
     return _source(
         context,
         "clinical",
@@ -276,7 +278,7 @@ def _unread_folders(context: Context) -> Counter[str]:
     title="A patient without CT series or without segmentation object",
     why="Each patient has one of each; a mask without its CT, or a CT without masks, can't be used as described. A series whose files are all unreadable is REL004's.",
     fix="Fetch the missing series, or take the patient out of the release.",
-    source="published description: 197 patients, one CT and one DSO each",
+    source="published description: one CT series and one segmentation object a patient",
     tables=("patients", "series", "files"),
 )
 def series_missing(context: Context) -> Checked:
@@ -313,7 +315,7 @@ def series_missing(context: Context) -> Checked:
     title="A patient with more than one CT series or segmentation object",
     why="Nothing says which of them counts, and tools take either. Series mixed in one folder are REL014's, copies REL006's.",
     fix="Keep the series that the segmentation refers to and take the other out.",
-    source="published description: one CT and one DSO a patient",
+    source="published description: series a patient",
     tables=("patients", "series", "files"),
 )
 def series_surplus(context: Context) -> Checked:

@@ -11,14 +11,15 @@ from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL
 from crlm_qc.model.rule import Checked, Context, Skip, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules._pairs import SPACING, Dso, measured, plane_differs, sources_of
+from crlm_qc.rules._collection import need_role, published
+from crlm_qc.rules._pairs import SPACING, Dso, measured, need_pixels, plane_differs, sources_of
 from crlm_qc.rules._placement import Alignment, alignments, is_liver
 from crlm_qc.rules._words import listed, number, plural, text, whole
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 _SOURCE = "DICOM PS3.3 C.8.20.2 (Segmentation Image)"
-_PUBLISHED = "published description: volumes of liver and liver tumour"
+_PUBLISHED = "published description: volumes of liver and tumour"
 _TABLES = ("dsos", "frames", "segments", "segment_pairs", "slices", "references", "files")
 
 
@@ -147,6 +148,7 @@ def _each_liver(context: Context, judge: Callable[[Masks, Segment], Iterable[Fou
     Skip
         There is none.
     """
+    need_role(context, LIVER)
     livers = [(one, liver) for one in _masks(context) if (liver := one.liver()) is not None]
     if not livers:
         raise Skip("no liver was measured")
@@ -164,12 +166,13 @@ def _ml(value: float) -> str:
     title="Impossible liver volume",
     why="No adult liver has it: the mask is cut, or spacing or segment are wrong. A PixelSpacing that is not the CT's is DSO013's.",
     fix="Look at the mask and at the spacing of CT and segmentation.",
-    source="anatomy: bounds of the profile, wider than the published range of 770 to 3280.68 mL",
+    source="anatomy: bounds of the profile, wider than the published range",
     tables=_TABLES,
     depth=Depth.MASKS,
 )
 def liver_volume_impossible(context: Context) -> Checked:
     """Every liver."""
+    need_role(context, LIVER)
     span = context.profile.plausible["liver_volume_ml"]
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
@@ -185,7 +188,7 @@ def liver_volume_impossible(context: Context) -> Checked:
     "liver-volume-unpublished",
     WARNING,
     title="Liver volume outside the published range",
-    why="The published range covers all 197 patients, so this is not the published mask. Impossible volumes are SEG001's.",
+    why="The published range covers every patient, so this is not the published mask. Impossible volumes are SEG001's.",
     fix="Compare the mask with the published one, or correct the description.",
     source=_PUBLISHED,
     tables=_TABLES,
@@ -194,7 +197,9 @@ def liver_volume_impossible(context: Context) -> Checked:
 )
 def liver_volume_unpublished(context: Context) -> Checked:
     """Every liver of a possible volume."""
-    span, possible = context.profile.published.liver_volume_ml, context.profile.plausible["liver_volume_ml"]
+    need_role(context, LIVER)
+    span = published(context.profile.published.liver_volume_ml, "liver volumes")
+    possible = context.profile.plausible["liver_volume_ml"]
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
         if masks.scaled or not possible.holds(liver.volume):
@@ -233,7 +238,7 @@ def _fills_liver(masks: Masks) -> bool:
     "tumour-volume-unpublished",
     WARNING,
     title="Total tumour volume outside the published range",
-    why="The published range covers all 197 patients, so these are not the published masks. Tumours as large as the liver are SEG004's.",
+    why="The published range covers every patient, so these are not the published masks. Tumours as large as the liver are SEG004's.",
     fix="Compare the masks with the published ones, or correct the description.",
     source=_PUBLISHED,
     tables=_TABLES,
@@ -242,7 +247,8 @@ def _fills_liver(masks: Masks) -> bool:
 )
 def tumour_volume_unpublished(context: Context) -> Checked:
     """Every object with a tumour."""
-    span = context.profile.published.tumour_volume_ml
+    need_role(context, TUMOUR)
+    span = published(context.profile.published.tumour_volume_ml, "tumour volumes")
 
     def judge(masks: Masks) -> Iterable[Found]:
         if masks.scaled or not masks.of(TUMOUR) or _fills_liver(masks):
@@ -262,12 +268,13 @@ def tumour_volume_unpublished(context: Context) -> Checked:
     title="The tumours are not smaller than the liver",
     why="Tumours are part of the liver; as large as it, one of the masks is wrong, or the labels are swapped.",
     fix="Look at the masks and labels of liver and tumours.",
-    source="published description: tumours lie in the liver",
+    source="published description: the tumours segmented are those of the liver",
     tables=_TABLES,
     depth=Depth.MASKS,
 )
 def tumours_fill_liver(context: Context) -> Checked:
     """Every liver with tumours."""
+    need_role(context, LIVER, TUMOUR)
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
         if _fills_liver(masks):
@@ -283,15 +290,16 @@ def tumours_fill_liver(context: Context) -> Checked:
     "tumour-outside-liver",
     WARNING,
     title="A tumour lies outside the liver",
-    why="Liver metastases lie in the liver, whose mask includes them; an error where a tumour lies wholly outside. Frames that lie elsewhere than their slices are DSO011's.",
+    why="Tumours of the liver lie in it, and its mask includes them; an error where a tumour lies wholly outside. Frames that lie elsewhere than their slices are DSO011's.",
     fix="Look at the tumour's and the liver's masks.",
-    source="published description: segmentation of liver and liver tumour",
+    source="published description: the tumours segmented are those of the liver",
     tables=_TABLES,
     depth=Depth.MASKS,
     tolerances=("tumour_outside_fraction",),
 )
 def tumour_outside_liver(context: Context) -> Checked:
     """Every tumour of objects with one liver."""
+    need_role(context, LIVER, TUMOUR)
     limit = context.tolerances.tumour_outside_fraction
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
@@ -330,6 +338,7 @@ def _pairs(segments: Sequence[Segment]) -> list[tuple[Segment, Segment]]:
 )
 def tumours_overlap(context: Context) -> Checked:
     """Every pair of tumours of one object."""
+    need_role(context, TUMOUR)
 
     def judge(masks: Masks) -> Iterable[Found]:
         for one, other in _pairs(masks.of(TUMOUR)):
@@ -349,13 +358,14 @@ def tumours_overlap(context: Context) -> Checked:
     title="The future remnant leaves the liver, is not smaller than it, or holds tumour",
     why="The remnant is the part of the liver that stays after resection: inside the liver, smaller, and free of the tumours.",
     fix="Look at the remnant's mask.",
-    source="published description: Liver Remnant is the planned future liver remnant",
+    source="published description: the remnant is the planned future liver remnant",
     tables=_TABLES,
     depth=Depth.MASKS,
     tolerances=("remnant_outside_fraction",),
 )
 def remnant_contradicts(context: Context) -> Checked:
     """Every remnant of objects with one liver; one identical to another segment is SEG014's."""
+    need_role(context, LIVER, REMNANT)
     limit = context.tolerances.remnant_outside_fraction
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
@@ -557,6 +567,8 @@ def _orientation(masks: Masks) -> list[float] | None:
 )
 def liver_values(context: Context) -> Checked:
     """Every liver whose CT values were measured."""
+    need_pixels(context)
+    need_role(context, LIVER)
     span, limit = context.profile.plausible["liver_hu"], context.tolerances.liver_below_fraction
     examined = 0
 
@@ -599,6 +611,7 @@ def liver_values(context: Context) -> Checked:
 )
 def masks_displaced(context: Context) -> Checked:
     """Every liver that was laid over the CT at several places."""
+    need_pixels(context)
     limits = context.tolerances
     examined = 0
 
@@ -663,6 +676,7 @@ def segments_identical(context: Context) -> Checked:
 )
 def tumour_on_one_slice(context: Context) -> Checked:
     """Every tumour."""
+    need_role(context, TUMOUR)
     examined = 0
 
     def judge(masks: Masks) -> Iterable[Found]:

@@ -16,6 +16,7 @@ from crlm_qc.model.rule import Checked, Context, Skip, rule
 from crlm_qc.model.severity import Severity
 from crlm_qc.rules._clinical import NOTES, Clinical, clinical
 from crlm_qc.rules._cohort import ALPHA, Cohort, Test, cohort, explanation, partner
+from crlm_qc.rules._collection import need_role, published
 from crlm_qc.rules._notes import lies_as_told
 from crlm_qc.rules._words import listed, most_common, number, plural, text
 
@@ -299,6 +300,7 @@ def _tumours(context: Context) -> pd.DataFrame:
     Skip
         There is none.
     """
+    need_role(context, TUMOUR)
     dsos, segments = context["dsos"], context["segments"]
     single = dsos[dsos["patient"].notna() & ~dsos["patient"].duplicated(keep=False)]
     roles = segments["label"].map(lambda label: context.profile.role(label) if isinstance(label, str) else None)
@@ -373,12 +375,13 @@ def _positions(context: Context, patients: set[str]) -> dict[str, str]:
     title="A patient number is skipped that the published release has",
     why="A gap in the numbers is mostly a patient who was lost on the way; the published release lacks known numbers alone.",
     fix="Download or copy the patient again, or note in the profile that the number does not exist.",
-    source="published description: CRLM-CT-1001 to CRLM-CT-1198 without CRLM-CT-1024",
+    source="published description: patient IDs, and those that were never given",
     tables=("patients", "metadata", "clinical"),
     whole_release=True,
 )
 def patient_number_gap(context: Context) -> Checked:
     """Numbers between the first and the last are in one source at least; XRF001 says which source lacks a patient."""
+    never_given = published(context.profile.published.missing_patients, "list of numbers that were never given")
     found = {name: _numbers(context, name) for name in ("patients", "metadata", "clinical")}
     # A number that only the workbook has may be a slip of the pen, and moves neither end.
     known = found["patients"] | found["metadata"] or found["clinical"]
@@ -388,12 +391,12 @@ def patient_number_gap(context: Context) -> Checked:
     prefix, digits = re.sub(r"[0-9]+$", "", known[first]), len(known[first]) - len(known[first].rstrip("0123456789"))
     there = known.keys() | found["clinical"].keys()
     missing = [f"{prefix}{value:0{digits}d}" for value in range(first, last + 1) if value not in there]
-    missing = [patient for patient in missing if patient not in context.profile.published.missing_patients]
+    missing = [patient for patient in missing if patient not in never_given]
     if not missing:
         return Checked(len(known))
     message = f"{plural(len(missing), 'patient number is', 'patient numbers are')} skipped between {known[first]} and {known[last]}: {listed(missing)}."
     gap = plural(len(missing), "gap")
-    absent = ", ".join(context.profile.published.missing_patients)
+    absent = ", ".join(never_given)
     expected = f"no gap but {absent}" if absent else "no gap"
     return Checked(len(known), [Found(RELEASE, message, expected, gap, None, len(missing), tuple(missing))])
 

@@ -11,19 +11,20 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from crlm_qc.model.profile import Profile, Published, Span
+from crlm_qc.model.profile import Profile, Published, SegmentTerm, Span, load_profile
 
 Floats = npt.NDArray[np.float64]
 Position = Literal["HFS", "FFS", "HFP", "FFP"]
+T = TypeVar("T")
 
-FIRST_NUMBER = 1001
 PRONE_NUMBER = 1074
 """The published patient who was scanned on their stomach."""
 OVERLAPPING_NUMBER = 1072
@@ -98,10 +99,12 @@ class PatientPlan:
     index: int
     """Place in the release, from 0."""
     number: int
-    """The n of CRLM-CT-n."""
+    """The number in the patient's ID."""
     patient: str
     collection: str
     uid_root: str
+    vocabulary: tuple[SegmentTerm, ...]
+    """Segments that the collection has."""
     sex: str
     age: int
     age_in_headers: bool
@@ -162,16 +165,56 @@ def uid_for(root: str, *what: str | int) -> str:
     return f"{root}.{10 ** (digits - 1) + value % (9 * 10 ** (digits - 1))}"
 
 
+def patient_id(number: int, profile: Profile) -> str:
+    """The ID of a patient: the form of the collection's IDs, such as CRLM-CT-nnnn, with the number in place of its n's."""
+    return re.sub("n+$", lambda run: f"{number:0{len(run[0])}d}", profile.patient_id_form)
+
+
 def patient_numbers(patients: int, profile: Profile) -> list[int]:
-    """Numbers from 1001 on, those that the published release lacks left out."""
-    missing = {int(text.rpartition("-")[2]) for text in profile.published.missing_patients}
-    numbers: list[int] = []
-    number = FIRST_NUMBER
-    while len(numbers) < patients:
-        if number not in missing:
-            numbers.append(number)
-        number += 1
+    """Numbers from 1001 on (from 101 where IDs have three digits), those that the published release lacks left out.
+
+    Raises
+    ------
+    ValueError
+        The form of the collection's IDs has no number at its end, or not so many patients.
+    """
+    run = re.search("n+$", profile.patient_id_form)
+    if run is None:
+        raise ValueError(f"patient IDs of the form {profile.patient_id_form} have no number at their end")
+    missing = set(profile.published.missing_patients or ())
+    top = 10 ** len(run[0])
+    numbers = [n for n in range(top // 10 + 1, top) if patient_id(n, profile) not in missing][:patients]
+    if len(numbers) < patients:
+        raise ValueError(f"patient IDs of the form {profile.patient_id_form} are not enough for {patients} patients")
     return numbers
+
+
+def with_figures(profile: Profile) -> Profile:
+    """The profile with every published figure that a cohort is drawn after.
+
+    Those that the collection did not publish are those of Colorectal-Liver-Metastases, since that is what the phantom
+    is like. Figures that hang together come from one of the two.
+    """
+    own, usual = profile.published, load_profile().published
+    together = (
+        ("patients", "ct_slices", "slices_per_series"),
+        ("rows", "columns", "spacing_in_plane_mm"),
+        ("spacing_slices_mm",),
+        ("liver_volume_ml", "tumour_volume_ml"),
+        ("sex",),
+        ("manufacturers",),
+    )
+    lacking = [name for names in together if not all(getattr(own, name) for name in names) for name in names]
+    if not lacking:
+        return profile
+    return replace(profile, published=replace(own, **{name: getattr(usual, name) for name in lacking}))
+
+
+def given(figure: T | None) -> T:
+    """A published figure that must be there (`with_figures`)."""
+    if figure is None:
+        raise ValueError("the profile lacks a published figure that a cohort is drawn after")
+    return figure
 
 
 def slice_counts(published: Published) -> list[int]:
@@ -179,19 +222,19 @@ def slice_counts(published: Published) -> list[int]:
 
     Below the median the counts crowd towards it, above they spread; the exponent follows from the published sum.
     """
-    n, span = published.patients, published.slices_per_series
+    n, span, total = given(published.patients), given(published.slices_per_series), given(published.ct_slices)
     low, high = round(span.min), round(span.max)
     middle = round(span.median) if span.median is not None else (low + high) // 2
     lower, upper = _halves(n)
     first = low + (middle - low) * lower**0.6
-    wanted = published.ct_slices - float(first.sum())
+    wanted = total - float(first.sum())
     mean = (wanted / max(len(upper), 1) - middle) / max(high - middle, 1)
     second = middle + (high - middle) * upper ** (1 / min(max(mean, 0.05), 0.95) - 1)
     counts = [*np.rint(first).astype(int).tolist(), *np.rint(second).astype(int).tolist()]
     # Rounding and the curve's discrete sum leave a few slices over: spread them where no published figure stands.
     fixed = {0, (n - 1) // 2, n // 2, n - 1}
     free = [i for i in range(n) if i not in fixed]
-    rest, step = published.ct_slices - sum(counts), 0
+    rest, step = total - sum(counts), 0
     while rest and free and step < n * high:
         i = free[-1 - step % len(free)]
         change = 1 if rest > 0 else -1
@@ -216,7 +259,8 @@ def draw(
         The same seed gives the same patients; a smaller cohort is the beginning of a larger one, but for the prone
         patient and the one with overlapping slices.
     profile : Profile
-        Its published figures must be meant for `matrix`.
+        Its published figures must be meant for `matrix`, and none that a cohort is drawn after may be missing
+        (`with_figures`).
     matrix : int
         Rows and columns of an image.
     max_slices : int, optional
@@ -228,7 +272,7 @@ def draw(
         In the order of their numbers.
     """
     numbers = patient_numbers(patients, profile)
-    size = profile.published.patients
+    size = given(profile.published.patients)
     plans: list[PatientPlan] = []
     for block, start in enumerate(range(0, patients, size)):
         plans += _block(block, numbers[start : start + size], seed, profile, matrix, max_slices)
@@ -240,7 +284,8 @@ def _block(
 ) -> list[PatientPlan]:
     """Plans of one block; `numbers` may be fewer than a whole block has."""
     published = profile.published
-    size = published.patients
+    size = given(published.patients)
+    livers_ml, tumours_ml = given(published.liver_volume_ml), given(published.tumour_volume_ml)
     rng = np.random.default_rng([seed, block])
     thin = _overlapping(numbers) if block == 0 else None
 
@@ -251,9 +296,9 @@ def _block(
         counts[[thin, most]] = counts[[most, thin]]
     spacings = np.array([_slice_spacing(int(n), published, max_slices) for n in counts])
     slices = counts if max_slices is None else np.minimum(counts, max_slices)
-    fields = rng.permutation(_fields_of_view(published.spacing_in_plane_mm, matrix, size))
-    livers = _deal_livers(published.liver_volume_ml, fields, slices, spacings, rng)
-    tumours = _deal_tumours(published.tumour_volume_ml, livers, rng)
+    fields = rng.permutation(_fields_of_view(given(published.spacing_in_plane_mm), matrix, size))
+    livers = _deal_livers(livers_ml, fields, slices, spacings, rng)
+    tumours = _deal_tumours(tumours_ml, livers, rng)
     sexes = rng.permutation(_expand(published.sex, size))
     scanners = _deal_scanners(published, size, rng)
 
@@ -270,9 +315,10 @@ def _block(
                 seed=seed,
                 index=block * size + i,
                 number=number,
-                patient=f"CRLM-CT-{number:04d}",
+                patient=patient_id(number, profile),
                 collection=profile.name,
                 uid_root=profile.uid_root,
+                vocabulary=profile.segments,
                 sex=str(sexes[i]),
                 age=int(own.triangular(30, 63, 89)),
                 age_in_headers=scanner.signed,
@@ -295,8 +341,8 @@ def _block(
                 position="FFS" if own.random() < 0.6 else "HFS",
                 liver_ml=float(livers[i]),
                 tumours_ml=tuple(max(volume, _MIN_TUMOUR_VOXELS * voxel) for volume in tumours[i]),
-                liver_range_ml=(published.liver_volume_ml.min, published.liver_volume_ml.max),
-                tumour_range_ml=(published.tumour_volume_ml.min, published.tumour_volume_ml.max),
+                liver_range_ml=(livers_ml.min, livers_ml.max),
+                tumour_range_ml=(tumours_ml.min, tumours_ml.max),
             )
         )
     return plans
@@ -348,7 +394,7 @@ def _fields_of_view(span: Span, matrix: int, n: int) -> Floats:
 
 def _slice_spacing(count: int, published: Published, max_slices: int | None) -> float:
     """Slice spacing of a series that has `count` slices before the cap: the fewer slices, the farther apart."""
-    span, counts = published.spacing_slices_mm, published.slices_per_series
+    span, counts = given(published.spacing_slices_mm), given(published.slices_per_series)
     offered = [value for value in _SPACINGS_MM if span.holds(value)] or [span.min]
     if count >= counts.max:
         chosen = offered[0]

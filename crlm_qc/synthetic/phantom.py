@@ -8,13 +8,14 @@ The liver and the tumours are grown to an exact number of voxels, so that their 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cc3d
 import numpy as np
 import numpy.typing as npt
 
+from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL
 from crlm_qc.synthetic.cohort import (
     BODY_X,
     BODY_Y,
@@ -77,7 +78,9 @@ class Phantom:
     @property
     def largest_tumour_cm(self) -> float:
         """In-plane diameter of the largest tumour, which is the longer side of the box around it, in cm."""
-        first = next(segment.mask for segment in self.segments if segment.kind == "mass")
+        first = next((segment.mask for segment in self.segments if segment.kind == "mass"), None)
+        if first is None:
+            return 0.0
         side = max(int(np.ptp(np.flatnonzero(np.any(first, axis=axes)))) for axes in ((0, 2), (0, 1))) + 1
         return round(side * self.plan.pixel_spacing_mm / 10, 1)
 
@@ -118,7 +121,13 @@ def build(plan: PatientPlan) -> Phantom:
     Returns
     -------
     Phantom
-        Masks in the order of their segment numbers: Liver, Liver Remnant, Hepatic, Portal, Tumor_1 and so on.
+        Masks in the order of their segment numbers, which is that of the collection's vocabulary: Liver,
+        Liver Remnant, Hepatic, Portal, Tumor_1 and so on.
+
+    Raises
+    ------
+    ValueError
+        The vocabulary has none of the phantom's structures.
     """
     rng = plan.generator(_STREAM, 0)
     whole = _grid(plan)
@@ -139,13 +148,7 @@ def build(plan: PatientPlan) -> Phantom:
     inner[portal] = int(rng.integers(150, 181))
     for tumour in tumours:
         inner[tumour] = int(rng.integers(60, 81))
-    named = [
-        ("Liver", "liver", liver.mask),
-        ("Liver Remnant", "liver", remnant),
-        ("Hepatic", "vein", hepatic),
-        ("Portal", "vein", portal),
-        *((f"Tumor_{i}", "mass", tumour) for i, tumour in enumerate(tumours, start=1)),
-    ]
+    named = _named(plan, liver.mask, remnant, (hepatic, portal), tumours)
     turn = (slice(None), slice(None, None, -1), slice(None, None, -1)) if plan.prone else (slice(None),) * 3
     segments = []
     for label, kind, mask in named:
@@ -153,6 +156,29 @@ def build(plan: PatientPlan) -> Phantom:
         full[box] = mask
         segments.append(Segment(label, kind, np.ascontiguousarray(full[turn])))
     return Phantom(plan, tuple(segments), base[turn])
+
+
+def _named(
+    plan: PatientPlan, liver: Mask, remnant: Mask, vessels: Sequence[Mask], tumours: Sequence[Mask]
+) -> list[tuple[str, str, Mask]]:
+    """Label, kind and mask of each segment: the phantom's structures that the collection's vocabulary has."""
+    named: list[tuple[str, str, Mask]] = []
+    left = list(vessels)
+    for term in plan.vocabulary:
+        if term.role == LIVER:
+            named.append((term.label, "liver", liver))
+        elif term.role == REMNANT:
+            named.append((term.label, "liver", remnant))
+        elif term.role == VESSEL and left:
+            named.append((term.label, "vein", left.pop(0)))
+        elif term.role == TUMOUR and term.numbered:
+            named += [(term.named(number), "mass", tumour) for number, tumour in enumerate(tumours, start=1)]
+        elif term.role == TUMOUR:
+            # One segment is one lesion: the largest.
+            named.append((term.label, "mass", tumours[0]))
+    if not named:
+        raise ValueError("the vocabulary has no structure of the phantom: liver, remnant, vessel or tumour")
+    return named
 
 
 def _grid(plan: PatientPlan) -> _Grid:

@@ -20,6 +20,7 @@ class SyntheticRelease:
     """The folder that holds the patient folders."""
     metadata: Path
     workbook: Path
+    """Where it lies, or would lie in a collection that has none."""
     manifest: Path
     patients: tuple[str, ...]
     seed: int

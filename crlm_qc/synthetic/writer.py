@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from crlm_qc.model.profile import Profile, Span, load_profile
 from crlm_qc.synthetic import ct, dso, phantom
 from crlm_qc.synthetic.clinical import clinical_row, write_workbook
-from crlm_qc.synthetic.cohort import PatientPlan, draw, slice_counts
+from crlm_qc.synthetic.cohort import PatientPlan, draw, slice_counts, with_figures
 from crlm_qc.synthetic.release import EditionName, Layout, SyntheticRelease
 
 Progress = Callable[[str, int, int], None]
@@ -28,8 +28,8 @@ PHASE = "write"
 
 _PUBLISHED_MATRIX = 512
 _MANIFEST_FOLDER = "manifest-1669817128730"
-_MANIFEST_NAME = "Colorectal-Liver-Metastases-November-2022-manifest.tcia"
-_WORKBOOK_NAME = "Colorectal-Liver-Metastases-Clinical-data-{edition}.xlsx"
+_MANIFEST_NAME = "{collection}-November-2022-manifest.tcia"
+_WORKBOOK_NAME = "{collection}-Clinical-data-{edition}.xlsx"
 _EDITIONS: dict[EditionName, str] = {"october-2022": "October 2022", "april-2023": "April 2023"}
 _VOXELS_A_PROCESS = 20_000_000
 _TIMESTAMP = "2022-11-30T14:05:28.730"
@@ -86,15 +86,16 @@ def profile_for(matrix: int, profile: Profile | None = None, max_slices: int | N
     """
     profile = profile or load_profile()
     published = profile.published
-    if matrix != published.rows:
+    if published.rows is not None and matrix != published.rows:
         scale = published.rows / matrix
+        pixels = published.spacing_in_plane_mm
         published = replace(
             published,
             rows=matrix,
             columns=matrix,
-            spacing_in_plane_mm=_mapped(published.spacing_in_plane_mm, lambda value: value * scale),
+            spacing_in_plane_mm=None if pixels is None else _mapped(pixels, lambda value: value * scale),
         )
-    if max_slices is not None:
+    if max_slices is not None and published.slices_per_series is not None and published.ct_slices is not None:
         cap = max_slices
         counts = [min(count, cap) for count in slice_counts(published)]
         published = replace(
@@ -135,11 +136,12 @@ def write_release(
     layout : {"nbia", "card"}
         As the downloader lays a release out, or as the dataset card draws it.
     edition : {"october-2022", "april-2023"}
-        Edition of the clinical workbook.
+        Edition of the clinical workbook; none is written for a collection without one.
     matrix : int
         Rows and columns of an image. An audit of another size than the published one needs `profile_for`.
     profile : Profile, optional
-        Names, UID root and published figures, the latter for images of the published size.
+        Names, UID root, vocabulary and published figures, the latter for images of the published size. Figures that it
+        lacks are those of Colorectal-Liver-Metastases.
     jobs : int, optional
         Processes that write patients; None for as many as the machine and the size of the release are worth.
     max_slices : int, optional
@@ -161,8 +163,8 @@ def write_release(
     """
     _check(root, patients, seed, matrix, jobs, max_slices)
     profile = profile or load_profile()
-    plans = draw(patients, seed, profile_for(matrix, profile), matrix=matrix, max_slices=max_slices)
-    parts = _parts(root, layout, edition)
+    plans = draw(patients, seed, profile_for(matrix, with_figures(profile)), matrix=matrix, max_slices=max_slices)
+    parts = _parts(root, layout, edition, profile.name)
     release = SyntheticRelease(
         root=root,
         collection=root if layout == "card" else parts[0].parent / profile.name,
@@ -185,13 +187,20 @@ def write_release(
     rows = [row for one in written for row in one.rows]
     _write_metadata(release.metadata, rows, profile)
     _write_manifest(release.manifest, [row.series_uid for row in rows])
+    if profile.has_workbook:
+        _write_clinical(release, plans, written, profile)
+    return release
+
+
+def _write_clinical(
+    release: SyntheticRelease, plans: Sequence[PatientPlan], written: Sequence[_Written], profile: Profile
+) -> None:
     clinical = [
         clinical_row(plan, one.largest_tumour_cm, int(profile.missing_code))
         for plan, one in zip(plans, written, strict=True)
     ]
-    columns = next(item for item in profile.editions if item.name == _EDITIONS[edition])
+    columns = next(item for item in profile.editions if item.name == _EDITIONS[release.edition])
     write_workbook(release.workbook, clinical, columns, profile)
-    return release
 
 
 def _check(root: Path, patients: int, seed: int, matrix: int, jobs: int | None, max_slices: int | None) -> None:
@@ -208,13 +217,13 @@ def _check(root: Path, patients: int, seed: int, matrix: int, jobs: int | None, 
             raise ValueError(f"{name} must be at least {least}")
 
 
-def _parts(root: Path, layout: Layout, edition: EditionName) -> tuple[Path, Path, Path]:
+def _parts(root: Path, layout: Layout, edition: EditionName, collection: str) -> tuple[Path, Path, Path]:
     """Paths of metadata.csv, workbook and manifest."""
-    workbook = _WORKBOOK_NAME.format(edition=_EDITIONS[edition].replace(" ", "-"))
+    workbook = _WORKBOOK_NAME.format(collection=collection, edition=_EDITIONS[edition].replace(" ", "-"))
     inner = root / _MANIFEST_FOLDER
     if layout == "card":
-        inner /= "Colorectal-Liver-Metastases"
-    return inner / "metadata.csv", root / workbook, root / _MANIFEST_NAME
+        inner /= collection
+    return inner / "metadata.csv", root / workbook, root / _MANIFEST_NAME.format(collection=collection)
 
 
 def _about(profile: Profile) -> dict[str, str]:

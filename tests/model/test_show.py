@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlm_qc.model.profile import Profile, load_profile
+from crlm_qc.model.profile import Deidentification, Profile, load_profile
 from crlm_qc.model.show import EMPTY, HIDDEN, Show
 
 SHOW = Show(load_profile())
@@ -85,3 +87,30 @@ def test_an_unknown_word_is_never_shown(word: str) -> None:
         SHOW.patient(canary),
     ):
         assert canary not in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("19930101", True),
+        ("01-31-1993", True),
+        ("1993/01/31", True),
+        ("20090902", True),
+        ("20110310", False),
+        ("03-10-2011", False),
+        ("1937-02-04", False),
+        ("4-2-37", False),
+    ],
+)
+def test_only_dates_of_the_releases_range_are_shown(profile: Profile, value: str, shown: bool) -> None:
+    assert Show(profile).date(value) == (value if shown else "a date outside of the release's range")
+
+
+def test_a_folders_date_outside_of_the_range_is_not_shown(profile: Profile) -> None:
+    path = "CRLM-CT-1001/03-10-2011-NA-CT ABD-12345/2.000000-NA-54321/1-01.dcm"
+    assert Show(profile).path(path) == path.replace("03-10-2011", "\N{HORIZONTAL ELLIPSIS}")
+    assert Show(profile).path(path.replace("2011", "1993")) == path.replace("2011", "1993")
+
+
+def test_without_a_range_every_date_is_shown(profile: Profile) -> None:
+    assert Show(replace(profile, deidentification=Deidentification())).date("20110310") == "20110310"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 import pytest
 from scipy import ndimage
+from support import real
 from support.frames import PATIENTS, Case, clean, run
 
 from crlm_qc.geometry import placements
@@ -15,29 +15,19 @@ from crlm_qc.model.profile import Profile
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 Volume = npt.NDArray[np.bool_]
-SPACING, PIXEL, STEP = 5.0, 0.796875, 4
+SPACING, PIXEL, STEP = 5.0, 0.796875, real.COARSE
 
 
 @pytest.fixture(scope="module")
 def ct(reference: Path) -> npt.NDArray[np.float32]:
     """Every fourth pixel of CRLM-CT-1004, from its lowest slice, HU."""
-    slices = [pydicom.dcmread(path) for path in (reference / "release-1004").rglob("1-*.dcm")]
-    slices.sort(key=lambda one: float(one.ImagePositionPatient[2]))
+    slices = real.slices_of(reference)
     return np.stack([one.pixel_array[1::STEP, 1::STEP] - 1024.0 for one in slices]).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def liver(ct: npt.NDArray[np.float32]) -> Volume:
-    smooth = ndimage.gaussian_filter(ct, (0.4, 1, 1))
-    mask = (smooth > 85) & (smooth < 160)
-    # Heart, stomach, spleen, and what lies below the liver's left lobe.
-    for beyond in (np.s_[:6], np.s_[34:], np.s_[:, 52:, 71:], np.s_[30:, :, 71:], np.s_[:15, :, 56:]):
-        mask[beyond] = False
-    disc = np.hypot(*np.ogrid[-2:3, -2:3]) < 2.3
-    mask = np.stack([ndimage.binary_opening(plane, disc) for plane in mask])
-    labels, _ = ndimage.label(mask)
-    mask = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
-    mask = ndimage.binary_closing(mask, np.ones((1, 3, 3)))
+    mask = real.liver_of(ct)
     assert 1000 < mask.sum() * SPACING * (PIXEL * STEP) ** 2 / 1000 < 1600
     return mask
 

@@ -9,11 +9,12 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.profile import Edition, Profile
+from crlm_qc.model.profile import Edition, Profile, Sort, load_profile
 from crlm_qc.model.rule import Checked, Context, Rule, Skip
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.tables import frame
-from crlm_qc.rules import _clinical
+
+VARIABLES = load_profile().variables
 
 MISSING = -999
 YES_NO = "1 - Yes | 0 - No"
@@ -76,8 +77,8 @@ def dictionary(columns: Iterable[str]) -> list[tuple[str, str, str]]:
     """Entries of the Data Dictionary sheet."""
     entries = []
     for column in columns:
-        variable = _clinical.VARIABLES.get(column)
-        coded = variable is not None and variable.sort is _clinical.Sort.CODE
+        variable = VARIABLES.get(column)
+        coded = variable is not None and variable.sort is Sort.CODE
         values = VALUES.get(column, YES_NO if coded else "Continuous numeric")
         entries.append(("id" if column == "Patient-ID" else column, f"what {column} means", values))
     return entries
@@ -170,7 +171,7 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]], profile: Profile, name:
 
 YES = st.integers(0, 1)
 YES_OR_MISSING = st.sampled_from([0, 1, MISSING])
-YES_NO_COLUMNS = [name for name, variable in _clinical.VARIABLES.items() if variable.codes == {0, 1}]
+YES_NO_COLUMNS = [name for name, variable in VARIABLES.items() if variable.codes == {0, 1}]
 OTHERS = st.fixed_dictionaries(
     {
         **dict.fromkeys(YES_NO_COLUMNS, YES_OR_MISSING),

@@ -1,0 +1,175 @@
+"""Attributes that may identify a person, after DICOM PS3.15 Annex E, and what a text of a header looks like."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+FILE = "deidentification.toml"
+
+
+class AttributeKind(StrEnum):
+    """What an attribute of Table E.1-1 is about."""
+
+    DIRECT = "direct"
+    """Names a person, or a number that leads to one."""
+    INSTITUTION = "institution"
+    TRIAL = "trial"
+    CHARACTERISTIC = "characteristic"
+    DATE = "date"
+    DEVICE = "device"
+    DESCRIPTOR = "descriptor"
+    GRAPHIC = "graphic"
+    UID = "uid"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One row of Table E.1-1."""
+
+    tag: int
+    keyword: str
+    vr: str
+    kind: AttributeKind
+    action: str
+    """Action of the Basic Profile, as the table writes it: `X`, `Z`, `X/Z/D`."""
+    retained_by: frozenset[str]
+    """Codes of the options that keep it."""
+    dummy: bool
+    """Whether a value may stand in the Basic Profile."""
+
+    def may_hold_a_value(self, declared: Collection[str]) -> bool:
+        """Whether a value is in order under the options that a release declares."""
+        return self.dummy or not self.retained_by.isdisjoint(declared)
+
+
+@dataclass(frozen=True)
+class AttributeTable:
+    """Table E.1-1, as far as it matters here."""
+
+    edition: str
+    options: Mapping[str, str]
+    """Code of CID 7050 to its meaning."""
+    attributes: Mapping[int, Attribute]
+    """By tag."""
+
+
+@cache
+def attribute_table() -> AttributeTable:
+    """The attributes of `expectations/deidentification.toml`.
+
+    Returns
+    -------
+    AttributeTable
+        By tag.
+    """
+    from crlm_qc.resources import expectations_folder
+
+    raw = tomllib.loads((expectations_folder() / FILE).read_text(encoding="utf-8"))
+    attributes = [_attribute(AttributeKind(kind), row) for kind in AttributeKind for row in raw[kind]["attributes"]]
+    return AttributeTable(raw["edition"], raw["options"], {item.tag: item for item in attributes})
+
+
+def _attribute(kind: AttributeKind, row: Mapping[str, Any]) -> Attribute:
+    return Attribute(
+        int(row["tag"], 16),
+        row["keyword"],
+        row["vr"],
+        kind,
+        row["action"],
+        frozenset(row.get("retained_by", ())),
+        row.get("dummy", False),
+    )
+
+
+class Pattern(StrEnum):
+    """What a text looks like that should not stand in a release."""
+
+    EMAIL = "e-mail address"
+    PHONE = "telephone number"
+    NAME = "name"
+    RECORD = "record number"
+    DATE = "date"
+
+
+_EMAIL = re.compile(
+    r"(?<![\w.+-])(?!git@)[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,5}\.[A-Za-z]{2,24}\b"
+)
+_PHONE = re.compile(
+    r"(?<![\w.(/-])(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[.-][0-9]{4}(?![\w./-]?[0-9])"
+    r"|(?<!\w)\+[1-9][0-9]{0,2}(?:[ -]\(?[0-9]{1,4}\)?){2,5}(?![0-9])"
+)
+_WORD = r"[^\W\d_][^\W\d_'-]+"
+_NAME = re.compile(
+    # A person name as DICOM writes it; or after a title, before a degree, or where a text says that one follows.
+    rf"(?<!\w){_WORD}\^{_WORD}"
+    rf"|(?<!\w)(?:Dr|Mr|Mrs|Ms|Prof)\.? [A-Z][a-z]+"
+    rf"|(?<!\w)(?:DR|MR|MRS|MS|PROF)\. {_WORD}"
+    rf"|(?<!\w){_WORD}, ?M\.?D\b"
+    rf"|(?i:(?<!\w)(?:patient|pt)(?:'s)?[ ._-]?name)\s*[:=]\s*{_WORD}"
+)
+_RECORD = re.compile(
+    r"(?i:(?<!\w)(?:MRN|SSN|medical record(?: (?:number|no|num))?|accession(?: (?:number|no|num))?))[ .:#=-]{0,4}"
+    r"[A-Za-z]{0,3}[0-9][0-9-]{3,}"
+    r"|(?<![\w.-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w.-])"
+)
+_BIRTH = re.compile(r"(?i:(?<!\w)(?:DOB|date of birth|born(?: on)?))[ .:=-]{0,4}[0-9]{1,4}[/. -][0-9A-Za-z]{1,9}")
+_MONTHS = {
+    name: at
+    for at, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
+}
+_DATES = (
+    re.compile(r"(?<![\w/.-])(?P<y>(?:19|20)[0-9]{2})([-/.])(?P<m>[0-9]{1,2})\2(?P<d>[0-9]{1,2})(?![\w/-]|\.[0-9])"),
+    re.compile(r"(?<![\w/.-])(?P<m>[0-9]{1,2})([-/.])(?P<d>[0-9]{1,2})\2(?P<y>(?:19|20)[0-9]{2})(?![\w/-]|\.[0-9])"),
+    re.compile(r"(?<!\w)(?P<d>[0-9]{1,2})[ -](?P<m>[A-Za-z]{3})[a-z]{0,6}\.?[ -](?P<y>(?:19|20)[0-9]{2})(?!\w)"),
+    re.compile(r"(?<!\w)(?P<m>[A-Za-z]{3})[a-z]{0,6}\.? (?P<d>[0-9]{1,2}),? (?P<y>(?:19|20)[0-9]{2})(?!\w)"),
+)
+MAX_TEXT = 100_000
+"""Characters of one text that are looked at."""
+
+
+def looks_like(text: str, first: str | None = None, last: str | None = None) -> Pattern | None:
+    """What in a text may identify a person; made to be silent where it is not sure.
+
+    Parameters
+    ----------
+    text : str
+        A text of a header.
+    first, last : str, optional
+        Bounds of the release's shifted dates, as YYYYMMDD; a date within them may be a shifted one.
+
+    Returns
+    -------
+    Pattern or None
+        The gravest that is found.
+    """
+    text = text[:MAX_TEXT]
+    for kind, pattern in (
+        (Pattern.EMAIL, _EMAIL),
+        (Pattern.RECORD, _RECORD),
+        (Pattern.PHONE, _PHONE),
+        (Pattern.NAME, _NAME),
+        (Pattern.DATE, _BIRTH),
+    ):
+        if pattern.search(text):
+            return kind
+    for pattern in _DATES:
+        for match in pattern.finditer(text):
+            day = _day(match)
+            if day is not None and not (first and last and first <= day <= last):
+                return Pattern.DATE
+    return None
+
+
+def _day(match: re.Match[str]) -> str | None:
+    """YYYYMMDD of a date; one of unclear order counts by either, so only what can be no date is left out."""
+    month, day = match["m"], int(match["d"])
+    number = int(month) if month.isdigit() else _MONTHS.get(month.lower())
+    if number is None or not (1 <= number <= 12 or 1 <= day <= 12) or not (1 <= number <= 31 and 1 <= day <= 31):
+        return None
+    return f"{match['y']}{number:02d}{day:02d}"
