@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crlm_qc.engines import pandera_engine
 from crlm_qc.facts import figures, patient_facts
 from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Finding, Found, fingerprint
 from crlm_qc.model.outcome import Outcome, Status
@@ -109,7 +110,11 @@ def audit(
     registry = all_rules()
     chosen = choose(registry, settings)
     waivers = all_waivers(waivers, settings, profile, allow_did_waivers=allow_did_waivers)
-    evidence = _evidence(Path(release), settings, profile, parts or Parts(), lock, jobs, progress, hashed=hashed)
+    # Pandera takes as long to import as a patient to read, so it is while patients are.
+    meanwhile = pandera_engine.load if any(rule.family in ("MET", "CLN") for rule in chosen) else lambda: None
+    evidence = _evidence(
+        Path(release), settings, profile, parts or Parts(), lock, jobs, progress, hashed=hashed, meanwhile=meanwhile
+    )
     if on_evidence is not None:
         on_evidence(evidence)
     if evidence_to is not None:
@@ -130,6 +135,7 @@ def _evidence(
     progress: Progress | None,
     *,
     hashed: bool,
+    meanwhile: Callable[[], None],
 ) -> Evidence:
     from crlm_qc.evidence.collect import ReleaseError, collect
     from crlm_qc.evidence.store import is_evidence, load
@@ -156,6 +162,7 @@ def _evidence(
             hashed=hashed,
             jobs=jobs,
             progress=progress,
+            meanwhile=meanwhile,
         )
     except ReleaseError as error:
         raise UsageError(str(error)) from None

@@ -26,7 +26,7 @@ ALLOWED = {
     "facts": {"model", "rules"},
     "attestation": {"model"},
     "redaction": {"model", "rules"},
-    "auditing": {"model", "evidence", "rules", "report", "facts", "redaction"},
+    "auditing": {"model", "engines", "evidence", "rules", "report", "facts", "redaction"},
     "conformance": {"model", "auditing", "report"},
     "pytest_plugin": {"model", "pytest_audit"},
     "pytest_audit": {

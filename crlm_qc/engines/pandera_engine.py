@@ -38,6 +38,14 @@ class Failure:
     """What stands there; None where the check looks at several columns."""
 
 
+def load() -> None:
+    """Import Pandera, and what it imports when it validates for the first time."""
+    import pandas as pd
+    import pandera.pandas as pa
+
+    pa.DataFrameSchema().validate(pd.DataFrame())
+
+
 def run(
     context: Context, name: Hashable, model: Callable[[], Model], table: Callable[[], pd.DataFrame]
 ) -> dict[str, list[Failure]]:

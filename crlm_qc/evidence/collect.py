@@ -78,6 +78,7 @@ def collect(
     hashed: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Evidence:
     """Read a release.
 
@@ -101,6 +102,8 @@ def collect(
         Processes to read with; by default one for each core that may be used. One reads in this process.
     progress : callable, optional
         Told of the phase, the patients done and the patients in all.
+    meanwhile : callable, optional
+        Called while other processes read, if any do: loads what will be needed after.
 
     Returns
     -------
@@ -127,9 +130,13 @@ def collect(
     rows["files"] = _read_outside(release, lock, limits, hashed=hashed)
     # While the server imports what reads a patient, this process reads what it reads itself.
     sources = list(read_sources(release, profile))
-    # And imports pandas.
-    empty("files")
-    reads = _read_all(work, jobs, progress)
+
+    def prepare() -> None:
+        # Imports pandas.
+        empty("files")
+        meanwhile()
+
+    reads = _read_all(work, jobs, progress, prepare)
     for one in work:
         read = reads[one.patient]
         limits += read.limits
@@ -197,9 +204,11 @@ def _read_one(work: Work) -> PatientRead:
     return read_patient(work.patient, work.items, work.profile, work.depth, hashed=work.hashed)
 
 
-def _read_all(work: Sequence[Work], jobs: int, progress: Progress | None) -> dict[str, PatientRead]:
+def _read_all(
+    work: Sequence[Work], jobs: int, progress: Progress | None, meanwhile: Callable[[], None]
+) -> dict[str, PatientRead]:
     tally = _Tally(len(work), progress)
-    if min(jobs, len(work)) > 1 and _read_in_processes(work, min(jobs, len(work)), tally):
+    if min(jobs, len(work)) > 1 and _read_in_processes(work, min(jobs, len(work)), tally, meanwhile):
         return tally.done
     for one in work:
         if one.patient not in tally.done:
@@ -232,9 +241,10 @@ def _ready() -> bool:
     return True
 
 
-def _read_in_processes(work: Sequence[Work], jobs: int, tally: _Tally) -> bool:
+def _read_in_processes(work: Sequence[Work], jobs: int, tally: _Tally, meanwhile: Callable[[], None]) -> bool:
     """Read in a pool; patients whose process dies are tried once more alone. False if no process can be started."""
-    waiting = list(work)
+    # Those with most files first, so that no process is left alone with a long series at the end.
+    waiting = sorted(work, key=lambda one: -len(one.items))
     while waiting:
         pool = _executor(min(jobs, len(waiting)))
         try:
@@ -243,7 +253,7 @@ def _read_in_processes(work: Sequence[Work], jobs: int, tally: _Tally) -> bool:
             # A script that starts an audit without asking for __main__ can't start workers, nor can a sandbox.
             pool.shutdown(cancel_futures=True)
             return False
-        suspects = _drain(pool, waiting, jobs, tally)
+        suspects = _drain(pool, waiting, jobs, tally, meanwhile)
         pool.shutdown(cancel_futures=True)
         for one in suspects:
             tally.add(one.patient, _read_alone(one))
@@ -251,7 +261,9 @@ def _read_in_processes(work: Sequence[Work], jobs: int, tally: _Tally) -> bool:
     return True
 
 
-def _drain(pool: ProcessPoolExecutor, waiting: Sequence[Work], jobs: int, tally: _Tally) -> list[Work]:
+def _drain(
+    pool: ProcessPoolExecutor, waiting: Sequence[Work], jobs: int, tally: _Tally, meanwhile: Callable[[], None]
+) -> list[Work]:
     """Read until all is done or a process dies; then say which patients were being read."""
     source: Iterator[Work] = iter(waiting)
     running: dict[Future[PatientRead], Work] = {}
@@ -264,6 +276,8 @@ def _drain(pool: ProcessPoolExecutor, waiting: Sequence[Work], jobs: int, tally:
                 return [*running.values(), one]
         if not running:
             return []
+        if not tally.done:
+            meanwhile()
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             try:
                 read = future.result()

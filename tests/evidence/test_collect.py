@@ -63,6 +63,13 @@ def test_the_number_of_jobs_changes_nothing(root, profile):
     assert calls == [(module.READING, done, 3) for done in (1, 2, 3)]
 
 
+def test_what_is_needed_later_is_loaded_while_other_processes_read(root, profile):
+    calls = []
+    collect(root, profile, depth=Depth.HEADERS, jobs=2, meanwhile=lambda: calls.append("shared"))
+    collect(root, profile, depth=Depth.HEADERS, jobs=1, meanwhile=lambda: calls.append("alone"))
+    assert calls == ["shared"]
+
+
 def test_an_empty_release_has_empty_tables(tmp_path, profile):
     found = collect(tmp_path, profile, depth=Depth.PIXELS)
     assert found.facts.layout == "none"
