@@ -37,7 +37,8 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole suite, on all cores; arguments go to pytest: nox -s tests -- -k geometry."""
     session.install(".", *group("tests"))
-    session.run("pytest", "-n", "auto", *session.posargs)
+    # A file's tests share releases and audits that take longer to make than to test.
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session

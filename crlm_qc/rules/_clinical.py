@@ -261,8 +261,7 @@ def _wide(cells: pd.DataFrame, column: str, rows: pd.Index[int], names: Sequence
     import numpy as np
     import pandas as pd
 
-    made = {
-        str(name): group.set_index("row")[column].astype("float64").reindex(rows)
-        for name, group in cells.groupby("variable")
-    }
-    return pd.DataFrame({name: made.get(name, np.nan) for name in names}, index=rows, dtype="float64")
+    made = np.full((len(rows), len(names)), np.nan)
+    place = {name: column for column, name in enumerate(names)}
+    made[rows.get_indexer(pd.Index(cells["row"])), cells["variable"].map(place)] = cells[column]
+    return pd.DataFrame(made, index=rows, columns=list(names))
