@@ -368,7 +368,7 @@ def _stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> lis
     seen: dict[tuple[str | None, tuple[str, ...]], int] = {}
     stamped = []
     for finding in sorted(findings, key=lambda one: one.sort_key):
-        key = (finding.patient, finding.subject.identity())
+        key = (finding.patient, finding.subject.identity(finding.patient))
         ordinal = seen.get(key, 0)
         seen[key] = ordinal + 1
         stamped.append(replace(finding, fingerprint=fingerprint(item.code, finding.patient, finding.subject, ordinal)))
@@ -434,6 +434,7 @@ def _release_facts(evidence: Evidence, profile: Profile) -> ReleaseFacts:
         workbook_lacks=_lacks(edition, profile),
         collection=profile.name,
         doi=profile.doi,
+        licence=profile.licence,
     )
 
 

@@ -49,6 +49,7 @@ from crlm_qc.model.waivers import WaiverError, load_waivers
 from crlm_qc.outputs import Output, can_be_written, choose_outputs, did_you_mean, put, write_outputs
 from crlm_qc.report import ALWAYS, FORMATS, text, words
 from crlm_qc.rules import registry
+from crlm_qc.run import Watch, save_run
 from crlm_qc.terminal import Colour, progress_on, say, style_of
 
 if TYPE_CHECKING:
@@ -269,6 +270,7 @@ def check(
     as CRLM_QC_FAIL_ON does for --fail-on: crlm-qc config shows what holds.
     """
     del config, isolated  # they were read before the options were parsed
+    watch = Watch()
     folder = out or Path("reports") / (release.resolve().name or "release")
     outputs = choose_outputs(output or (), FORMATS, folder, ALWAYS)
     anchor = check_anchor(sarif_anchor)
@@ -308,6 +310,9 @@ def check(
         )
         report = album.illustrate(report, progress)
     album.put(folder)
+    run = watch.stop()
+    report = replace(report, run=run)
+    save_run(run, folder)
     options: dict[str, dict[str, object]] = {name: {"pictures": album.files} for name in PICTURED}
     write_outputs(report, outputs, {**options, **({"sarif": {"anchor": anchor}} if anchor else {})})
     _tell(report, outputs, folder, color, quiet=quiet)
@@ -364,6 +369,8 @@ def _tell(report: Report, outputs: Sequence[Output], folder: Path, colour: Colou
         lines = [text.render(report, style).rstrip("\n")]
         lines += [f"{item.format.name} report: {item.path}" for item in written]
         lines += [f"every finding: {every}"]
+        if report.run and report.run.seconds is not None:
+            lines += [f"audited in {words.duration(report.run.seconds)}"]
     for line in lines:
         say(harmless(line) if in_actions() else line, to=stream)
     if in_actions():

@@ -24,6 +24,7 @@ from crlm_qc.model.plain import PlainError
 from crlm_qc.model.report import Report
 from crlm_qc.outputs import Output, can_be_written, choose_outputs, did_you_mean, write_outputs
 from crlm_qc.report import FORMATS, changes, text, words
+from crlm_qc.run import load_run
 from crlm_qc.terminal import Colour, say, style_of
 
 SHORTEST = 4
@@ -153,7 +154,7 @@ def report_again(
     outputs = choose_outputs(output, FORMATS, findings.parent)
     places = _places(outputs, (findings,))
     anchor = check_anchor(sarif_anchor)
-    saved = load_report(findings)
+    saved = replace(load_report(findings), run=load_run(findings.parent))
     can_be_written(places)
     pictured = [item for item in outputs if item.format.name in PICTURED]
     pictures = saved_pictures(saved, findings) if pictured else {}

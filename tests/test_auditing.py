@@ -10,7 +10,7 @@ import pytest
 
 from crlm_qc.auditing import CRASH_RULE, UsageError, audit, choose, judge
 from crlm_qc.model.evidence import Evidence, Facts
-from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.finding import Found, Kind, Subject, fingerprint
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import ExitCode, Report, Verdict
@@ -119,6 +119,24 @@ def test_fingerprints_do_not_depend_on_what_was_measured(profile: Profile) -> No
     assert prints(replace(ONE, observed="3", message="a.dcm is worse.", count=7)) == [first]
     assert prints(replace(ONE, patient="CRLM-CT-1002")) != [first]
     assert len(set(prints(ONE, replace(ONE, message="b")))) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "patient", "same"),
+    [
+        ("manifest-1/C/CRLM-CT-1001/s/1-1.dcm", "manifest-22/C/CRLM-CT-1001/s/1-1.dcm", "CRLM-CT-1001", True),
+        ("manifest-1/C/CRLM-CT-1001/s/1-1.dcm", "CRLM-CT-1001/s/1-1.dcm", "CRLM-CT-1001", True),
+        ("manifest-1/metadata.csv", "manifest-22/metadata.csv", None, True),
+        ("manifest-1/metadata.csv", "metadata.csv", "CRLM-CT-1001", True),
+        ("CRLM-CT-1001/s/1-1.dcm", "CRLM-CT-1001/t/1-1.dcm", "CRLM-CT-1001", False),
+        ("a/notes.txt", "b/notes.txt", None, False),
+    ],
+)
+def test_a_finding_keeps_its_name_wherever_the_release_lies(
+    one: str, other: str, patient: str | None, same: bool
+) -> None:
+    first, second = (fingerprint("REL004", patient, Subject(Kind.FILE, path=path)) for path in (one, other))
+    assert (first == second) is same
 
 
 def test_a_row_that_moves_keeps_its_fingerprint_if_something_else_names_it() -> None:

@@ -91,7 +91,7 @@ def test_check_writes_both_reports_and_prints_the_summary(run: Run, audit: Audit
     done = run("check", release)
     assert done.code == 1
     folder = Path("reports/manifest-1")
-    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "report.html", "run.json"]
     assert json.loads((folder / "findings.json").read_text(encoding="utf-8"))["summary"]["error"] == 8
     assert "ERROR CTS008 Missing slice" in done.out
     assert "Not conformant: 8 errors" in done.out
@@ -100,11 +100,31 @@ def test_check_writes_both_reports_and_prints_the_summary(run: Run, audit: Audit
     assert "\x1b" not in done.out
 
 
-def test_two_runs_give_equal_bytes(run: Run, audit: Audit, release: Path) -> None:
+def test_two_runs_give_equal_bytes(run: Run, audit: Audit, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1669817128")
     run("check", release, "--out", "a")
     run("check", release, "--out", "b/c")
-    for name in ("findings.json", "report.html"):
+    for name in ("findings.json", "report.html", "run.json"):
         assert Path("a", name).read_bytes() == Path("b/c", name).read_bytes()
+    assert "audited 2022-11-30 14:05 UTC<" in Path("a/report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_is_told_beside_the_findings_and_never_in_them(run: Run, audit: Audit, release: Path) -> None:
+    done = run("check", release, "--out", "a")
+    told = json.loads(Path("a/run.json").read_text(encoding="utf-8"))
+    assert set(told) == {"started", "seconds", "versions", "system"}
+    assert {"Python", "pydicom", "numpy"} <= set(told["versions"])
+    page = Path("a/report.html").read_text(encoding="utf-8")
+    assert f"audited {told['started']} in {told['seconds']:.1f} s" in page
+    assert f"pydicom {told['versions']['pydicom']}" in page
+    assert "audited in 0." in done.out
+    assert told["started"] not in Path("a/findings.json").read_text(encoding="utf-8")
+    # The page made again tells the same run, and one of findings alone tells none.
+    run("report", "a/findings.json", "-o", "html:again.html")
+    assert Path("again.html").read_bytes() == Path("a/report.html").read_bytes()
+    Path("a/run.json").write_text('{"started": 1}', encoding="utf-8")
+    assert run("report", "a/findings.json", "-o", "html:again.html").code == 0
+    assert "audited" not in Path("again.html").read_text(encoding="utf-8").partition("</h1>")[0]
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,9 @@ def release(clean_release: SyntheticRelease, tmp_path: Path, monkeypatch: pytest
 
 
 def test_check_writes_them_and_report_builds_the_page_again(
-    release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1669817128")
     assert run("check", release, "--subset", "--out", "one", "-j", "1", "-o", "html-dir:dir") == 1
     assert run("check", release, "--subset", "--out", "two", "-j", "2") == 1
     names = sorted(path.name for path in Path("one/pictures").iterdir())

@@ -1,6 +1,7 @@
 """Finds the parts of a release by what they are: patient folders, metadata.csv, the clinical workbook, the manifest.
 
-One walk lists the tree. No link is followed to a folder, and none out of the release.
+One walk lists the tree. No link is followed to a folder, and none out of the release. A table or list that the release
+lacks is looked for beside it, where its users put them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _LICENCE_NAMES = frozenset({"license", "licence", "copying"})
 _TEXT_SUFFIXES = frozenset({"", ".md", ".txt", ".html", ".pdf"})
 _MANIFEST_START = b"downloadServerUrl="
 _PREAMBLE = 128
+_BESIDE_SUFFIXES = _TABLE_SUFFIXES | {".tcia", ".txt"}
+_BESIDE_BYTES = 64 << 10
 _MAX_CLOSE = 3
 
 
@@ -163,6 +166,9 @@ def find_release(
         Candidate(kinds[item.path], item.path, Path(item.location)) for item in rest if kinds[item.path] in SOURCES
     ]
     named = {"metadata": metadata, "clinical": clinical, "manifest": manifest}
+    if places.patients:
+        lacking = [source for source, path in named.items() if not (path or any(one.source == source for one in found))]
+        found += _beside(top, lacking, profile)
     candidates = _choose(found, named, top)
     kinds |= {candidate.path: candidate.source for candidate in candidates if candidate.path in kinds}
     return Release(
@@ -433,6 +439,41 @@ def _source(item: Item, profile: Profile) -> str | None:
     if item.suffix in _TABLE_SUFFIXES and looks_like_workbook(location, profile):
         return "clinical"
     return None
+
+
+def _beside(top: Path, lacking: Sequence[str], profile: Profile) -> Iterator[Candidate]:
+    """Parts that lie beside the audited folder: people put workbook and manifest where they like, mostly there.
+
+    Only files of the folder right above are looked at, and of the next one where that is the downloader's. A list or
+    table of another collection is none of this release's.
+    """
+    folders = [top.parent, top.parent.parent] if top.name == profile.name else [top.parent]
+    wanted = set(lacking)
+    for folder in folders:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        found = []
+        for entry in entries:
+            item = Item(_unicode(entry.name), entry.path, None)
+            if item.suffix not in _BESIDE_SUFFIXES or aside_kind(item) or not entry.is_file(follow_symlinks=False):
+                continue
+            try:
+                source = _source(item, profile)
+                usual = source != "metadata" or item.name.lower() == METADATA_NAME
+                if source in wanted and usual and (source == "clinical" or _names(item, profile)):
+                    found.append(Candidate(source, item.path, Path(item.location)))
+            except OSError:
+                continue
+        yield from found
+        wanted -= {one.source for one in found}
+
+
+def _names(item: Item, profile: Profile) -> bool:
+    """Whether the beginning of a list or table names the collection, or series of it."""
+    start = _begins(item, _BESIDE_BYTES)
+    return any(word and word.encode() in start for word in (profile.name, f"{profile.uid_root}."))
 
 
 def _begins(item: Item, length: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +12,8 @@ from typing import Any
 from crlm_qc.model.severity import Severity
 
 FINGERPRINT_LENGTH = 12
+DOWNLOAD_FOLDER = re.compile(r"manifest-[0-9]{1,15}")
+"""The folder that the NBIA downloader makes, named after the time of the download."""
 
 
 class Kind(StrEnum):
@@ -53,14 +56,24 @@ class Subject:
             "column": self.column,
         }
 
-    def identity(self) -> tuple[str, ...]:
-        """The parts that stay the same from run to run while the fault does.
+    def identity(self, patient: str | None = None) -> tuple[str, ...]:
+        """The parts that stay the same from run to run while the fault does, wherever the release lies.
 
-        A row number moves when somebody adds a line, so it counts only where nothing else names the row.
+        A row number moves when somebody adds a line, so it counts only where nothing else names the row. The same
+        release may be audited from another folder, and one that is downloaded again lies in another dated folder: of a
+        path what lies above the patient's folder does not count.
         """
         row = self.row if self.uid is None and self.path is None else None
-        parts = (self.kind.value, self.path, self.uid, self.segment, row, self.column)
+        parts = (self.kind.value, _below(self.path, patient), self.uid, self.segment, row, self.column)
         return tuple("" if part is None else str(part) for part in parts)
+
+
+def _below(path: str | None, patient: str | None) -> str | None:
+    """The part of a path that is the same in every copy of a release."""
+    if path is None:
+        return None
+    parts = [part for part in path.split("/") if not DOWNLOAD_FOLDER.fullmatch(part)]
+    return "/".join(parts[parts.index(patient) :] if patient in parts else parts)
 
 
 RELEASE = Subject(Kind.RELEASE)
@@ -162,5 +175,5 @@ def fingerprint(rule: str, patient: str | None, subject: Subject, ordinal: int =
     str
         The first 12 hexadecimal digits of a SHA-256.
     """
-    parts: Sequence[str] = (rule, patient or "", *subject.identity(), *([str(ordinal)] if ordinal else []))
+    parts: Sequence[str] = (rule, patient or "", *subject.identity(patient), *([str(ordinal)] if ordinal else []))
     return hashlib.sha256("|".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:FINGERPRINT_LENGTH]

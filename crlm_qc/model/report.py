@@ -160,6 +160,20 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """When and with what an audit ran: what is not the same for equal input, so that findings.json has none of it."""
+
+    started: str
+    """Day and minute, UTC."""
+    seconds: float | None
+    """How long it took; None where the output is to be reproducible."""
+    versions: Mapping[str, str]
+    """Versions of Python and of the libraries, by name."""
+    system: str
+    """Family of the operating system."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseFacts:
     """What was audited."""
 
@@ -177,6 +191,8 @@ class ReleaseFacts:
     """Columns that other editions have and this one has not."""
     collection: str
     doi: str
+    licence: str = ""
+    """Under which the collection is published."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -193,12 +209,13 @@ class ReleaseFacts:
             "workbook_lacks": list(self.workbook_lacks),
             "collection": self.collection,
             "doi": self.doi,
+            "licence": self.licence,
         }
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that an audit came to. The same input gives an equal report, whenever and wherever it runs."""
+    """Everything that an audit came to. But for `run`, the same input gives an equal report, whenever and wherever it runs."""
 
     tool_version: str
     release: ReleaseFacts
@@ -219,6 +236,8 @@ class Report:
     """Why there are no pictures, or fewer or smaller ones than there could be, in words."""
     waivers: Sequence[WaiverUse] = ()
     """Every waiver of this audit, and what became of it."""
+    run: Run | None = field(default=None, compare=False)
+    """None where it is not known."""
     _counts: Counter[Severity] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -321,7 +340,7 @@ class Report:
         if "rules" not in raw:
             raise PlainError("it has no rules: an earlier crlm-qc wrote it, so check the release again")
         tool = from_plain(Mapping[str, str], raw.get("tool"), "tool")
-        report: Report = from_plain(cls, {**raw, "tool_version": tool.get("version"), "findings": _findings(raw)})
+        report: Report = from_plain(cls, {**raw, "run": None, "tool_version": tool.get("version"), "findings": _findings(raw)})
         known = {item.code for item in report.rules}
         if not all(map(_CODE.fullmatch, known)):
             raise PlainError("a code under rules is not of the form ABC123")

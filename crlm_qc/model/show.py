@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from crlm_qc.model.finding import DOWNLOAD_FOLDER
 from crlm_qc.model.profile import Profile
 
 EMPTY = "empty"
@@ -21,7 +22,6 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?")
 _WORD = re.compile(r"[^\W\d_]+|[0-9]+")
 _STUDY_FOLDER = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9]{1,5})")
 _SERIES_FOLDER = re.compile(r"([0-9]{1,8}\.[0-9]{6})-(.*)-([0-9]{1,5})")
-_DATED_FOLDER = re.compile(r"manifest-[0-9]{1,15}")
 _IMAGE_FILE = re.compile(r"[0-9]{1,5}-[0-9]{1,6}(\.dcm)?", re.IGNORECASE)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _FIXED_NAMES = frozenset({"metadata.csv", "license", "license.txt", "manifest.tcia"})
@@ -129,7 +129,7 @@ class Show:
             or part == self._profile.name
             or self._profile.is_patient_id(part)
             or _IMAGE_FILE.fullmatch(part)
-            or _DATED_FOLDER.fullmatch(part)
+            or DOWNLOAD_FOLDER.fullmatch(part)
             or part.lower() in _FIXED_NAMES
         ):
             return part

@@ -56,6 +56,19 @@ _DOT = " \N{MIDDLE DOT} "
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
+def duration(seconds: float) -> str:
+    """A time as people say it: `0.8 s`, `42 s`, `3 min 5 s`, `1 h 2 min`."""
+    whole = round(seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
 def family_name(family: str) -> str:
     """What a family of rules is about."""
     return FAMILIES.get(family, family)

@@ -87,7 +87,7 @@ def metadata_not_found(context: Context) -> Checked:
     return _source(
         context,
         "metadata",
-        "No metadata.csv was found in the release.",
+        "No metadata.csv was found in the release or beside it.",
         "The release holds several tables with the downloader's columns",
     )
 
@@ -108,7 +108,7 @@ def workbook_not_found(context: Context) -> Checked:
     return _source(
         context,
         "clinical",
-        "No clinical workbook was found in the release.",
+        "No clinical workbook was found in the release or beside it.",
         "The release holds several clinical workbooks, of which the newest edition counts",
     )
 
@@ -125,7 +125,7 @@ def workbook_not_found(context: Context) -> Checked:
 )
 def manifest_not_found(context: Context) -> Checked:
     """A manifest."""
-    return _source(context, "manifest", "No .tcia manifest was found in the release.", "")
+    return _source(context, "manifest", "No .tcia manifest was found in the release or beside it.", "")
 
 
 @rule(

@@ -74,6 +74,40 @@ def test_the_collection_folder_itself_is_a_release(tmp_path, profile):
     assert found.layout == "nbia"
 
 
+def beside(found) -> list[tuple[str, str]]:
+    return [(one.source, one.path) for one in found.candidates]
+
+
+def test_parts_that_lie_beside_the_audited_folder_are_found(tmp_path, profile):
+    root = nbia(tmp_path / "data")
+    series = f"{profile.uid_root}.1\n"
+    put(root / "release.tcia", MANIFEST + series)
+    put(root / "manifest-1669817128730" / "metadata.csv", HEADINGS + series)
+    every = [("metadata", "metadata.csv"), ("clinical", "clinical.csv"), ("manifest", "release.tcia")]
+    assert beside(find_release(root / "manifest-1669817128730", profile)) == every
+    assert beside(find_release(root / "manifest-1669817128730" / COLLECTION, profile)) == every
+
+
+def test_lists_and_tables_of_others_that_lie_beside_are_left_alone(tmp_path, profile):
+    root = nbia(tmp_path / "data") / "manifest-1669817128730"
+    (root / "metadata.csv").unlink()
+    (tmp_path / "data" / "clinical.csv").unlink()
+    # A list of another collection, a table that has been moved and edited, a folder, a link, and what lies two levels up.
+    put(tmp_path / "data" / "other.tcia", MANIFEST)
+    put(tmp_path / "data" / "old metadata.csv", HEADINGS + f"{profile.uid_root}.1\n")
+    (tmp_path / "data" / "folder.tcia").mkdir()
+    put(tmp_path / "clinical.csv", CLINICAL)
+    (tmp_path / "data" / "linked.csv").symlink_to(tmp_path / "clinical.csv")
+    assert beside(find_release(root, profile)) == []
+
+
+def test_what_the_release_holds_is_not_looked_for_beside_it(tmp_path, profile):
+    root = nbia(tmp_path / "release")
+    put(tmp_path / "clinical.csv", CLINICAL)
+    assert beside(find_release(root, profile))[1] == ("clinical", "clinical.csv")
+    assert len(find_release(root, profile).of("clinical")) == 1
+
+
 def test_parts_are_known_by_content(tmp_path, profile):
     root = nbia(tmp_path / "release")
     put(root / "notes.csv", "a,b\n1,2\n")
