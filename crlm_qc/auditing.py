@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import re
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -310,7 +311,11 @@ def _matching(registry: Registry, text: str, option: str) -> Sequence[Rule]:
 
 
 def _unknown(registry: Registry, text: str, option: str) -> UsageError:
-    close = difflib.get_close_matches(text.upper(), [item.code for item in registry], n=3, cutoff=0.5)
+    known = [item.code for item in registry]
+    short = re.fullmatch(r"([A-Z]{3})([0-9]{1,2})", text.upper())
+    # CTS8 is meant as CTS008, which other codes may be closer to letter by letter.
+    padded = [code] if short and (code := f"{short[1]}{short[2]:0>3}") in registry else []
+    close = list(dict.fromkeys([*padded, *difflib.get_close_matches(text.upper(), known, n=3, cutoff=0.5)]))[:3]
     hint = f": close to {', '.join(close)}" if close else ""
     return UsageError(f"unknown rule {text} in {option}{hint}. See: crlm-qc rules")
 

@@ -259,6 +259,10 @@ def check(
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit with 0 where findings would exit with 1.")
     ] = False,
+    allow_incomplete: Annotated[
+        bool,
+        typer.Option("--allow-incomplete", help="Exit by the findings alone where something could not be checked."),
+    ] = False,
     quiet: QuietOption = 0,
     color: ColourOption = Colour.AUTO,
     config: ConfigOption = None,
@@ -316,7 +320,7 @@ def check(
     options: dict[str, dict[str, object]] = {name: {"pictures": album.files} for name in PICTURED}
     write_outputs(report, outputs, {**options, **({"sarif": {"anchor": anchor}} if anchor else {})})
     _tell(report, outputs, folder, color, quiet=quiet)
-    code = report.exit_code(fail_on.severity)
+    code = report.exit_code(fail_on.severity, allow_incomplete=allow_incomplete)
     if record:
         stream = sys.stderr if any(item.machine for item in outputs) else sys.stdout
         code = max(code, record.write(report, used, accepted, None if quiet else stream))

@@ -167,6 +167,8 @@ def test_choose() -> None:
     assert codes(select=("XXX",), ignore=("XXX002",)) == ["XXX001"]
     with pytest.raises(UsageError, match="unknown rule XXX01 in --select: close to XXX001"):
         codes(select=("XXX01",))
+    with pytest.raises(UsageError, match="unknown rule yyy1 in --ignore: close to YYY001"):
+        codes(ignore=("yyy1",))
     with pytest.raises(UsageError, match="--severity"):
         codes(severity={"QQQ001": Severity.INFO})
 

@@ -140,6 +140,8 @@ def test_a_run_is_told_beside_the_findings_and_never_in_them(run: Run, audit: Au
         (reports.incomplete(), [], 3),
         (reports.incomplete(), ["--exit-zero"], 3),
         (replace(reports.incomplete(), findings=reports.sample().findings), [], 3),
+        (replace(reports.incomplete(), findings=reports.sample().findings), ["--allow-incomplete"], 1),
+        (replace(reports.incomplete(), findings=()), ["--allow-incomplete"], 0),
         (reports.empty(), ["--exit-zero"], 4),
     ],
 )

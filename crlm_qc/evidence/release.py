@@ -198,7 +198,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     str
         For example `` (did you mean CRLM-CT-1004?)``, or nothing.
     """
-    close = difflib.get_close_matches(name, list(known), n=_MAX_CLOSE, cutoff=0.6)
+    by_plain = {one.lower(): one for one in known}
+    close = [by_plain[one] for one in difflib.get_close_matches(name.lower(), list(by_plain), n=_MAX_CLOSE, cutoff=0.6)]
     return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 

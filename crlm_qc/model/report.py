@@ -275,17 +275,19 @@ class Report:
             return Verdict.INCOMPLETE
         return Verdict.CONFORMANT
 
-    def exit_code(self, fail_on: Severity | None = Severity.ERROR) -> ExitCode:
+    def exit_code(self, fail_on: Severity | None = Severity.ERROR, *, allow_incomplete: bool = False) -> ExitCode:
         """The exit code that the command line gives for this report.
 
         Parameters
         ----------
         fail_on : Severity or None
             Mildest severity that fails; None for never.
+        allow_incomplete : bool
+            Judge by the findings alone, even if something could not be checked.
         """
         if self.empty:
             return ExitCode.NOTHING
-        if self.incomplete:
+        if self.incomplete and not allow_incomplete:
             return ExitCode.INCOMPLETE
         if fail_on and any(count and level.at_least(fail_on) for level, count in self._counts.items()):
             return ExitCode.FINDINGS

@@ -17,7 +17,7 @@ from crlm_qc.report import words
 WIDTH = 100
 MAX_PER_RULE = 5
 MAX_PATIENTS_NAMED = 8
-_NARROWEST, _WIDEST = 60, 140
+_NARROWEST, _WIDEST = 40, 140
 
 _INDENT = "    "
 _ASCII = {

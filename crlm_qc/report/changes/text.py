@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import groupby
+
 from crlm_qc.model.changes import Change, Changes, State
+from crlm_qc.model.severity import Severity
 from crlm_qc.report import words
 from crlm_qc.report.changes import DOCS, SIGNS, TOLD_APART, about, difference, sentence, tone
 from crlm_qc.report.text import Style, finish
@@ -64,19 +68,25 @@ def _state(changes: Changes, state: State, style: Style) -> list[str]:
     heading = f"{words.GLYPHS[sign]} {state.value.upper()}  {words.plural(len(found), 'finding')}"
     lines = [style.paint({"passed": "good", "skipped": "faint", "waived": "faint"}.get(sign, sign), heading)]
     lines += [style.paint("faint", line) for line in style.wrap(DOCS[state], "  ")]
-    for change in found[:MAX_PER_STATE]:
-        lines += _change(changes, change, style)
+    many = Counter(map(_group, found))
+    for (severity, rule), group in groupby(found[:MAX_PER_STATE], _group):
+        head = f"{words.WORDS[severity].upper()} {rule} {changes.text(rule).title}"
+        lines += style.wrap(f"{head} ({words.plural(many[severity, rule], 'finding')})", "    ", "      ")
+        for change in group:
+            lines += _change(change, style)
     if rest := len(found) - MAX_PER_STATE:
         lines += style.wrap(f"and {rest:,} more: give -o json or -o html", "    ") if rest > 0 else []
     return [*lines, ""]
 
 
-def _change(changes: Changes, change: Change, style: Style) -> list[str]:
+def _group(change: Change) -> tuple[Severity, str]:
+    return change.finding.severity, change.finding.rule
+
+
+def _change(change: Change, style: Style) -> list[str]:
     finding = change.finding
     who = f"{finding.patient}  " if finding.patient and not finding.message.startswith(finding.patient) else ""
-    head = f"{words.WORDS[finding.severity]} {finding.rule} {changes.text(finding.rule).title}"
-    lines = style.wrap(head, "    ", "      ")
-    lines += style.wrap(f"{who}{finding.message}", "      ", "        ")
+    lines = style.wrap(f"{who}{finding.message}", "      ", "        ")
     for line in (difference(change), f"f-{finding.fingerprint}"):
-        lines += [style.paint("faint", part) for part in style.wrap(line, "      ", "        ")]
+        lines += [style.paint("faint", part) for part in style.wrap(line, "        ")]
     return lines
