@@ -13,7 +13,9 @@ from support.matrix import Cell, render
 from support.releases import copy_release, small_profile
 
 from crlm_qc.auditing import audit
+from crlm_qc.evidence import collect
 from crlm_qc.evidence.lock import lock_release, render_lock
+from crlm_qc.evidence.patient import PatientRead
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
@@ -65,6 +67,25 @@ def clean_report(release_for: ReleaseFor, small_profile: Profile) -> Callable[[F
         return reports[root]
 
     return get
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patients_left_alone_are_read_once() -> Iterator[None]:
+    """Most faults change one patient: others, whose files are as they were, are not read again."""
+    read_one = collect._read_one
+    known: dict[tuple[object, ...], PatientRead] = {}
+
+    def read(work: collect.Work) -> PatientRead:
+        files = ((item, Path(item.location).stat().st_mtime_ns if item.location else 0) for item in work.items)
+        key = (work.patient, work.depth, work.hashed, *((replace(item, location=""), time) for item, time in files))
+        if key not in known:
+            known[key] = read_one(work)
+        found = known[key]
+        return PatientRead({name: [dict(row) for row in rows] for name, rows in found.rows.items()}, [*found.limits])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect, "_read_one", read)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def clinical(context: Context) -> Clinical:
 
 
 def value_text(value: float) -> str:
-    """A value as the findings show it."""
+    """A value as the findings show it: a number that may be a record number has only its length told."""
     return number(value, 4)
 
 
@@ -214,10 +214,8 @@ def _cells(context: Context, columns: Mapping[str, str | None], codes: Mapping[s
     cells["sort"] = cells["variable"].map({name: one.sort.value for name, one in spec.items()})
     cells["low"] = cells["variable"].map({name: one.low for name, one in spec.items()})
     cells["high"] = cells["variable"].map({name: one.high for name, one in spec.items()})
-    cells["coded"] = False
-    for name, allowed in codes.items():
-        mine = cells["variable"] == name
-        cells.loc[mine, "coded"] = cells.loc[mine, "value"].isin(allowed)
+    allowed = {(name, float(code)) for name, listed in codes.items() for code in listed}
+    cells["coded"] = [pair in allowed for pair in zip(cells["variable"], cells["value"], strict=True)]
     cells["reading"] = _readings(cells, context.profile.missing_code)
     in_range = cells["coded"].where(cells["sort"] == Sort.CODE, cells["value"].between(cells["low"], cells["high"]))
     readable = cells["reading"].isin([Reading.NUMBER, Reading.NUMBER_AS_TEXT, Reading.PERCENT_OTHERWISE])
