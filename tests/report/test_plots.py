@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from hypothesis import given
@@ -83,8 +84,43 @@ def test_counts_have_whole_ticks() -> None:
 
 def test_equal_values_stand_apart() -> None:
     plot = only(livers(*[1500.0] * 60), PUBLISHED)
-    assert len({(dot.x, dot.y) for dot in plot.dots}) == 60
-    assert max(dot.x for dot in plot.dots) - min(dot.x for dot in plot.dots) <= 2 * plot.measure.spread
+    assert len({dot.y for dot in plot.dots}) == 60
+    assert len({dot.x for dot in plot.dots}) == 1
+    assert plot.base - plots.HEAD == plots.BAND, "no higher than the band"
+
+
+def test_dots_that_fit_do_not_touch() -> None:
+    plot = only(livers(*[1500.0] * 5, *[1505.0] * 5, *range(800, 2800, 50)), PUBLISHED)
+    wide = 480.0
+    for one, other in combinations(plot.dots, 2):
+        across = (one.x - other.x) / 100 * wide
+        assert math.hypot(across, one.y - other.y) >= 8, (one, other)
+
+
+def wrong(plot: Plot, figures: list[Figure]) -> list[str]:
+    """Patients whose dots stand on another side of a published line than their values."""
+    published = [one.published for one in figures if one.measure == plot.measure.name and one.part != "total"]
+    sides = list(zip(sorted(published), sorted(line.x for line in plot.lines), strict=True))
+    return [
+        dot.patient
+        for dot in plot.dots
+        for value, x in sides
+        if (dot.value < value and dot.x > x) or (dot.value > value and dot.x < x) or (dot.value == value and dot.x != x)
+    ]
+
+
+def test_dots_stay_on_their_side_of_the_published_lines() -> None:
+    figures = list(reports.FIGURES)
+    made = plots.plots(reports.large().patients, figures)
+    assert sum(len(plot.lines) for plot in made) == 9
+    assert [patient for plot in made for patient in wrong(plot, figures)] == []
+
+
+@given(st.lists(st.floats(700, 3500), min_size=1, max_size=60))
+def test_dots_stand_where_their_values_are(values: list[float]) -> None:
+    plot = only(livers(*values, 770, 1553.36, 3280.68), PUBLISHED)
+    assert wrong(plot, PUBLISHED) == []
+    assert [dot.x for dot in plot.dots] == sorted(dot.x for dot in plot.dots)
 
 
 @given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=40), st.randoms())

@@ -13,7 +13,7 @@ from crlm_qc.model.report import SCHEMA_VERSION, Report
 from crlm_qc.report import words
 from crlm_qc.report.html import plots
 from crlm_qc.report.html.pictures import albums, inline, pictured, roles
-from crlm_qc.report.html.view import MAX_ROWS, NO_PATIENT, View, anchor
+from crlm_qc.report.html.view import MANY_ROWS, MAX_ROWS, NO_PATIENT, View, anchor
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -84,6 +84,7 @@ def page(
             words=words,
             schema_version=SCHEMA_VERSION,
             no_patient=NO_PATIENT,
+            many=MANY_ROWS,
             max_named=plots.MAX_NAMED,
             policy=policy,
             style=style,

@@ -14,8 +14,12 @@ from crlm_qc.model.report import Figure, PatientFacts
 
 LEFT, RIGHT = 4.0, 96.0
 """Where the scale begins and ends, in percent of the width."""
-BAND = 84.0
-"""Height of the band that the dots lie in, in pixels."""
+BAND = 132.0
+"""Height at most of the band that the dots lie in, in pixels."""
+PITCH = 8.5
+"""From a dot to the one on top of it, in pixels."""
+WIDTH, RING = 1.9, 3.0
+"""How wide a dot and an outlier's ring are, in percent of the width of a plot on a wide screen."""
 HEAD, NO_HEAD = 54.0, 6.0
 """Room above it, with and without the labels of published figures."""
 FOOT = 26.0
@@ -27,10 +31,13 @@ MAX_NAMED = 8
 FENCE = 3.0
 """Interquartile ranges beyond the quartiles where an outlier begins, if no range was published."""
 MAX_TICKS = 6
+EDGE = 6.0
+"""From the band's edges to the dots nearest to them, in pixels."""
+LEAST = 40.0
+"""Height at least of the band, in pixels."""
 FEWEST = 8
 """Patients that quartiles need at the least."""
 
-_GOLDEN = (math.sqrt(5) - 1) / 2
 _PARTS = ("min", "median", "max")
 
 
@@ -44,8 +51,6 @@ class Measure:
     unit: str = ""
     digits: int = 0
     log: bool = False
-    spread: float = 0.8
-    """How far dots are moved sideways at most so that equal values can be told apart, in percent of the width."""
     margin: float = 0.0
     """How far the scale goes beyond the values, in the measure's unit."""
 
@@ -62,13 +67,13 @@ class Measure:
 MEASURES = (
     Measure("liver_ml", "Liver volume", "mL", 2),
     Measure("tumour_ml", "Tumour volume, all of a patient's tumours", "mL", 2, log=True),
-    Measure("tumours", "Tumours per patient", spread=5.0, margin=0.3),
+    Measure("tumours", "Tumours per patient", margin=0.3),
     Measure("ct_slices", "CT slices"),
-    Measure("spacing_mm", "Slice spacing", "mm", 3, spread=1.5),
+    Measure("spacing_mm", "Slice spacing", "mm", 3),
     Measure("in_plane_mm", "In-plane spacing", "mm", 3),
     Measure("liver_hu", "Median CT value in the liver", "HU", 1),
     Measure("portal_hu", "Median CT value in the portal vein", "HU", 1),
-    Measure("referenced_percent", "CT slices that the segmentation refers to", "%", 1, spread=1.5),
+    Measure("referenced_percent", "CT slices that the segmentation refers to", "%", 1),
     Measure("overlap_mm3", "Overlap of tumour segments, where there is any", "mm\N{SUPERSCRIPT THREE}", 1, log=True),
 )
 
@@ -320,17 +325,20 @@ def _pair_plot(pair: Pair, values: Mapping[str, tuple[float, float]], missing: i
 def _plot(measure: Measure, values: Mapping[str, float], published: Mapping[str, Figure], missing: int) -> Plot:
     drawn = [*values.values(), *(one.published for one in published.values())]
     place = _Scale(min(drawn), max(drawn), measure)
-    top = HEAD if published else NO_HEAD
     low, high = _bounds(measure, list(values.values()), published)
-    dots = []
-    for rank, (patient, value) in enumerate(sorted(values.items(), key=lambda item: (item[1], item[0]))):
-        # The same in every run, and neighbours are never near each other.
-        aside = (_mirrored(rank) - 0.5) * 2 * measure.spread
-        down = top + 5 + (rank * _GOLDEN) % 1 * (BAND - 10)
-        dots.append(Dot(patient, value, round(place(value) + aside, 2), round(down, 1), not low <= value <= high))
+    ordered = sorted(values.items(), key=lambda item: (item[1], item[0]))
+    # Across is the value and nothing else, so that no dot is on the wrong side of a line.
+    across = [round(place(value), 2) for _, value in ordered]
+    beyond = [not low <= value <= high for _, value in ordered]
+    levels = _piled(across, beyond)
+    heights = _heights(max(levels))
+    base = (HEAD if published else NO_HEAD) + max(2 * EDGE + heights[-1], LEAST)
     return Plot(
         measure,
-        dots,
+        [
+            Dot(patient, value, x, round(base - EDGE - heights[level], 1), outlier)
+            for (patient, value), x, level, outlier in zip(ordered, across, levels, beyond, strict=True)
+        ],
         [
             _line(measure, published[part], place, row)
             for part, row in zip(_PARTS, ROWS, strict=True)
@@ -341,8 +349,33 @@ def _plot(measure: Measure, values: Mapping[str, float], published: Mapping[str,
         _extent(measure, *(published[part].published for part in _PARTS)) if set(_PARTS) <= set(published) else "",
         "outside of the published range" if _ranged(published) else "far from the others",
         missing,
-        top + BAND,
+        round(base, 1),
     )
+
+
+def _piled(across: Sequence[float], rings: Sequence[bool]) -> list[int]:
+    """On what level each dot lies: the lowest where it touches none of those that were placed before it."""
+    placed: list[list[tuple[float, float]]] = []
+    levels = [0] * len(across)
+    # Not from the left to the right, which makes piles that lean: by halves, quarters, eighths ...
+    for index in sorted(range(len(across)), key=_mirrored):
+        x, half = across[index], (RING if rings[index] else WIDTH) / 2
+        free = (all(abs(x - other) >= half + its for other, its in row) for row in placed)
+        level = next((level for level, fits in enumerate(free) if fits), len(placed))
+        if level == len(placed):
+            placed.append([])
+        placed[level].append((x, half))
+        levels[index] = level
+    return levels
+
+
+def _heights(most: int) -> list[float]:
+    """How high dots of each level lie: one on the other, or ever closer if the band is too low for so many."""
+    room = BAND - 2 * EDGE
+    if most * PITCH <= room:
+        return [PITCH * level for level in range(most + 1)]
+    power = math.log(room / PITCH) / math.log(most)
+    return [room * (level / most) ** power for level in range(most + 1)]
 
 
 def _mirrored(number: int) -> float:

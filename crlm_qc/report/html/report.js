@@ -11,10 +11,10 @@
     return texts.get(row);
   };
 
-  const say = (text) => {
+  const say = (text, time = 2500) => {
     toast.textContent = text;
     clearTimeout(say.timer);
-    say.timer = setTimeout(() => { toast.textContent = ""; }, 2500);
+    say.timer = setTimeout(() => { toast.textContent = ""; }, time);
   };
 
   // Theme: follows the system until the button is pressed.
@@ -47,7 +47,7 @@
       const fits = wanted.every(([name, value]) => row.dataset[name] === value)
         && (!state || state === "all" || row.dataset.state === state)
         && words.every((word) => textOf(row).includes(word));
-      row.hidden = !fits;
+      if (row.hidden === fits) row.hidden = !fits;
       shown += fits;
     }
     one(".shown", form).textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
@@ -67,15 +67,28 @@
     for (const name of FIELDS) if (field(name)) field(name).value = values[name] ?? initial(name);
     apply();
   };
+  const fragment = () => {
+    const raw = location.hash.slice(1);
+    try {
+      return decodeURIComponent(raw);
+    } catch {
+      return raw;
+    }
+  };
   const follow = () => {
-    const hash = decodeURIComponent(location.hash.slice(1));
+    const hash = fragment();
+    if (!hash) return;
     if (form && /^(q|severity|family|patient|state)=/.test(hash)) {
       set(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
       one("#findings").scrollIntoView();
       return;
     }
-    const target = hash && document.getElementById(hash);
-    if (!target) return;
+    const target = document.getElementById(hash);
+    if (!target) {
+      const [, rule, patient] = /^([A-Z]{3}\d{3})-(.+)$/.exec(hash) ?? [];
+      say(rule ? `This page has no finding of ${rule} for ${patient === "release" ? "the release" : patient}.` : `This page has nothing at #${hash}.`, 8000);
+      return;
+    }
     if (target.closest("tr[hidden]")) {
       if (target.closest(".heat")) quiet(false);
       else set({ state: "all" });
@@ -150,7 +163,8 @@
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
         const keyed = [...table.tBodies[0].rows].map((row) => [valueOf(row, column), row]);
         keyed.sort((a, b) => (down ? -1 : 1) * compare(a[0], b[0]));
-        table.tBodies[0].append(...keyed.map(([, row]) => row));
+        // Half as long as to append them, which takes every row out by itself.
+        table.tBodies[0].replaceChildren(...keyed.map(([, row]) => row));
       });
     });
   }
@@ -194,16 +208,16 @@
     });
   }
 
-  addEventListener("hashchange", follow);
-  follow();
-
-  // Print with everything unfolded, and fold it again.
+  // Print unfolded, and fold it again: all but what is one line on paper, or not on it.
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = all("details:not([open])");
+    opened = all("details:not([open], .patients-list, .as-table, .rule.passed, .rule.skipped)");
     for (const fold of opened) fold.open = true;
   });
   addEventListener("afterprint", () => {
     for (const fold of opened) fold.open = false;
   });
+
+  addEventListener("hashchange", follow);
+  follow();
 })();

@@ -22,6 +22,8 @@ from crlm_qc.report.html.plots import PairPlot, Plot, pair_plots, plots
 
 MAX_ROWS = 5000
 """Findings that the page lists; the rest stand in findings.json, and the page says so."""
+MANY_ROWS = 300
+"""With more findings than this the browser lays out only those in sight."""
 MAX_FIX_FIRST = 10
 MAX_RERUN_PATIENTS = 12
 """Patients that the line to run a rule again names; with more it leaves them out."""
@@ -164,10 +166,14 @@ class Cell:
         return min((one.severity for one in self.findings), key=lambda level: level.rank)
 
     @property
+    def levels(self) -> list[tuple[str, int]]:
+        """How many of each severity there are, the gravest first."""
+        return [(level, number) for level, number in _levels(self.findings).items() if number]
+
+    @property
     def said(self) -> str:
-        """Counts by severity in words: `2 errors, 1 warning`."""
-        counts = Counter(finding.severity for finding in self.findings)
-        return ", ".join(words.plural(counts[level], words.WORDS[level]) for level in Severity if counts[level])
+        """The same in words: `2 errors, 1 warning`."""
+        return ", ".join(words.plural(number, words.WORDS[Severity(level)]) for level, number in self.levels)
 
 
 @dataclass(frozen=True)
