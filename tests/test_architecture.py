@@ -43,6 +43,7 @@ ALLOWED = {
     "configuration": {"model", "report", "rules"},
     "terminal": {"report"},
     "outputs": {"auditing", "report", "terminal"},
+    "run": {"model", "outputs"},
     "ci": {"model", "report", "terminal"},
 }
 UNBOUND = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from crlm_qc.evidence.dso import dso_rows
 from crlm_qc.evidence.pixels import SlicePixels, slice_pixels, stored_values, valid_pixels
 from crlm_qc.evidence.segments import FrameMasks, Unmeasured, frame_masks
 from crlm_qc.geometry import display
-from crlm_qc.model.picture import ImageLine, MaskRequest, PictureRequest, Plane
+from crlm_qc.model.picture import Hatched, ImageLine, MaskRequest, PictureRequest, Plane
 
 BUFFER = 16 << 10
 _OVERLAYS = range(0x6000, 0x6020, 2)
@@ -69,6 +69,8 @@ class PictureRead:
 
     images: tuple[ImageRead, ...]
     masks: tuple[MaskRead, ...]
+    request: PictureRequest | None = None
+    """What was read, if that was chosen of several candidates."""
 
 
 @dataclass
@@ -97,6 +99,35 @@ class PictureReader:
             for path in dict.fromkeys(image.path for request in requests for image in request.images):
                 self._source(path)
 
+    def settle(self, request: PictureRequest) -> PictureRequest:
+        """The candidate of a picture on which most is hatched.
+
+        Parameters
+        ----------
+        request : PictureRequest
+            A picture.
+
+        Returns
+        -------
+        PictureRequest
+            One of its candidates, of equals the first; the picture itself if there is none, or the masks can't be read.
+        """
+        if not request.candidates:
+            return request
+        try:
+            # `max` takes the first of equals.
+            best = max(request.candidates, key=self._hatched)
+        except Unshown:
+            best = request.candidates[0]
+        return replace(best, group=request.group)
+
+    def _hatched(self, request: PictureRequest) -> int:
+        hatched = request.detail.hatched if request.detail is not None else ()
+        meant = {None, *(value for one in hatched for value in (one.segment, one.other))}
+        asked = tuple(mask for mask in request.masks if mask.segment in meant)
+        masks = tuple(self._masks(replace(request, masks=asked)))
+        return sum(int(part.mask.sum()) for one in hatched for part in hatched_parts(masks, one))
+
     def read(self, request: PictureRequest) -> PictureRead:
         """Read what one picture shows.
 
@@ -121,7 +152,7 @@ class PictureReader:
             images = tuple(
                 ImageRead(image.at, self._shown(image.path, image.at, request.plane)) for image in request.images
             )
-            return PictureRead(images, tuple(self._masks(request)))
+            return PictureRead(images, tuple(self._masks(request)), request)
 
     def _open(self, path: str) -> tuple[Header, Path]:
         try:
@@ -259,18 +290,36 @@ class _Masks:
 
 def _line(mask: Flags, request: MaskRequest, plane: Plane, length: int) -> Flags:
     """What a mask holds along the line of an image that a reformat shows."""
-    back = display.inverse(request.to_image)
-    if back is None or not np.isfinite(request.at.line):
+    if not np.isfinite(request.at.line):
         return np.zeros(length, dtype=np.bool_)
     along = np.arange(length, dtype=np.float64)
     fixed = np.full(length, round(request.at.line), dtype=np.float64)
     columns, rows = (along, fixed) if plane is Plane.CORONAL else (fixed, along)
-    a, b, t, d, e, f = back
-    column = np.floor(a * columns + b * rows + t + 0.5).astype(np.int64)
-    row = np.floor(d * columns + e * rows + f + 0.5).astype(np.int64)
-    inside = (row >= 0) & (row < mask.shape[0]) & (column >= 0) & (column < mask.shape[1])
-    found = np.zeros(length, dtype=np.bool_)
-    found[inside] = mask[row[inside], column[inside]]
+    return display.sampled(mask, request.to_image, columns, rows)
+
+
+def hatched_parts(masks: Sequence[MaskRead], hatched: Hatched) -> list[MaskRead]:
+    """What is hatched of the masks on an image.
+
+    Parameters
+    ----------
+    masks : sequence of MaskRead
+        All masks on the image.
+    hatched : Hatched
+        What of them is meant.
+
+    Returns
+    -------
+    list of MaskRead
+        One a mask of the segment; those without a pixel are left out.
+    """
+    others = [(one.mask, one.request.to_image) for one in masks if one.segment == hatched.other]
+    found = []
+    for one in masks:
+        if one.segment == hatched.segment:
+            part = display.common(one.mask, one.request.to_image, others, outside=hatched.outside)
+            if part.any():
+                found.append(replace(one, mask=part))
     return found
 
 
@@ -295,6 +344,7 @@ def read_pictures(
     """
     reader = PictureReader(root, classes)
     try:
+        requests = [reader.settle(request) for request in requests]
         reader.admit(requests)
     except Unshown as reason:
         if reason.series:

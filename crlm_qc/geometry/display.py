@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from crlm_qc.geometry.stack import Floats
 
+Flags = npt.NDArray[np.bool_]
+
 Affine = tuple[float, float, float, float, float, float]
 """Column and row from column c and row r: a c + b r + t, and d c + e r + f."""
 
@@ -93,6 +95,66 @@ def inverse(affine: Affine) -> Affine | None:
         return None
     a, b, t, d, e, f = np.linalg.inv(matrix)[:2].ravel().tolist()
     return a, b, t, d, e, f
+
+
+def sampled(mask: Flags, affine: Affine, columns: Floats, rows: Floats) -> Flags:
+    """What a mask holds at places of another grid.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of bool, shape (rows, columns)
+        The mask.
+    affine : tuple of float
+        Where its pixels lie on the other grid.
+    columns, rows : numpy.ndarray of float64
+        Places there, one shape.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        That shape; nothing beyond the mask's edges, or if there is no way back.
+    """
+    found = np.zeros(columns.shape, dtype=np.bool_)
+    back = inverse(affine)
+    if back is None:
+        return found
+    a, b, t, d, e, f = back
+    column = np.floor(a * columns + b * rows + t + 0.5).astype(np.int64)
+    row = np.floor(d * columns + e * rows + f + 0.5).astype(np.int64)
+    inside = (row >= 0) & (row < mask.shape[0]) & (column >= 0) & (column < mask.shape[1])
+    found[inside] = mask[row[inside], column[inside]]
+    return found
+
+
+def common(mask: Flags, affine: Affine, others: Sequence[tuple[Flags, Affine]], *, outside: bool) -> Flags:
+    """What a mask shares with others, or has outside of all of them.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of bool, shape (rows, columns)
+        The mask.
+    affine : tuple of float
+        Where its pixels lie in the image.
+    others : sequence of (numpy.ndarray of bool, tuple of float)
+        Other masks, each with the same.
+    outside : bool
+        Whether what lies outside of them is meant.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        The mask's shape.
+    """
+    held = np.zeros(mask.shape, dtype=np.bool_)
+    for other, theirs in others:
+        if theirs == affine and other.shape == mask.shape:
+            held |= other
+            continue
+        rows, columns = np.indices(mask.shape).astype(np.float64)
+        a, b, t, d, e, f = affine
+        places = np.asarray(a * columns + b * rows + t), np.asarray(d * columns + e * rows + f)
+        held |= sampled(other, theirs, *places)
+    return mask & (~held if outside else held)
 
 
 def _matrix(affine: Affine) -> Floats:

@@ -17,7 +17,7 @@ SIDE = 384
 SMALL_SIDE = 256
 """The same, where a page would grow too large."""
 BAR_MM = 50.0
-"""Length of the scale bar, mm."""
+"""Length of the scale bar, mm; pictures that are drawn larger have a shorter one."""
 
 
 class PictureMode(StrEnum):
@@ -39,6 +39,63 @@ class Plane(StrEnum):
     """One row of every image."""
     SAGITTAL = "sagittal"
     """One column of every image."""
+
+
+class View(StrEnum):
+    """How much of the images a picture shows."""
+
+    WHOLE = "whole"
+    FRAMED = "framed"
+    """All of them, with a frame around what another picture of the group enlarges."""
+    ENLARGED = "enlarged"
+    """What the finding is about, and its surroundings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hatched:
+    """What of a segment is hatched, so that a small part is seen and no colour is needed for it."""
+
+    segment: int
+    """Segment Number."""
+    other: int
+    """Another's."""
+    outside: bool
+    """Whether it is what lies outside of the other, in place of what both share."""
+    words: str
+    """The same in words, as captions have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What a picture is about, if that is less than the whole slice."""
+
+    segments: tuple[int, ...]
+    """Segment Numbers."""
+    hatched: tuple[Hatched, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A gap between two slices of a reformat."""
+
+    low: float
+    """Position of the one along the normal, mm."""
+    high: float
+    """Position of the other."""
+    label: str
+    """What is written beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a reformat that is enlarged, mm."""
+
+    start: float
+    """Along the line of the images."""
+    end: float
+    low: float
+    """Along the normal."""
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +160,7 @@ class PictureRequest:
     title: str
     caption: str
     alt: str
+    """What the alternative text says after the title: where that is. The contours that are drawn follow."""
     sides: tuple[str, str, str, str]
     """Letters of the patient's directions: left, top, right, bottom."""
     spacing: tuple[float, float]
@@ -116,6 +174,19 @@ class PictureRequest:
     """Path of the segmentation object, relative to the release."""
     masks: tuple[MaskRequest, ...]
     outlines: tuple[Outline, ...]
+    about: str = ""
+    """How the alternative text ends: what was found."""
+    view: View = View.WHOLE
+    detail: Detail | None = None
+    """Of an axial picture: what it is about."""
+    part: Part | None = None
+    """Of a reformat: what is framed or enlarged."""
+    spaces: tuple[Space, ...] = ()
+    """Of a reformat: its gaps."""
+    mirrored: str = ""
+    """Whether image and masks are shown in reverse order of their `columns` or `rows`; empty if not."""
+    candidates: tuple[PictureRequest, ...] = ()
+    """The same on other slices: the one where most is hatched is made, of equals the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +205,33 @@ class Contour:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A part of a reformat that no slice fills, in units of the drawing."""
+    """A box around a part of a reformat that no slice fills, in units of the drawing."""
 
     y: int
+    height: int
+    label: str = ""
+    """What it is: `gap 1.6 mm`."""
+    text: int = 0
+    """How far down that is written; 0 where there is no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hatch:
+    """A part of a picture that is hatched, in units of the drawing."""
+
+    path: str
+    """Path data of SVG: closed lines, those of holes too."""
+    words: str
+    """What it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What another picture enlarges, in units of the drawing."""
+
+    x: int
+    y: int
+    width: int
     height: int
 
 
@@ -163,9 +258,15 @@ class Picture:
     sides: tuple[str, str, str, str] = ("", "", "", "")
     """Letters of the patient's directions: left, top, right, bottom."""
     bar: int = 0
-    """Length of the scale bar of 50 mm, in units of the drawing."""
+    """Length of the scale bar, in units of the drawing."""
     contours: tuple[Contour, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    bar_mm: float = BAR_MM
+    """What the scale bar says, mm."""
+    hatches: tuple[Hatch, ...] = ()
+    frame: Frame | None = None
+    level: int = 0
+    """How far down the letters at the left and right stand, in units of the drawing; 0 for the middle."""
 
 
 def no_picture(patient: str, findings: tuple[str, ...], reason: str) -> Picture:

@@ -353,7 +353,8 @@ class Report:
             raise PlainError("rules does not describe every rule that outcomes and findings name")
         if not all(one.file is None or PICTURE_FILE.fullmatch(one.file) for one in report.pictures):
             raise PlainError("a file under pictures is not of the form NAME.webp")
-        if not all(PATH_DATA.fullmatch(contour.path) for one in report.pictures for contour in one.contours):
+        drawn = [line for one in report.pictures for line in (*one.contours, *one.hatches)]
+        if not all(PATH_DATA.fullmatch(line.path) for line in drawn):
             raise PlainError("a path under pictures is not one of closed lines")
         return report
 

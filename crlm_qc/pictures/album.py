@@ -206,12 +206,13 @@ def fitted(
     if measure(report, kept) <= limit:
         return report, kept
     first: dict[str, Picture] = {}
-    for picture in report.pictures:
+    # What shows a finding goes before what does not, and what is enlarged before the slice that it is framed on.
+    for picture in sorted(report.pictures, key=lambda one: (not one.findings, one.frame is not None)):
         if picture.file is not None:
             first.setdefault(picture.patient, picture)
     left = tuple(one for one in report.pictures if one.file is None or first[one.patient] is one)
     report = _noted(replace(report, pictures=left), f"Only one picture a patient, of {len(kept)} in all, {said}.")
-    kept = {picture.file: kept[picture.file] for picture in first.values() if picture.file is not None}
+    kept = {picture.file: kept[picture.file] for picture in left if picture.file is not None}
     if measure(report, kept) <= limit:
         return report, kept
     return _noted(replace(report, pictures=()), f"No pictures, {said}."), {}

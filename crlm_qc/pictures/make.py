@@ -9,9 +9,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from crlm_qc.model.picture import Picture, PictureRequest, no_picture
+from crlm_qc.model.picture import Picture, PictureRequest, Plane, View, no_picture
+
+if TYPE_CHECKING:
+    from crlm_qc.evidence.pictures import PictureRead
 
 Progress = Callable[[str, int, int], None]
 Made = list[tuple[Picture, bytes]]
@@ -44,28 +47,46 @@ def draw_patient(job: Job) -> Made:
     Returns
     -------
     list of (Picture, bytes)
-        One a request, in their order; if the series must not be shown, one that says why.
+        One a request, in their order, but for those that would show a slice twice; if the series must not be shown, one
+        that says why.
     """
-    from crlm_qc.evidence.pictures import Unshown, read_pictures
+    from crlm_qc.evidence.pictures import PictureRead, Unshown, read_pictures
     from crlm_qc.pictures.draw import draw
 
     made: Made = []
     every = tuple(dict.fromkeys(mark for request in job.requests for mark in request.findings))
-    for request, read in zip(job.requests, read_pictures(job.root, job.classes, job.requests), strict=True):
+    reads = read_pictures(job.root, job.classes, job.requests)
+    told = {_shown(read) for read in reads if isinstance(read, PictureRead) and _shown(read)[1]}
+    views = {(request.group, request.view) for request in job.requests}
+    for request, read in zip(job.requests, reads, strict=True):
         if isinstance(read, Unshown):
             if read.series:
                 return [(no_picture(request.patient, every, read.reason), b"")]
             made.append((_unmade(request, read.reason), b""))
             continue
+        if not request.findings and (_shown(read)[0], True) in told:
+            # The slice that was chosen of several is the one that this picture would show.
+            continue
         try:
-            drawing = draw(request, read)
+            drawing = draw(read.request or request, read)
             content = drawing.png() if job.png else drawing.webp()
         except Exception as error:  # noqa: BLE001 - values in a header may be anything; the others go on
             reason = str(error) if type(error) is ValueError else type(error).__name__
             made.append((_unmade(request, f"it can't be drawn ({reason})"), b""))
             continue
+        if request.view is View.ENLARGED and not drawing.enlarged and (request.group, View.FRAMED) in views:
+            # What is large is not enlarged: this would be the same picture again.
+            continue
         made.append((drawing.picture, content))
     return made
+
+
+def _shown(read: PictureRead) -> tuple[str, bool]:
+    """The slice of an axial picture, and whether it is shown whole because of a finding."""
+    request = read.request
+    if request is None or request.plane is not Plane.AXIAL:
+        return "", False
+    return request.images[0].path, bool(request.findings) and request.view is not View.ENLARGED
 
 
 def _unmade(request: PictureRequest, reason: str) -> Picture:

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.picture import (
+    SIDE,
+    Detail,
+    Hatched,
     ImageLine,
     ImageRequest,
     MaskRequest,
     Outline,
+    Part,
     Picture,
     PictureMode,
     PictureRequest,
     Plane,
+    Space,
+    View,
     no_picture,
 )
 from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL
@@ -26,7 +32,7 @@ from crlm_qc.model.rule import Context
 from crlm_qc.model.severity import Severity
 from crlm_qc.rules._pairs import ORIENTATION, POSITION, SPACING, CtSeries, Dso, dsos_of, series_of, sources_of
 from crlm_qc.rules._placement import Alignment, alignments
-from crlm_qc.rules._words import listed, name_of, number, plural, whole
+from crlm_qc.rules._words import name_of, number, plural, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +58,18 @@ _MISPLACED = frozenset({"SEG011", "SEG012", "SEG013"})
 """Rules that compare the masks as stored with other placements."""
 _BESIDE = frozenset({"DSO011", "DSO014"})
 """Rules on frames that lie elsewhere than their slices."""
+_GAPS = frozenset({"CTS008", "CTS009"})
+"""Rules on gaps: slices beside one look alike, unless a mask on them does not."""
+_PAIRED = frozenset({"SEG006", "SEG014"})
+"""Rules on what two segments share."""
+_GAP_SEEN = 12
+"""Pixels of a reformat that a gap is seen by without being enlarged."""
+_PART_MM = 24.0
+"""Height of what is enlarged of a reformat at the least, mm."""
+_PART_SLICES = 10
+"""The same, in slices."""
+_ALONG = 0.9
+"""Cosine of the angle between rows (or columns) and the patient's left at the least, so that mirroring them swaps sides."""
 _NO_PLACE = frozenset({"CTS012", "CTS013", "CTS014", "DSO024", "DSO026", "DSO027", "DSO028", "SEG017"})
 """Rules whose findings no picture explains, though they may name a segment."""
 _HIDES = frozenset({"DID007", "DID008"})
@@ -60,7 +78,6 @@ _HIDES = frozenset({"DID007", "DID008"})
 _FRAME = re.compile(r"\bframes? ([0-9]{1,6})\b")
 _FILE = re.compile(r"(?<![\w.-])[0-9]{1,5}-[0-9]{1,6}\.dcm(?![\w.])", re.IGNORECASE)
 _LETTERS = {LIVER: "L", REMNANT: "R"}
-_MAX_ALT = 400
 
 
 def deserving(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
@@ -256,16 +273,28 @@ def _of_patient(scene: _Scene, findings: Sequence[Finding]) -> Iterator[PictureR
     if notes and len(chosen) > 1:
         # One picture is enough for notes: where the first of them is.
         chosen = chosen[1:]
-    for rank, (title, marks) in chosen[: max(most, 0)]:
+    chosen = chosen[: max(most, 0)]
+    spare = most - len(chosen)
+    if not spare and len(chosen) > 1 and not chosen[0][1][1] and any(isinstance(key, Detail) for key, _ in chosen):
+        # Where a small thing lies tells more than the liver at its largest.
+        chosen, spare = chosen[1:], 1
+    for key, (title, marks) in chosen:
         group += 1
-        yield scene.axial(rank, title, marks, group)
+        if not isinstance(key, Detail):
+            yield scene.axial(key, title, marks, group)
+            continue
+        if spare > 0:
+            spare -= 1
+            yield scene.close(key, title, marks, group, View.FRAMED)
+        yield scene.close(key, title, marks, group, View.ENLARGED)
     if not notes or not chosen:
         for requests in reformats[:1]:
             group += 1
             yield from (replace(one, group=group) for one in requests)
 
 
-Wanted = dict[int, tuple[str, list[Finding]]]
+Wanted = dict[int | Detail, tuple[str, list[Finding]]]
+"""Planes, or what is looked at closely, with a title and the findings that are seen there."""
 
 
 def _wanted(
@@ -280,12 +309,12 @@ def _wanted(
     for finding in findings:
         if pair := scene.pair(finding):
             pairs.append(pair)
-        for place, (rank, title) in enumerate(scene.places(finding)):
-            entry = (wanted if place == 0 else later).setdefault(rank, (title, []))
+        for place, (key, title) in enumerate(scene.places(finding)):
+            entry = (wanted if place == 0 else later).setdefault(key, (title, []))
             if finding not in entry[1]:
                 entry[1].append(finding)
-    for rank, (title, marks) in later.items():
-        wanted.setdefault(rank, (title, marks))
+    for key, (title, marks) in later.items():
+        wanted.setdefault(key, (title, marks))
     reformats = []
     if sagittal:
         reformats.append([scene.reformat(Plane.SAGITTAL, "Sagittal reformat", sagittal, 0)])
@@ -293,7 +322,9 @@ def _wanted(
     if disorder:
         reformats.append(scene.orders(disorder))
     elif coronal:
-        reformats.append([scene.reformat(Plane.CORONAL, "Coronal reformat", coronal, 0)])
+        whole = scene.reformat(Plane.CORONAL, "Coronal reformat", coronal, 0)
+        gaps = [one for one in coronal if one.rule in _GAPS]
+        reformats.append(scene.with_gap(whole) if gaps else [whole])
     along = [pair for pair in pairs if pair[0].plane is not Plane.AXIAL]
     return [pair for pair in pairs if pair not in along] or along, reformats if not along else [], wanted
 
@@ -452,8 +483,8 @@ class _Scene:
 
     # What findings name.
 
-    def places(self, finding: Finding) -> Iterator[tuple[int, str]]:
-        """Planes that a finding is seen on, the most telling first, each with what it shows."""
+    def places(self, finding: Finding) -> Iterator[tuple[int | Detail, str]]:
+        """Planes that a finding is seen on, or what is looked at closely, the most telling first, each with its title."""
         assert finding.rule
         if finding.rule == "XRF006":
             if (rank := self.largest(self.of_role(TUMOUR))) is not None:
@@ -469,6 +500,8 @@ class _Scene:
         for name in _named(finding, _FILE):
             place = names.get(name)
             if place is not None and place in planes:
+                if finding.rule in _GAPS and not self.voxels(planes[place]):
+                    continue
                 yield planes[place], f"Slice {name}, which {finding.rule} names"
         if self.measured and finding.rule.startswith("DSO"):
             for frame in map(int, _named(finding, _FRAME)):
@@ -476,22 +509,70 @@ class _Scene:
                 if rank is not None:
                     yield rank, f"Frame {frame}, which {finding.rule} names"
 
-    def _of_segment(self, finding: Finding, segment: int) -> Iterator[tuple[int, str]]:
-        if finding.rule in ("SEG006", "SEG014") and self.dso is not None:
-            table = self.context["segment_pairs"]
-            others = table.loc[(table["dso"] == self.dso.path) & (table["segment_b"] == segment), "segment_a"]
-            shared = [
-                (min(self.voxels(rank, [int(other)]), self.voxels(rank, [segment])), -rank, int(other))
-                for other in others
-                if self.label(int(other)) in finding.message
-                for rank in self.by_rank
-            ]
-            best = max(shared, default=(0.0, 0, 0))
-            if best[0] > 0:
-                yield -best[1], f"{self.label(best[2])} and {self.label(segment)} where both are large"
-                return
-        if (rank := self.largest([segment])) is not None:
+    def _of_segment(self, finding: Finding, segment: int) -> Iterator[tuple[int | Detail, str]]:
+        close = list(self._details(finding, segment))
+        if close:
+            yield from close
+        elif (rank := self.largest([segment])) is not None:
             yield rank, f"{self.label(segment)} at its largest"
+
+    # What is looked at closely.
+
+    def _details(self, finding: Finding, segment: int) -> Iterator[tuple[Detail, str]]:
+        """What a finding on the shape of a segment is about, each with a title."""
+        label, livers = self.label(segment), self.of_role(LIVER)
+        if finding.rule == "SEG005" and len(livers) == 1:
+            yield self._outside(segment, livers[0])
+        elif finding.rule in _PAIRED:
+            for other in self._sharing(segment):
+                if re.search(
+                    rf"\b{re.escape(self.label(other))} and {re.escape(label)}\b", finding.message, re.IGNORECASE
+                ):
+                    yield self._shared(other, segment)
+        elif finding.rule == "SEG007":
+            for other in self._sharing(segment):
+                if other in self.of_role(TUMOUR) and any(
+                    words.endswith(f" of {self.label(other)}") for words in finding.examples
+                ):
+                    yield self._shared(segment, other)
+            if len(livers) == 1 and any(words.endswith("outside the liver") for words in finding.examples):
+                yield self._outside(segment, livers[0])
+        elif finding.rule == "SEG015":
+            yield Detail((segment,)), f"{label} at its largest"
+
+    def _outside(self, segment: int, liver: int) -> tuple[Detail, str]:
+        label = self.label(segment)
+        words = f"what of {label} lies outside the liver's mask"
+        return Detail((segment,), (Hatched(segment, liver, True, words),)), f"{label} outside the liver"
+
+    def _shared(self, one: int, other: int) -> tuple[Detail, str]:
+        names = f"{self.label(one)} and {self.label(other)}"
+        return Detail((one, other), (Hatched(one, other, False, f"what {names} share"),)), f"{names} overlap"
+
+    def _sharing(self, segment: int) -> list[int]:
+        """Segments that share a voxel with one."""
+        assert self.dso is not None
+        table = self.context["segment_pairs"]
+        rows = table[table["dso"] == self.dso.path]
+        pairs = zip(rows["segment_a"].tolist(), rows["segment_b"].tolist(), strict=True)
+        return sorted(int(one if other == segment else other) for one, other in pairs if segment in (one, other))
+
+    def close(self, detail: Detail, title: str, findings: Sequence[Finding], group: int, view: View) -> PictureRequest:
+        """What a detail shows; the slice is chosen of all that hold it when the masks are read."""
+        hatched = "; ".join(f"hatched: {one.words}" for one in detail.hatched)
+        held = [(min(self.voxels(rank, [segment]) for segment in self._needed(detail)), -rank) for rank in self.by_rank]
+        ranks = [-rank for voxels, rank in sorted(held, reverse=True) if voxels > 0] or [self.middle]
+        made = [
+            replace(self.axial(rank, title, findings, group, note=hatched), view=view, detail=detail)
+            for rank in (ranks if detail.hatched else ranks[:1])
+        ]
+        return replace(made[0], candidates=tuple(made) if len(made) > 1 else ())
+
+    @staticmethod
+    def _needed(detail: Detail) -> list[int]:
+        """Segments without which there is nothing to see on a plane."""
+        shared = [value for one in detail.hatched if not one.outside for value in (one.segment, one.other)]
+        return shared or [detail.segments[0]]
 
     def _name(self, place: int) -> str:
         return name_of(self.context.show.path(str(self.ct.slices["path"][place])))
@@ -518,6 +599,7 @@ class _Scene:
         findings: Sequence[Finding],
         group: int,
         masks: Sequence[MaskRequest] | None = None,
+        note: str = "",
     ) -> PictureRequest:
         """One image, with the masks that lie on it, or with others."""
         place = self.slice_of[rank]
@@ -526,9 +608,8 @@ class _Scene:
         told = f"InstanceNumber {int(instance)}, " if instance == instance else ""
         where = f"{told}{self._name(place)}, z {number(float(self.positions[place][2]), 2)} mm"
         right, down = self.orientation[:3], self.orientation[3:]
-        return self._request(
-            Plane.AXIAL, title, where, findings, group, _sides(right, down), [ImageRequest(self.path(rank))], laid
-        )
+        images = [ImageRequest(self.path(rank))]
+        return self._request(Plane.AXIAL, title, where, findings, group, _sides(right, down), images, laid, note)
 
     def masks_on(self, rank: int) -> list[MaskRequest]:
         """Masks of the frames that are positioned on a plane."""
@@ -565,13 +646,11 @@ class _Scene:
         sides: tuple[str, str, str, str],
         images: Sequence[ImageRequest],
         masks: Sequence[MaskRequest],
+        note: str = "",
     ) -> PictureRequest:
         codes = list(dict.fromkeys(finding.rule for finding in findings))
-        caption = ". ".join(part for part in (where, ", ".join(codes)) if part)
-        drawn = self._drawn(masks)
-        shown = f"with the contours of {listed(drawn, 12)}" if drawn else "without a mask on it"
-        about = " ".join(f"{finding.rule}: {finding.message}" for finding in findings)
-        alt = f"{title}, {plane.value}, {where}, {shown}. {about}".strip()
+        caption = ". ".join(part for part in (where, f"{note[:1].upper()}{note[1:]}", ", ".join(codes)) if part)
+        told = [] if plane.value in title.lower() else [plane.value]
         return PictureRequest(
             patient=self.patient,
             findings=tuple(finding.fingerprint for finding in findings),
@@ -579,7 +658,7 @@ class _Scene:
             group=group,
             title=title,
             caption=caption,
-            alt=alt if len(alt) <= _MAX_ALT else f"{alt[:_MAX_ALT].rsplit(' ', 1)[0]} \N{HORIZONTAL ELLIPSIS}",
+            alt=", ".join((*told, where)),
             sides=sides,
             spacing=self.spacing,
             thickness=self.thickness,
@@ -588,23 +667,8 @@ class _Scene:
             dso=None if self.dso is None or not masks else self.dso.path,
             masks=tuple(masks),
             outlines=self.outlines,
+            about=" ".join(f"{finding.rule}: {finding.message}" for finding in findings),
         )
-
-    def _drawn(self, masks: Sequence[MaskRequest]) -> list[str]:
-        if self.dso is None or not masks:
-            return []
-        asked = {mask.frame for mask in masks}
-        held = {
-            int(value)
-            for frame, value, voxels in zip(
-                self.dso.frames["frame"].tolist(),
-                self.dso.numbers.tolist(),
-                self.dso.frames["voxels"].tolist(),
-                strict=True,
-            )
-            if int(frame) in asked and value == value and voxels > 0
-        }
-        return [one.label for one in self.outlines if one.segment in held or self.dso.is_label_map]
 
     # Pairs: observed and expected.
 
@@ -646,8 +710,10 @@ class _Scene:
         if self.dso is None or not self.measured or segment is None:
             return []
         alignment = alignments(self.context).get((self.dso.path, segment))
-        if alignment is None or alignment.best is None:
+        if alignment is None:
             return []
+        if alignment.best is None:
+            return self.mirrored(finding) if finding.rule == "SEG011" else []
         words = alignment.words(self.orientation.tolist())
         better = f"{words[:1].upper()}{words[1:]}"
         if alignment.best["placement"] in ("slices", "upside-down"):
@@ -662,6 +728,21 @@ class _Scene:
             moved = self.axial(self.middle, self.middle_title, [finding], 0, [_moved(mask, change) for mask in masks])
         fits = replace(moved, caption=f"The masks fit the image better. {moved.caption}")
         return [_headed(stored, "As stored"), _headed(fits, better)]
+
+    def mirrored(self, finding: Finding) -> list[PictureRequest]:
+        """Image and masks as stored and mirrored left-right, as the masks fit the image; empty if neither axis is that."""
+        across, down = abs(float(self.orientation[0])), abs(float(self.orientation[3]))
+        axis = "columns" if across > _ALONG else "rows" if down > _ALONG else ""
+        if not axis:
+            return []
+        stored = self.axial(self.middle, self.middle_title, [finding], 0)
+        words = (
+            "The liver lies on the patient's left, in the image as in the mask",
+            "Here it lies on the right. Either image and masks are stored mirrored, or the patient's organs are (situs inversus)",
+        )
+        before, after = (replace(stored, caption=f"{said}. {stored.caption}") for said in words)
+        turned = replace(after, mirrored=axis)
+        return [_headed(before, "As stored"), _headed(turned, "Image and masks mirrored left-right")]
 
     def _ends(self, segment: int, axis: str) -> float:
         """First and last row or column of a segment, added."""
@@ -730,7 +811,51 @@ class _Scene:
                 masks.append(replace(mask, at=replace(line, height=height)))
         z = sorted(float(self.positions[place][2]) for place in self.slice_of)
         where = f"{plural(len(images), 'slice')}, z {number(z[0], 2)} to {number(z[-1], 2)} mm, in true millimetres"
-        return self._request(plane, title, where, findings, group, self._sides(plane), images, masks)
+        note = ""
+        if self.spaces:
+            widest = max(space.high - space.low for space in self.spaces)
+            most = f"{'up to ' * (len(self.spaces) > 1)}{number(widest, 2)} mm"
+            note = f"{plural(len(self.spaces), 'gap')}, boxed: {most} where slices lie {number(self.thickness, 2)} mm apart"
+        made = self._request(plane, title, where, findings, group, self._sides(plane), images, masks, note)
+        return replace(made, spaces=self.spaces)
+
+    @cached_property
+    def spaces(self) -> tuple[Space, ...]:
+        """Gaps between slices that are wider than the spacing, from the lowest along the normal."""
+        found = []
+        for gap in sorted((*self.stack.missing, *self.stack.uneven), key=lambda gap: gap.below):
+            if gap.size > self.thickness + self.stack.tolerance:
+                low, high = (float(self.positions[place] @ self.stack.normal) for place in (gap.below, gap.above))
+                found.append(Space(low, high, f"gap {number(gap.size, 2)} mm"))
+        return tuple(sorted(found, key=lambda space: space.low))
+
+    def with_gap(self, whole: PictureRequest) -> list[PictureRequest]:
+        """A reformat, and its widest gap enlarged if that is hard to see."""
+        if not whole.spaces:
+            return [whole]
+        widest = max(whole.spaces, key=lambda space: (space.high - space.low, -space.low))
+        size = widest.high - widest.low
+        starts = [image.at.start for image in whole.images]
+        left, right = min(starts) - self.spacing[1] / 2, max(starts) + (self.size[1] - 0.5) * self.spacing[1]
+        low, high = float(self.heights[0]) - self.thickness / 2, float(self.heights[-1]) + self.thickness / 2
+        scale = SIDE / max(right - left, high - low)
+        tall = max(_PART_MM, _PART_SLICES * self.thickness)
+        if (size - self.thickness) * scale >= _GAP_SEEN or tall > (high - low) / 2:
+            return [whole]
+        wide = min(2 * tall, right - left)
+        start = min(max(float(self.focus @ self.orientation[:3]) - wide / 2, left), right - wide)
+        # Beyond the outermost slice there is nothing, which shows where it ends.
+        bottom = min(max((widest.low + widest.high - tall) / 2, low - tall / 4), high - 3 * tall / 4)
+        part = Part(start, start + wide, bottom, bottom + tall)
+        apart = f"Slices lie {number(self.thickness, 2)} mm apart, the two beside the box {number(size, 2)} mm"
+        codes = whole.caption.rpartition(". ")[2]
+        return [
+            replace(whole, part=part, view=View.FRAMED),
+            replace(
+                whole, part=part, view=View.ENLARGED, title=f"Gap of {number(size, 2)} mm", caption=f"{apart}. {codes}",
+                alt=f"{whole.plane.value}, {apart[0].lower()}{apart[1:]}",
+            ),
+        ]  # fmt: skip
 
     def _height(self, place: int, rank: int) -> float:
         """Where a frame lies along the normal, mm: as it says, or as its slice does."""
@@ -784,8 +909,7 @@ class _Scene:
             for place, rank in enumerate(order)
         )
         by_number = replace(by_position, images=images, masks=(), dso=None)
-        alt = by_number.alt.partition(", with the contours of")[0]
-        return [_headed(replace(by_number, alt=f"{alt}."), "By InstanceNumber"), _headed(by_position, "By position")]
+        return [_headed(by_number, "By InstanceNumber"), _headed(by_position, "By position")]
 
 
 def _finite(values: Any) -> bool:
@@ -810,4 +934,4 @@ def _moved(mask: MaskRequest, change: Affine) -> MaskRequest:
 def _headed(request: PictureRequest, heading: str) -> PictureRequest:
     """A picture of a pair: what it is of goes into the caption, and which of the two it is above it."""
     caption = f"{request.title}. {request.caption}"
-    return replace(request, title=heading, caption=caption, alt=f"{heading}: {request.alt}")
+    return replace(request, title=heading, caption=caption, alt=f"{request.title}, {request.alt}")

@@ -2,12 +2,17 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from support.pictures import illustrated
 
+from crlm_qc.model.picture import Frame, Gap, Hatch
 from crlm_qc.report.html import render
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -81,6 +86,46 @@ def test_contours_lie_over_their_picture_and_nothing_runs_over(
     assert stroke == ["rgb(255, 106, 92)", "none", "rgb(95, 226, 124)"]
 
 
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    report, pictures = illustrated()
+    hatch = Hatch("M1000 1000l900 0 0 900 -900 0z", "what both share")
+    first = replace(report.pictures[0], hatches=(hatch,), frame=Frame(900, 900, 1200, 1200))
+    third = replace(report.pictures[2], gaps=(Gap(900, 40, "gap 1.6 mm", 740),))
+    path = tmp_path_factory.mktemp("marked") / "report.html"
+    report = replace(report, pictures=(first, report.pictures[1], third))
+    path.write_text(render(report, pictures=pictures), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_marks_are_painted_and_read(driver: Driver, marked: Path, width: int) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.get(marked.as_uri())
+    film = driver.find_element("css selector", ".film:has(.hatch)")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", film)
+    with Image.open(BytesIO(film.screenshot_as_png)) as shot:
+        grey = np.asarray(shot.convert("L")).astype(int)
+    driver.execute_script("document.querySelectorAll('.film .hatch').forEach(one => one.remove())")
+    with Image.open(BytesIO(film.screenshot_as_png)) as shot:
+        without = np.asarray(shot.convert("L")).astype(int)
+    # The hatched square is painted with the page's pattern, light lines and dark ones; the noise beside it stays.
+    changed = np.abs(grey - without) > 8
+    side = len(grey) / 384
+    inside = np.zeros(changed.shape, dtype=bool)
+    inside[round(100 * side) : round(190 * side), round(100 * side) : round(190 * side)] = True
+    assert changed[inside].mean() > 0.5
+    assert not changed[~inside].any() or changed[~inside].mean() < 0.02
+    text, picture = driver.execute_script(
+        "const t = document.querySelector('.gap-text');"
+        "return [t, t.closest('.film')].map(e => {const r = e.getBoundingClientRect(); return [r.x, r.right, r.height]})"
+    )
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert picture[0] < text[0] < text[1] < picture[1]
+    assert text[2] >= 8
+
+
 AXE = """
 const done = arguments[0];
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
@@ -89,9 +134,10 @@ axe.run(document.querySelector('#patients'), {resultTypes: ['violations'], runOn
 """
 
 
-def test_axe_finds_nothing(driver: Driver, page: Path) -> None:
+@pytest.mark.parametrize("which", ["page", "marked"])
+def test_axe_finds_nothing(driver: Driver, request: pytest.FixtureRequest, which: str) -> None:
     pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
-    driver.get(page.as_uri())
+    driver.get(request.getfixturevalue(which).as_uri())
     driver.execute_script((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
     driver.set_script_timeout(60)
     assert driver.execute_async_script(AXE) == []

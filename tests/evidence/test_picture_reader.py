@@ -8,8 +8,8 @@ import pytest
 from pydicom.dataset import FileDataset
 from support import tiny
 
-from crlm_qc.evidence.pictures import PictureRead, Unshown, read_pictures
-from crlm_qc.model.picture import ImageLine, ImageRequest, MaskRequest, PictureRequest, Plane
+from crlm_qc.evidence.pictures import MaskRead, PictureRead, Unshown, hatched_parts, read_pictures
+from crlm_qc.model.picture import Detail, Hatched, ImageLine, ImageRequest, MaskRequest, PictureRequest, Plane
 
 CT = ("1.2.840.10008.5.1.4.1.1.2",)
 SAME = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -155,6 +155,79 @@ def test_nothing_outside_of_the_release_is_opened(root: Path, tmp_path_factory: 
     assert "out of the release" in refused(root, request()).reason
     up = (ImageRequest("/etc/hostname"),)
     assert "out of the release" in refused(root, request(images=up)).reason
+
+
+# --- what is hatched --------------------------------------------------------------------------------------------------
+
+SHARED = Hatched(2, 1, False, "what both share")
+OUTSIDE = Hatched(2, 1, True, "what lies outside")
+
+
+def candidates(hatched: Hatched) -> PictureRequest:
+    """Two segments on each of three slices."""
+    made = tuple(
+        request(
+            images=(ImageRequest(f"{index}.dcm"),),
+            masks=(MaskRequest(index + 1, 1, SAME), MaskRequest(index + 4, 2, SAME)),
+            detail=Detail((2,), (hatched,)),
+        )
+        for index in range(3)
+    )
+    return request(images=made[0].images, masks=made[0].masks, detail=made[0].detail, candidates=made)
+
+
+def overlapping(root: Path) -> None:
+    """Of the 18 pixels of segment 2 segment 1 holds 18, 9 and 12 on the three slices."""
+    first = [MASK.copy() for _ in range(3)]
+    first[1][2:5, 3:6] = False
+    first[2][2] = False
+    frames = [*((1, index, mask) for index, mask in enumerate(first)), *((2, index, MASK) for index in range(3))]
+    tiny.write(root / "dso.dcm", tiny.segmentation(frames))
+
+
+@pytest.mark.parametrize(("hatched", "path"), [(SHARED, "0.dcm"), (OUTSIDE, "1.dcm")])
+def test_the_slice_with_most_of_it_is_chosen(root: Path, hatched: Hatched, path: str) -> None:
+    overlapping(root)
+    found = one(root, candidates(hatched))
+    assert found.request is not None
+    assert [image.path for image in found.request.images] == [path]
+    assert {mask.segment for mask in found.masks} == {1, 2}
+
+
+def test_of_equal_slices_the_first_is_chosen(root: Path) -> None:
+    tiny.write(root / "dso.dcm", tiny.segmentation([(value, index, MASK) for value in (1, 2) for index in range(3)]))
+    found = one(root, candidates(SHARED))
+    assert found.request is not None
+    assert found.request.images == (ImageRequest("0.dcm"),)
+
+
+def test_candidates_of_masks_that_can_not_be_read(root: Path) -> None:
+    ds = tiny.segmentation([(1, 0, OTHER), (1, 1, MASK)])
+    del ds.Rows
+    tiny.write(root / "dso.dcm", ds)
+    assert refused(root, candidates(SHARED)).reason == "the masks can't be read"
+
+
+def test_what_must_not_be_shown_is_not_shown_of_the_slice_that_is_chosen(root: Path) -> None:
+    overlapping(root)
+    change(root / "1.dcm", lambda ds: setattr(ds, "BurnedInAnnotation", "YES"), 1)
+    assert refused(root, candidates(OUTSIDE)).series
+
+
+def test_what_is_hatched() -> None:
+    liver = MaskRead(1, MaskRequest(1, 1, SAME), OTHER)
+    tumour = MaskRead(2, MaskRequest(2, 2, SAME), MASK | (np.arange(16) == 12))
+    (inside,) = hatched_parts([liver, tumour], SHARED)
+    (outside,) = hatched_parts([liver, tumour], OUTSIDE)
+    assert (inside.mask == (tumour.mask & ~MASK)).all()
+    assert (outside.mask == MASK).all()
+    # Without the other all of it lies outside, and it shares nothing.
+    assert hatched_parts([tumour], SHARED) == []
+    assert (hatched_parts([tumour], OUTSIDE)[0].mask == tumour.mask).all()
+    # A mask that lies two columns on.
+    moved = MaskRead(1, MaskRequest(1, 1, (1.0, 0.0, 2.0, 0.0, 1.0, 0.0)), MASK)
+    (both,) = hatched_parts([moved, MaskRead(2, MaskRequest(2, 2, SAME), MASK)], SHARED)
+    assert (both.mask == (MASK & np.roll(MASK, 2, axis=1))).all()
 
 
 def test_masks_that_can_not_be_read(root: Path) -> None:

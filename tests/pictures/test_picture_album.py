@@ -1,5 +1,6 @@
 """The pictures of a report: made once, cut to the page, kept as files."""
 
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from support.releases import clean_release, copy_release, small_profile
 from crlm_qc.auditing import audit
 from crlm_qc.evidence.store import save
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.picture import UNITS, Picture, PictureMode
+from crlm_qc.model.picture import UNITS, Frame, Picture, PictureMode
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
@@ -28,6 +29,7 @@ from crlm_qc.synthetic.release import SyntheticRelease
 
 __all__ = ["clean_release", "small_profile"]
 
+SMALL = ("tumour-annotated-twice:CRLM-CT-1001", "tumour-outside:CRLM-CT-1002", "image-mirrored:CRLM-CT-1003")
 FAULTS = ("masks-mirrored:CRLM-CT-1001", "ct-slice-lost:CRLM-CT-1002", "masks-upside-down:CRLM-CT-1003")
 
 
@@ -57,14 +59,67 @@ def test_every_fault_gets_its_pictures(faulty, small_profile: Profile) -> None:
     titles = made(found.pictures)
     assert ("CRLM-CT-1001", "Mirrored left-right") in titles
     assert ("CRLM-CT-1002", "Coronal reformat") in titles
+    assert any(patient == "CRLM-CT-1002" and title.startswith("Gap of ") for patient, title in titles)
     assert any(patient == "CRLM-CT-1003" and "upside down" in title for patient, title in titles)
     assert [picture.file for picture in found.pictures] == list(files)
-    (gap,) = [picture for picture in found.pictures if picture.gaps and picture.patient == "CRLM-CT-1002"]
-    assert gap.title == "Coronal reformat"
+    gaps = [picture for picture in found.pictures if picture.gaps]
+    assert {picture.patient for picture in gaps} == {"CRLM-CT-1002"}
+    assert gaps[0].title == "Coronal reformat"
+    assert all(picture.gaps[0].label in picture.alt for picture in gaps)
     assert {mark for picture in found.pictures for mark in picture.findings} <= {
         finding.fingerprint for finding in report.findings
     }
     assert replace(found, pictures=()) == report
+
+
+@pytest.fixture(scope="module")
+def small_faults(
+    clean_release: SyntheticRelease, small_profile: Profile, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Report, Evidence]:
+    release = copy_release(clean_release, tmp_path_factory.mktemp("small") / "release")
+    for fault in SMALL:
+        plant(release, fault)
+    return release.root, *audited(release.root, small_profile)
+
+
+def test_small_faults_are_enlarged_and_hatched(small_faults, small_profile: Profile) -> None:
+    root, report, evidence = small_faults
+    found, files = illustrate(report, evidence, root, small_profile, PictureMode.AUTO)
+    assert [picture.file for picture in found.pictures] == list(files)
+    for patient, words in (("CRLM-CT-1001", "share"), ("CRLM-CT-1002", "outside the liver's mask")):
+        shown = [picture for picture in found.pictures if picture.patient == patient]
+        (framed,) = [picture for picture in shown if picture.frame is not None]
+        (enlarged,) = [picture for picture in shown if picture.title.endswith(", enlarged")]
+        for picture in (framed, enlarged):
+            assert [words in hatch.words for hatch in picture.hatches] == [True]
+            assert picture.hatches[0].words in picture.alt
+            assert f"Hatched: {picture.hatches[0].words}" in picture.caption
+        assert framed.sides == enlarged.sides
+        assert enlarged.bar_mm < framed.bar_mm
+        assert max(map(len, files.values())) < 30_000
+
+
+def test_image_and_mask_that_are_mirrored_stand_beside_themselves_turned(small_faults, small_profile: Profile) -> None:
+    root, report, evidence = small_faults
+    found, files = illustrate(report, evidence, root, small_profile, PictureMode.AUTO)
+    stored, turned = [picture for picture in found.pictures if picture.patient == "CRLM-CT-1003"][:2]
+    assert (stored.title, turned.title) == ("As stored", "Image and masks mirrored left-right")
+    assert stored.sides == turned.sides
+    with Image.open(BytesIO(files[stored.file])) as one, Image.open(BytesIO(files[turned.file])) as other:
+        before, after = np.asarray(one.convert("L")).astype(int), np.asarray(other.convert("L")).astype(int)
+    assert np.abs(before[:, ::-1] - after).mean() < 3
+    for picture in (stored, turned):
+        within = under(picture, files[picture.file])
+        assert np.abs(within - np.median(within)).mean() < 12
+
+
+@pytest.mark.parametrize("fault", ["faulty", "small_faults"])
+def test_words_name_the_contours_that_are_drawn(request, small_profile: Profile, fault: str) -> None:
+    root, report, evidence = request.getfixturevalue(fault)
+    found, _ = illustrate(report, evidence, root, small_profile, PictureMode.AUTO)
+    for picture in found.pictures:
+        named = re.search(r"with the contours of (.*?)[.]", picture.alt)
+        assert len(named[1].split(", ") if named else []) == len(picture.contours)
 
 
 def under(picture: Picture, content: bytes) -> np.ndarray:
@@ -93,8 +148,9 @@ def test_contours_lie_on_the_organ_where_the_masks_fit(faulty, small_profile: Pr
     assert np.abs(stored - np.median(stored)).mean() > 25
 
 
-def test_the_same_for_any_number_of_processes(faulty, small_profile: Profile) -> None:
-    root, report, evidence = faulty
+@pytest.mark.parametrize("fault", ["faulty", "small_faults"])
+def test_the_same_for_any_number_of_processes(request, small_profile: Profile, fault: str) -> None:
+    root, report, evidence = request.getfixturevalue(fault)
     one = illustrate(report, evidence, root, small_profile, PictureMode.ALL, processes=1)
     two = illustrate(report, evidence, root, small_profile, PictureMode.ALL, processes=2)
     assert one == two
@@ -203,6 +259,16 @@ def test_cuts_in_their_order() -> None:
     none, nothing = measured(page_size(one, single) - SLACK)
     assert (none.pictures, nothing) == ((), {})
     assert none.picture_notes[-1].startswith("No pictures, to keep the page under")
+
+
+def test_the_one_picture_that_is_left_shows_the_finding() -> None:
+    report, files = illustrated()
+    plain, framed, enlarged = report.pictures[:3]
+    pictures = (replace(plain, findings=()), replace(framed, frame=Frame(1, 1, 9, 9)), enlarged)
+    report = replace(report, pictures=pictures)
+    limit = page_size(replace(report, pictures=pictures[:1]), {}) + 60_000
+    cut, kept = fitted(report, {name: content(3, 800) for name in files}, page_size, limit)
+    assert [picture.file for picture in cut.pictures] == list(kept) == [enlarged.file]
 
 
 def test_a_whole_release_stays_under_the_cap() -> None:

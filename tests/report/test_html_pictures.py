@@ -14,7 +14,7 @@ from support import reports
 from support.pictures import illustrated
 
 import crlm_qc.report
-from crlm_qc.model.picture import Contour, Picture, no_picture
+from crlm_qc.model.picture import Contour, Frame, Gap, Hatch, Picture, no_picture
 from crlm_qc.model.plain import PlainError
 from crlm_qc.model.report import Report
 from crlm_qc.report.html import folder, render
@@ -44,6 +44,72 @@ def test_pictures_are_in_the_page_with_their_contours() -> None:
     assert len(third.xpath("rect[@class='gap']")) == 1
     groups = [len(group.xpath("figure|div")) for group in found.xpath("//div[@class='film-group']")]
     assert groups == [2, 1, 1, 1]
+
+
+def marked() -> tuple[Report, dict[str, bytes]]:
+    """A picture with a hatching and a frame, and one with a gap that is named."""
+    report, files = illustrated()
+    hatch = Hatch("M1100 1100l200 0 0 200 -200 0z", "what Tumor_1 and Tumor_2 share")
+    first = replace(report.pictures[0], hatches=(hatch,), frame=Frame(1000, 1000, 400, 400), bar=900, bar_mm=10.0)
+    third = replace(report.pictures[2], gaps=(Gap(900, 60, "gap 1.6 mm", 740), Gap(960, 40, "gap 2 mm")), level=500)
+    return replace(report, pictures=(first, report.pictures[1], third)), files
+
+
+def test_what_is_hatched_framed_and_boxed() -> None:
+    found = page(*marked())
+    first, second, third = found.xpath("//div[@class='film']/svg")
+    (hatch,) = first.xpath("path[@class='hatch']")
+    assert hatch.get("d") == marked()[0].pictures[0].hatches[0].path
+    assert hatch.get("fill") == "url(#film-hatch)"
+    assert len(found.xpath("//*[@id='film-hatch']")) == 1
+    (frame,) = first.xpath("rect[@class='frame']")
+    assert [frame.get(name) for name in ("x", "y", "width", "height")] == ["1000", "1000", "400", "400"]
+    assert first.xpath("string(text[@class='bar-text'])") == "10 mm"
+    assert second.xpath("rect[@class='frame']|path[@class='hatch']") == []
+    assert len(third.xpath("rect[@class='gap']")) == 2
+    # The arrow points from what is written to the box; where there is no room nothing is written.
+    assert [text.text for text in third.xpath("text[@class='gap-text']")] == ["gap 1.6 mm"]
+    (arrow,) = third.xpath("path[@class='gap-arrow']")
+    assert arrow.get("d") == "M3380 680h120L3440 885z"
+    assert {side.get("y") for side in third.xpath("text[@class='side']")[::2]} == {"500"}
+    legend = " ".join(" ".join(found.xpath("//ul[@class='film-legend']//text()")).split())
+    assert "hatched: what two masks share" in legend
+    lead = found.xpath("string(//h3[@id='pictures']/following-sibling::p)")
+    assert "A white frame marks" in lead
+    assert "Boxes in reformats are gaps" in lead
+
+
+def test_the_legend_explains_nothing_that_is_not_there() -> None:
+    report, files = illustrated()
+    found = page(replace(report, pictures=report.pictures[:2]), files)
+    assert found.xpath("//*[@id='film-hatch']") == []
+    said = found.xpath("string(//section[@id='patients'])")
+    assert not any(word in said for word in ("hatched", "white frame", "Boxes in reformats"))
+
+
+def test_a_saved_report_with_a_hatching_that_is_no_path() -> None:
+    report, files = marked()
+    bad = replace(report.pictures[0], hatches=(Hatch('M0 0"><script>alert(1)</script>', "x"),))
+    found = page(replace(report, pictures=(bad,)), files)
+    assert found.xpath("//svg/path[@class='hatch'][@d]") == []
+
+
+def test_marks_are_saved_and_read_again() -> None:
+    report, files = marked()
+    again = Report.from_dict(json.loads(render_json(report)))
+    assert list(again.pictures) == list(report.pictures)
+    assert render(again, pictures=files) == render(report, pictures=files)
+
+
+def test_an_older_file_whose_pictures_have_no_marks_is_read() -> None:
+    raw = json.loads(render_json(illustrated()[0]))
+    for picture in raw["pictures"]:
+        for name in ("bar_mm", "hatches", "frame", "level"):
+            del picture[name]
+        picture["gaps"] = [{"y": gap["y"], "height": gap["height"]} for gap in picture["gaps"]]
+    again = Report.from_dict(raw)
+    assert [picture.bar_mm for picture in again.pictures] == [50.0] * 5
+    assert render_json(again) == render_json(illustrated()[0])
 
 
 def test_letters_and_lines_not_colour_alone_tell_segments_apart() -> None:
@@ -106,7 +172,7 @@ def test_text_is_escaped() -> None:
     def with_text(text: str) -> Report:
         one = replace(
             report.pictures[0], title=text, caption=text, alt=text, sides=(text,) * 4,
-            contours=(Contour(1, text, "liver", text, 1, 1),),
+            contours=(Contour(1, text, "liver", text, 1, 1),), gaps=(Gap(1, 1, text, 1),), hatches=(Hatch("", text),),
         )  # fmt: skip
         box = no_picture(text, (), text)
         return replace(report, pictures=(one, box), picture_notes=(text,))

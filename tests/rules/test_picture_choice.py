@@ -8,7 +8,7 @@ import pytest
 from support.frames import PATIENTS, PIXEL, SPACING, Case, clean, run
 
 from crlm_qc.model.finding import Finding, Kind, Subject, fingerprint
-from crlm_qc.model.picture import Picture, PictureMode, PictureRequest, Plane
+from crlm_qc.model.picture import Picture, PictureMode, PictureRequest, Plane, Space, View
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.rule import Context
 from crlm_qc.model.severity import Severity
@@ -74,8 +74,8 @@ def test_the_middle_is_where_the_liver_is_largest(profile: Profile) -> None:
     assert outlined(one) == {1}
     assert one.sides == ("R", "A", "L", "P")
     assert one.caption == "InstanceNumber 60, 1-16.dcm, z -375 mm. SEG010"
-    assert "contours of Liver." in one.alt
-    assert "SEG010: A message." in one.alt
+    assert one.alt == "axial, InstanceNumber 60, 1-16.dcm, z -375 mm"
+    assert one.about == "SEG010: A message."
 
 
 def test_prone(profile: Profile) -> None:
@@ -88,21 +88,59 @@ def test_prone(profile: Profile) -> None:
     assert one.sides == ("L", "P", "R", "A")
 
 
+def gap_in(case: Case, profile: Profile) -> list[PictureRequest]:
+    return requests(case, profile, [one for one in run(case, profile).findings if one.rule == "CTS008"])
+
+
 def test_a_missing_slice_is_seen_from_the_front_and_beside_the_gap(profile: Profile) -> None:
     case = clean()
-    case.remove_ct(15)
-    case.drop("frames", lambda row: True)
-    found = requests(case, profile, [one for one in run(case, profile).findings if one.rule == "CTS008"])
-    assert [one.plane for one in found] == [Plane.AXIAL, Plane.AXIAL, Plane.AXIAL, Plane.CORONAL]
-    assert {shown(one) for one in found[1:3]} == {"1-14.dcm", "1-16.dcm"}
-    coronal = found[-1]
-    assert len(coronal.images) == 23
-    heights = [image.at.height for image in coronal.images]
+    case.remove_ct(2)
+    found = gap_in(case, profile)
+    assert [one.plane for one in found] == [Plane.AXIAL, Plane.AXIAL, Plane.CORONAL, Plane.CORONAL]
+    # The other slice beside the gap has no mask on it, and would show nothing of it.
+    assert [shown(one) for one in found[1:2]] == ["1-03.dcm"]
+    whole, enlarged = found[2:]
+    assert whole.group == enlarged.group
+    assert len(whole.images) == 23
+    heights = [image.at.height for image in whole.images]
     assert heights == sorted(heights)
     assert max(b - a for a, b in pairwise(heights)) == 2 * SPACING
     # Through the liver's centroid, 20 mm in front of which no row lies.
-    assert coronal.images[0].at.line == pytest.approx((-20 + 180) / PIXEL)
-    assert coronal.sides == ("R", "H", "L", "F")
+    assert whole.images[0].at.line == pytest.approx((-20 + 180) / PIXEL)
+    assert whole.sides == enlarged.sides == ("R", "H", "L", "F")
+    assert whole.spaces == enlarged.spaces == (Space(-310.0, -300.0, "gap 10 mm"),)
+    assert "1 gap, boxed: 10 mm where slices lie 5 mm apart" in whole.caption
+    assert (whole.view, enlarged.view) == (View.FRAMED, View.ENLARGED)
+    assert enlarged.part is not None
+    assert enlarged.part.low < -310
+    assert enlarged.part.high > -300
+    assert enlarged.title == "Gap of 10 mm"
+
+
+def test_slices_beside_a_gap_without_a_mask_are_not_shown(profile: Profile) -> None:
+    case = clean()
+    case.remove_ct(15)
+    case.drop("frames", lambda row: False)
+    assert [one.plane for one in gap_in(case, profile)] == [Plane.AXIAL, Plane.CORONAL, Plane.CORONAL]
+
+
+def test_a_gap_that_is_wide_needs_not_be_enlarged(profile: Profile) -> None:
+    case = clean()
+    for name in range(11, 16):
+        case.remove_ct(name)
+    (whole,) = [one for one in gap_in(case, profile) if one.plane is Plane.CORONAL]
+    assert (whole.view, whole.part) == (View.WHOLE, None)
+    assert [space.label for space in whole.spaces] == ["gap 30 mm"]
+
+
+def test_a_missing_slice_of_many_thin_ones(profile: Profile) -> None:
+    """The gap lies beside the outermost slice: the part that is enlarged goes a little beyond it."""
+    case = clean()
+    case.remove_ct(23)
+    *_, enlarged = gap_in(case, profile)
+    assert enlarged.spaces == (Space(-415.0, -405.0, "gap 10 mm"),)
+    assert enlarged.part is not None
+    assert enlarged.part.low < -415 - SPACING / 2
 
 
 def test_a_sheared_stack_is_seen_from_the_side(profile: Profile) -> None:
@@ -122,10 +160,12 @@ def test_at_most_three_axial_pictures(profile: Profile) -> None:
         clean(), profile, [finding("CTS016", examples=names), finding("SEG015", Subject(Kind.SEGMENT, "x", segment=2))]
     )
     assert [one.plane for one in found] == [Plane.AXIAL] * 3
-    assert [one.group for one in found] == [1, 2, 3]
-    # The first place of each finding comes before the second of any.
-    assert [shown(one) for one in found[1:]] == ["1-01.dcm", "1-11.dcm"]
-    assert found[2].title == "Tumor_1 at its largest"
+    # What is small is shown whole and enlarged, before the liver at its largest; the first place of each finding comes
+    # before the second of any.
+    assert [one.group for one in found] == [1, 2, 2]
+    assert [shown(one) for one in found] == ["1-01.dcm", "1-11.dcm", "1-11.dcm"]
+    assert {one.title for one in found[1:]} == {"Tumor_1 at its largest"}
+    assert [one.view for one in found[1:]] == [View.FRAMED, View.ENLARGED]
 
 
 def test_notes_alone_get_one_picture(profile: Profile) -> None:
@@ -262,7 +302,7 @@ def test_slices_by_number_and_by_position(profile: Profile) -> None:
     assert (order["1-05.dcm"], order["1-06.dcm"]) == (-320, -325)
 
 
-def test_two_tumours_where_both_are(profile: Profile) -> None:
+def two_tumours() -> Case:
     case = clean()
     for place, row in enumerate(case.frames(2)):
         row["voxels"] = (400, 100, 50)[place]
@@ -271,11 +311,89 @@ def test_two_tumours_where_both_are(profile: Profile) -> None:
     for place, row in enumerate(case.frames(2)):
         frame = {**row, "frame": number + place + 1, "segment_number": 3, "voxels": (10, 90, 400)[place]}
         case["frames"].append(frame)
+    return share(case, 2, 3)
+
+
+def share(case: Case, one: int, other: int) -> Case:
     owner = {"patient": FIRST, "dso": case.dso()["path"]}
-    case["segment_pairs"].append({**owner, "segment_a": 2, "segment_b": 3, "overlap_voxels": 99, "overlap_ml": 0.1})
+    row = {**owner, "segment_a": one, "segment_b": other, "overlap_voxels": 99, "overlap_ml": 0.1}
+    case["segment_pairs"].append(row)
+    return case
+
+
+def test_two_tumours_where_both_are(profile: Profile) -> None:
     subject = Subject(Kind.SEGMENT, "x", segment=3)
-    found = requests(case, profile, [finding("SEG006", subject, message="Tumor_1 and Tumor_2 share 99 voxels.")])
-    assert (shown(found[1]), found[1].title) == ("1-10.dcm", "Tumor_1 and Tumor_2 where both are large")
+    about = finding("SEG006", subject, message="Tumor_1 and Tumor_2 share 99 voxels.")
+    middle, framed, enlarged = requests(two_tumours(), profile, [about])
+    assert (middle.view, framed.view, enlarged.view) == (View.WHOLE, View.FRAMED, View.ENLARGED)
+    for one in (framed, enlarged):
+        assert (shown(one), one.title) == ("1-10.dcm", "Tumor_1 and Tumor_2 overlap")
+        # The slice with most is chosen when the masks are read; of equals that where both are large.
+        assert [shown(other) for other in one.candidates] == ["1-10.dcm", "1-09.dcm", "1-11.dcm"]
+        assert one.detail is not None
+        (hatched,) = one.detail.hatched
+        assert {hatched.segment, hatched.other} == {2, 3}
+        assert not hatched.outside
+        assert one.caption.endswith("Hatched: what Tumor_1 and Tumor_2 share. SEG006")
+
+
+def test_two_findings_on_small_things(profile: Profile) -> None:
+    """Both are enlarged, and where they lie comes before the liver at its largest."""
+    found = requests(
+        two_tumours(),
+        profile,
+        [
+            finding("SEG006", Subject(Kind.SEGMENT, "x", segment=3), message="Tumor_1 and Tumor_2 share 99 voxels."),
+            finding("SEG005", Subject(Kind.SEGMENT, "x", segment=2), message="Tumor_1 lies wholly outside the liver."),
+        ],
+    )
+    assert [(one.title, one.view) for one in found] == [
+        ("Tumor_1 and Tumor_2 overlap", View.FRAMED),
+        ("Tumor_1 and Tumor_2 overlap", View.ENLARGED),
+        ("Tumor_1 outside the liver", View.ENLARGED),
+    ]
+    assert found[2].detail is not None
+    (hatched,) = found[2].detail.hatched
+    assert (hatched.segment, hatched.other, hatched.outside) == (2, 1, True)
+    assert hatched.words == "what of Tumor_1 lies outside the liver's mask"
+
+
+@pytest.mark.parametrize(
+    ("words", "hatched"),
+    [
+        (("9 voxels of Tumor_1",), [(3, 2, False)]),
+        (("1.2% outside the liver",), [(3, 1, True)]),
+        (("1.2% outside the liver", "9 voxels of Tumor_1"), [(3, 2, False), (3, 1, True)]),
+    ],
+)
+def test_the_remnant_where_it_contradicts(profile: Profile, words: tuple[str, ...], hatched: list) -> None:
+    case = two_tumours()
+    case.segment(3)["label"] = "Liver Remnant"
+    subject = Subject(Kind.SEGMENT, "x", segment=3)
+    found = requests(case, profile, [finding("SEG007", subject, examples=words)])
+    details = dict.fromkeys(one.detail for one in found if one.detail is not None)
+    parts = [part for detail in details for part in detail.hatched]
+    assert [(part.segment, part.other, part.outside) for part in parts] == hatched
+
+
+def test_image_and_mask_that_are_both_mirrored(profile: Profile) -> None:
+    """The mask fits the image as it lies: what both look like mirrored stands beside."""
+    subject = Subject(Kind.SEGMENT, "x", segment=1)
+    stored, mirrored = requests(clean(), profile, [finding("SEG011", subject)])
+    assert (stored.title, mirrored.title) == ("As stored", "Image and masks mirrored left-right")
+    assert (stored.mirrored, mirrored.mirrored) == ("", "columns")
+    assert stored.group == mirrored.group
+    assert (stored.images, stored.masks, stored.sides) == (mirrored.images, mirrored.masks, mirrored.sides)
+    assert "in the image as in the mask" in stored.caption
+    assert "situs inversus" in mirrored.caption
+    # What the masks fit better mirrored is shown so, over the image as it is.
+    found = requests(best(clean(), "left-right", "image"), profile, [finding("SEG011", subject)])
+    assert [one.mirrored for one in found] == ["", ""]
+    assert found[1].title == "Mirrored left-right"
+    # Without CT values it can't be told.
+    case = clean()
+    case.drop("alignments", lambda row: False)
+    assert [one.mirrored for one in requests(case, profile, [finding("SEG011", subject)])] == [""]
 
 
 @pytest.mark.parametrize("code", ["DID007", "DID008"])
@@ -317,7 +435,6 @@ def test_without_masks_the_middle_of_the_series(profile: Profile) -> None:
     case.change(case.of("dsos"), masks="failed")
     (one,) = requests(case, profile, [finding("CTS017")])
     assert (shown(one), one.title, one.masks, one.dso) == ("1-12.dcm", "Middle of the series", (), None)
-    assert "without a mask" in one.alt
 
 
 def test_letters(profile: Profile) -> None:

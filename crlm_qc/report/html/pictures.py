@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crlm_qc.model.finding import Finding
-from crlm_qc.model.picture import PICTURE_FILE, UNITS, Picture
+from crlm_qc.model.picture import PATH_DATA, PICTURE_FILE, UNITS, Hatch, Picture
 from crlm_qc.model.report import Report
 
 MISSING = "its file was not found"
@@ -37,6 +37,11 @@ class PictureView:
         """Pixels."""
         return round(self.picture.height / UNITS)
 
+    @property
+    def hatches(self) -> list[Hatch]:
+        """What is hatched; a saved report may hold lines that are none."""
+        return [hatch for hatch in self.picture.hatches if PATH_DATA.fullmatch(hatch.path)]
+
 
 @dataclass(frozen=True)
 class AlbumView:
@@ -46,6 +51,21 @@ class AlbumView:
     groups: Sequence[Sequence[PictureView]]
     findings: Sequence[Finding]
     """Findings that they show, the first of each rule, gravest first."""
+
+    @property
+    def gaps(self) -> bool:
+        """Whether a gap is boxed in one of them."""
+        return any(view.picture.gaps for group in self.groups for view in group)
+
+    @property
+    def hatched(self) -> bool:
+        """Whether something is hatched in one of them."""
+        return any(view.hatches for group in self.groups for view in group)
+
+    @property
+    def framed(self) -> bool:
+        """Whether something is framed in one of them."""
+        return any(view.picture.frame is not None for group in self.groups for view in group)
 
 
 @dataclass(frozen=True)
