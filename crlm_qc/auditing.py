@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.engines import pandera_engine
 from crlm_qc.facts import figures, patient_facts
-from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Finding, Found, fingerprint
+from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Alias, Finding, Found, fingerprint
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.profile import Profile, load_profile
 from crlm_qc.model.report import ReleaseFacts, Report, RuleText, ToleranceText
@@ -216,7 +216,7 @@ def judge(
             outcome, found = _run(item, context, crashes)
             outcomes.append(outcome)
             findings += _stamp(item, found, settings.severity.get(item.code))
-    facts = _release_facts(evidence, profile)
+    facts = _release_facts(context)
     waived = apply_waivers(
         findings,
         waivers,
@@ -239,9 +239,9 @@ def judge(
         settings=settings,
         rules=[rule_text(item, profile) for item in chosen],
         outcomes=sorted(outcomes, key=lambda outcome: outcome.rule),
-        findings=sorted(findings, key=lambda finding: finding.sort_key),
+        findings=sorted(map(_as_shown, findings), key=lambda finding: finding.sort_key),
         patients=patient_facts(context),
-        limits=evidence.facts.limits,
+        limits=_limits(context),
         figures=figures(context),
         waivers=tuple(waived.uses),
     )
@@ -380,6 +380,28 @@ def _stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> lis
     return stamped
 
 
+def _as_shown(finding: Finding) -> Finding:
+    """A finding whose path is what it says and nothing more: its fingerprint is made."""
+    subject = finding.subject
+    if not isinstance(subject.path, Alias):
+        return finding
+    return replace(finding, subject=replace(subject, path=str(subject.path)))
+
+
+_FOLDER_LIMIT = re.compile("(folder )(.+)( was not read: .*)", re.DOTALL)
+
+
+def _limits(context: Context) -> tuple[str, ...]:
+    """What was not read; of a folder its alias, where folders have no names."""
+    limits = context.evidence.facts.limits
+    if not context.settings.redact_paths:
+        return limits
+    return tuple(
+        f"{match[1]}{context.show.path(match[2])}{match[3]}" if (match := _FOLDER_LIMIT.fullmatch(limit)) else limit
+        for limit in limits
+    )
+
+
 def rule_text(item: Rule, profile: Profile) -> RuleText:
     """What reports and listings say of a rule.
 
@@ -417,14 +439,12 @@ def _version() -> str:
     return __version__
 
 
-def _release_facts(evidence: Evidence, profile: Profile) -> ReleaseFacts:
-    from crlm_qc.model.show import Show
-
+def _release_facts(context: Context) -> ReleaseFacts:
+    evidence, profile = context.evidence, context.profile
     files, sources = evidence["files"], evidence["sources"]
     used = sources[sources["used"]]
     editions = used.loc[used["source"] == "clinical", "edition"].dropna()
     edition = None if editions.empty else str(editions.iloc[0])
-    show = Show(profile)
     return ReleaseFacts(
         # Who audits named this folder, not who made the files, so its name is shown.
         root="".join(letter for letter in evidence.facts.root if letter.isprintable()),
@@ -434,7 +454,7 @@ def _release_facts(evidence: Evidence, profile: Profile) -> ReleaseFacts:
         files=len(files),
         bytes=int(files["size"].sum()),
         ct_slices=int((files["kind"] == "ct").sum()),
-        tables=tuple(show.path(path) for path in used["path"]),
+        tables=tuple(str(context.show.path(path)) for path in used["path"]),
         workbook_edition=edition,
         workbook_lacks=_lacks(edition, profile),
         collection=profile.name,

@@ -251,6 +251,13 @@ def check(
         bool,
         typer.Option("--known-issues/--no-known-issues", help="Waive the documented faults of the published release."),
     ] = True,
+    redact_paths: Annotated[
+        bool,
+        typer.Option(
+            "--redact-paths",
+            help="Name folders in reports after patient and contents alone: CRLM-CT-1046/CT/1-045.dcm.",
+        ),
+    ] = False,
     profile: ProfileOption = None,
     sarif_anchor: Annotated[
         str | None,
@@ -288,6 +295,7 @@ def check(
         severity=levels,
         known_issues=known_issues,
         tolerances=tolerances(over_the_file(ctx, "tolerances", tolerance)),
+        redact_paths=redact_paths,
     )
     record = Record.asked(attest, release, lock, settings)
     places = [folder, *(item.path for item in outputs if item.path), *([evidence] if evidence else [])]
@@ -483,7 +491,6 @@ add_tables(app)
 
 # --- demo and synth --------------------------------------------------------------------------------------------------
 
-MAX_JOBS = 8
 DEMO_PATIENTS = 6
 DEMO_MATRIX = 128
 """A quarter of the published matrix each way: written and read in seconds, with the profile made to fit."""
@@ -578,14 +585,14 @@ def synth(
         Edition, typer.Option("--edition", help="Edition of the clinical workbook.")
     ] = Edition.APRIL_2023,
     matrix: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--matrix",
             min=32,
             max=512,
-            help="Rows and columns of an image. Below 512, check rightly warns of it (CTS004).",
+            help="Rows and columns of an image. Default: as published, else 512; of another size, check rightly warns (CTS004).",
         ),
-    ] = 512,
+    ] = None,
     fault: Annotated[
         list[str] | None, typer.Option("--fault", metavar="NAME[:PATIENT]", help="Plant a fault. Repeatable.")
     ] = None,
@@ -605,6 +612,7 @@ def synth(
         return
     if folder is None:
         raise UsageError("synth needs a folder to write to: crlm-qc synth DIR")
+    used = load_profile(profile)
     with progress_on(quiet=False) as progress:
         release = _synthesise(
             folder,
@@ -612,11 +620,11 @@ def synth(
             seed=seed,
             layout=layout,
             edition=edition,
-            matrix=matrix,
+            matrix=matrix or used.published.rows or 512,
             jobs=jobs,
             faults=fault or (),
             progress=progress,
-            profile=load_profile(profile),
+            profile=used,
         )
     with_profile = f" --profile {shlex.quote(str(profile))}" if profile else ""
     say(
@@ -658,7 +666,7 @@ def _synthesise(
             matrix=matrix,
             max_slices=max_slices,
             profile=profile,
-            jobs=jobs or min(os.cpu_count() or 1, MAX_JOBS),
+            jobs=jobs,
             progress=progress,
         )
         for spec in faults:

@@ -13,10 +13,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from crlm_qc.model.deidentification import GROUP, is_too_old
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.headings import plain_heading
 from crlm_qc.model.profile import Profile
-from crlm_qc.model.show import Show
+from crlm_qc.model.show import LARGEST, Show
 from crlm_qc.model.tables import TABLES
 from crlm_qc.rules._clinical import codes_of
 from crlm_qc.rules._notes import lies_as_told
@@ -32,6 +33,7 @@ OURS: Final = frozenset(
             "fact",
             "type",
             "missing",
+            "malformed",
             "invalid_uids",
             "dimension_pointers",
             "dimension_index",
@@ -44,15 +46,27 @@ OURS: Final = frozenset(
 )
 """Columns that hold words of this program, or numbers, and never a text of a file."""
 PATHS: Final = frozenset({"path", "folder", "dso", "file_location"})
-LARGEST: Final = 99_999.0
-"""Numbers of a workbook's cells beyond this may be record numbers, and become it."""
+OLD: Final = GROUP + 1
+"""What ages become that are over 89 and not given as one group: which of them it is, is not kept."""
+NO_AGE: Final = 131
+"""What numbers become that stand for an age and are none, such as a year of birth."""
 
-_UID = re.compile(r"[0-9]{1,20}(\.[0-9]{1,39}){3,}|2\.25\.[0-9]{1,39}")
+_MOST: Final = int(LARGEST)
+NUMBERS: Final[Mapping[str, Mapping[str, int]]] = {
+    "slices": dict.fromkeys(("instance_number", "acquisition_number", "series_number"), _MOST),
+    "dsos": {"series_number": _MOST},
+    "ct_series": dict.fromkeys(("instance_number_min", "instance_number_max"), _MOST),
+    # A series has some hundred megabytes.
+    "metadata": {"images": _MOST, "size_decimal": 10**11, "size_binary": 10**11},
+}
+"""Numbers that people give, and the largest that they keep: one beyond may be a record number."""
+
+_UID = re.compile(r"[012](\.[0-9]{1,39}){3,}|2\.25\.[0-9]{1,39}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,17})? ?(%|B|KB|MB|GB)?|[0-9]{3}[DWMY]")
 _STAMP = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9:]{5})?")
 _FORMAT = re.compile(r"[0#?.,%@;()/: E+-]*(General)?")
 _COMPACT, _DASHED = re.compile(r"[0-9]{8}"), re.compile(r"([0-9]{2})([-/])([0-9]{2})\2([0-9]{4})")
-_CODES = re.compile(r"[0-9]{1,18}|[A-Z]-[0-9A-F]{4,5}")
+_CODES = re.compile(r"[0-9]{1,5}|[A-Z]-[0-9A-F]{4,5}")
 _STUDY = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9.]{1,5})", re.DOTALL)
 _SERIES = re.compile(r"([0-9]{1,8}\.[0-9]{6})-(.*)-([0-9.]{1,5})", re.DOTALL)
 _ENDINGS = frozenset({"csv", "dcm", "json", "md", "pdf", "tcia", "txt", "xls", "xlsx", "xlsm", "zip"})
@@ -97,6 +111,12 @@ _WORDS: Final = frozenset(
             "lastmodifiedby",
             "manager",
             "abspath",
+            "title",
+            "subject",
+            "keywords",
+            "category",
+            "variable",
+            "entry",
         ),
         *("vein", "mass", "tissue", "portal vein", "hepatic vein", "blood vessel", "neoplasm", "lesion", "artery"),
         *("anatomical structure", "morphologically altered structure", "body structure", "tcia", "nbia"),
@@ -141,6 +161,34 @@ class _Tokens:
         return self(shown)
 
 
+_TIMES = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    [1, 2, 3, 4, 0, 6, 7, 8, 9, 5],
+    [2, 3, 4, 0, 1, 7, 8, 9, 5, 6],
+    [3, 4, 0, 1, 2, 8, 9, 5, 6, 7],
+    [4, 0, 1, 2, 3, 9, 5, 6, 7, 8],
+    [5, 9, 8, 7, 6, 0, 4, 3, 2, 1],
+    [6, 5, 9, 8, 7, 1, 0, 4, 3, 2],
+    [7, 6, 5, 9, 8, 2, 1, 0, 4, 3],
+    [8, 7, 6, 5, 9, 3, 2, 1, 0, 4],
+    [9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+]
+_TURN = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4]
+
+
+def _is_sctid(value: str) -> bool:
+    """Whether a number is a SNOMED CT identifier: of its form, and with the check digit of Verhoeff that it ends with."""
+    if not re.fullmatch(r"[1-9][0-9]{2,14}[01][0-2][0-9]", value):
+        return False
+    check = 0
+    for place, digit in enumerate(map(int, reversed(value))):
+        turned = digit
+        for _ in range(place % 8):
+            turned = _TURN[turned]
+        check = _TIMES[check][turned]
+    return check == 0
+
+
 def _letters(text: str) -> str:
     return "".join(letter for letter in text if letter.isalnum()).casefold()
 
@@ -171,9 +219,13 @@ class _Redactor:
         # What a spreadsheet would run would be run still.
         return (value[0] if value[0] in "=+-@\t\r" else "") + self._texts(value)
 
+    def age(self, value: str) -> str:
+        """An age as a header gives it."""
+        return f"{OLD:03d}Y" if is_too_old(value) else self.text(value)
+
     def code(self, value: str) -> str:
         """A code of a coding scheme, or a name of one."""
-        return value if _CODES.fullmatch(value) else self.text(value)
+        return value if _CODES.fullmatch(value) or _is_sctid(value) else self.text(value)
 
     def note(self, value: str) -> str:
         """A free-text note: what it says of the patient's position stays."""
@@ -212,14 +264,16 @@ class _Redactor:
 
     def _is_safe(self, value: str) -> bool:
         bare = value.strip()
-        return (
+        if (
             not bare
-            or self._show.is_plain(bare)
             or self._profile.is_patient_id(bare.upper())
             or plain_heading(bare) in self._known
-            or self._profile.term(bare) is not None
-            or any(pattern.fullmatch(bare) for pattern in (_UID, _NUMBER, _STAMP, *self._pseudonyms))
-        )
+            or any(pattern.fullmatch(bare) for pattern in (_UID, _STAMP, *self._pseudonyms))
+        ):
+            return True
+        if self._show.pattern(bare) is not None:
+            return False
+        return self._show.is_plain(bare) or self._profile.term(bare) is not None or bool(_NUMBER.fullmatch(bare))
 
     def _date(self, value: str) -> str | None:
         """A date as it was if it lies in the release's range or is known; another one as a day that nobody lived."""
@@ -280,7 +334,23 @@ def redact(evidence: Evidence, profile: Profile) -> Evidence:
     original = evidence["clinical"].loc[notes, "text"]
     clinical.loc[notes, "text"] = _mapped(original, redactor.note)
     clinical["value"] = clinical["value"].clip(-LARGEST, LARGEST)
+    ages = clinical["column"].fillna("").map(plain_heading) == "age"
+    years = clinical.loc[ages, "value"]
+    clinical.loc[ages, "value"] = years.where(~(years > GROUP), OLD).where(~(years >= NO_AGE), NO_AGE)
+    texts = evidence["clinical"].loc[ages, "text"]
+    clinical.loc[ages, "text"] = texts.map(_age_of_cell, na_action="ignore").fillna(clinical.loc[ages, "text"])
+    for name, columns in NUMBERS.items():
+        for number, largest in columns.items():
+            tables[name][number] = tables[name][number].clip(-largest, largest)
     return Evidence(evidence.facts, tables)
+
+
+def _age_of_cell(text: str) -> str | None:
+    """The text of a cell that holds an age over 89, or a number that is none, without telling which; None for any other."""
+    match = re.fullmatch(r"\s*([0-9]{1,9})(\.[0-9]+)?\s*", text)
+    if match is None or int(match[1]) <= GROUP:
+        return None
+    return str(OLD if int(match[1]) < NO_AGE else NO_AGE)
 
 
 def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] | None:
@@ -293,6 +363,8 @@ def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] |
         ("sources", "columns"): redactor.headings,
         ("clinical_dictionary", "values"): redactor.stated_codes,
         ("clinical", "number_format"): redactor.number_format,
+        ("slices", "patient_age"): redactor.age,
+        ("dsos", "patient_age"): redactor.age,
         ("segments", "type_code"): redactor.code,
         ("segments", "category_code"): redactor.code,
         ("workbook", "name"): lambda value: value if _PART.fullmatch(value) else redactor.text(value),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from support.identifiers import MARK, NUMBERS, Words, plant_faults, plant_identifiers
+from support.identifiers import BARE, ELSEWHERE, MARK, NUMBERS, Words, plant_faults, plant_identifiers
 from support.releases import copy_release, small_profile, small_release
 
 from crlm_qc import cli
@@ -70,6 +70,21 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
         made, "check", "check", root, "--debug", "--jobs", "1", *everything, "--evidence", "tables", "--pictures", "all"
     )
     run(made, "again", "check", "tables", "--out", "again", "--subset", "--debug")
+    aliased = [word for name in FORMATS for word in ("-o", f"{name}:aliased/report.{name}")]
+    run(
+        made,
+        "aliased",
+        "check",
+        root,
+        "--jobs",
+        "1",
+        "--redact-paths",
+        "--out",
+        "aliased",
+        *aliased,
+        "--pictures",
+        "all",
+    )
     run(made, "lock", "lock", root, "--lock", "release.lock")
     changed = tmp_path_factory.mktemp("changed") / "release"
     shutil.copytree(root, changed, symlinks=True)
@@ -107,7 +122,7 @@ def test_there_are_many_of_them(planted: Planted) -> None:
         word for word, place in planted.words.places.items() if place in ("PatientName", "deep PN") and word not in held
     ]
     assert missing == []
-    assert all(number in held for number in NUMBERS)
+    assert all(number in held for number in (*NUMBERS, *BARE.values()))
 
 
 def test_every_command_ran(planted: Planted) -> None:
@@ -129,7 +144,8 @@ def test_nothing_that_was_planted_comes_out(planted: Planted) -> None:
 
 def test_lock_files_hold_names_of_files_alone_and_say_so(planted: Planted) -> None:
     found = planted.words.found_in((planted.folder / "release.lock").read_text(encoding="utf-8"))
-    assert all("file" in place or "folder" in place or "name of" in place or "document" in place for place in found)
+    of_names = ("file", "folder", "name of", "document", *ELSEWHERE)
+    assert all(any(word in place for word in of_names) for place in found)
     assert found
     said = (planted.folder / "lock.stderr").read_text(encoding="utf-8")
     assert re.search(r"names \d+ files by words that are not the collection's: keep it where the release is kept", said)
@@ -137,14 +153,50 @@ def test_lock_files_hold_names_of_files_alone_and_say_so(planted: Planted) -> No
 
 def test_what_was_planted_was_seen(planted: Planted) -> None:
     said = (planted.folder / "check.stdout").read_text(encoding="utf-8")
-    for code in ("DID001", "DID002", "DID003", "DID004", "DID005", "DID006", "DID009", "DID012"):
+    for code in ("DID001", "DID002", "DID003", "DID004", "DID005", "DID006", "DID009", "DID010", "DID012", "DID014"):
         assert code in said, code
+
+
+def findings_of(planted: Planted, name: str) -> Report:
+    return Report.from_dict(json.loads((planted.folder / name).read_bytes()))
+
+
+def test_files_outside_of_patient_folders_were_looked_at(planted: Planted) -> None:
+    outside = [one for one in findings_of(planted, "all/report.json").findings if one.patient is None]
+    told = {(one.rule, one.subject.column) for one in outside}
+    assert {("DID001", "PatientName"), ("DID002", "PatientID"), ("REL007", None)} <= told
+
+
+def test_folders_may_go_without_their_names(planted: Planted) -> None:
+    patients = [
+        folder for folder in planted.release.collection.iterdir() if re.fullmatch("CRLM-CT-[0-9]{4}", folder.name)
+    ]
+    names = {folder.name for patient in patients for folder in patient.rglob("*") if folder.is_dir()}
+    assert len(names) > 8
+    written = [path for path in planted.written if "aliased" in str(path.relative_to(planted.folder))]
+    assert len(written) > 10
+    leaks = {path.name: [name for name in names if name in text_of(path)] for path in written}
+    assert {name: found for name, found in leaks.items() if found} == {}
+    assert "/CT/" in (planted.folder / "aliased/report.csv").read_text(encoding="utf-8")
+    plain, aliased = (findings_of(planted, f"{name}/report.json") for name in ("all", "aliased"))
+    assert aliased.settings.redact_paths
+    told, again = (sorted((one.rule, one.fingerprint) for one in report.findings) for report in (plain, aliased))
+    assert told == again
+
+
+def test_ages_over_89_are_kept_nowhere(planted: Planted) -> None:
+    tables = load(planted.folder / "tables")
+    ages = {*tables["slices"]["patient_age"].dropna(), *tables["dsos"]["patient_age"].dropna()}
+    assert "091Y" in ages
+    cells = tables["clinical"]
+    cells = cells[cells["column"] == "age"]
+    assert {97.0, 96.0}.isdisjoint(cells["value"])
+    assert "97" not in set(cells["text"].dropna())
 
 
 def test_saved_tables_say_what_the_release_says(planted: Planted) -> None:
     def found(name: str) -> set[tuple[str, str]]:
-        report = Report.from_dict(json.loads((planted.folder / name).read_bytes()))
-        return {(one.rule, one.fingerprint) for one in report.findings}
+        return {(one.rule, one.fingerprint) for one in findings_of(planted, name).findings}
 
     assert found("again/findings.json") >= {one for one in found("all/report.json") if one[0].startswith("DID")}
 

@@ -21,6 +21,7 @@ from crlm_qc.evidence.release import (
     find_release,
     suggest,
 )
+from crlm_qc.evidence.texts import text_rows
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Depth
@@ -127,7 +128,7 @@ def collect(
     jobs = default_jobs() if jobs is None else max(1, jobs)
     if min(jobs, len(work)) > 1:
         _start_server()
-    rows["files"] = _read_outside(release, lock, limits, hashed=hashed)
+    rows["files"], rows["identifiers"] = _read_outside(release, profile, lock, limits, hashed=hashed)
     # While the server imports what reads a patient, this process reads what it reads itself.
     sources = list(read_sources(release, profile))
 
@@ -146,6 +147,7 @@ def collect(
     for candidate_rows in sources:
         for name, found in candidate_rows.items():
             rows[name] += found
+    rows["texts"] += text_rows(rows, profile)
     facts = Facts(
         root=release.name,
         layout=release.layout,
@@ -177,17 +179,23 @@ def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:
     return [one for one in release.patients if not patients or one.patient in patients]
 
 
-def _read_outside(release: Release, lock: Path | None, limits: list[str], *, hashed: bool) -> list[dict[str, Any]]:
-    """Rows of `files` of what lies outside of the patient folders."""
-    from crlm_qc.evidence.patient import aside_row, hash_file
+def _read_outside(
+    release: Release, profile: Profile, lock: Path | None, limits: list[str], *, hashed: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of `files` and of `identifiers` of what lies outside of the patient folders."""
+    from crlm_qc.evidence.deidentification import IdentifierScan
+    from crlm_qc.evidence.patient import TOO_DEEP, aside_row, hash_file, scan_outside
 
     rows = []
+    scan = IdentifierScan(None, profile)
     for other in release.others:
-        row = aside_row(other.item, other.kind, other.in_collection)
+        row = scan_outside(aside_row(other.item, other.kind, other.in_collection), other.item, scan)
         # A lock file that lies in the release can't list itself.
         is_lock = lock is not None and Path(other.item.location) == lock.resolve()
         rows.append(hash_file(row, other.item, limits) if hashed and not is_lock else row)
-    return rows
+    if scan.too_deep:
+        limits.append(f"outside of patient folders: {TOO_DEEP}")
+    return rows, scan.rows()
 
 
 def _work(chosen: Sequence[PatientFolder], profile: Profile, depth: Depth, *, hashed: bool = False) -> list[Work]:

@@ -43,12 +43,13 @@ NEEDED = (
 )
 """Attributes that the checks need of a slice. Rescale Slope and Intercept have a rule of their own."""
 
-_VECTORS = {"PixelSpacing": 2, "ImagePositionPatient": 3, "ImageOrientationPatient": 6}
+_SPACING = "PixelSpacing"
+_VECTORS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6}
 
 
 def _single_valued() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Columns of `slices` that hold one whole number, and those that hold text, each with its keyword."""
-    vectors = set(_VECTORS)
+    vectors = {_SPACING, *_VECTORS}
     columns = [
         column
         for column in TABLES["slices"].columns
@@ -133,7 +134,7 @@ def slice_row(header: Header, shared: Row) -> Row:
     for column, keyword in _REALS.items():
         row[column] = header.real(keyword)
     vectors = {keyword: header.reals(keyword, length) for keyword, length in _VECTORS.items()}
-    row |= spacing(vectors["PixelSpacing"])
+    row |= spacing(header.spacings(_SPACING, 2))
     row |= vector("position", vectors["ImagePositionPatient"])
     row |= orientation(vectors["ImageOrientationPatient"])
     absent = [keyword for keyword in NEEDED if not has_value(data, keyword)]

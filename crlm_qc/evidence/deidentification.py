@@ -6,6 +6,7 @@ same elements for the most part, so what was made of an element is remembered by
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
 from crlm_qc.evidence.ct import Row
 from crlm_qc.evidence.dicom import Header, text
-from crlm_qc.model.deidentification import AttributeKind, Pattern, attribute_table, looks_like
+from crlm_qc.evidence.dso import is_dso
+from crlm_qc.model.deidentification import AttributeKind, Pattern, attribute_table, is_person, is_too_old
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.show import Show
 
@@ -35,11 +37,18 @@ METHODS: Final = 0x00120064
 _NAME, _ID = 0x00100010, 0x00100020
 _TEXT_VRS: Final = frozenset({"LO", "SH", "LT", "ST", "UT", "UC", "PN", "UR", "UN"})
 _BINARY_VRS: Final = frozenset({"OB", "OW", "OF", "OD", "OL", "OV"})
-_MAX_DEPTH: Final = 16
+_DATES: Final = frozenset({0x00080012, 0x00080022, 0x00080023, 0x0008002A})
+"""InstanceCreationDate, AcquisitionDate, ContentDate and AcquisitionDateTime: those of a CT image are shifted with its study."""
+_AGE: Final = 0x00101010
+_END: Final = 0xFFFCFFFC
+"""DataSetTrailingPadding."""
+MAX_DEPTH: Final = 64
+"""Items of sequences are looked into down to here."""
 _PADDING: Final = " \0\t\r\n"
+_READABLE: Final = re.compile(rb"[\x20-\x7E\t\r\n]{4,}")
 
 # What is done with an element; nothing is done with what is skipped.
-_SKIP, _STATE, _TEXT, _ITEMS, _PRIVATE, _CREATOR, _CODE, _PERSON = range(8)
+_SKIP, _STATE, _TEXT, _ITEMS, _PRIVATE, _CREATOR, _CODE, _PERSON, _DATE, _YEARS = range(10)
 
 Key = tuple[str, str, str, str, str | None, str | None, str | None, str | None]
 
@@ -79,14 +88,16 @@ class IdentifierScan:
 
     Parameters
     ----------
-    patient : str
-        The patient whose folder the files lie in.
+    patient : str or None
+        The patient whose folder the files lie in; None for files outside of patient folders.
     profile : Profile
         The collection's profile, whose words and dates are no identifiers.
     """
 
-    def __init__(self, patient: str, profile: Profile) -> None:
+    def __init__(self, patient: str | None, profile: Profile) -> None:
         self._patient = patient
+        self.too_deep = False
+        """Whether items lie so deep that they were not looked into."""
         self._profile = profile
         self._show = Show(profile)
         self._series: dict[tuple[str | None, str | None], _Series] = {}
@@ -97,13 +108,20 @@ class IdentifierScan:
         self._file += 1
         data = header.data
         patient_id = text(data, "PatientID")
+        # A directory of files names its patients in items alone.
+        any_id = self._patient is None and patient_id is None
         if patient_id is not None and not self._profile.is_patient_id(patient_id):
             patient_id = None
         key = text(data, "SeriesInstanceUID"), patient_id
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = _Series()
-        _Walk(self._show, self._profile, series, self._file, patient_id).data_set(data, "", 0)
+        walk = _Walk(
+            self._show, self._profile, series, self._file, patient_id, any_id=any_id, shifted=not is_dso(header)
+        )
+        walk.data_set(data, "", 0)
+        walk.data_set([(tag, _Element(vr, value)) for tag, vr, value in header.after], "", 0)
+        self.too_deep = self.too_deep or walk.too_deep
 
     def rows(self) -> list[Row]:
         """Rows after the contract of `identifiers`, sorted."""
@@ -131,9 +149,22 @@ class IdentifierScan:
 class _Walk:
     """One walk through one header."""
 
-    __slots__ = ("_file", "_patient_id", "_profile", "_series", "_show")
+    __slots__ = ("_any_id", "_file", "_patient_id", "_profile", "_series", "_shifted", "_show", "too_deep")
 
-    def __init__(self, show: Show, profile: Profile, series: _Series, file: int, patient_id: str | None) -> None:
+    def __init__(
+        self,
+        show: Show,
+        profile: Profile,
+        series: _Series,
+        file: int,
+        patient_id: str | None,
+        *,
+        any_id: bool,
+        shifted: bool,
+    ) -> None:
+        self.too_deep = False
+        self._any_id = any_id
+        self._shifted = shifted
         self._show = show
         self._profile = profile
         self._series = series
@@ -160,6 +191,7 @@ class _Walk:
             creator = ""
             if todo == _CREATOR:
                 creators[tag] = _decoded(value).strip(_PADDING)
+                found += self._creator_that_identifies(tag, vr, creators[tag], path)
                 continue
             if todo == _PRIVATE:
                 creator = creators.get((tag & 0xFFFF0000) | (tag >> 8 & 0xFF), "")
@@ -190,17 +222,43 @@ class _Walk:
         empty = not bare if todo != _STATE else not _filled(element.value, vr)
         state, code, length, pattern = "empty" if empty else "present", None, None, None
         if not empty and todo in (_TEXT, _PERSON, _PRIVATE):
-            if vr not in _BINARY_VRS:
-                pattern = self._pattern(tag, bare)
-                length = Show.describe(bare).removeprefix("text of ").removesuffix(" characters")
-            if todo == _PERSON and bare.rstrip("^") == self._patient_id:
+            if vr not in _BINARY_VRS or _is_readable(element.value):
+                pattern = self._pattern(tag, vr, bare)
+                length = _length(bare)
+            if todo == _PERSON and self._is_patient_id(bare.rstrip("^")):
                 state, pattern = "patient-id", None
+        elif not empty and todo == _DATE:
+            code = self._side(bare) if self._shifted and not path else None
+        elif not empty and todo == _YEARS:
+            code = "over" if is_too_old(bare) else None
         elif not empty and todo == _CODE:
             state, code = "code", bare if bare in CODES[tag] else "other"
         # A text that no table knows of is only worth a row for what it looks like.
         if todo == _TEXT and not pattern and not _judged(tag):
             return []
         return [self._count(tag, vr, path, state, code, length, pattern, creator)]
+
+    def _creator_that_identifies(self, tag: int, vr: str | None, creator: str, path: str) -> list[_Record]:
+        """A record of a private creator that looks like an identifier; of those that are publicly known, none is one."""
+        if not creator or self._creator(creator) != "other" or not (pattern := self._show.pattern(creator)):
+            return []
+        name = f"{path}({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        record = self._series.record(
+            (name, f"{tag:08X}", _vr(tag, vr), "present", None, _length(creator), pattern, None)
+        )
+        record.count(self._file)
+        return [record] if path else []
+
+    def _is_patient_id(self, bare: str) -> bool:
+        return bare == self._patient_id or (self._any_id and self._profile.is_patient_id(bare))
+
+    def _side(self, date: str) -> str | None:
+        """On which side of the release's shifted dates a date lies, `before` or `after`; None where that can't be told."""
+        known = self._profile.deidentification
+        match = re.match(r"(?:1[89]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])", date)
+        if match is None or not (known.first_date and known.last_date):
+            return None
+        return "before" if match[0] < known.first_date else "after" if match[0] > known.last_date else None
 
     def _count(
         self,
@@ -235,12 +293,14 @@ class _Walk:
             return "none"
         return creator if creator in self._profile.deidentification.private_creators or creator in _known() else "other"
 
-    def _pattern(self, tag: int, bare: str) -> Pattern | None:
+    def _pattern(self, tag: int, vr: str, bare: str) -> Pattern | None:
         # The name of the patient has a rule of its own.
-        if tag in (_NAME, _ID) or self._show.is_plain(bare):
+        if tag in (_NAME, _ID):
             return None
-        dates = self._profile.deidentification
-        return looks_like(bare, dates.first_date, dates.last_date)
+        pattern = self._show.pattern(bare)
+        if pattern is None and vr == "PN" and is_person(bare, self._profile.description_words):
+            return Pattern.NAME
+        return pattern
 
     def _sequence(self, data: Any, tag: int, element: Any, path: str, depth: int, creator: str) -> list[_Record]:
         bytes_there = isinstance(element.value, bytes) and bool(element.value)
@@ -253,18 +313,19 @@ class _Walk:
             found.append(self._count(tag, "SQ", path, state, None, None, None, creator))
         if tag == METHODS and not path:
             found.append(self._count(tag, "SQ", path, "code", _methods(items), None, None, ""))
-        if depth < _MAX_DEPTH:
-            inner = f"{path}{_name(tag)}/"
-            for item in items:
-                if len(item):
-                    found += self.data_set(item, inner, depth + 1)
+        inner = f"{path}{_name(tag)}/"
+        for item in items:
+            if len(item) and depth < MAX_DEPTH:
+                found += self.data_set(item, inner, depth + 1)
+            elif len(item):
+                self.too_deep = True
         return found
 
 
 class _Element(NamedTuple):
     """An element of an item that was parsed here."""
 
-    VR: str
+    VR: str | None
     value: Any
     """Its bytes; of a sequence, its items."""
 
@@ -299,7 +360,7 @@ def _parsed(value: bytes, depth: int) -> list[_Item]:
     """
     items: list[_Item] = []
     at, end = 0, len(value)
-    if depth > _MAX_DEPTH:
+    if depth > MAX_DEPTH:
         raise ValueError
     while at < end:
         group, number, length = _HEAD.unpack_from(value, at)
@@ -346,6 +407,12 @@ def _todo(tag: int, vr: str | None) -> int:
         return _CODE
     if tag in (_NAME, _ID):
         return _PERSON
+    if tag in _DATES:
+        return _DATE
+    if tag == _AGE:
+        return _YEARS
+    if tag == _END:
+        return _TEXT
     kind = _vr(tag, vr)
     if kind == "SQ":
         return _ITEMS
@@ -356,7 +423,7 @@ def _todo(tag: int, vr: str | None) -> int:
 
 def _judged(tag: int) -> bool:
     """Whether it matters that an attribute holds a value; for UIDs, which are replaced, it does not."""
-    known = attribute_table().attributes.get(tag)
+    known = attribute_table().get(tag)
     return known is not None and known.kind is not AttributeKind.UID
 
 
@@ -390,6 +457,15 @@ def _filled(value: Any, vr: str) -> bool:
         # Zeros are a picture too.
         return bool(value) if vr.startswith("O") else bool(value.strip(b" \0"))
     return value is not None and str(value) != ""
+
+
+def _is_readable(value: Any) -> bool:
+    """Whether bytes of a binary VR are a text from the first to the last."""
+    return isinstance(value, bytes) and _READABLE.fullmatch(value.strip(b" \0\t\r\n")) is not None
+
+
+def _length(text: str) -> str:
+    return Show.describe(text).removeprefix("text of ").removesuffix(" characters")
 
 
 def _decoded(value: Any) -> str:

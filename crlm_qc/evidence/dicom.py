@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import sys
 import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -39,6 +40,19 @@ NATIVE = frozenset(
 UNDEFINED = 0xFFFFFFFF
 MAX_INFLATED = 1 << 30
 """A deflated data set that grows beyond this many bytes is refused: it is no segmentation of this collection."""
+MAX_AFTER = 1 << 16
+"""Elements after Pixel Data that are longer, bytes, are not kept."""
+MAX_LENGTH_MM = 1e5
+"""A position or spacing beyond 100 m is no length in a patient: it counts as malformed, so that no figure is made of it."""
+MAX_DIRECTION = 2.0
+"""A direction cosine lies within 1; one beyond this, as far as rounding goes, is no direction and counts as malformed."""
+_BOUNDS = {
+    "ImagePositionPatient": MAX_LENGTH_MM,
+    "PixelSpacing": MAX_LENGTH_MM,
+    "SliceThickness": MAX_LENGTH_MM,
+    "SpacingBetweenSlices": MAX_LENGTH_MM,
+    "ImageOrientationPatient": MAX_DIRECTION,
+}
 _LAST_PIXEL_TAG = 0x7FE00010
 _PIXEL_TAGS = frozenset(range(0x7FE00008, _LAST_PIXEL_TAG + 1))
 _DEFLATED_UID = DeflatedExplicitVRLittleEndian.encode()
@@ -122,6 +136,8 @@ class Header:
     pixels: PixelElement | None
     trailing: int
     """Bytes after the data set that are no element."""
+    after: list[tuple[int, str | None, bytes]] = field(default_factory=list)
+    """Elements after Pixel Data: tag, VR (None where the file says none) and value; long ones are left out."""
     malformed: list[str] = field(default_factory=list)
     """Keywords of values that could not be read as what they should be."""
 
@@ -140,6 +156,14 @@ class Header:
         """Decimal numbers, all of them or none; a malformed or wrong number of them is noted."""
         values = reals(self.data, keyword, length)
         self._note(keyword, values)
+        return values
+
+    def spacings(self, keyword: str, length: int) -> tuple[float, ...] | None:
+        """Distances, all of them or none; where one is not above 0, they are noted as malformed."""
+        values = self.reals(keyword, length)
+        if values is not None and min(values) <= 0:
+            self.malformed.append(keyword)
+            return None
         return values
 
     def real(self, keyword: str) -> float | None:
@@ -208,7 +232,9 @@ def read_header(stream: BinaryIO, size: int, location: str) -> Header:
     if stream is not file:
         # Inflated: nothing can be opened again to read them.
         pixels.hold(stream)
-    return Header(data, data.file_meta, size, pixels, _trailing(stream, size, data, pixels.end))
+    after: list[tuple[int, str | None, bytes]] = []
+    trailing = _trailing(stream, size, data, pixels.end, after)
+    return Header(data, data.file_meta, size, pixels, trailing, after)
 
 
 class _Watch:
@@ -286,14 +312,14 @@ def _locate_pixels(stream: BinaryIO, size: int, data: Any, location: str) -> Pix
         position += there
 
 
-def _trailing(stream: BinaryIO, size: int, data: Any, position: int) -> int:
-    """Bytes after Pixel Data that are no element; padding (FFFC,FFFC) and later groups are elements."""
+def _trailing(stream: BinaryIO, size: int, data: Any, position: int, after: list[tuple[int, str | None, bytes]]) -> int:
+    """Bytes after Pixel Data that are no element; padding (FFFC,FFFC) and later groups are elements, and are kept."""
     last = _LAST_PIXEL_TAG
     while position < size:
         element = _element_at(stream, position, *_encoding(data))
         if element is None:
             return size - position
-        tag, _, length, offset = element
+        tag, vr, length, offset = element
         if tag <= last:
             return size - position
         if length == UNDEFINED:
@@ -301,6 +327,9 @@ def _trailing(stream: BinaryIO, size: int, data: Any, position: int) -> int:
             return 0
         if offset + length > size:
             return size - position
+        if length <= MAX_AFTER:
+            stream.seek(offset)
+            after.append((tag, None if data.original_encoding[0] else vr, stream.read(length)))
         last, position = tag, offset + length
     return 0
 
@@ -472,7 +501,8 @@ def reals(data: Dataset, keyword: str, length: int) -> tuple[float, ...] | None:
     Returns
     -------
     tuple of float or None
-        The numbers; None if they are absent, not as many, or not all finite numbers.
+        The numbers; None if they are absent, not as many, or not all finite numbers; lengths and directions also if one
+        is beyond `MAX_LENGTH_MM` or `MAX_DIRECTION`.
     """
     found = _bytes(data, keyword)
     if found is None:
@@ -480,13 +510,14 @@ def reals(data: Dataset, keyword: str, length: int) -> tuple[float, ...] | None:
     parts = found[1].strip(b" \0").split(b"\\")
     if len(parts) != length:
         return None
+    bound = _BOUNDS.get(keyword, sys.float_info.max)
     values = []
     for part in parts:
         part = part.strip()  # noqa: PLW2901 - padding
         if not _DECIMAL.fullmatch(part):
             return None
         value = float(part)
-        if value in (float("inf"), float("-inf")):
+        if abs(value) > bound:
             return None
         values.append(value)
     return tuple(values)

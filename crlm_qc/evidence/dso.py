@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom.dataset import Dataset
 
 from crlm_qc.evidence.ct import Row, expected_bytes, orientation, spacing, vector
-from crlm_qc.evidence.dicom import Header, first, integer, integers, invalid_uids, items, raw_items, reals, tag_of, text
+from crlm_qc.evidence.dicom import (
+    Header,
+    first,
+    has_value,
+    integer,
+    integers,
+    invalid_uids,
+    items,
+    raw_items,
+    reals,
+    tag_of,
+    text,
+)
 from crlm_qc.model.tables import TABLES
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -87,7 +99,7 @@ def dso_rows(header: Header, shared: Row) -> DsoRows:
     result = DsoRows(row)
     owner = {"patient": shared["patient"], "dso": shared["path"]}
     _references(result, series or [], owner)
-    _frames(result, data, groups, per_frame, owner)
+    macros = _frames(result, data, groups, per_frame, owner)
     _segments(result, segments or [], owner)
     measures = first(groups, "PixelMeasuresSequence") or first(
         per_frame[0] if per_frame else None, "PixelMeasuresSequence"
@@ -96,6 +108,7 @@ def dso_rows(header: Header, shared: Row) -> DsoRows:
         per_frame[0] if per_frame else None, "PlaneOrientationSequence"
     )
     row |= {
+        "malformed": json.dumps(sorted(macros.malformed)) if macros.malformed else None,
         "n_frame_items": None if per_frame is None else len(per_frame),
         "n_segments": None if segments is None else len(segments),
         "n_referenced_series": None if series is None else len(series),
@@ -104,13 +117,7 @@ def dso_rows(header: Header, shared: Row) -> DsoRows:
         "masks": "not-asked",
     }
     if measures is not None:
-        row |= spacing(reals(measures, "PixelSpacing", 2))
-        for column, keyword in (
-            ("slice_thickness", "SliceThickness"),
-            ("spacing_between_slices", "SpacingBetweenSlices"),
-        ):
-            value = reals(measures, keyword, 1)
-            row[column] = None if value is None else value[0]
+        row |= _measures(measures)
     if plane is not None:
         row |= orientation(reals(plane, "ImageOrientationPatient", 6))
     result.invalid_uids = sorted(set(result.invalid_uids))
@@ -144,15 +151,33 @@ def _references(result: DsoRows, series: list[Dataset], owner: Row) -> None:
 
 
 def _reference(item: Dataset) -> Row:
-    return {
+    row = {
         "sop_class_uid": text(item, "ReferencedSOPClassUID"),
         "sop_instance_uid": text(item, "ReferencedSOPInstanceUID"),
     }
+    # An integer string (IS) of one value or more.
+    numbers = [int(part) for part in (text(item, "ReferencedFrameNumber") or "").split("\\") if _is_number(part)]
+    return row | {"frame_number": max(numbers)} if numbers else row
+
+
+def _is_number(part: str) -> bool:
+    """Whether text is a whole number of at most 9 digits."""
+    digits = part.strip().removeprefix("-")
+    return digits.isascii() and digits.isdecimal() and len(digits) <= 9
+
+
+def _measures(item: Dataset) -> Row:
+    """Columns of a Pixel Measures item (PS3.3 C.7.6.16.2.1)."""
+    row = spacing(reals(item, "PixelSpacing", 2))
+    for column, keyword in (("slice_thickness", "SliceThickness"), ("spacing_between_slices", "SpacingBetweenSlices")):
+        value = reals(item, keyword, 1)
+        row[column] = None if value is None else value[0]
+    return row
 
 
 def _frames(
     result: DsoRows, data: Dataset, groups: Dataset | None, per_frame: list[Dataset] | None, owner: Row
-) -> None:
+) -> _Macros:
     """A row a frame. Without Per-Frame Functional Groups there are as many as Pixel Data has room for."""
     count = integer(data, "NumberOfFrames") or 0
     if per_frame is None:
@@ -176,6 +201,7 @@ def _frames(
         if len(named.references) == 1:
             row["source_uid"] = named.references[0]["sop_instance_uid"]
         result.frames.append(row)
+    return macros
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +221,8 @@ class _Macros:
     def __init__(self) -> None:
         self._columns: dict[tuple[str, bytes], Row] = {}
         self._sources: dict[bytes, _Sources] = {}
+        self.malformed: set[str] = set()
+        """Keywords of numbers that are there and could not be read as what they should be."""
 
     def columns(self, item: Dataset) -> Row:
         """Columns of `frames` that one functional groups item sets."""
@@ -204,7 +232,13 @@ class _Macros:
             known = None if value is None else self._columns.get((keyword, value))
             if known is None:
                 parsed = parse()
-                known = columns_of(parsed[0]) if parsed else {}
+                known = columns_of(parsed) if parsed else {}
+                if parsed:
+                    self.malformed |= {
+                        name
+                        for name, length in _NUMBERS.get(keyword, {}).items()
+                        if has_value(parsed[0], name) and reals(parsed[0], name, length) is None
+                    }
                 if value is not None:
                     self._columns[keyword, value] = known
             row |= known
@@ -227,13 +261,22 @@ class _Macros:
         return known
 
 
-_MACROS: Mapping[str, Callable[[Dataset], Row]] = {
-    "SegmentIdentificationSequence": lambda item: {"segment_number": integer(item, "ReferencedSegmentNumber")},
-    "PlanePositionSequence": lambda item: vector("position", reals(item, "ImagePositionPatient", 3)),
-    "PlaneOrientationSequence": lambda item: orientation(reals(item, "ImageOrientationPatient", 6)),
-    "PixelMeasuresSequence": lambda item: spacing(reals(item, "PixelSpacing", 2)),
+_MACROS: Mapping[str, Callable[[Sequence[Dataset]], Row]] = {
+    "SegmentIdentificationSequence": lambda items: {
+        "segment_number": integer(items[0], "ReferencedSegmentNumber"),
+        "n_segment_items": len(items),
+    },
+    "PlanePositionSequence": lambda items: vector("position", reals(items[0], "ImagePositionPatient", 3)),
+    "PlaneOrientationSequence": lambda items: orientation(reals(items[0], "ImageOrientationPatient", 6)),
+    "PixelMeasuresSequence": lambda items: _measures(items[0]),
 }
-"""Macros of the Multi-frame Functional Groups (PS3.3 C.7.6.16.2) that frames share, and the columns that the first item sets."""
+"""Macros of the Multi-frame Functional Groups (PS3.3 C.7.6.16.2) that frames share, and the columns that their items set."""
+_NUMBERS: Mapping[str, Mapping[str, int]] = {
+    "PlanePositionSequence": {"ImagePositionPatient": 3},
+    "PlaneOrientationSequence": {"ImageOrientationPatient": 6},
+    "PixelMeasuresSequence": {"PixelSpacing": 2, "SliceThickness": 1, "SpacingBetweenSlices": 1},
+}
+"""Lengths, positions and directions of these macros, and how many values each has."""
 
 
 def _segments(result: DsoRows, segments: list[Dataset], owner: Row) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crlm_qc.evidence.texts import TextScan
 from crlm_qc.model.headings import plain_heading
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.tables import TABLES
@@ -93,7 +94,7 @@ def read_metadata(path: Path, root: Path, profile: Profile, relative: str) -> di
     Returns
     -------
     dict of str to list of dict
-        Rows of the tables `sources` (one) and `metadata`. A file that can't be parsed as a whole gives no row of
+        Rows of the tables `sources` (one) and `metadata`, and of `texts` for columns that `metadata` has none for. A file that can't be parsed as a whole gives no row of
         `metadata`, since half a list would make what it lacks look missing; `sources.problem` says why: `permission`,
         `too-large`, `empty`, `encoding`, `not-text`, `delimiter`, `headings`, `syntax`, `ragged` or `no-rows`.
     """
@@ -107,8 +108,16 @@ def read_metadata(path: Path, root: Path, profile: Profile, relative: str) -> di
     places = _places(headings)
     where = _Locations(root, path.parent, profile.name)
     rows = [_row(line, fields, places, profile, where) for line, fields in records]
+    scan, known = TextScan(profile), set(places.values())
+    others = [(position, heading) for position, heading in enumerate(headings) if position not in known]
+    texts = [
+        found | {"patient": row["patient"]}
+        for row, (line, fields) in zip(rows, records, strict=True)
+        for position, heading in others
+        for found in scan.cell("metadata", relative, line, heading, fields[position])
+    ]
     source |= {"columns": json.dumps(headings, ensure_ascii=False), "n_rows": len(rows)}
-    return {"sources": [source], "metadata": rows}
+    return {"sources": [source], "metadata": rows} | ({"texts": texts} if texts else {})
 
 
 def _text(path: Path) -> str:

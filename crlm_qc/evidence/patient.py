@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row
-from crlm_qc.evidence.deidentification import IdentifierScan
+from crlm_qc.evidence.deidentification import MAX_DEPTH, IdentifierScan
 from crlm_qc.evidence.dicom import Header, Unreadable, compressed, invalid_uids, quiet, read_header, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
 from crlm_qc.evidence.lock import digest
@@ -40,6 +40,7 @@ TABLES = (
 """Tables that a patient's files give rows of."""
 HELD_BYTES = 256 << 20
 """Pixel Data of one patient kept from the first reading; what is beyond is read when its turn comes."""
+TOO_DEEP = f"items of sequences that lie more than {MAX_DEPTH} deep were not looked at for what identifies a person"
 BUFFER = 16 << 10
 """Most headers of the collection are read at one go."""
 
@@ -105,6 +106,8 @@ def read_patient(
     rows = state.read.rows
     rows["series"] = _series(patient, rows["files"])
     rows["identifiers"] = state.identifiers.rows()
+    if state.identifiers.too_deep:
+        state.read.limits.append(f"{patient}: {TOO_DEEP}")
     return state.read
 
 
@@ -136,6 +139,26 @@ def hash_file(row: Row, item: Item, limits: list[str]) -> Row:
             whose = f"{row['patient']}: " if row["patient"] else ""
             limits.append(f"{whose}a file was not read: {os.strerror(error.errno or 0).lower()}")
     return row
+
+
+def scan_outside(row: Row, item: Item, scan: IdentifierScan) -> Row:
+    """A row of `files` of something outside of the patient folders; if it is DICOM, its header is looked at too.
+
+    What such a file is about nobody can tell, so nothing but its series stands in the row.
+    """
+    if row["kind"] not in ("unexpected", "document") or not item.location or not item.size:
+        return row
+    quiet()
+    try:
+        with warnings.catch_warnings(), Path(item.location).open("rb", buffering=BUFFER) as file:
+            warnings.simplefilter("ignore")
+            header = read_header(file, item.size, item.location)
+            scan.add(header)
+            return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
+    except (Unreadable, OSError):
+        return row
+    except Exception:  # noqa: BLE001 - values in a header may be anything, and the file is no part of the release
+        return row
 
 
 def lost_row(patient: str, item: Item) -> Row:

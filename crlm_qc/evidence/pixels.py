@@ -14,7 +14,7 @@ import pydicom
 from crlm_qc.evidence.ct import Row, position_of
 from crlm_qc.evidence.dicom import Header, PixelElement, compressed, integer
 from crlm_qc.evidence.dso import DsoRows
-from crlm_qc.evidence.segments import MaskStack, Plane, Unmeasured, decoder_for
+from crlm_qc.evidence.segments import FLOATS, FLOATS_SAID, MaskStack, Plane, Unmeasured, decoder_for
 from crlm_qc.geometry import masks, placements
 from crlm_qc.geometry.masks import Box, Ints
 from crlm_qc.geometry.placements import BELOW_HU, Codes
@@ -46,14 +46,20 @@ class SlicePixels:
     little_endian: bool
     padding_limit: int | None
     """PixelPaddingRangeLimit: all stored values between it and PixelPaddingValue are padding (PS3.3 C.7.5.1.1.2)."""
+    floats: bool = False
+    """Whether they are Float or Double Float Pixel Data, which have no integers."""
 
 
 def slice_pixels(header: Header, row: Row) -> SlicePixels | None:
     """Note where the pixels of a CT image are; None if it has none."""
     if header.pixels is None:
         return None
-    _, little = header.data.original_encoding
-    return SlicePixels(row, header.pixels, bool(little), integer(header.data, "PixelPaddingRangeLimit"))
+    implicit, little = header.data.original_encoding
+    # Implicit VR says nothing of the element; floats have neither Bits Stored nor a Pixel Representation (PS3.3 C.7.6.24).
+    bare = row.get("bits_stored") is None and row.get("pixel_representation") is None
+    floats = header.pixels.vr in FLOATS or (bool(implicit) and bare and row.get("bits_allocated") in (32, 64))
+    limit = integer(header.data, "PixelPaddingRangeLimit")
+    return SlicePixels(row, header.pixels, bool(little), limit, floats)
 
 
 @dataclass(slots=True)
@@ -118,7 +124,8 @@ def measure_pixels(
         except Unmeasured as reason:
             source.row |= {"pixels": reason.status, "pixels_detail": reason.detail}
             # Of native pixels that can't be read, rules on lengths and attributes tell.
-            if reason.status == "no-decoder" or compressed(source.row.get("transfer_syntax_uid"), source.element):
+            unsaid = source.floats or compressed(source.row.get("transfer_syntax_uid"), source.element)
+            if reason.status == "no-decoder" or unsaid:
                 problems[reason.detail] = problems.get(reason.detail, 0) + 1
             continue
         finally:
@@ -143,6 +150,8 @@ def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
     rows, columns, bits = (row.get(key) for key in ("rows", "columns", "bits_allocated"))
     if not rows or not columns or rows < 0 or columns < 0 or row.get("samples_per_pixel") not in (None, 1):
         raise Unmeasured("failed", "no monochrome image")
+    if source.floats:
+        raise Unmeasured("failed", FLOATS_SAID)
     if compressed(row.get("transfer_syntax_uid"), source.element):
         return _decompressed(source, rows, columns)
     if bits not in (8, 16, 32):
@@ -175,9 +184,18 @@ def valid_pixels(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
     if padding is None:
         return None
     limit = padding if source.padding_limit is None else source.padding_limit
-    low, high = min(padding, limit), max(padding, limit)
+    low, high = sorted(_as_stored(value, stored, source.row) for value in (padding, limit))
     valid: Flags = stored != low if low == high else (stored < low) | (stored > high)
     return None if valid.all() else valid
+
+
+def _as_stored(value: int, stored: npt.NDArray[Any], row: Row) -> int:
+    """A padding value as the pixels hold it: written as US for signed pixels, 63536 is -2000; as SS for others, the reverse."""
+    allocated, bits = np.iinfo(stored.dtype).bits, row.get("bits_stored") or 0
+    bits = bits if 0 < bits < allocated else allocated
+    span, signed = 1 << bits, np.issubdtype(stored.dtype, np.signedinteger)
+    least = -(span // 2) if signed else 0
+    return (value - least) % span + least
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Masks stay packed, one bit a voxel; only the box that a segment fills is unpacke
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal
@@ -22,8 +22,8 @@ from crlm_qc.evidence.dicom import NATIVE, Header, PixelElement, integer, tag_of
 from crlm_qc.evidence.dso import LABEL_MAP, DsoRows
 from crlm_qc.geometry import masks
 from crlm_qc.geometry.masks import Box, Packed
-from crlm_qc.geometry.stack import Floats, unit_normal
-from crlm_qc.model.profile import LIVER, Profile
+from crlm_qc.geometry.stack import Floats, spacing_along, unit_normal
+from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
 
 MAX_PACKED = 1 << 30
 """Masks of more bytes than this, packed, are refused: sixty times the largest of the collection."""
@@ -31,9 +31,15 @@ SPECK = 10
 """Components of fewer voxels are specks."""
 FACES: Literal[6] = 6
 """Voxels are connected through their faces."""
+LARGEST_FRACTION = 255
+"""Maximum Fractional Value of eight bits, where an object names none."""
 _PIXEL_DATA = "PixelData"
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 _MM3_PER_ML = 1000.0
+
+FLOATS = ("OF", "OD")
+"""VRs of Float and Double Float Pixel Data (PS3.3 C.7.6.24), which are no integers."""
+FLOATS_SAID = "Float Pixel Data is not read"
 
 FrameMasks = Mapping[int, Packed]
 """Segment Number to the plane of one frame."""
@@ -96,6 +102,14 @@ class MaskStack:
         """Planes where a segment has a voxel."""
         return [plane for plane in self.planes if plane.counts.get(number)]
 
+    def numbered(self) -> list[int | None]:
+        """Place of every plane on the lattice, from 0 for the lowest; its rank without a spacing, None without a position."""
+        known = [plane.along for plane in self.planes if plane.along == plane.along]
+        places: list[int | None] = [None] * len(self.planes)
+        for rank, along in enumerate(known):
+            places[rank] = rank if self.spacing is None else round((along - known[0]) / self.spacing)
+        return places
+
     def lattice(self, planes: Sequence[Plane]) -> list[int] | None:
         """Places of planes such that neighbours differ by 1 and others by more; None if a position is missing."""
         if any(plane.along != plane.along for plane in planes):
@@ -143,9 +157,14 @@ def measure_masks(
         row["voxels"] = sum(voxels.values())
     found.dso["masks"] = "measured"
     _add_found_segments(found, frames)
+    _add_twins(found, frames, counts)
     stack = _stack(found, frames, counts, slices, series, profile)
-    _measure_segments(stack, found, profile)
-    return stack, _pairs(stack, found)
+    _add_jumps(stack, found)
+    _measure_segments(stack, found, slices, profile)
+    pairs = _pairs(stack, found)
+    if not pairs:
+        _measure_exclusive(stack, found, profile)
+    return stack, pairs
 
 
 def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
@@ -158,6 +177,8 @@ def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
         raise Unmeasured("failed", "there is no Pixel Data")
     if min(rows, columns, frames) < 0 or frames * rows * -(-columns // 8) > MAX_PACKED:
         raise Unmeasured("failed", "the masks' size is out of all proportion")
+    if header.pixels.vr in FLOATS:
+        raise Unmeasured("failed", FLOATS_SAID)
     if not header.pixels.encapsulated and header.pixels.found * 8 < frames * rows * columns * bits:
         raise Unmeasured("failed", "Pixel Data is shorter than its frames need")
     numbers = [row.get("segment_number") for row in found.frames]
@@ -167,17 +188,36 @@ def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
         for number, plane in zip(numbers, planes, strict=False):
             yield {} if number is None else {number: plane}
         return
-    most = integer(header.data, "MaximumFractionalValue") or 255
-    for number, voxels in zip(numbers, _decoded(header, rows, columns), strict=False):
+    decoded = zip(numbers, _decoded(header, rows, columns), strict=False)
+    if kind == "FRACTIONAL":
+        yield from _fractional(header, found, bits, decoded)
+        return
+    for number, voxels in decoded:
         if kind == "LABELMAP":
             yield {
                 int(label): masks.pack(voxels == label) for label in np.unique(voxels) if label != _background(header)
             }
-        elif number is None:
-            yield {}
         else:
-            # A voxel belongs to a fractional segment where at least half of it does.
-            yield {number: masks.pack(voxels * 2.0 >= most if kind == "FRACTIONAL" else voxels != 0)}
+            yield {} if number is None else {number: masks.pack(voxels != 0)}
+
+
+def _fractional(
+    header: Header, found: DsoRows, bits: int, decoded: Iterable[tuple[int | None, npt.NDArray[Any]]]
+) -> Iterator[FrameMasks]:
+    """Masks of fractional frames: a voxel belongs to a segment where at least half of it does."""
+    maximum = found.dso["fractional_maximum"] = integer(header.data, "MaximumFractionalValue")
+    # Without a maximum it is what eight bits hold; objects of fewer hold less.
+    most = maximum or min((1 << bits) - 1, LARGEST_FRACTION)
+    largest: dict[int, int] = {}
+    for number, voxels in decoded:
+        if number is None:
+            yield {}
+            continue
+        largest[number] = max(largest.get(number, 0), int(voxels.max(initial=0)))
+        yield {number: masks.pack(voxels * 2.0 >= most)}
+    for row in found.segments:
+        if row["segment_number"] in largest:
+            row["fraction_max"] = largest[row["segment_number"]] / most
 
 
 def _packed(header: Header, pixels: PixelElement) -> bytes | Packed:
@@ -256,6 +296,26 @@ def _add_found_segments(found: DsoRows, frames: Sequence[FrameMasks]) -> None:
         found.segments.append({**owner, "segment_number": number, "declared": False, "n_frames": held[number]})
 
 
+def _add_twins(found: DsoRows, frames: Sequence[FrameMasks], counts: Sequence[Mapping[int, int]]) -> None:
+    """Note for every frame the first that holds the very same voxels of the same segments.
+
+    Only frames with as many voxels are compared, so that hardly any are.
+    """
+    alike: dict[tuple[tuple[int, int], ...], list[int]] = {}
+    for index, voxels in enumerate(counts):
+        held = tuple(sorted((number, count) for number, count in voxels.items() if count))
+        if held:
+            alike.setdefault(held, []).append(index)
+    for held, places in alike.items():
+        if len(places) < 2:
+            continue
+        first: dict[tuple[bytes, ...], int] = {}
+        for index in places:
+            twin = first.setdefault(tuple(frames[index][number].tobytes() for number, _ in held), index)
+            if twin != index and index < len(found.frames):
+                found.frames[index]["twin"] = found.frames[twin]["frame"]
+
+
 def _stack(
     found: DsoRows,
     frames: Sequence[FrameMasks],
@@ -282,19 +342,44 @@ def _stack(
         placed.append((along, index, origin))
     known = sorted(item for item in placed if item[0] == item[0])
     tolerance = profile.tolerances.position_mm
-    spacing, basis = _slice_spacing(found.dso, ct_spacing, [along for along, *_ in known], tolerance)
+    spacing, basis = _slice_spacing(found.dso, ct_spacing, [origin for *_, origin in known], normal, profile)
     if spacing is not None:
         tolerance = max(tolerance, profile.tolerances.lattice_fraction * spacing)
     planes: list[Plane] = []
+    ranks: list[tuple[int, int]] = []
     for along, index, origin in known:
         if not planes or along - planes[-1].along > tolerance:
             planes.append(Plane(along, origin))
         planes[-1].lay(frames[index], counts[index])
+        ranks.append((index, len(planes) - 1))
     for _, index, _ in (item for item in placed if item[0] != item[0]):
         planes.append(Plane(float("nan"), None, dict(frames[index]), dict(counts[index])))
-    return MaskStack(
+    stack = MaskStack(
         planes, direction, normal, spacing, basis, int(found.dso["rows"]), int(found.dso["columns"]), series_uid
     )
+    places = stack.numbered()
+    for index, rank in ranks:
+        used[index]["plane"] = places[rank]
+    return stack
+
+
+def _add_jumps(stack: MaskStack, found: DsoRows) -> None:
+    """How much frames with a twin, and the twins, differ from the planes above and below them."""
+    twins = {row["twin"] for row in found.frames if row.get("twin") is not None}
+    for row in found.frames:
+        number, place = row.get("segment_number"), row.get("plane")
+        if place is None or number is None or (row.get("twin") is None and row["frame"] not in twins):
+            continue
+        held = {
+            at: plane.masks[number]
+            for at, plane in zip(stack.numbered(), stack.planes, strict=True)
+            if number in plane.masks
+        }
+        own = held[place]
+        nothing = np.zeros_like(own)
+        below, above = held.get(place - 1, nothing), held.get(place + 1, nothing)
+        aside = (masks.count(own ^ below) + masks.count(own ^ above)) / 2
+        row["jump"] = aside / max(masks.count(below ^ above), 1)
 
 
 def referenced_series(found: DsoRows, slices: Sequence[Row], series: Sequence[Row]) -> str | None:
@@ -327,14 +412,18 @@ def referenced_series(found: DsoRows, slices: Sequence[Row], series: Sequence[Ro
 
 
 def _slice_spacing(
-    dso: Row, ct_spacing: float | None, along: Sequence[float], tolerance: float
+    dso: Row,
+    ct_spacing: float | None,
+    origins: Sequence[tuple[float, float, float] | None],
+    normal: Floats | None,
+    profile: Profile,
 ) -> tuple[float | None, str | None]:
     if ct_spacing is not None and ct_spacing > 0:
         return float(ct_spacing), "ct-positions"
-    gaps = np.diff(np.array(along, dtype=np.float64))
-    gaps = gaps[gaps > tolerance]
-    if gaps.size:
-        return float(np.median(gaps)), "frame-positions"
+    if origins and normal is not None:
+        spacing = spacing_along(np.array(origins, dtype=np.float64), normal, profile.tolerances)
+        if np.isfinite(spacing):
+            return spacing, "frame-positions"
     for column, basis in (
         ("spacing_between_slices", "spacing-between-slices"),
         ("slice_thickness", "slice-thickness"),
@@ -345,16 +434,29 @@ def _slice_spacing(
     return None, None
 
 
-def _measure_segments(stack: MaskStack, found: DsoRows, profile: Profile) -> None:
+def _measure_segments(stack: MaskStack, found: DsoRows, slices: Sequence[Row], profile: Profile) -> None:
     measured: dict[int, Row] = {}
     labels = {row.get("segment_number"): row.get("label") for row in found.segments}
+    thick = _thickness_ml(stack, found, slices)
     for number in sorted(number for number in labels if number is not None):
         label = labels[number]
         is_liver = isinstance(label, str) and profile.role(label) == LIVER
         measured[number] = _segment(stack, number, voxel_ml(stack, found), _pixel_spacing(found), is_liver)
+        measured[number]["volume_thickness_ml"] = None if thick is None else measured[number]["voxels"] * thick
     for row in found.segments:
         if row["segment_number"] is not None:
             row.update(measured[row["segment_number"]])
+
+
+def _thickness_ml(stack: MaskStack, found: DsoRows, slices: Sequence[Row]) -> float | None:
+    """Volume of a voxel by SliceThickness, mL: the object's, or else that of most slices of its CT series."""
+    in_plane, thickness = _pixel_spacing(found), found.dso.get("slice_thickness")
+    if thickness is None and stack.series_uid is not None:
+        counts = Counter(row.get("slice_thickness") for row in slices if row.get("series_uid") == stack.series_uid)
+        thickness = min(counts, key=lambda value: (-counts[value], value or 0.0), default=None)
+    if in_plane is None or thickness is None or thickness <= 0:
+        return None
+    return float(in_plane[0] * in_plane[1] * thickness / _MM3_PER_ML)
 
 
 def _pixel_spacing(found: DsoRows) -> tuple[float, float] | None:
@@ -482,6 +584,48 @@ def _holes(volume: npt.NDArray[np.uint8], planes: Sequence[Plane], places: Seque
             filled = masks.unpack(masks.union(list(plane.masks.values())), box)
             total += int((enclosed[place] & (filled == 0)).sum())
     return total
+
+
+def _measure_exclusive(stack: MaskStack, found: DsoRows, profile: Profile) -> None:
+    """For an object in which no two segments share a voxel: how its segments lie to the liver that they may be parts of.
+
+    A label map keeps one label a voxel, so tumours, vessels and the remnant are holes of the liver there.
+    """
+    roles = {
+        row["segment_number"]: profile.role(row["label"])
+        for row in found.segments
+        if row.get("voxels") and isinstance(row.get("label"), str)
+    }
+    numbers = [number for number, role in roles.items() if role in (LIVER, REMNANT, TUMOUR, VESSEL)]
+    livers = [number for number in numbers if roles[number] == LIVER]
+    if len(livers) != 1 or len(numbers) < 2:
+        return
+    around, touching = Counter[int](), Counter[int]()
+    merged = []
+    for plane in stack.planes:
+        held = [number for number in numbers if plane.counts.get(number)]
+        for number in held:
+            if number == livers[0]:
+                continue
+            rim = masks.rim(plane.masks[number], stack.columns)
+            around[number] += masks.count(rim)
+            if others := [plane.masks[other] for other in held if other != number]:
+                touching[number] += masks.overlap(rim, masks.union(others))
+        if held:
+            union = masks.union([plane.masks[number] for number in held])
+            merged.append(Plane(plane.along, plane.origin, {0: union}, {0: sum(plane.counts[n] for n in held)}))
+    # Segments share no voxel, so that what they hold together is a sum.
+    whole: Row = {"union_voxels": sum(plane.counts[0] for plane in merged)}
+    box = masks.bounds(masks.union([plane.masks[0] for plane in merged]))
+    if (places := stack.lattice(merged)) is not None and box is not None:
+        sizes = _sizes(_volume(merged, 0, places, box))
+        whole |= {"union_components": int(sizes.size), "union_largest": int(sizes.max(initial=0))}
+    for row in found.segments:
+        number = row["segment_number"]
+        if number == livers[0]:
+            row.update(whole)
+        elif around[number]:
+            row["rim_in_liver"] = touching[number] / around[number]
 
 
 def _pairs(stack: MaskStack, found: DsoRows) -> list[Row]:

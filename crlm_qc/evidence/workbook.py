@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
+from crlm_qc.model.deidentification import Pattern, is_person, looks_like
 from crlm_qc.model.headings import plain_heading
 from crlm_qc.model.profile import Profile
 
@@ -106,7 +107,7 @@ def read_workbook(path: Path, profile: Profile, relative: str) -> dict[str, list
     source: Row = {"source": "clinical", "path": relative, "used": True}
     tables: dict[str, list[Row]] = {"sources": [source], "clinical": [], "clinical_dictionary": [], "workbook": []}
     try:
-        book = _open(path)
+        book = _open(path, profile)
     except _UnusableError as error:
         source.update(problem=error.problem, detail=error.detail, line=error.line)
         return tables
@@ -163,7 +164,7 @@ def edition_rank(source: Mapping[str, Any], profile: Profile) -> int:
 # Opening
 
 
-def _open(path: Path) -> _Book:
+def _open(path: Path, profile: Profile) -> _Book:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise _UnusableError("too-large", f"the file is larger than {MAX_BYTES // 2**20} MB")
@@ -179,20 +180,20 @@ def _open(path: Path) -> _Book:
             raise _UnusableError("encrypted", "the workbook is encrypted with a password")
         raise _UnusableError("not-xlsx", "it is a file of the old Excel format (.xls): save it as .xlsx")
     if data.startswith(_ZIP):
-        return _open_xlsx(data)
+        return _open_xlsx(data, profile)
     if path.suffix.lower() == ".csv":
         return _Book([_read_csv(data)])
     raise _UnusableError("not-xlsx", "it is no xlsx file, which begins as a zip archive does")
 
 
-def _open_xlsx(data: bytes) -> _Book:
+def _open_xlsx(data: bytes, profile: Profile) -> _Book:
     archive = _safe_archive(data)
     with archive, warnings.catch_warnings():
         # openpyxl warns of extensions that it leaves out when it writes; nothing is written here.
         warnings.simplefilter("ignore")
         try:
             sheets = _read_sheets(data)
-            return _Book(sheets, list(_facts(archive, sheets)))
+            return _Book(sheets, list(_facts(archive, sheets, profile)))
         except Exception:  # noqa: BLE001 - a malformed part can make openpyxl raise nearly anything
             raise _UnusableError("malformed", "a part of the workbook is damaged or is no valid XML") from None
 
@@ -428,7 +429,7 @@ def _dictionary_rows(sheet: _Sheet, heading_row: int, columns: Sequence[int | No
 # Facts beside the cells
 
 
-def _facts(archive: zipfile.ZipFile, sheets: Sequence[_Sheet]) -> Iterator[Row]:
+def _facts(archive: zipfile.ZipFile, sheets: Sequence[_Sheet], profile: Profile) -> Iterator[Row]:
     names = archive.namelist()
     parts = _sheet_parts(archive)
     for name, part, state in parts:
@@ -450,7 +451,7 @@ def _facts(archive: zipfile.ZipFile, sheets: Sequence[_Sheet]) -> Iterator[Row]:
             yield {"fact": "external-link", "name": PurePosixPath(name).name, "has_value": True}
         elif name.endswith("vbaProject.bin") or name.startswith(("xl/macrosheets/", "xl/activeX/")):
             yield {"fact": "macro", "name": PurePosixPath(name).name, "has_value": True}
-    yield from _properties(archive)
+    yield from _properties(archive, profile)
 
 
 def _limited(facts: Iterable[Row]) -> Iterator[Row]:
@@ -551,22 +552,45 @@ def _comments(archive: zipfile.ZipFile, sheet: str, part: str) -> Iterator[Row]:
                     yield {"fact": "comment", "sheet": sheet, "cell": cell, "has_value": True}
 
 
-def _properties(archive: zipfile.ZipFile) -> Iterator[Row]:
+def _properties(archive: zipfile.ZipFile, profile: Profile) -> Iterator[Row]:
     """Properties that may name a person: their names, never their values."""
     names = archive.namelist()
-    for part, keys in (
-        ("docProps/core.xml", ("creator", "lastModifiedBy")),
-        ("docProps/app.xml", ("Manager",)),
+    for part, keys, texts in (
+        (
+            "docProps/core.xml",
+            ("creator", "lastModifiedBy"),
+            ("title", "subject", "description", "keywords", "category"),
+        ),
+        ("docProps/app.xml", ("Manager",), ()),
     ):
         if part in names:
             for element in _elements(archive.read(part)):
-                value = (element.text or "").strip()
-                if _local(element.tag) in keys and value and value.casefold() not in _PROGRAMS:
-                    yield {"fact": "property", "name": _local(element.tag), "has_value": True}
+                value, name = (element.text or "").strip(), _local(element.tag)
+                meant = name in keys and value and value.casefold() not in _PROGRAMS
+                if meant or (name in texts and _names_somebody(value, profile)):
+                    yield {"fact": "property", "name": name, "has_value": True}
     # Excel keeps the folder that the file was last saved in, which may be a person's home.
     for element in _elements(archive.read("xl/workbook.xml")):
         if _local(element.tag) == "absPath" and _HOME.search(element.get("url", "")):
             yield {"fact": "property", "name": "absPath", "has_value": True}
+
+
+_TITLE_WORDS_TEXT = """
+ANALYSIS ARCHIVE CANCER CASE CASES CENTER CENTRE CHARACTERISTICS COHORT DATABASE DATASET DICTIONARY DRAFT FINAL
+FORM IMAGING LIST OUTCOME OUTCOMES PATIENT PATIENTS RELEASE RESULT RESULTS SHEET STUDY SUMMARY SUPPLEMENT
+SUPPLEMENTARY SURVIVAL TABLE TABLES VARIABLES VERSION WORKBOOK
+"""
+_TITLE_WORDS: Final = frozenset(_TITLE_WORDS_TEXT.split())
+"""Words that titles are made of, and that name nobody."""
+
+
+def _names_somebody(text: str, profile: Profile) -> bool:
+    """Whether a text that is not meant to name a person looks as if it did."""
+    pattern = looks_like(text)
+    if pattern is not None and pattern is not Pattern.DATE:
+        return True
+    known = profile.description_words | _TITLE_WORDS | set(profile.title.upper().split())
+    return any(len(part.split()) == 2 and is_person(part, known) for part in re.split("[,;\n]", text))
 
 
 def _strings(path: Path) -> bytes:

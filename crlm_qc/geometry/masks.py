@@ -186,6 +186,32 @@ def union(planes: Sequence[Packed]) -> Packed:
     return result
 
 
+def rim(plane: Packed, columns: int) -> Packed:
+    """Voxels around those of a plane: their face neighbours that are not set.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray of uint8, shape (rows, stride)
+        One plane.
+    columns : int
+        Columns of the image; bits that fill up the last byte are none.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (rows, stride)
+        A plane.
+    """
+    grown: Packed = (plane << 1 | plane >> 1).astype(np.uint8, copy=False)
+    grown[:, 1:] |= plane[:, :-1] >> 7
+    grown[:, :-1] |= plane[:, 1:] << 7
+    grown[1:] |= plane[:-1]
+    grown[:-1] |= plane[1:]
+    grown &= ~plane
+    if columns % 8:
+        grown[:, -1] &= (1 << columns % 8) - 1
+    return grown
+
+
 def bounds(plane: Packed) -> Box | None:
     """The smallest rectangle that holds every set voxel.
 

@@ -15,6 +15,22 @@ from crlm_qc.model.tolerances import Tolerances
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+FARTHEST_MM = 1e9
+"""Coordinates beyond this, which no scanner has, count as this: sums and squares of them must stay numbers."""
+MOST_STEPS = 10_000
+"""A gap that more slices would fit in is no gap of missing slices: one of its ends lies nowhere near the stack."""
+COARSEST_MM = 0.1
+"""The coarsest rounding of coordinates that explains uneven gaps: nobody rounds to whole millimetres."""
+_DECIMALS = 6
+"""Decimals of positions that are told apart; rounding farther down does not matter."""
+_MOST_ROUNDED = 0.9
+"""Part of the positions that must have no more decimals than they were rounded to."""
+_ASTRAY = 3
+"""Slices beside the lattice that are looked for where rounding explains all others."""
+_MOST_PAIRED = 2_000
+"""Planes of a run up to which each is compared with every other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +40,7 @@ class StackFigures:
     normal: Floats
     """Unit normal of the slices, row direction x column direction, shape (3,)."""
     spacing: float
-    """Median distance between neighbouring slices along the normal, mm."""
+    """Distance between neighbouring slices along the normal, mm: that of the lattice that most of them lie on."""
     spacing_min: float
     spacing_max: float
     shear: float
@@ -60,7 +76,8 @@ class Stack:
     spacing: float
     """Spacing of the lattice, mm; NaN for fewer than two distinct positions."""
     tolerance: float
-    """Gaps within this distance of a multiple of the spacing are regular, mm."""
+    """Gaps within this distance of a multiple of the spacing are regular, mm. It is larger where positions were rounded
+    to few decimals, and that explains their gaps."""
     duplicates: tuple[tuple[int, ...], ...]
     """Groups of slices at one position along the normal."""
     missing: tuple[Gap, ...]
@@ -138,7 +155,7 @@ class Stack:
         distance : numpy.ndarray, shape (m,)
             Signed distance along the normal from that plane, mm.
         """
-        along = np.asarray(points, dtype=np.float64).reshape(-1, 3) @ self.normal
+        along = _near(np.asarray(points, dtype=np.float64).reshape(-1, 3)) @ self.normal
         if not self._planes.size:
             return np.full(along.size, -1, dtype=np.int64), np.full(along.size, np.nan)
         usable = np.isfinite(along)
@@ -169,7 +186,7 @@ class Stack:
         along : numpy.ndarray, shape (m,)
             Signed distance along the normal from the plane of the nearest whole index, mm.
         """
-        points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+        points = _near(np.asarray(points, dtype=np.float64).reshape(-1, 3))
         if not self._planes.size:
             nothing = np.full(len(points), np.nan)
             return nothing, nothing.copy(), nothing.copy()
@@ -216,7 +233,7 @@ def unit_normal(row_dir: npt.ArrayLike, col_dir: npt.ArrayLike) -> Floats:
 
 
 def measure(positions: npt.ArrayLike, row_dir: npt.ArrayLike, col_dir: npt.ArrayLike) -> StackFigures:
-    """Measure a stack, without judging it.
+    """Measure a stack, without judging it; the spacing is that of `fit` with the tolerances by default.
 
     Parameters
     ----------
@@ -242,8 +259,39 @@ def measure(positions: npt.ArrayLike, row_dir: npt.ArrayLike, col_dir: npt.Array
     sideways = offset - np.outer(offset @ normal, normal)
     shear = float(np.linalg.norm(sideways, axis=1).max())
     gaps = np.diff(along)
-    figures = (float(np.median(gaps)), float(gaps.min()), float(gaps.max())) if gaps.size else (nan, nan, nan)
+    figures = (nan, nan, nan)
+    if gaps.size:
+        starts = _starts(along, Tolerances().position_mm)
+        lattice = _lattice(along[starts], _roundings(points, normal)[starts], Tolerances())
+        spacing = lattice.spacing if np.isfinite(lattice.spacing) else float(np.median(gaps))
+        figures = (spacing, float(gaps.min()), float(gaps.max()))
     return StackFigures(normal, *figures, shear, float(along[0]), float(along[-1]))
+
+
+def spacing_along(points: npt.ArrayLike, normal: npt.ArrayLike, tolerances: Tolerances | None = None) -> float:
+    """Spacing of the lattice that most points lie on, whatever gaps there are between them.
+
+    Parameters
+    ----------
+    points : array_like, shape (n, 3)
+        Positions, LPS mm, in any order; rows with NaN are left out.
+    normal : array_like, shape (3,)
+        Unit normal.
+    tolerances : Tolerances, optional
+        `position_mm`, `spacing_mm` and `spacing_fraction` are used.
+
+    Returns
+    -------
+    float
+        Spacing, mm; NaN for fewer than two distinct positions.
+    """
+    tolerances = tolerances or Tolerances()
+    normal = np.asarray(normal, dtype=np.float64)
+    usable, _ = _usable(points)
+    along = usable @ normal
+    order = np.argsort(along, kind="stable")
+    starts = _starts(along[order], tolerances.position_mm)
+    return _lattice(along[order][starts], _roundings(usable, normal)[order][starts], tolerances).spacing
 
 
 def fit(
@@ -251,9 +299,11 @@ def fit(
 ) -> Stack:
     """Fit a lattice to slice positions and tell what does not lie on it.
 
-    The spacing is the gap that most gaps agree with, so a few missing, doubled, uneven or sideways slices do not move
-    it, and each is told apart from the others. A gap of a whole multiple of the spacing is a missing slice; any other is
-    uneven. Shear is looked for sideways alone, so a sheared stack with equal steps is not uneven.
+    The spacing is that of a line through the slices whose gaps agree, so a few missing, doubled, uneven or sideways
+    slices do not move it, and each is told apart from the others. A gap of a whole multiple of the spacing is a missing
+    slice; any other is uneven, unless all of the positions are those of a lattice that was rounded to the decimals that
+    they have (1.2 and 1.3 mm by turns are 1.25). Shear is looked for sideways alone, so a sheared stack with equal steps
+    is not uneven.
 
     Parameters
     ----------
@@ -282,15 +332,12 @@ def fit(
     along = points @ normal
     order = np.argsort(along, kind="stable")
     along, points, slices = along[order], points[order], usable[order]
-    starts = np.ones(along.size, dtype=bool)
-    starts[1:] = np.diff(along) > tolerances.position_mm
+    starts = _starts(along, tolerances.position_mm)
     groups = np.split(slices, np.flatnonzero(starts)[1:])
     planes, origins = along[starts], points[starts]
     gaps = np.diff(planes)
-    spacing = _spacing(gaps, tolerances)
-    tolerance = gap_tolerance(spacing, tolerances)
-    steps = np.maximum(np.round(gaps / spacing), 1.0) if gaps.size else gaps
-    uneven = np.abs(gaps - steps * spacing) > tolerance
+    lattice = _lattice(planes, _roundings(points, normal)[starts], tolerances)
+    spacing, tolerance, steps, uneven = lattice.spacing, lattice.tolerance, lattice.steps, lattice.uneven
     found = [
         Gap(int(groups[place][-1]), int(groups[place + 1][0]), float(gaps[place]), 0 if bad else int(steps[place]) - 1)
         for place, bad in enumerate(uneven.tolist())
@@ -338,16 +385,154 @@ def gap_tolerance(spacing: float, tolerances: Tolerances) -> float:
 
 
 def _usable(positions: npt.ArrayLike) -> tuple[Floats, Ints]:
-    """Positions without NaN, shape (k, 3), and their indices."""
+    """Positions without NaN, shape (k, 3), none farther than `FARTHEST_MM`, and their indices."""
     points = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
     usable = np.flatnonzero(np.isfinite(points).all(axis=1)).astype(np.int64)
-    return points[usable], usable
+    return _near(points[usable]), usable
+
+
+def _near(points: Floats) -> Floats:
+    """Points, none of them farther than `FARTHEST_MM`; NaN stays NaN."""
+    return np.clip(points, -FARTHEST_MM, FARTHEST_MM)
+
+
+def _starts(along: Floats, tolerance: float) -> Flags:
+    """Whether each of ascending positions begins another plane."""
+    starts = np.ones(along.size, dtype=np.bool_)
+    starts[1:] = np.diff(along) > tolerance
+    return starts
+
+
+@dataclass(frozen=True, slots=True)
+class _Lattice:
+    """A lattice fitted to planes."""
+
+    spacing: float
+    tolerance: float
+    steps: Floats
+    """Lattice steps that each gap stands for, at least 1, shape (k - 1,)."""
+    uneven: Flags
+    """Gaps that are no such multiple of the spacing, shape (k - 1,)."""
+
+
+def _lattice(planes: Floats, rounding: Floats, tolerances: Tolerances) -> _Lattice:
+    """Fit a lattice to ascending planes, each of which rounding may have moved by so much."""
+    gaps = np.diff(planes)
+    if not gaps.size:
+        return _Lattice(float("nan"), tolerances.spacing_mm, gaps, np.zeros(0, dtype=np.bool_))
+    spacing = _spacing(gaps, tolerances)
+    tolerance = gap_tolerance(spacing, tolerances)
+    steps, uneven = _judge(gaps, spacing, tolerance)
+    fitted = _slope(planes, steps, uneven) or spacing
+    # The gap that most agree with has an error of its own, which grows with the steps of a gap.
+    refined, still = _judge(gaps, fitted, gap_tolerance(fitted, tolerances))
+    uneven &= still
+    steps = np.where(uneven, steps, refined)
+    if uneven.any() and 4 * rounding.max() > tolerance:
+        rounded = _rounded_lattice(planes, fitted, rounding, tolerance, tolerances)
+        if rounded is not None and rounded.uneven.sum() <= uneven.sum():
+            return rounded
+    fitted = _slope(planes, steps, uneven) or spacing
+    return _Lattice(fitted, gap_tolerance(fitted, tolerances), steps, uneven)
+
+
+def _judge(gaps: Floats, spacing: float, tolerance: float | Floats) -> tuple[Floats, Flags]:
+    """Steps of each gap, and whether it is no multiple of the spacing."""
+    steps = np.maximum(np.round(gaps / spacing), 1.0)
+    uneven = (np.abs(gaps - steps * spacing) > tolerance) | (steps > MOST_STEPS)
+    return steps, uneven
+
+
+def _slope(planes: Floats, steps: Floats, uneven: Flags) -> float | None:
+    """Least-squares spacing of planes between uneven gaps, each run of them with an offset of its own; None if there is none."""
+    run = np.concatenate([[0], np.cumsum(uneven)])
+    places = np.concatenate([[0.0], np.cumsum(np.where(uneven, 0.0, steps))])
+    counts = np.bincount(run)
+    heights = planes - planes[0]
+    places = places - (np.bincount(run, places) / counts)[run]
+    heights = heights - (np.bincount(run, heights) / counts)[run]
+    weight = float(places @ places)
+    # What a sum of doubles adds is not shown as a spacing of 4.999999999999999.
+    return round(float(places @ heights) / weight, 9) if weight > 0 else None
+
+
+def _rounded_lattice(
+    planes: Floats, spacing: float, rounding: Floats, tolerance: float, tolerances: Tolerances
+) -> _Lattice | None:
+    """A lattice whose planes, rounded, are those that are there, but for a few astray; None if there is none."""
+    gaps = np.diff(planes)
+    allowed = np.maximum(tolerance, (rounding[1:] + rounding[:-1]) * (1 + 1e-6))
+    leeway = rounding + tolerances.position_mm / 2
+    # A gap of one step, rounded, is within one rounding of the spacing, and so within two of another such gap.
+    single = gaps[np.abs(gaps - spacing) <= max(tolerance, 4 * float(rounding.max()) * (1 + 1e-6))]
+    spacing = float(single.mean()) if single.size else spacing
+    astray = np.zeros(planes.size, dtype=np.bool_)
+    for _ in range(_ASTRAY + 1):
+        beside = astray[:-1] | astray[1:]
+        for _ in range(3):
+            steps, uneven = _judge(gaps, spacing, allowed)
+            uneven |= beside
+            spacing = _slope(planes, steps, uneven) or spacing
+        low, high = _slopes(planes, steps, uneven, leeway)
+        if low <= high:
+            # What looked uneven beside a spacing that is not quite right may be even beside one as good.
+            for place in np.flatnonzero(uneven & ~beside & (steps <= MOST_STEPS)):
+                uneven[place] = False
+                nearer, farther = _slopes(planes, steps, uneven, leeway)
+                uneven[place] = nearer > farther
+                if nearer <= farther:
+                    low, high = nearer, farther
+            spacing = _slope(planes, steps, uneven) or spacing
+            return _Lattice(float(np.clip(spacing, low, high)), float(allowed.max()), steps, uneven)
+        # The plane that is farthest from the line of its run may be the only one at fault.
+        residual = planes - planes[0] - spacing * np.concatenate([[0.0], np.cumsum(steps)])
+        for one in np.split(np.arange(planes.size), np.flatnonzero(uneven) + 1):
+            residual[one] -= np.median(residual[one])
+        astray[int(np.argmax(np.abs(residual)))] = True
+    return None
+
+
+def _slopes(planes: Floats, steps: Floats, uneven: Flags, leeway: Floats) -> tuple[float, float]:
+    """Least and greatest spacing with which the planes between uneven gaps lie on a lattice, each within its leeway.
+
+    There is none if the least is greater.
+    """
+    low, high = 0.0, np.inf
+    places = np.concatenate([[0.0], np.cumsum(steps)])
+    for one in np.split(np.arange(planes.size), np.flatnonzero(uneven) + 1):
+        if one.size > _MOST_PAIRED:
+            return np.inf, 0.0
+        first, second = one[0] + np.array(np.triu_indices(one.size, 1))
+        apart, between = planes[second] - planes[first], places[second] - places[first]
+        both = leeway[second] + leeway[first]
+        low = max(low, float(((apart - both) / between).max(initial=0.0)))
+        high = min(high, float(((apart + both) / between).min(initial=np.inf)))
+    return low, high
+
+
+def _roundings(points: Floats, normal: Floats) -> Floats:
+    """How far rounding may have moved each position along the normal, mm, told by the decimals that most of them have.
+
+    0 for positions with more decimals than most, and for all of them where most have very many, or so few that it was no
+    rounding.
+    """
+    nothing = np.zeros(len(points))
+    if not points.size or not np.isfinite(normal).all():
+        return nothing
+    scaled = np.abs(points)[:, :, None] * 10.0 ** np.arange(_DECIMALS)
+    held = np.abs(scaled - np.round(scaled)) <= 1e-6
+    most = held.mean(axis=0) >= _MOST_ROUNDED
+    decimals = most.argmax(axis=1)
+    units = np.where(most.any(axis=1), 10.0**-decimals, 0.0)
+    shares = np.abs(normal) * units / 2
+    if shares[units > COARSEST_MM].sum() > Tolerances().position_mm:
+        return nothing
+    rounded = held[:, np.arange(points.shape[1]), decimals]
+    return np.where(rounded[:, shares > 0].all(axis=1), shares.sum(), 0.0)
 
 
 def _spacing(gaps: Floats, tolerances: Tolerances) -> float:
     """The gap that most gaps agree with; among equals the one that explains most gaps as multiples, then the median."""
-    if not gaps.size:
-        return float("nan")
     ordered = np.sort(gaps)
     width = np.maximum(tolerances.spacing_mm, tolerances.spacing_fraction * ordered)
     agree = np.searchsorted(ordered, ordered + width, "right") - np.searchsorted(ordered, ordered - width, "left")

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 FILE = "deidentification.toml"
 
@@ -42,10 +42,13 @@ class Attribute:
     """Codes of the options that keep it."""
     dummy: bool
     """Whether a value may stand in the Basic Profile."""
+    segmentation_only: bool = False
+    """Whether only a segmentation object needs one: in a CT image the attribute may be left out, or be empty."""
 
-    def may_hold_a_value(self, declared: Collection[str]) -> bool:
+    def may_hold_a_value(self, declared: Collection[str], *, segmentation: bool = True) -> bool:
         """Whether a value is in order under the options that a release declares."""
-        return self.dummy or not self.retained_by.isdisjoint(declared)
+        needed = self.dummy and (segmentation or not self.segmentation_only)
+        return needed or not self.retained_by.isdisjoint(declared)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,16 @@ class AttributeTable:
     options: Mapping[str, str]
     """Code of CID 7050 to its meaning."""
     attributes: Mapping[int, Attribute]
-    """By tag."""
+    """By tag; of a repeating group (60xx), by the tag of the first."""
+
+    def get(self, tag: int) -> Attribute | None:
+        """The attribute of a tag, of any group of a repeating one."""
+        return self.attributes.get(tag) or self.attributes.get(_first_of_group(tag))
+
+
+def _first_of_group(tag: int) -> int:
+    """Tags of overlays and curves, (60xx,eeee) and (50xx,eeee), as those of the first one."""
+    return tag & 0xFF00FFFF if tag >> 24 in (0x50, 0x60) else tag
 
 
 @cache
@@ -83,7 +95,8 @@ def _attribute(kind: AttributeKind, row: Mapping[str, Any]) -> Attribute:
         kind,
         row["action"],
         frozenset(row.get("retained_by", ())),
-        row.get("dummy", False),
+        bool(row.get("dummy")),
+        row.get("dummy") == "SEG",
     )
 
 
@@ -103,16 +116,20 @@ _EMAIL = re.compile(
 _PHONE = re.compile(
     r"(?<![\w.(/-])(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[.-][0-9]{4}(?![\w./-]?[0-9])"
     r"|(?<!\w)\+[1-9][0-9]{0,2}(?:[ -]\(?[0-9]{1,4}\)?){2,5}(?![0-9])"
+    r"|(?<!\w)\+[1-9][0-9]{0,2}[ -]?\(?0?\)?[ -]?[0-9]{2,4}[ -][0-9]{4,9}(?![0-9])"
+    # As it is dialled within a country: a leading zero, and seven digits or more after it.
+    r"|(?<![\w.(/-])\(?0[1-9][0-9]{1,3}\)?[ /-](?:[0-9]{3,4}[ -][0-9]{4}|[0-9]{7,8})(?![\w./-]?[0-9])"
 )
 _WORD = r"[^\W\d_][^\W\d_'-]+"
 _NAME = re.compile(
     # A person name as DICOM writes it; or after a title, before a degree, or where a text says that one follows.
     rf"(?<!\w){_WORD}\^{_WORD}"
-    rf"|(?<!\w)(?:Dr|Mr|Mrs|Ms|Prof)\.? [A-Z][a-z]+"
     rf"|(?<!\w)(?:DR|MR|MRS|MS|PROF)\. {_WORD}"
     rf"|(?<!\w){_WORD}, ?M\.?D\b"
     rf"|(?i:(?<!\w)(?:patient|pt)(?:'s)?[ ._-]?name)\s*[:=]\s*{_WORD}"
 )
+_TITLED = re.compile(r"(?<!\w)(?:Dr|Mr|Mrs|Ms|Prof)\.? ([^\W\d_])[^\W\d_]+")
+"""A title, and a word that is a name if it begins with a capital letter of any alphabet."""
 _RECORD = re.compile(
     r"(?i:(?<!\w)(?:MRN|SSN|medical record(?: (?:number|no|num))?|accession(?: (?:number|no|num))?))[ .:#=-]{0,4}"
     r"[A-Za-z]{0,3}[0-9][0-9-]{3,}"
@@ -156,7 +173,7 @@ def looks_like(text: str, first: str | None = None, last: str | None = None) -> 
         (Pattern.NAME, _NAME),
         (Pattern.DATE, _BIRTH),
     ):
-        if pattern.search(text):
+        if pattern.search(text) or (kind is Pattern.NAME and _titled(text)):
             return kind
     for pattern in _DATES:
         for match in pattern.finditer(text):
@@ -164,6 +181,62 @@ def looks_like(text: str, first: str | None = None, last: str | None = None) -> 
             if day is not None and not (first and last and first <= day <= last):
                 return Pattern.DATE
     return None
+
+
+def _titled(text: str) -> bool:
+    return any(match[1].isupper() and match[0][-1].islower() for match in _TITLED.finditer(text))
+
+
+_NOBODY_TEXT = """
+admin anon anonymized anonymous author automatic clinical creator data department expert group hospital human
+institute medical model observer operator radiologist radiology rater reader removed research reviewer student
+team technologist unknown user
+"""
+_NOBODY: Final = frozenset(_NOBODY_TEXT.split())
+"""Words that stand where a person's name would, and name none."""
+
+
+def is_person(text: str, words: Collection[str] = ()) -> bool:
+    """Whether a whole text has the form of a person's name: two to four words with capital letters, and nothing else.
+
+    Parameters
+    ----------
+    text : str
+        A text that is expected to hold a name, such as a value of VR PN.
+    words : collection of str
+        Words in upper case that are none of a name.
+
+    Returns
+    -------
+    bool
+        False for one word alone, which may be a role or a machine.
+    """
+    found = re.split(r"[ ,^=]+", text.strip(" ^=,."))
+    return 2 <= len(found) <= 4 and all(
+        re.fullmatch(r"[^\W\d_](?:[^\W\d_]|[.'\N{RIGHT SINGLE QUOTATION MARK}-])*", word)
+        and word[0].isupper()
+        and word.casefold() not in _NOBODY
+        and word.upper() not in words
+        for word in found
+    )
+
+
+_AGE: Final = re.compile(r"([0-9]{1,3}) ?([DWMY]?)")
+_IN_A_YEAR: Final = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0, "": 1.0}
+GROUP: Final = 90
+"""Ages above 89 as one group are given as this."""
+
+
+def age_in_years(text: str) -> float | None:
+    """An age as DICOM writes it (VR AS, `055Y`), also where it is not quite of that form; None if it is none."""
+    match = _AGE.fullmatch(text.strip().upper())
+    return int(match[1]) / _IN_A_YEAR[match[2]] if match else None
+
+
+def is_too_old(text: str) -> bool:
+    """Whether an age is over 89 years and not given as the group of all above."""
+    years = age_in_years(text)
+    return years is not None and int(years) > GROUP
 
 
 def _day(match: re.Match[str]) -> str | None:

@@ -7,13 +7,30 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from crlm_qc.model.severity import Severity
 
 FINGERPRINT_LENGTH = 12
 DOWNLOAD_FOLDER = re.compile(r"manifest-[0-9]{1,15}")
 """The folder that the NBIA downloader makes, named after the time of the download."""
+
+
+class Alias(str):
+    """A path as it is shown where folders have no names, which knows how it is shown otherwise."""
+
+    __slots__ = ("original",)
+    original: str
+
+    def __new__(cls, shown: str, original: str) -> Self:
+        """Text that is `shown`, of a path that is `original` elsewhere."""
+        made = super().__new__(cls, shown)
+        made.original = original
+        return made
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        """What a copy is made of."""
+        return str(self), self.original
 
 
 class Kind(StrEnum):
@@ -72,6 +89,9 @@ def _below(path: str | None, patient: str | None) -> str | None:
     """The part of a path that is the same in every copy of a release."""
     if path is None:
         return None
+    if isinstance(path, Alias):
+        # A fault is the same one whatever its folder is called in the report.
+        path = path.original
     parts = [part for part in path.split("/") if not DOWNLOAD_FOLDER.fullmatch(part)]
     return "/".join(parts[parts.index(patient) :] if patient in parts else parts)
 
@@ -146,7 +166,7 @@ class Finding:
             self.rule,
             self.patient or "",
             subject.kind.value,
-            subject.path or "",
+            subject.path.original if isinstance(subject.path, Alias) else subject.path or "",
             subject.uid or "",
             subject.segment or 0,
             subject.row or 0,

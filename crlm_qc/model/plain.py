@@ -108,8 +108,8 @@ def _record(wanted: Any, raw: dict[str, Any], where: str) -> Any:
     try:
         return wanted(**given)
     except TypeError:
-        missing = [name for name in _fields(wanted) if name not in given]
-        raise PlainError(f"{where or 'it'} lacks one of {', '.join(missing)}") from None
+        missing = [name for name in _needed(wanted) if name not in given]
+        raise PlainError(f"{where or 'it'} lacks {'one of ' * (len(missing) > 1)}{', '.join(missing)}") from None
 
 
 def _of(wanted: type, raw: Any, where: str) -> Any:
@@ -123,3 +123,13 @@ def _of(wanted: type, raw: Any, where: str) -> Any:
 def _fields(wanted: type) -> dict[str, Any]:
     hints = get_type_hints(wanted)
     return {item.name: hints[item.name] for item in dataclasses.fields(wanted) if item.init}
+
+
+@cache
+def _needed(wanted: type) -> tuple[str, ...]:
+    """Fields without a default."""
+    return tuple(
+        item.name
+        for item in dataclasses.fields(wanted)
+        if item.init and item.default is item.default_factory is dataclasses.MISSING
+    )

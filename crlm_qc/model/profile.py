@@ -68,6 +68,10 @@ class Span:
         """Whether `value` lies inside, bounds and a slack (in the same unit) included."""
         return self.min - slack <= value <= self.max + slack
 
+    def scaled(self, factor: float) -> Span:
+        """The span of as many times the values."""
+        return Span(self.min * factor, self.max * factor, None if self.median is None else self.median * factor)
+
 
 @dataclass(frozen=True, slots=True)
 class Edition:

@@ -342,7 +342,9 @@ class Report:
         if "rules" not in raw:
             raise PlainError("it has no rules: an earlier crlm-qc wrote it, so check the release again")
         tool = from_plain(Mapping[str, str], raw.get("tool"), "tool")
-        report: Report = from_plain(cls, {**raw, "run": None, "tool_version": tool.get("version"), "findings": _findings(raw)})
+        report: Report = from_plain(
+            cls, {**raw, "run": None, "tool_version": tool.get("version"), "findings": _findings(raw)}
+        )
         known = {item.code for item in report.rules}
         if not all(map(_CODE.fullmatch, known)):
             raise PlainError("a code under rules is not of the form ABC123")
@@ -353,8 +355,9 @@ class Report:
             raise PlainError("rules does not describe every rule that outcomes and findings name")
         if not all(one.file is None or PICTURE_FILE.fullmatch(one.file) for one in report.pictures):
             raise PlainError("a file under pictures is not of the form NAME.webp")
-        drawn = [line for one in report.pictures for line in (*one.contours, *one.hatches)]
-        if not all(PATH_DATA.fullmatch(line.path) for line in drawn):
+        drawn = [contour.path for one in report.pictures for contour in one.contours]
+        drawn += [hatch.path for one in report.pictures for hatch in one.hatches]
+        if not all(map(PATH_DATA.fullmatch, drawn)):
             raise PlainError("a path under pictures is not one of closed lines")
         return report
 

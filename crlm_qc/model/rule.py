@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Found
+from crlm_qc.model.places import Places
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
@@ -68,7 +69,15 @@ class Context:
 
     def __post_init__(self) -> None:
         """Make the one gate through which values are shown."""
-        object.__setattr__(self, "show", Show(self.profile))
+        object.__setattr__(self, "show", Show(self.profile, self._places() if self.settings.redact_paths else None))
+
+    def _places(self) -> Places:
+        patients, files = self.evidence["patients"], self.evidence["files"]
+        inside = files[files["patient"].notna() & files["folder"].notna()]
+        return Places(
+            dict(zip(patients["folder"], patients["patient"], strict=True)),
+            list(zip(inside["folder"], inside["kind"], strict=True)),
+        )
 
     def __getitem__(self, table: str) -> Any:
         """An evidence table (a `pandas.DataFrame`)."""

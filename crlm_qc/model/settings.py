@@ -44,6 +44,8 @@ class Settings:
     """Whether documented faults of the published release are waived."""
     tolerances: Mapping[str, float] = field(default_factory=dict)
     """Tolerances given in place of the profile's, by name."""
+    redact_paths: bool = False
+    """Whether folders are named after patient and contents alone: their own names hold dates and descriptions."""
 
     @property
     def partial(self) -> bool:
@@ -66,4 +68,5 @@ class Settings:
             "severity": {code: level.value for code, level in sorted(self.severity.items())},
             "known_issues": self.known_issues,
             "tolerances": dict(sorted(self.tolerances.items())),
+            "redact_paths": self.redact_paths,
         }

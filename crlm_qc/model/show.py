@@ -3,14 +3,18 @@
 Files are untrusted, and a release that is being checked may still hold what identifies a person. So every value
 that a finding shows goes through here: numbers, dates, codes of a known set, UIDs of the collection and names made of
 the collection's own vocabulary are shown; other text is described by its length alone.
+A text that looks like a telephone number, a date or the like is never shown, whatever it is made of.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import Final
 
-from crlm_qc.model.finding import DOWNLOAD_FOLDER
+from crlm_qc.model.deidentification import Pattern, looks_like
+from crlm_qc.model.finding import DOWNLOAD_FOLDER, Alias
+from crlm_qc.model.places import Places
 from crlm_qc.model.profile import Profile
 
 EMPTY = "empty"
@@ -18,21 +22,97 @@ STANDARD_UID_ROOT = "1.2.840.10008"
 HIDDEN = "\N{HORIZONTAL ELLIPSIS}"
 STRANGE_DATE = "a date outside of the release's range"
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?")
-_WORD = re.compile(r"[^\W\d_]+|[0-9]+")
-_STUDY_FOLDER = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9]{1,5})")
-_SERIES_FOLDER = re.compile(r"([0-9]{1,8}\.[0-9]{6})-(.*)-([0-9]{1,5})")
-_IMAGE_FILE = re.compile(r"[0-9]{1,5}-[0-9]{1,6}(\.dcm)?", re.IGNORECASE)
+LARGEST: Final = 99_999.0
+"""Numbers beyond this may be record numbers: how many digits they have is shown, and no digit."""
+OLDEST: Final = 89
+"""Ages above this may identify a person, so they are one group."""
+_NO_AGE: Final = 130
+"""Nobody is this old: a number beyond it is none of years."""
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,4}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?")
+_MOST_DIGITS, _MOST_IN_A_ROW = 6, 4
+"""Digits of a description that is shown: in all, and of numbers with no word between them."""
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_STUDY_FOLDER = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9]{1,5})", re.DOTALL)
+_SERIES_FOLDER = re.compile(r"([0-9]{1,5}\.[0-9]{6})-(.*)-([0-9]{1,5})", re.DOTALL)
+_IMAGE_FILE = re.compile(r"[0-9]{1,3}-[0-9]{1,5}(\.dcm)?", re.IGNORECASE)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_ROOTED = re.compile(r"[012](\.[0-9]+){3,}|2\.25\.[0-9]+")
 _FIXED_NAMES = frozenset({"metadata.csv", "license", "license.txt", "manifest.tcia"})
-_SUFFIXES = frozenset({".csv", ".dcm", ".json", ".md", ".pdf", ".tcia", ".txt", ".xls", ".xlsx", ".xlsm", ".zip"})
+_SUFFIXES_TEXT = """
+.bak .bmp .csv .db .dcm .doc .docx .gif .gz .htm .html .ini .jpeg .jpg .json .log .md .mha .nii .nrrd .old .orig
+.part .pdf .png .rtf .tar .tcia .tif .tiff .tmp .txt .xls .xlsm .xlsx .xml .zip
+"""
+_SUFFIXES = frozenset(_SUFFIXES_TEXT.split())
+_HARMLESS_TEXT = """
+ALL BACKUP BROKEN CHECKSUM CHECKSUMS COPY CSV DCM DESKTOP DICOM DICOMDIR DRAFT DS EXPORT EXTRA FILE FILES FOLDER
+IMAGE IMAGES INI INDEX JUNK LOG LOGS MASK MASKS NEW NOTE NOTES OLD ORIG ORIGINAL OUT OUTPUT PART PREVIEW README
+REPORT REPORTS RESULT RESULTS SCAN SCANS SCREENSHOT SEG SERIES SLICE SLICES STORE STUDY TEMP TEST THUMBNAIL
+THUMBS TMP UNTITLED ZIP
+"""
+_HARMLESS = frozenset(_HARMLESS_TEXT.split())
+"""Words that files and folders are called by, and that name nobody."""
+
+
+def number_text(value: float, digits: int = 4) -> str:
+    """A number from a file, without needless zeros; of a large one, how many digits it has.
+
+    Parameters
+    ----------
+    value : float
+        The number, as a header or a cell holds it.
+    digits : int
+        Decimals, at most.
+
+    Returns
+    -------
+    str
+        For example `2.5`, or `a number of 8 digits`.
+    """
+    if abs(value) > LARGEST:
+        whole = f"{abs(value):.0f}"
+        return f"a number of {len(whole)} digits" if whole.isdigit() else "no finite number"
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def age_text(years: float, digits: int = 4) -> str:
+    """An age; those over 89 are one group, which names nobody.
+
+    Parameters
+    ----------
+    years : float
+        As the file gives it.
+    digits : int
+        Decimals, at most.
+
+    Returns
+    -------
+    str
+        For example `55`, or `over 89`.
+    """
+    if OLDEST < years <= _NO_AGE:
+        return f"over {OLDEST}"
+    if years > _NO_AGE:
+        return f"a number of {len(f'{years:.0f}')} digits"
+    return number_text(years, digits)
 
 
 class Show:
-    """Turns values from files into text that is safe to print, for one profile."""
+    """Turns values from files into text that is safe to print, for one profile.
 
-    def __init__(self, profile: Profile) -> None:
+    Parameters
+    ----------
+    profile : Profile
+        The collection's profile, whose words, dates and UIDs may be shown.
+    places : Places, optional
+        What folders are called in place of their names; without it, they have their names.
+    """
+
+    def __init__(self, profile: Profile, places: Places | None = None) -> None:
         self._profile = profile
+        self._places = places
+        self._known: dict[tuple[str, bool], bool] = {}
 
     def text(self, value: str | None, known: Collection[str] = ()) -> str:
         """Free text: itself if it is one of `known`, a number, or made of the collection's words; else its length.
@@ -57,16 +137,60 @@ class Show:
         bucket = "1 to 8" if length <= 8 else "9 to 32" if length <= 32 else "more than 32"
         return f"text of {bucket} characters"
 
+    @staticmethod
+    def number(value: float, digits: int = 4) -> str:
+        """A number from a file: itself, or how many digits it has if it may be a record number."""
+        return number_text(value, digits)
+
+    @staticmethod
+    def age(years: float, digits: int = 4) -> str:
+        """An age: itself, or `over 89`."""
+        return age_text(years, digits)
+
+    def pattern(self, value: str) -> Pattern | None:
+        """What a text looks like that may identify a person; shifted dates do not."""
+        known = self._profile.deidentification
+        return looks_like(value, known.first_date, known.last_date)
+
     def is_plain(self, value: str) -> bool:
         """Whether text is a short number, or made of the collection's own words, so that it names nobody."""
-        if value == self._profile.name or _NUMBER.fullmatch(value):
+        return self._is_plain(value, names=False)
+
+    def _is_plain(self, value: str, *, names: bool) -> bool:
+        key = value, names
+        if key not in self._known:
+            self._known[key] = self._judged(value, names=names)
+        return self._known[key]
+
+    def _judged(self, value: str, *, names: bool) -> bool:
+        if value == self._profile.name:
             return True
-        if any(pattern.fullmatch(value) for pattern in self._profile.description_patterns):
-            return True
-        words = _WORD.findall(value)
-        return bool(words) and all(
-            (word.isdigit() and len(word) <= 4) or word.upper() in self._profile.description_words for word in words
+        if self.pattern(value) is not None:
+            return False
+        if _NUMBER.fullmatch(value):
+            # Zeros at either end of a decimal number tell nothing.
+            significant = value.strip("+-").strip("0") if "." in value else value
+            return len(re.findall("[0-9]", significant)) <= _MOST_DIGITS
+        return any(pattern.fullmatch(value) for pattern in self._profile.description_patterns) or self._is_of_words(
+            value, names=names
         )
+
+    def _is_of_words(self, value: str, *, names: bool) -> bool:
+        """Whether text holds known words, and so few digits that they make no record number."""
+        found = _WORD.findall(value)
+        in_all = in_a_row = neighbours = numbers = words = 0
+        for word in found:
+            if word[0].isdigit():
+                numbers, neighbours = numbers + 1, neighbours + 1
+                in_a_row, in_all = in_a_row + len(word), in_all + len(word)
+                # Three numbers side by side may be a date.
+                if not word.isascii() or neighbours > 2 or in_a_row > _MOST_IN_A_ROW or in_all > _MOST_DIGITS:
+                    return False
+            elif word.upper() in self._profile.description_words or (names and word.upper() in _HARMLESS):
+                words, neighbours, in_a_row = words + 1, 0, 0
+            else:
+                return False
+        return words > 0 or numbers == 1
 
     def patient(self, value: str | None) -> str:
         """A patient ID: itself if it has the collection's form."""
@@ -75,7 +199,7 @@ class Show:
         return value if self._profile.is_patient_id(value) else f"an ID not of the form {self._profile.patient_id_form}"
 
     def uid(self, value: str | None) -> str:
-        """A UID: itself if it is the collection's or the standard's, else its first three components."""
+        """A UID: itself if it is the collection's or the standard's, else how it begins; what is no UID is not shown."""
         if value is None or not value.strip():
             return EMPTY
         if not _UID.fullmatch(value):
@@ -83,7 +207,12 @@ class Show:
         for root in (self._profile.uid_root, STANDARD_UID_ROOT):
             if value == root or value.startswith(root + "."):
                 return value if len(value) <= 64 else value[:64] + HIDDEN
-        return ".".join(value.split(".")[:3])[:32] + "." + HIDDEN
+        if not _ROOTED.fullmatch(value):
+            return self.describe(value)
+        # Short components are an organisation's; a long one may be a number of a person or of a machine.
+        parts = value.split(".")[:3]
+        short = next((at for at, part in enumerate(parts) if len(part) > _MOST_DIGITS), len(parts))
+        return ".".join([*parts[:short], HIDDEN])
 
     def date(self, value: str | None) -> str:
         """A date: itself if it has eight digits with or without dashes or slashes, and lies in the release's range.
@@ -99,9 +228,13 @@ class Show:
     def _is_shifted(self, value: str) -> bool:
         """Whether a date may be shown: it lies in the range, or is known, or there is no range."""
         known = self._profile.deidentification
-        if not (known.first_date and known.last_date):
-            return True
         parts = re.findall("[0-9]+", value)
+        if not (known.first_date and known.last_date):
+            # Eight digits may be a record number too.
+            return (
+                len(parts) > 1
+                or re.fullmatch("(1[89]|2[01])[0-9]{2}(0[1-9]|1[0-2])([0-2][0-9]|3[01])", value) is not None
+            )
         if len(parts) == 1:
             day = value
         else:
@@ -120,8 +253,9 @@ class Show:
         """
         if value is None or not value.strip():
             return EMPTY
-        parts = value.replace("\\", "/").split("/")
-        return "/".join(self._part(part) for part in parts)
+        bare = value.replace("\\", "/")
+        shown = "/".join(self._part(part) for part in bare.split("/"))
+        return shown if self._places is None else Alias(self._places(bare, self._part), shown)
 
     def _part(self, part: str) -> str:
         if (
@@ -141,8 +275,11 @@ class Show:
                 return f"{first}-{self._description(description)}-{last}"
         stem, dot, suffix = part.rpartition(".")
         if dot and ("." + suffix).lower() in _SUFFIXES:
-            return f"{self._description(stem)}.{suffix}"
-        return self._description(part)
+            return f"{self._name(stem)}.{suffix}"
+        return self._name(part)
 
     def _description(self, text: str) -> str:
         return text if not text or self.is_plain(text) else HIDDEN
+
+    def _name(self, text: str) -> str:
+        return text if not text or self._is_plain(text, names=True) else HIDDEN

@@ -219,6 +219,7 @@ TABLES: Mapping[str, Table] = {
                 *_PIXEL,
                 _int("instance_number", "", "InstanceNumber"),
                 _int("acquisition_number", "", "AcquisitionNumber"),
+                _int("number_of_frames", "Missing for an image of one frame.", "NumberOfFrames"),
                 *_SPACING,
                 _real("slice_thickness", "", "mm", "SliceThickness"),
                 *_POSITION,
@@ -241,7 +242,7 @@ TABLES: Mapping[str, Table] = {
         ),
         Table(
             "ct_series",
-            "A row a CT series: what its slices have in common, and its stack. Figures are measured, without any tolerance.",
+            "A row a CT series: what its slices have in common, and its stack. Figures are measured, not judged.",
             (
                 _PATIENT,
                 _text("series_uid", "", "SeriesInstanceUID"),
@@ -249,7 +250,11 @@ TABLES: Mapping[str, Table] = {
                 _real("normal_x", "Slice normal, x."),
                 _real("normal_y", "Slice normal, y."),
                 _real("normal_z", "Slice normal, z."),
-                _real("spacing", "Median distance between neighbouring slices along the normal.", "mm"),
+                _real(
+                    "spacing",
+                    "Distance between neighbouring slices along the normal: that of the lattice that most of them lie on.",
+                    "mm",
+                ),
                 _real("spacing_min", "Smallest such distance.", "mm"),
                 _real("spacing_max", "Largest such distance.", "mm"),
                 _real(
@@ -288,6 +293,10 @@ TABLES: Mapping[str, Table] = {
                 _text(
                     "dimension_pointers", "Tags of the dimension index pointers, as a JSON list of eight-digit tags."
                 ),
+                _text(
+                    "malformed",
+                    "Keywords of lengths, positions and directions in its functional groups that are there and can't be read, as a JSON list; missing if none.",
+                ),
                 _int(
                     "pixel_bytes_expected",
                     "Bytes that Pixel Data needs for `number_of_frames` frames, padded to even; missing if compressed.",
@@ -296,6 +305,11 @@ TABLES: Mapping[str, Table] = {
                 _int("pixel_bytes_found", "Bytes of Pixel Data in the file.", unit="bytes"),
                 _text("masks", "`measured`, `not-asked`, `no-decoder` or `failed`.", required=True),
                 _text("masks_detail", "Why the masks were not measured, with no text from the file."),
+                _int(
+                    "fractional_maximum",
+                    "Missing too if it is no FRACTIONAL object, or its masks were not decoded.",
+                    "MaximumFractionalValue",
+                ),
             ),
         ),
         Table(
@@ -317,6 +331,11 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _text("sop_class_uid", "", "ReferencedSOPClassUID"),
                 _text("sop_instance_uid", "Missing at level `series`.", "ReferencedSOPInstanceUID"),
+                _int(
+                    "frame_number",
+                    "Frame of the referenced image, the highest of several; missing if none is named.",
+                    "ReferencedFrameNumber",
+                ),
             ),
         ),
         Table(
@@ -326,14 +345,30 @@ TABLES: Mapping[str, Table] = {
                 _PATIENT,
                 _DSO,
                 _int("frame", "Frame number from 1.", required=True),
-                _int("segment_number", "", "ReferencedSegmentNumber"),
+                _int("segment_number", "Of the first item, if the frame names several.", "ReferencedSegmentNumber"),
+                _int("n_segment_items", "Items of its Segment Identification Sequence."),
                 *_POSITION,
                 *_ORIENTATION,
                 *_SPACING,
+                _real("slice_thickness", "", "mm", "SliceThickness"),
+                _real("spacing_between_slices", "", "mm", "SpacingBetweenSlices"),
                 _int("n_sources", "Source images that the frame names.", required=True),
                 _text("source_uid", "The source image, if the frame names just one.", "ReferencedSOPInstanceUID"),
                 _text("dimension_index", "DimensionIndexValues as a JSON list.", "DimensionIndexValues"),
                 _int("voxels", "Set voxels; missing if not measured.", unit="voxels"),
+                _int(
+                    "plane",
+                    "Place on the lattice along the normal of the plane that its mask was laid on, 0 for the lowest of the object; missing where neither its own position nor that of its source image is known, or no orientation.",
+                    unit="slices",
+                ),
+                _int(
+                    "twin",
+                    "The first frame of the object with the very same voxels of the same segment, if that is another.",
+                ),
+                _real(
+                    "jump",
+                    "How little it goes with the slices beside it, for a frame with a twin and for the twin: voxels in which it differs from one of them, over those in which these differ from each other. About 0.5 where an outline changes steadily, more for a mask from elsewhere.",
+                ),
             ),
         ),
         Table(
@@ -361,6 +396,15 @@ TABLES: Mapping[str, Table] = {
                     "volume_basis",
                     "Where the slice spacing comes from: `ct-positions`, `frame-positions`, `spacing-between-slices` or `slice-thickness`.",
                 ),
+                _real(
+                    "volume_thickness_ml",
+                    "Volume with SliceThickness in place of the slice spacing: that of the object, or else of most slices of its CT series.",
+                    "mL",
+                ),
+                _real(
+                    "fraction_max",
+                    "Largest stored value of a FRACTIONAL segment, as a part of MaximumFractionalValue (of 255, or what its bits hold, if it names none).",
+                ),
                 _int("row_min", "First row with a set voxel, from 0.", unit="voxels"),
                 _int("row_max", "Last row with a set voxel.", unit="voxels"),
                 _int("column_min", "First column with a set voxel, from 0.", unit="voxels"),
@@ -383,6 +427,17 @@ TABLES: Mapping[str, Table] = {
                     "Voxels that it encloses in 3-D and that no segment fills; measured for the liver alone.",
                     unit="voxels",
                 ),
+                _real(
+                    "rim_in_liver",
+                    "Part of the pixels around it, in its slices, that liver, remnant, vessels or other tumours hold. Measured only where no two segments share a voxel.",
+                ),
+                _int(
+                    "union_voxels",
+                    "Voxels of liver, remnant, vessels and tumours together; for the liver alone, and only where no two segments share a voxel.",
+                    unit="voxels",
+                ),
+                _int("union_components", "Face-connected components of these."),
+                _int("union_largest", "Voxels of the largest one.", unit="voxels"),
                 _real(
                     "hu_median", "Median CT value under the mask, padding left out; missing below depth `pixels`.", "HU"
                 ),
@@ -454,13 +509,29 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _text(
                     "code",
-                    "A value of a few that the standard defines, or `other`. Codes of a sequence are parted by spaces.",
+                    "A value of a few that the standard defines, or `other`; of a CT image's date `before` or `after` the release's range; of PatientAge `over` (89 years). Codes of a sequence are parted by spaces.",
                 ),
                 _text("length", "Length of a text: `1 to 8`, `9 to 32` or `more than 32` characters."),
                 _text("pattern", "What the text looks like, such as `telephone number`."),
                 _text("creator", "Private creator, if it is a publicly known one; else `other`, or `none`."),
                 _int("n_files", "Files that hold it so.", required=True),
                 _int("n_values", "Elements that hold it so, in items of sequences too.", required=True),
+            ),
+        ),
+        Table(
+            "texts",
+            "A row a text outside of DICOM headers that looks as if it identified somebody: cells of tables, names of files and folders. Never a value.",
+            (
+                _text(
+                    "source",
+                    "`clinical`, `dictionary`, `metadata`, `manifest` (a cell of it, or a line), `folder` or `file` (a name).",
+                    required=True,
+                ),
+                _PATH,
+                _PATIENT,
+                _int("row", "Row of the sheet, or line of the file; missing for a name."),
+                _text("column", "Heading of the column, as found; missing for a name."),
+                _text("pattern", "What it looks like, such as `telephone number`.", required=True),
             ),
         ),
         Table(

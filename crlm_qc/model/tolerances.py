@@ -57,6 +57,21 @@ class Tolerances:
         "",
         "A frame is on the lattice if it lies within this fraction of the slice spacing of a slice.",
     )
+    frame_along_fraction: float = _tolerance(
+        0.05,
+        "",
+        "How far along the normal a frame may lie from its source slice, as a part of the slice spacing: dcmqi does not "
+        "copy ImagePositionPatient, it computes each frame's origin from one origin and one spacing (ITK, "
+        "TransformIndexToPhysicalPoint), so that the jitter of the table, a rounded origin, and a rounded spacing that "
+        "adds up over the slices (0.002 mm over 33 slices are 0.066) part the two. The tolerance of a slice gap counts "
+        "where it is larger, and never more than a quarter of the spacing.",
+    )
+    frame_in_plane_fraction: float = _tolerance(
+        0.25,
+        "",
+        "How far in plane a frame may lie from its source slice, as a part of the pixel spacing (of the smaller one): an origin that was "
+        "rounded on the way through another format moves no pixel; half a pixel does.",
+    )
     pixel_spacing_mm: float = _tolerance(
         0.0005,
         "mm",
@@ -202,6 +217,13 @@ class Tolerances:
         1.0,
         "mL",
         "Volume of holes in the liver that are taken for slips of the brush, or small vessels left out.",
+    )
+
+    repeated_mask_voxels: float = _tolerance(
+        100.0,
+        "voxels",
+        "Voxels of a mask from which on it is no chance that another slice has the very same one: small vessels and "
+        "lesions may look alike.",
     )
 
     def replaced(self, values: Mapping[str, float]) -> Tolerances:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Kind, Subject
-from crlm_qc.rules._words import folder_of, name_of, ranges, text, whole
+from crlm_qc.rules._words import file_names, folder_of, ranges, text, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,6 +127,8 @@ class CtSeries:
     """None where its orientation is invalid (CTS005) or missing."""
     orientation: Floats | None
     """The orientation that most of its slices have, shape (6,)."""
+    failure: str | None = None
+    """Why no stack could be fitted to positions and a valid orientation; CTS019 says so."""
     _common: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def subject(self, context: Context, column: str | None = None) -> Subject:
@@ -141,7 +143,7 @@ class CtSeries:
     def names(self, context: Context, places: Iterable[int]) -> list[str]:
         """File names of some slices."""
         paths = self.slices["path"]
-        return [name_of(context.show.path(paths[place])) for place in places]
+        return file_names(context, [paths[place] for place in places])
 
     def common(self, column: str) -> Any:
         """The value that most of its slices have, the least of them among equals; None if none has any."""
@@ -188,7 +190,10 @@ class Dso:
     """Frame numbers, each with a source image that the frame names."""
     ct: CtSeries | None
     """The patient's CT series; of several (REL009), the one that it refers to. None if there is none (REL008), or if it
-    can't be told which."""
+    can't be told which (DSO031)."""
+    choices: tuple[CtSeries, ...]
+    """CT series of the patient that it refers to, by its top-level list or else by source images of its frames; all of
+    them if it refers to no series at all. Of more than one (DSO031), `ct` is the one that most source images lie in."""
     foreign: bool
     """Whether it refers to other series alone (DSO006), so that comparing it with this CT means little."""
 
@@ -315,13 +320,25 @@ def _without_copies(slices: Columns, places: list[int], tolerance: float) -> lis
 def _one_series(
     context: Context, owner: tuple[str | None, str | None], folder: str, slices: Columns, unknown: int
 ) -> CtSeries:
+    orientation = common_row(slices.matrix(ORIENTATION))
+    stack = failure = None
+    if orientation is not None and is_orthonormal(orientation[None, :], context.tolerances.orthonormal)[0]:
+        stack, failure = stack_of(context, slices.matrix(POSITION), orientation)
+    return CtSeries(*owner, folder, slices, unknown, stack, orientation, failure)
+
+
+def stack_of(context: Context, positions: Floats, orientation: Floats) -> tuple[Stack | None, str | None]:
+    """The stack of some positions; or None, and the type of the error that it could not be made for.
+
+    Numbers of one series or object must not cost the checks of all others. Who gets None says so, or counts the series
+    or object as not examined.
+    """
     from crlm_qc.geometry.stack import fit
 
-    orientation = common_row(slices.matrix(ORIENTATION))
-    stack = None
-    if orientation is not None and is_orthonormal(orientation[None, :], context.tolerances.orthonormal)[0]:
-        stack = fit(slices.matrix(POSITION), orientation[:3], orientation[3:], context.tolerances)
-    return CtSeries(*owner, folder, slices, unknown, stack, orientation)
+    try:
+        return fit(positions, orientation[:3], orientation[3:], context.tolerances), None
+    except Exception as error:  # noqa: BLE001 - the text of an exception may hold values from files: its type alone is kept
+        return None, type(error).__name__
 
 
 def common_row(values: Floats) -> Floats | None:
@@ -373,7 +390,7 @@ def _dsos(context: Context) -> list[Dso]:
     for row in context["dsos"].sort_values("path").to_dict("records"):
         path, patient = row["path"], text(row["patient"])
         named, instances, sources = references.get(path, ((), (), ()))
-        ct = _ct_of(by_patient.get(patient or "", []), set(named), sources)
+        ct, choices = _ct_of(by_patient.get(patient or "", []), set(named), sources)
         own = {uid for uid in named if uid is not None}
         found.append(
             Dso(
@@ -386,6 +403,7 @@ def _dsos(context: Context) -> list[Dso]:
                 instances,
                 sources,
                 ct,
+                choices,
                 foreign=ct is not None and bool(own) and ct.uid not in own,
             )
         )
@@ -417,26 +435,80 @@ def _references(context: Context) -> dict[str, Named]:
 
 def _ct_of(
     series: list[CtSeries], named: set[str | None], sources: Sequence[tuple[int, str | None]]
-) -> CtSeries | None:
-    """The CT series that the object refers to; None if it is one of several and nothing says which.
+) -> tuple[CtSeries | None, tuple[CtSeries, ...]]:
+    """The CT series that the object refers to, and those among which it was chosen.
 
-    An object that refers to other series alone gets the largest one of the patient, to be compared with.
+    It is None if it is one of several and nothing says which. An object that refers to other series alone gets the
+    largest one of the patient, to be compared with.
     """
     meant = [one for one in series if one.uid in named]
     if not meant and named - {None}:
-        return max(series, key=lambda one: (len(one.slices), one.uid or ""), default=None)
-    meant = meant or series
-    if len(meant) < 2:
-        return next(iter(meant), None)
-    counts = [_frames_on(one, sources) for one in meant]
+        return max(series, key=lambda one: (len(one.slices), one.uid or ""), default=None), ()
+    choices = meant or series
+    if len(choices) < 2:
+        return next(iter(choices), None), tuple(choices)
+    counts = [_frames_on(one, sources) for one in choices]
     most = max(counts)
-    return meant[counts.index(most)] if most and counts.count(most) == 1 else None
+    ct = choices[counts.index(most)] if most and counts.count(most) == 1 else None
+    if not meant and most:
+        # It names no series, and its frames name slices: those alone tell what it refers to.
+        choices = [one for one, count in zip(choices, counts, strict=True) if count]
+    return ct, tuple(choices)
 
 
 def _frames_on(series: CtSeries, sources: Sequence[tuple[int, str | None]]) -> int:
     """How many source images of frames are slices of a series."""
     own = set(series.slices["sop_instance_uid"].tolist()) - {None}
     return sum(uid in own for _, uid in sources)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a frame may lie from its source slice, mm."""
+
+    along: float
+    """Along the normal (DSO011)."""
+    in_plane: float
+    """Sideways (DSO011)."""
+    material_along: float
+    """Along the normal, before the frame's mask belongs to another place."""
+    material_in_plane: float
+    """Sideways, before the frame's mask belongs to other pixels: half of one."""
+
+
+_MOST_ALONG = 0.25
+"""The part of the slice spacing that a tolerance along the normal never exceeds: half a slice must always be found."""
+_HALF_A_PIXEL = 0.5
+
+
+def reach_of(context: Context, ct: CtSeries) -> Reach:
+    """How far frames may lie from the slices of a CT series.
+
+    Parameters
+    ----------
+    context : Context
+        Its tolerances are used.
+    ct : CtSeries
+        The series; SliceThickness stands for a slice spacing that can't be told. Without it, or without a pixel
+        spacing, positions must be the same.
+    """
+    import numpy as np
+
+    tolerances = context.tolerances
+    along = in_plane = material_along = material_in_plane = tolerances.position_mm
+    gap = 0.0 if ct.stack is None else ct.stack.tolerance
+    spacing = ct.common("slice_thickness") if ct.stack is None or np.isnan(ct.stack.spacing) else ct.stack.spacing
+    if spacing is not None and spacing > 0:
+        allowed = max(tolerances.position_mm, gap, tolerances.frame_along_fraction * spacing)
+        along = min(allowed, _MOST_ALONG * spacing)
+        material_along = max(along, tolerances.lattice_fraction * spacing)
+    pixels = [value for column in SPACING if (value := ct.common(column)) is not None and value > 0]
+    if pixels:
+        pixel = min(pixels)
+        allowed = max(tolerances.position_mm, tolerances.frame_in_plane_fraction * pixel)
+        in_plane = min(allowed, _HALF_A_PIXEL * pixel)
+        material_in_plane = _HALF_A_PIXEL * pixel
+    return Reach(along, in_plane, material_along, material_in_plane)
 
 
 @dataclass(frozen=True)
@@ -447,10 +519,22 @@ class Sources:
     """Frames with a source image in the CT series."""
     slice: Ints
     """The source slice (index into the series' slices), the nearest of several; -1 where there is none."""
-    off: Flags
-    """Frames that lie elsewhere than their source slice (DSO011)."""
+    along: Floats
+    """How far above its source slice each frame lies along the normal, mm; NaN where that can't be told."""
+    sideways: Floats
+    """How far from it in plane, mm."""
+    elsewhere: Flags
+    """Frames that lie elsewhere than their source slice (DSO011), by more than rounding and jitter."""
+    displaced: Flags
+    """Those of them that are materially displaced: by over `lattice_fraction` of the slice spacing, or half a pixel.
+    What lies under their masks is not what they were drawn on."""
     outside: Mapping[int, tuple[str, ...]]
     """Places of frames that name images which are not in the CT series, and the UIDs of these."""
+
+    @property
+    def off(self) -> Flags:
+        """Frames that are materially displaced."""
+        return self.displaced
 
 
 def sources_of(context: Context, dso: Dso) -> Sources:
@@ -458,15 +542,24 @@ def sources_of(context: Context, dso: Dso) -> Sources:
     return context.once(("sources", dso.path), lambda: _sources(context, dso))
 
 
+def upward(ct: CtSeries) -> Floats:
+    """The unit normal of a CT series that points to the head; z where its orientation is invalid."""
+    import numpy as np
+
+    normal: Floats = np.array([0.0, 0.0, 1.0]) if ct.stack is None else ct.stack.normal
+    return normal if normal[2] >= 0 else -normal
+
+
 def _sources(context: Context, dso: Dso) -> Sources:
     import numpy as np
 
     n = len(dso.frames)
     nearest = np.full(n, -1, dtype=np.int64)
-    away = np.full(n, np.inf)
+    along, sideways = np.full(n, np.nan), np.full(n, np.nan)
     outside: dict[int, tuple[str, ...]] = {}
     if dso.ct is None or not n:
-        return Sources(nearest >= 0, nearest, np.zeros(n, dtype=bool), outside)
+        nothing = np.zeros(n, dtype=bool)
+        return Sources(nothing, nearest, along, sideways, nothing, nothing, outside)
     where: dict[str, list[int]] = {}
     for place, uid in enumerate(dso.ct.slices["sop_instance_uid"].tolist()):
         if uid is not None:
@@ -483,15 +576,19 @@ def _sources(context: Context, dso: Dso) -> Sources:
             outside[place] = (*outside.get(place, ()), uid or "")
     if pairs:
         places, slices = np.array(pairs, dtype=np.int64).T
-        points, positions = dso.frames.matrix(POSITION), dso.ct.slices.matrix(POSITION)
-        distance = np.linalg.norm(points[places] - positions[slices], axis=1)
+        away = dso.frames.matrix(POSITION)[places] - dso.ct.slices.matrix(POSITION)[slices]
+        distance = np.linalg.norm(away, axis=1)
         # The farthest first, so that of several source images the nearest stays; a missing position counts as none.
         order = np.argsort(-np.where(np.isfinite(distance), distance, np.inf), kind="stable")
         nearest[places[order]] = slices[order]
-        away[places[order]] = distance[order]
-    beyond = np.isfinite(away) & (away > context.tolerances.position_mm)
-    off: Flags = np.logical_and(beyond, ~np.isin(nearest, list(dso.ct.suspect)))
-    return Sources(nearest >= 0, nearest, off, outside)
+        height = away @ upward(dso.ct)
+        along[places[order]] = height[order]
+        sideways[places[order]] = np.linalg.norm(away - np.outer(height, upward(dso.ct)), axis=1)[order]
+    reach = reach_of(context, dso.ct)
+    judged = np.isfinite(along) & np.isfinite(sideways) & ~np.isin(nearest, list(dso.ct.suspect))
+    elsewhere: Flags = judged & ((np.abs(along) > reach.along) | (sideways > reach.in_plane))
+    displaced: Flags = elsewhere & ((np.abs(along) > reach.material_along) | (sideways > reach.material_in_plane))
+    return Sources(nearest >= 0, nearest, along, sideways, elsewhere, displaced, outside)
 
 
 def plane_differs(dso: Dso, columns: Sequence[str], theirs: Sequence[float], tolerance: float) -> Flags:

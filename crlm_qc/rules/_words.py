@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Kind, Subject
+from crlm_qc.model.show import HIDDEN, LARGEST, number_text
 
 if TYPE_CHECKING:
     from crlm_qc.model.rule import Context
@@ -18,15 +19,17 @@ def plural(count: int, noun: str, several: str = "") -> str:
 
 
 def ranges(numbers: Iterable[Any], limit: int = 8) -> str:
-    """Whole numbers, neighbours drawn together: `57-61, 63`."""
-    ordered = sorted({int(number) for number in numbers})
+    """Whole numbers, neighbours drawn together: `57-61, 63`; of large ones, which may be record numbers, how long they are."""
+    given = {int(number) for number in numbers}
+    large = sorted({number_text(number) for number in given if abs(number) > LARGEST})
+    ordered = sorted(number for number in given if abs(number) <= LARGEST)
     runs: list[list[int]] = []
     for number in ordered:
         if runs and number == runs[-1][1] + 1:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    words = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    words = [*(str(first) if first == last else f"{first}-{last}" for first, last in runs), *large]
     return ", ".join(words) if len(words) <= limit else f"{', '.join(words[:limit])} and {len(words) - limit} more"
 
 
@@ -38,9 +41,18 @@ def listed(words: Sequence[str], limit: int = MAX_EXAMPLES) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number without needless zeros: `2.5`, `5`."""
-    text = f"{value:.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    """A number without needless zeros: `2.5`, `5`; of one that may be a record number, how many digits it has."""
+    return number_text(value, digits)
+
+
+def lengths(values: Iterable[float]) -> str:
+    """Lengths side by side: `0.78 x 0.78 mm`."""
+    return " x ".join(number(value, 6) for value in values) + " mm"
+
+
+def directions(values: Iterable[float]) -> str:
+    """A value of ImageOrientationPatient as DICOM writes it: its numbers parted by backslashes."""
+    return "\\".join(number(value, 6) for value in values)
 
 
 def text(value: Any) -> str | None:
@@ -74,8 +86,32 @@ def name_of(path: str) -> str:
 
 
 def file_names(context: Context, paths: Iterable[str]) -> list[str]:
-    """Names of files, as they may be shown."""
-    return [name_of(context.show.path(path)) for path in paths]
+    """Names of files, as they may be shown; one that may not is told by its place among the files of its folder."""
+    return [_file_name(context, path) for path in paths]
+
+
+def _file_name(context: Context, path: str) -> str:
+    name = name_of(context.show.path(path))
+    if HIDDEN not in name:
+        return name
+    place, of = context.once((__name__, "places"), lambda: _places_by_name(context)).get(path, (0, 0))
+    return f"{name} (file {place} of {of} by name)" if of > 1 else name
+
+
+def _places_by_name(context: Context) -> dict[str, tuple[int, int]]:
+    """Place of each file among those of its folder, and how many these are.
+
+    The table `files` is in the order of names, also where the names are no longer in it.
+    """
+    paths = list(dict.fromkeys(context["files"]["path"]))
+    sizes = Counter(map(folder_of, paths))
+    seen: Counter[str] = Counter()
+    places = {}
+    for path in paths:
+        folder = folder_of(path)
+        seen[folder] += 1
+        places[path] = seen[folder], sizes[folder]
+    return places
 
 
 def file_subject(context: Context, path: str) -> Subject:

@@ -17,6 +17,7 @@ from crlm_qc.model.headings import plain_heading
 from crlm_qc.model.profile import Sort
 from crlm_qc.model.rule import Checked, Context, RuleKind, Skip, rule
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.show import age_text
 from crlm_qc.rules._clinical import MARKERS, Clinical, Reading, clinical, value_text
 from crlm_qc.rules._cln_model import GROUPS, RISK_PARTS, cell_failures, need_any, row_failures
 from crlm_qc.rules._collection import need_workbook
@@ -64,11 +65,20 @@ def _shown(context: Context, cell: Any) -> str:
     if cell.type == "error":
         return "an error value"
     found = text(cell.text)
-    if cell.type == "number":
-        return value_text(cell.value)
+    if cell.type == "number" or (_is_age(cell) and cell.value == cell.value):
+        return _number(cell)
     if found is not None and found.strip().lower() in MARKERS:
         return found.strip()
     return context.show.text(found if found is None else found.strip(), known=("TRUE", "FALSE", "70%"))
+
+
+def _number(cell: Any) -> str:
+    """The number in a cell; an age over 89 names a person, so how old is not told."""
+    return age_text(cell.value) if _is_age(cell) else value_text(cell.value)
+
+
+def _is_age(cell: Any) -> bool:
+    return plain_heading(cell.variable) == "age"
 
 
 def _cell_rule(context: Context, code: str, sorts: Sequence[Sort], words: Callable[[Clinical], _Words]) -> Checked:
@@ -303,7 +313,7 @@ def clinical_no_code(context: Context) -> Checked:
 
     def words(table: Clinical) -> _Words:
         def expected(cell: Any) -> str:
-            codes = ", ".join(str(code) for code in sorted(table.codes[cell.variable]))
+            codes = ", ".join(value_text(code) for code in sorted(table.codes[cell.variable]))
             return f"{codes} or {missing}"
 
         return _Words(
@@ -830,7 +840,7 @@ def clinical_number_as_text(context: Context) -> Checked:
 
     def words(_: Clinical) -> _Words:
         return _Words(
-            lambda cell: f"{cell.variable} holds {value_text(cell.value)} as text",
+            lambda cell: f"{cell.variable} holds {_number(cell)} as text",
             "hold a number as text",
             lambda _: "a numeric cell",
         )

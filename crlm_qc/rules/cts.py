@@ -13,6 +13,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.rule import Checked, Context, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.show import LARGEST
 from crlm_qc.rules._collection import published
 from crlm_qc.rules._pairs import (
     ORIENTATION,
@@ -24,7 +25,7 @@ from crlm_qc.rules._pairs import (
     need_pixels,
     series_of,
 )
-from crlm_qc.rules._words import listed, number, plural, ranges, text
+from crlm_qc.rules._words import directions, listed, number, plural, ranges, text
 
 if TYPE_CHECKING:
     from crlm_qc.geometry.stack import Gap
@@ -186,12 +187,13 @@ def series_geometry_differs(context: Context) -> Checked:
                     f"{keyword} of {plural(len(odd), 'slice')} ({listed(series.names(context, odd))}) "
                     f"differs from that of the other {len(values) - len(odd)}."
                 )
-                yield _found(context, series, message, _vector(common), _vector(values[odd[0]]), odd, column=keyword)
+                show = directions if keyword == "ImageOrientationPatient" else _size
+                yield _found(context, series, message, show(common), show(values[odd[0]]), odd, column=keyword)
 
     return _each(context, judge)
 
 
-def _vector(values: Iterable[float]) -> str:
+def _size(values: Iterable[float]) -> str:
     return " x ".join(number(value, 6) for value in values)
 
 
@@ -483,7 +485,8 @@ def _disordered(context: Context, series: CtSeries) -> Iterable[Found]:
     wrong = [ordered[index] for index in min(upward, downward, key=len)]
     if wrong:
         names = [
-            f"{name} (number {numbers[place]})" for name, place in zip(series.names(context, wrong), wrong, strict=True)
+            f"{name} ({_numbered(numbers[place])})"
+            for name, place in zip(series.names(context, wrong), wrong, strict=True)
         ]
         message = f"InstanceNumber contradicts the positions of {plural(len(wrong), 'slice')}: {listed(names)}."
         yield _found(
@@ -495,6 +498,10 @@ def _disordered(context: Context, series: CtSeries) -> Iterable[Found]:
             wrong,
             column="ImagePositionPatient",
         )
+
+
+def _numbered(value: int) -> str:
+    return f"number {value}" if abs(value) <= LARGEST else number(value)
 
 
 def _out_of_order(values: Sequence[int]) -> list[int]:
@@ -519,6 +526,7 @@ def _out_of_order(values: Sequence[int]) -> list[int]:
 
 
 def _number_gaps(context: Context, series: CtSeries) -> Iterable[Found]:
+    show = context.show.number
     numbers = series.slices.whole("instance_number")
     present = set(numbers.values())
     if not present:
@@ -530,14 +538,21 @@ def _number_gaps(context: Context, series: CtSeries) -> Iterable[Found]:
     if lacking > unknown:
         ordered = sorted(present)
         gaps = [(low + 1, high - 1) for low, high in pairwise(ordered) if high - low > 1]
-        words = [str(low) if low == high else f"{low}-{high}" for low, high in gaps]
-        message = f"InstanceNumber leaves out {plural(lacking, 'number')} between {ordered[0]} and {ordered[-1]}: {listed(words)}."
+        words = [show(low) if low == high else f"{show(low)}-{show(high)}" for low, high in gaps]
+        # How many are left out would tell a number that may not be shown.
+        if max(map(abs, ordered)) > LARGEST:
+            lacking, many = len(gaps), "many numbers"
+        else:
+            many = plural(lacking, "number")
+        message = (
+            f"InstanceNumber leaves out {many} between {show(ordered[0])} and {show(ordered[-1])}: {listed(words)}."
+        )
         yield _found(
             context,
             series,
             message,
             "numbers without gaps",
-            f"{lacking} left out",
+            f"{many.removesuffix(' numbers').removesuffix(' number')} left out",
             column="InstanceNumber",
             count=lacking,
             examples=words,
@@ -797,7 +812,9 @@ def acquisitions_mixed(context: Context) -> Checked:
     def judge(series: CtSeries) -> Iterable[Found]:
         counts = Counter(series.slices.whole("acquisition_number").values())
         if len(counts) > 1:
-            words = [f"{value} ({plural(count, 'slice')})" for value, count in sorted(counts.items())]
+            words = [
+                f"{context.show.number(value)} ({plural(count, 'slice')})" for value, count in sorted(counts.items())
+            ]
             message = f"The series holds {len(counts)} acquisitions: {listed(words)}."
             yield _found(context, series, message, "one", str(len(counts)), count=len(counts), examples=words)
 
@@ -808,8 +825,8 @@ def acquisitions_mixed(context: Context) -> Checked:
     "CTS019",
     "attribute-missing",
     ERROR,
-    title="An attribute that the checks need is missing or empty",
-    why="Without it the slice can't be placed, identified or read; what could not be checked is not known to be right.",
+    title="An attribute that the checks need is missing, empty or malformed",
+    why="Without it the slice can't be placed, identified or read; what could not be checked is not known to be right. Malformed is what can't be read as what it should be: text for a number, a PixelSpacing that is not above 0, a position or length beyond 100 m, a direction beyond 2.",
     fix="Write the attribute from the scanner's original.",
     source="DICOM PS3.3 A.3.3 (CT Image IOD modules)",
     tables=_TABLES,
@@ -823,6 +840,13 @@ def attribute_missing(context: Context) -> Checked:
             if isinstance(value, str):
                 for keyword in json.loads(value):
                     places.setdefault(keyword, []).append(place)
+        if series.failure is not None:
+            message = (
+                f"No stack can be made of the positions ({series.failure}), so what depends on them was not checked."
+            )
+            yield _found(
+                context, series, message, "positions of slices", "no stack", range(len(series.slices)), column="stack"
+            )
         for keyword in sorted(set(places) - _OWN_RULES):
             wrong = places[keyword]
             message = f"{keyword} is missing, empty or malformed in {plural(len(wrong), 'slice')}: {listed(series.names(context, wrong))}."

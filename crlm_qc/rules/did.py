@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from crlm_qc.model.deidentification import Attribute, AttributeKind, attribute_table
+from crlm_qc.model.deidentification import GROUP, Attribute, AttributeKind, attribute_table, is_too_old
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.rule import Checked, Context, Skip, rule
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.show import OLDEST
 from crlm_qc.rules._uid import is_uid
-from crlm_qc.rules._words import file_subject, listed, plural, text
+from crlm_qc.rules._words import file_names, file_subject, folder_of, folder_subject, listed, plural, text
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -34,8 +35,6 @@ _GRAVITY = {
     AttributeKind.DESCRIPTOR: WARNING,
 }
 """What a value that no option retains comes to. Attributes of a clinical trial name the trial, and archives add some."""
-_OLDEST = 89
-_AGE = re.compile(r"([0-9]{3})Y")
 _NAME, _ID = "00100010", "00100020"
 _PLANE = re.compile("(50|60)[0-9A-F]{2}3000")
 """Curve and overlay data of any group."""
@@ -72,6 +71,8 @@ class _Series:
     folder: str
     n_files: int
     rows: Rows
+    segmentation: bool = False
+    """Whether its files are segmentation objects."""
 
     def subject(self, attribute: str) -> Subject:
         show = self.context.show
@@ -89,6 +90,11 @@ class _Series:
         return [row for row in self.rows if row.state == "present"]
 
     @property
+    def is_directory(self) -> bool:
+        """Whether it is no series, but a directory of files outside of patient folders, which says nothing of itself."""
+        return self.patient is None and self.uid is None
+
+    @property
     def counted(self) -> str:
         return plural(self.n_files, "file")
 
@@ -101,12 +107,18 @@ class _Series:
     @cached_property
     def retained_against(self) -> list[tuple[str, Attribute, Rows]]:
         """Attributes of Table E.1-1 that hold a value which no declared option retains, with their rows."""
-        table = attribute_table().attributes
+        table = attribute_table()
         found: list[tuple[str, Attribute, Rows]] = []
         for attribute, rows in _by(self.present, lambda row: row.attribute):
             tag = rows[0].tag
-            known = None if "x" in tag or tag in (_NAME, _ID) else table.get(int(tag, 16))
-            if known is None or known.kind not in _GRAVITY or known.may_hold_a_value(self.declared):
+            known = None if "x" in tag or tag == _NAME else table.get(int(tag, 16))
+            if known is None or known.kind not in _GRAVITY:
+                continue
+            if tag == _ID:
+                # Of a file of a patient's folder, the ID itself is REL011's.
+                if "/" not in attribute and self.patient is not None:
+                    continue
+            elif known.may_hold_a_value(self.declared, segmentation=self.segmentation):
                 continue
             # What lies in a sequence that should not be there is told with the sequence.
             if not any(attribute.startswith(outer + "/") for outer, _, _ in found):
@@ -133,10 +145,14 @@ def _every_series(context: Context) -> list[_Series]:
         files = context["files"]
         files = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
         keyed = files.assign(**{name: files[name].fillna("") for name in ("patient", "series_uid", "folder")})
-        counted = keyed.groupby(["patient", "series_uid"], sort=True)["folder"].agg(["min", "size"])
+        keyed["is_dso"] = keyed["kind"] == "dso"
+        grouped = keyed.groupby(["patient", "series_uid"], sort=True)
+        counted = grouped.agg(folder=("folder", "min"), size=("folder", "size"), is_dso=("is_dso", "all"))
         return [
-            _Series(context, patient or None, uid or None, folder, int(size), rows[patient, uid])
-            for (patient, uid), folder, size in zip(counted.index, counted["min"], counted["size"], strict=True)
+            _Series(context, patient or None, uid or None, folder, int(size), rows[patient, uid], bool(is_dso))
+            for (patient, uid), folder, size, is_dso in zip(
+                counted.index, counted["folder"], counted["size"], counted["is_dso"], strict=True
+            )
             if (patient, uid) in rows
         ]
 
@@ -153,6 +169,8 @@ def _each(context: Context, judge: Callable[[_Series], Iterable[Found]]) -> Chec
 
 def _not_as_declared(one: _Series, attribute: str, wanted: str) -> Iterator[Found]:
     """An attribute of one value that all files must have."""
+    if one.is_directory:
+        return
     counts: dict[str, int] = {}
     for row in one.of(attribute):
         if row.code:
@@ -219,6 +237,9 @@ def identifier_present(context: Context) -> Checked:
     def judge(one: _Series) -> Iterator[Found]:
         for attribute, known, rows in one.retained_against:
             count = one.files(rows)
+            if known.tag == int(_ID, 16):
+                yield _another_id(one, attribute, count)
+                continue
             options = ", ".join(sorted(known.retained_by))
             yield Found(
                 one.subject(attribute),
@@ -231,6 +252,21 @@ def identifier_present(context: Context) -> Checked:
             )
 
     return _each(context, judge)
+
+
+def _another_id(one: _Series, attribute: str, count: int) -> Found:
+    form = one.context.profile.patient_id_form
+    own = "/" in attribute
+    return Found(
+        one.subject(attribute),
+        f"{attribute} (0010,0020) is "
+        + ("not the file's own PatientID" if own else f"not of the form {form}")
+        + f" in {count:,} of {one.counted}.",
+        "the file's PatientID, or no value" if own else f"an ID of the form {form}",
+        "another ID, which is not shown",
+        one.patient,
+        count,
+    )
 
 
 @rule(
@@ -263,6 +299,8 @@ def method_codes(context: Context) -> Checked:
     wanted = context.profile.deidentification.codes
 
     def judge(one: _Series) -> Iterator[Found]:
+        if one.is_directory:
+            return
         good, bad, seen = 0, 0, []
         for row in one.of(_METHODS):
             if not row.code:
@@ -400,12 +438,12 @@ def overlay_or_graphics(context: Context) -> Checked:
     WARNING,
     title="Free text that looks as if it identified somebody",
     why="Names, telephone numbers, record numbers and real dates hide in comments and descriptions, which options allow to stay once cleaned.",
-    fix="Read the attribute in the file, and clean it in all files of the patient.",
+    fix="Read the attribute in the file, or the cell or name that the finding tells, and clean it wherever it stands.",
     source="DICOM PS3.15 2024b E.3.5 Clean Descriptors Option",
-    tables=("files", "identifiers"),
+    tables=("files", "identifiers", "texts"),
 )
 def text_identifies(context: Context) -> Checked:
-    """Every text of every header, nested and private too; the collection's own words and shifted dates are left out."""
+    """Every text of every header, nested and private too, and every text of tables and names of files; the collection's own words and shifted dates are left out."""
     allowed = context.profile.deidentification.private_creators
 
     def judge(one: _Series) -> Iterator[Found]:
@@ -416,11 +454,85 @@ def text_identifies(context: Context) -> Checked:
                 continue
             looks = sorted({row.pattern for row in rows if row.pattern})
             count = one.files(rows)
-            message = f"{name} holds what looks like a {' and a '.join(looks)} in {count:,} of {one.counted}."
-            message = message.replace("a e-mail", "an e-mail")
+            message = f"{name} holds what looks like {_a(looks)} in {count:,} of {one.counted}."
             yield Found(one.subject(name), message, "text that identifies nobody", ", ".join(looks), one.patient, count)
 
-    return _each(context, judge)
+    elsewhere = [*_cells_that_identify(context), *_names_that_identify(context)]
+    try:
+        checked = _each(context, judge)
+    except Skip:
+        if not elsewhere:
+            raise
+        checked = Checked(0)
+    return Checked(checked.examined + len(elsewhere), [*checked.findings, *elsewhere])
+
+
+def _a(kinds: Sequence[str]) -> str:
+    return " and ".join(f"an {kind}" if kind[0] == "e" else f"a {kind}" for kind in kinds)
+
+
+_TABLES = {
+    "clinical": "the workbook",
+    "dictionary": "the Data Dictionary",
+    "metadata": "metadata.csv",
+    "manifest": "the manifest",
+}
+
+
+def _cells_that_identify(context: Context) -> Iterator[Found]:
+    """A finding a column of a table."""
+    texts = context["texts"]
+    cells = texts[texts["source"].isin(list(_TABLES))]
+    known = {
+        *context.profile.variables,
+        *context.profile.metadata_columns,
+        "variable",
+        "description",
+        "values",
+        "entry",
+    }
+    for (source, path, column), rows in cells.groupby(["source", "path", "column"], sort=True):
+        looks = sorted(set(rows["pattern"]))
+        shown = context.show.text(str(column), known=known)
+        patients = sorted(set(rows["patient"].dropna()))
+        places = tuple(f"row {row}" for row in sorted(set(rows["row"].dropna())))
+        one = len(rows) == 1
+        yield Found(
+            Subject(
+                Kind.ROW if one else Kind.COLUMN,
+                context.show.path(str(path)),
+                row=int(rows["row"].iloc[0]) if one else None,
+                column=shown,
+            ),
+            f"{plural(len(rows), 'cell')} of {shown} in {_TABLES[str(source)]} "
+            f"{'holds' if one else 'hold'} what looks like {_a(looks)}: {listed(places)}.",
+            "text that identifies nobody",
+            ", ".join(looks),
+            patients[0] if len(patients) == 1 and one else None,
+            len(rows),
+            places,
+        )
+
+
+def _names_that_identify(context: Context) -> Iterator[Found]:
+    """A finding a folder in which files or folders have such names."""
+    texts = context["texts"]
+    named = texts[texts["source"].isin(["file", "folder"])]
+    for (source, above), rows in named.groupby(["source", named["path"].map(folder_of)], sort=True):
+        looks = sorted(set(rows["pattern"]))
+        paths = list(rows["path"])
+        names = file_names(context, paths) if source == "file" else ()
+        if len(rows) == 1:
+            kind = Kind.FILE if source == "file" else Kind.FOLDER
+            subject = Subject(kind, context.show.path(paths[0]))
+            whose = f"The name of {names[0]}" if names else "The name of the folder"
+            message = f"{whose} looks like {_a(looks)}."
+        else:
+            subject = folder_subject(context, str(above))
+            what = f"The names of {len(rows)} {source}s"
+            message = f"{what} look like {_a(looks)}{': ' if names else ''}{listed(names)}."
+        patient = text(rows["patient"].iloc[0])
+        yield Found(subject, message, "a name that names nobody", ", ".join(looks), patient, len(rows), tuple(names))
 
 
 @rule(
@@ -431,48 +543,62 @@ def text_identifies(context: Context) -> Checked:
     why="So few people are that old that an age over 89 may identify one of them.",
     fix="Give all ages over 89 as one group, such as 090Y, in the headers and in the workbook alike, and say so in the data dictionary.",
     source="45 CFR 164.514(b)(2)(i)(C), Safe Harbor; DICOM PS3.15 2024b E.3.7 Retain Patient Characteristics Option",
-    tables=("slices", "dsos", "clinical", "sources"),
+    tables=("slices", "dsos", "clinical", "sources", "files", "identifiers"),
 )
 def age_over_89(context: Context) -> Checked:
-    """PatientAge of every file, and the workbook's column `age`; 90, the usual name of the group, is allowed."""
+    """PatientAge of every file, in items too, and the workbook's column `age`; 90, the usual name of the group, is allowed."""
     import pandas as pd
 
     headers = pd.concat([context[name][["patient", "patient_age"]] for name in ("slices", "dsos")], ignore_index=True)
     headers = headers[headers["patient_age"].notna()]
-    old = headers[headers["patient_age"].map(_is_old).astype(bool)]
+    old = headers[headers["patient_age"].map(is_too_old).astype(bool)]
     clinical = context["clinical"]
     ages = clinical[(clinical["column"].str.strip().str.casefold() == "age") & clinical["value"].notna()]
     findings = [
         Found(
             Subject(Kind.PATIENT, column="PatientAge"),
-            f"PatientAge (0010,1010) is over {_OLDEST} years in {plural(len(rows), 'file')}.",
-            f"at most {_OLDEST} years, or 090Y for all above",
-            f"over {_OLDEST} years",
+            f"PatientAge (0010,1010) is over {OLDEST} years in {plural(len(rows), 'file')}.",
+            f"at most {OLDEST} years, or 090Y for all above",
+            f"over {OLDEST} years",
             str(patient) or None,
             len(rows),
         )
         for patient, rows in old.groupby(old["patient"].fillna(""), sort=True)
     ]
+    findings += _old_elsewhere(context)
     sources = context["sources"]
     used = sources[(sources["source"] == "clinical") & sources["used"].fillna(False).astype(bool)]
     path = context.show.path(used["path"].iloc[0]) if len(used) else None
     findings += [
         Found(
             Subject(Kind.ROW, path=path, row=int(row), column="age"),
-            f"Row {row} of the workbook gives an age over {_OLDEST} years.",
-            f"at most {_OLDEST} years, or 90 for all above",
-            f"over {_OLDEST} years",
+            f"Row {row} of the workbook gives an age over {OLDEST} years.",
+            f"at most {OLDEST} years, or 90 for all above",
+            f"over {OLDEST} years",
             text(patient),
         )
         for row, patient, value in zip(ages["row"], ages["patient"], ages["value"], strict=True)
-        if value > _OLDEST + 1
+        if value > GROUP
     ]
     return Checked(len(headers) + len(ages), findings)
 
 
-def _is_old(age: str) -> bool:
-    match = _AGE.fullmatch(age)
-    return match is not None and int(match[1]) > _OLDEST + 1
+def _old_elsewhere(context: Context) -> list[Found]:
+    """Ages in items of sequences, and in files outside of patient folders."""
+    try:
+        series = _every_series(context)
+    except Skip:
+        return []
+    findings = []
+    for one in series:
+        old = [row for row in one.present if row.tag == "00101010" and row.code == "over"]
+        beyond = [row for row in old if one.patient is None or "/" in row.attribute]
+        for attribute, rows in _by(beyond, lambda row: row.attribute):
+            count = one.files(rows)
+            message = f"{attribute} (0010,1010) is over {OLDEST} years in {count:,} of {one.counted}."
+            expected, observed = f"at most {OLDEST} years, or 090Y for all above", f"over {OLDEST} years"
+            findings.append(Found(one.subject(attribute), message, expected, observed, one.patient, count))
+    return findings
 
 
 @rule(
@@ -597,14 +723,14 @@ def uid_of_another_root(context: Context) -> Checked:
     "DID014",
     "study-date-outside-range",
     WARNING,
-    title="A study date outside the release's shifted dates",
+    title="A study's or acquisition's date outside the release's shifted dates",
     why="The release's dates were all shifted into one range; a date outside it may be a real one.",
     fix="Compare with the source; shift the dates of the patient as the others' were, in headers, folder names and metadata.csv.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options; release profile",
-    tables=("slices", "dsos"),
+    tables=("slices", "dsos", "files", "identifiers"),
 )
 def study_date_outside_range(context: Context) -> Checked:
-    """StudyDate of every file, against first_date and last_date of the profile."""
+    """StudyDate of every file, and the other dates of CT images, against first_date and last_date of the profile."""
     import pandas as pd
 
     known = context.profile.deidentification
@@ -629,4 +755,32 @@ def study_date_outside_range(context: Context) -> Checked:
                     early + late,
                 )
             )
+    # Where the study's date is told of, its other dates are those of the same day.
+    told = {one.patient for one in findings}
+    findings += [one for one in _dates_elsewhere(context) if one.patient not in told]
     return Checked(len(rows), findings)
+
+
+def _dates_elsewhere(context: Context) -> Iterator[Found]:
+    """Dates of acquisition, content and making of CT images that lie outside of the range."""
+    known = context.profile.deidentification
+    try:
+        series = _every_series(context)
+    except Skip:
+        return
+    for one in series:
+        strange = [row for row in one.present if row.code in ("before", "after")]
+        if not strange:
+            continue
+        names = [name for name, _ in _by(strange, lambda row: row.attribute)]
+        sides = [side for side in ("before", "after") if any(row.code == side for row in strange)]
+        where = " and ".join(sides)
+        count = max(one.files(rows) for _, rows in _by(strange, lambda row: row.attribute))
+        yield Found(
+            one.subject(names[0]),
+            f"{listed(names)} {'lies' if len(names) == 1 else 'lie'} {where} the release's range in {count:,} of {one.counted}.",
+            f"{known.first_date} to {known.last_date}",
+            f"a date {where} it",
+            one.patient,
+            count,
+        )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL
@@ -21,9 +22,11 @@ from crlm_qc.rules._pairs import (
     dsos_of,
     measured,
     plane_differs,
+    reach_of,
     sources_of,
+    stack_of,
 )
-from crlm_qc.rules._words import listed, number, plural, ranges, text, whole
+from crlm_qc.rules._words import directions, lengths, listed, number, plural, ranges, text, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +55,12 @@ def _each(context: Context, judge: Callable[[Dso], Iterable[Found]]) -> Checked:
     """Every segmentation object."""
     dsos = dsos_of(context)
     return Checked(len(dsos), [found for dso in dsos for found in judge(dso)])
+
+
+def _each_compared(context: Context, judge: Callable[[Dso, CtSeries], Iterable[Found]]) -> Checked:
+    """Every segmentation object that there is a CT series for; where it can't be told which (DSO031), none is taken."""
+    pairs = [(dso, dso.ct) for dso in dsos_of(context) if dso.ct is not None]
+    return Checked(len(pairs), [found for dso, ct in pairs for found in judge(dso, ct)])
 
 
 def _each_with_ct(context: Context, judge: Callable[[Dso, CtSeries], Iterable[Found]]) -> Checked:
@@ -159,11 +168,9 @@ def patient_or_study_differs(context: Context) -> Checked:
 
 
 def _identity(context: Context, columns: Sequence[tuple[str, str]]) -> Checked:
-    def judge(dso: Dso) -> Iterable[Found]:
-        if dso.ct is None:
-            return
+    def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         for column, keyword in columns:
-            own, theirs = text(dso.row[column]), dso.ct.common(column)
+            own, theirs = text(dso.row[column]), ct.common(column)
             if theirs is not None and own != theirs:
                 show = context.show.patient if column == "patient_id" else context.show.uid
                 # Values that may not be shown look alike.
@@ -173,7 +180,7 @@ def _identity(context: Context, columns: Sequence[tuple[str, str]]) -> Checked:
                 )
                 yield _found(context, dso, message, show(theirs), show(own), column=keyword)
 
-    return _each(context, judge)
+    return _each_compared(context, judge)
 
 
 @rule(
@@ -215,10 +222,15 @@ def references_other_series(context: Context) -> Checked:
         if isinstance(uid, str) and isinstance(patient, str)
     }
     own_series = {(text(patient), uid) for patient, uid in _ct_series(context)}
+    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        if dso.ct is None:
+        nonlocal examined
+        compared = [dso.ct] if dso.ct is not None else list(dso.choices)
+        if not compared:
             return
+        examined += 1
+        expected = " or ".join(context.show.uid(one.uid) for one in compared)
         for uid in dso.series:
             if (dso.patient, uid) in own_series:
                 continue
@@ -229,11 +241,10 @@ def references_other_series(context: Context) -> Checked:
                 what = "another series of this patient" if whose else "a series that is not in the release"
             message = f"The object refers to {what}, not to the patient's CT series."
             observed = f"{context.show.uid(uid)} ({what})"
-            yield _found(
-                context, dso, message, context.show.uid(dso.ct.uid), observed, column="ReferencedSeriesSequence"
-            )
+            yield _found(context, dso, message, expected, observed, column="ReferencedSeriesSequence")
 
-    return _each(context, judge)
+    findings = _each(context, judge).findings
+    return Checked(examined, findings)
 
 
 def _ct_series(context: Context) -> Iterator[tuple[Any, Any]]:
@@ -322,7 +333,11 @@ def source_outside_ct(context: Context) -> Checked:
         chosen[list(outside)] = True
         verb = "names" if len(outside) == 1 else "name"
         frames = dso.frames_by_segment(context, chosen)
-        message = f"{frames[0].upper()}{frames[1:]} {verb} {plural(len(uids), 'source image')} outside the CT series."
+        elsewhere = _owners(context, dso, uids)
+        whose = f": {listed(elsewhere)}" if elsewhere else ""
+        message = (
+            f"{frames[0].upper()}{frames[1:]} {verb} {plural(len(uids), 'source image')} outside the CT series{whose}."
+        )
         yield _found(
             context,
             dso,
@@ -334,6 +349,28 @@ def source_outside_ct(context: Context) -> Checked:
         )
 
     return _each_with_ct(context, judge)
+
+
+def _owners(context: Context, dso: Dso, uids: Iterable[str]) -> list[str]:
+    """Where images lie that are in the release, in words: `23 of another CT series of this patient (1.2.3)`."""
+    table = context["slices"]
+    whose: dict[str, tuple[str | None, str | None]] = context.once(
+        "owners of slices",
+        lambda: {
+            uid: (text(patient), text(series))
+            for uid, patient, series in zip(
+                table["sop_instance_uid"], table["patient"], table["series_uid"], strict=True
+            )
+            if isinstance(uid, str)
+        },
+    )
+    counts = Counter(whose[uid] for uid in uids if uid in whose)
+    words = []
+    for (patient, series), count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))):
+        own = patient == dso.patient
+        owner = "another CT series of this patient" if own else f"a CT series of {context.show.patient(patient)}"
+        words.append(f"{count} of {owner} ({context.show.uid(series)})")
+    return words
 
 
 @rule(
@@ -382,63 +419,62 @@ def source_not_listed(context: Context) -> Checked:
     "frame-position-off-slice",
     ERROR,
     title="A frame lies elsewhere than its source slice",
-    why="The mask is drawn on one slice and placed on another: tools that go by reference and tools that go by position disagree. Frames on slices that CTS007, CTS009 or CTS010 name are left alone.",
+    why="The mask is drawn on one slice and placed on another: tools that go by reference and tools that go by position disagree. What rounding and the jitter of the table explain is left alone, and so are frames on slices that CTS007, CTS009 or CTS010 name.",
     fix="Take each frame's ImagePositionPatient from its source slice, or correct the reference.",
     source=f"{_DERIVATION}; C.7.6.16.2.3 (Plane Position)",
     tables=_WITH_CT,
-    tolerances=("position_mm",),
+    tolerances=(
+        "frame_along_fraction",
+        "frame_in_plane_fraction",
+        "position_mm",
+        "spacing_mm",
+        "spacing_fraction",
+    ),
 )
 def frame_position_off_slice(context: Context) -> Checked:
     """Every frame with a source slice."""
-    tolerance = f"the source slice's position, within {number(context.tolerances.position_mm)} mm"
     examined = 0
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         nonlocal examined
         sources = sources_of(context, dso)
         examined += int(sources.in_ct.sum())
-        if not sources.off.any():
+        if not sources.elsewhere.any():
             return
-        places = sources.off.nonzero()[0].tolist()
-        words = [_displacement(context, dso, ct, place, int(sources.slice[place])) for place in places[:5]]
-        frames = dso.frames_by_segment(context, sources.off)
+        reach = reach_of(context, ct)
+        places = sources.elsewhere.nonzero()[0].tolist()
+        words = [_displacement(context, dso, ct, place) for place in places[:5]]
+        frames = dso.frames_by_segment(context, sources.elsewhere)
         if len(places) == 1:
             message = words[0][0].upper() + words[0][1:] + "."
         else:
             message = f"{len(places)} frames lie elsewhere than their source slices: {frames}. For one, {words[0]}."
-        away = _distances(dso, ct, sources.slice, places)
+        away = [math.hypot(sources.along[place], sources.sideways[place]) for place in places]
+        expected = (
+            f"the source slice's position, within {number(reach.along)} mm along the normal and "
+            f"{number(reach.in_plane)} mm in plane"
+        )
         observed = f"up to {number(max(away))} mm away" if len(away) > 1 else f"{number(away[0])} mm away"
-        yield _found(context, dso, message, tolerance, observed, count=len(places), examples=words)
+        yield _found(context, dso, message, expected, observed, count=len(places), examples=words)
 
     findings = _each_with_ct(context, judge).findings
     return Checked(examined, findings)
 
 
-def _distances(dso: Dso, ct: CtSeries, slices: Ints, places: Sequence[int]) -> list[float]:
-    import numpy as np
-
-    away = dso.frames.matrix(POSITION)[places] - ct.slices.matrix(POSITION)[slices[places]]
-    return [float(value) for value in np.linalg.norm(away, axis=1)]
-
-
-def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int, source: int) -> str:
+def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int) -> str:
     """How a frame lies to its source slice: `frame 57 (Tumor_1) lies 2.5 mm (half a slice) below 1-031.dcm`."""
     import numpy as np
 
-    away = dso.frames.matrix(POSITION)[place] - ct.slices.matrix(POSITION)[source]
-    normal = np.array([0.0, 0.0, 1.0]) if ct.stack is None else ct.stack.normal
-    upward = normal if normal[2] >= 0 else -normal
-    along = float(away @ upward)
-    sideways = float(np.linalg.norm(away - along * upward))
-    tolerance = context.tolerances.position_mm
+    sources, reach = sources_of(context, dso), reach_of(context, ct)
+    along, sideways = float(sources.along[place]), float(sources.sideways[place])
     words = []
-    if abs(along) > tolerance:
+    if abs(along) > reach.along:
         spacing = float("nan") if ct.stack is None else ct.stack.spacing
         slices = f" ({_slices(abs(along) / spacing)})" if np.isfinite(spacing) else ""
         words.append(f"{number(abs(along))} mm{slices} {'above' if along > 0 else 'below'}")
-    if sideways > tolerance or not words:
+    if sideways > reach.in_plane:
         words.append(f"{number(sideways)} mm sideways of")
-    name = ct.names(context, [source])[0]
+    name = ct.names(context, [int(sources.slice[place])])[0]
     label = dso.label(context, dso.numbers[place])
     return f"frame {int(dso.frames['frame'][place])} ({label}) lies {' and '.join(words)} its source slice {name}"
 
@@ -470,7 +506,7 @@ def orientation_differs(context: Context) -> Checked:
             return ()
         theirs = ct.orientation.tolist()
         return _plane_differs(
-            context, dso, ORIENTATION, theirs, context.tolerances.direction, "ImageOrientationPatient", ""
+            context, dso, ORIENTATION, theirs, context.tolerances.direction, "ImageOrientationPatient"
         )
 
     return _each_with_ct(context, judge)
@@ -494,7 +530,7 @@ def pixel_spacing_differs(context: Context) -> Checked:
         common = [ct.common(column) for column in SPACING]
         if None in common:
             return ()
-        return _plane_differs(context, dso, SPACING, common, context.tolerances.pixel_spacing_mm, "PixelSpacing", " mm")
+        return _plane_differs(context, dso, SPACING, common, context.tolerances.pixel_spacing_mm, "PixelSpacing")
 
     return _each_with_ct(context, judge)
 
@@ -506,7 +542,6 @@ def _plane_differs(
     theirs: Sequence[float],
     tolerance: float,
     keyword: str,
-    unit: str,
 ) -> Iterator[Found]:
     import numpy as np
 
@@ -514,15 +549,19 @@ def _plane_differs(
     if not differs.any():
         return
     wrong = dso.frames.matrix(columns)[differs]
-    expected = " x ".join(number(value, 6) for value in theirs) + unit
-    if not np.isfinite(wrong[0]).all():
-        observed = "missing"
-    else:
-        observed = " x ".join(number(value, 6) for value in wrong[0]) + unit
+    show, unit = (lengths, " mm") if keyword == "PixelSpacing" else (directions, "")
+    expected = show(theirs)
+    observed = show(wrong[0]) if np.isfinite(wrong[0]).all() else _absent(dso, keyword)
     which = "all frames" if differs.all() else dso.frames_by_segment(context, differs)
     message = f"{keyword} of {which} is {observed}, the CT's {expected}."
     within = f"{expected}, within {number(tolerance, 6)}{unit}"
     yield _found(context, dso, message, within, observed, count=int(differs.sum()))
+
+
+def _absent(dso: Dso, keyword: str) -> str:
+    """Why an attribute of the functional groups has no value."""
+    malformed = text(dso.row["malformed"])
+    return "malformed" if malformed is not None and keyword in json.loads(malformed) else "missing"
 
 
 @rule(
@@ -534,7 +573,7 @@ def _plane_differs(
     fix="Take each frame's position from the slice that it was drawn on.",
     source="DICOM PS3.3 C.7.6.16.2.3 (Plane Position)",
     tables=_WITH_CT,
-    tolerances=("position_mm", "lattice_fraction"),
+    tolerances=("position_mm", "lattice_fraction", "frame_in_plane_fraction"),
 )
 def frame_off_lattice(context: Context) -> Checked:
     """Every frame without a source slice in the CT, and every frame without a position."""
@@ -545,11 +584,14 @@ def frame_off_lattice(context: Context) -> Checked:
         if ct.stack is None or not len(ct.stack.order) or not len(dso.frames):
             return
         examined += len(dso.frames)
-        unplaced, off, outside, words = _off_lattice(context, dso, ct)
+        nowhere = (
+            "without a position" if _absent(dso, "ImagePositionPatient") == "missing" else "with a malformed position"
+        )
+        unplaced, off, outside, words = _off_lattice(context, dso, ct, nowhere)
         parts = [
             f"{dso.frames_by_segment(context, chosen)} {what}"
             for chosen, what in (
-                (unplaced, "without a position"),
+                (unplaced, nowhere),
                 (off, "off the lattice of the CT slices"),
                 (outside, "outside the CT"),
             )
@@ -568,7 +610,7 @@ def frame_off_lattice(context: Context) -> Checked:
     return Checked(examined, findings)
 
 
-def _off_lattice(context: Context, dso: Dso, ct: CtSeries) -> tuple[Flags, Flags, Flags, list[str]]:
+def _off_lattice(context: Context, dso: Dso, ct: CtSeries, nowhere: str) -> tuple[Flags, Flags, Flags, list[str]]:
     """Frames without a position, off the lattice, and outside of the stack; and where each lies, in words."""
     import numpy as np
 
@@ -583,7 +625,8 @@ def _off_lattice(context: Context, dso: Dso, ct: CtSeries) -> tuple[Flags, Flags
     unplaced = np.asarray(~np.isfinite(points).all(axis=1), dtype=bool)
     free = ~sources.in_ct & ~unplaced
     on_plane = np.minimum(np.abs(along), np.abs(from_plane)) <= slack
-    beside = sideways > tolerances.position_mm
+    in_plane = reach_of(context, ct).in_plane
+    beside = sideways > in_plane
     off = free & (~on_plane | beside)
     named_elsewhere = np.zeros(len(points), dtype=bool)
     named_elsewhere[list(sources.outside)] = True
@@ -592,10 +635,10 @@ def _off_lattice(context: Context, dso: Dso, ct: CtSeries) -> tuple[Flags, Flags
     outside = free & ~off & beyond & ~named_elsewhere
     far_out = off & beyond & ~named_elsewhere & (np.abs(from_plane) > max(slack, spacing))
     words = [
-        f"frame {int(frame)} has no position"
-        if point[2] != point[2]
+        f"frame {int(frame)} {nowhere}"
+        if not np.isfinite(point).all()
         else f"frame {int(frame)} at z {number(point[2])} mm, {number(abs(plane))} mm from the nearest slice"
-        + (f" and {number(aside)} mm sideways" if aside > tolerances.position_mm else "")
+        + (f" and {number(aside)} mm sideways" if aside > in_plane else "")
         for frame, point, plane, aside in zip(dso.frames["frame"], points, from_plane, sideways, strict=True)
     ]
     return unplaced, off & ~far_out, outside | far_out, words
@@ -706,9 +749,9 @@ def _only_numbered_wrong(dso: Dso) -> bool:
     "DSO018",
     "segment-undeclared",
     ERROR,
-    title="A frame names a segment that is not declared",
-    why="Nobody can tell what the frame's mask shows. If the Segment Sequence is misnumbered, DSO017 says so.",
-    fix="Declare the segment, or correct the frame's Referenced Segment Number.",
+    title="A frame names a segment that is not declared, or several segments",
+    why="Nobody can tell what the frame's mask shows. If the Segment Sequence is misnumbered, DSO017 says so. Of several segments the first is taken for every other check.",
+    fix="Declare the segment, or correct the frame's Segment Identification Sequence, which has one item.",
     source="DICOM PS3.3 C.8.20.3.1 (Segment Identification Macro)",
     tables=_OWN,
 )
@@ -725,6 +768,20 @@ def segment_undeclared(context: Context) -> Checked:
         examined += len(dso.frames)
         known = dso.declared_numbers
         numbers = dso.numbers
+        several = dso.frames["n_segment_items"] > 1
+        if several.any():
+            frames = dso.frames_by_segment(context, several)
+            verb = "names" if several.sum() == 1 else "name"
+            message = f"{frames[0].upper()}{frames[1:]} {verb} several segments; only the first was taken."
+            yield _found(
+                context,
+                dso,
+                message,
+                "one segment a frame",
+                "several",
+                column="SegmentIdentificationSequence",
+                count=int(several.sum()),
+            )
         wrong = ~np.isin(numbers, list(known))
         if not wrong.any() or (_only_numbered_wrong(dso) and not np.isnan(numbers).any()):
             return
@@ -770,7 +827,9 @@ def segment_empty(context: Context) -> Checked:
         for row in dso.declared:
             value, frames = whole(row["segment_number"]), int(row["n_frames"])
             lost = by_frame and frames == 0
-            if (value == 0 and dso.is_label_map) or (lost and explained):
+            # What is filled nowhere by half has pixels all the same: SEG020 says so.
+            faint = float(row["fraction_max"]) > 0
+            if (value == 0 and dso.is_label_map) or (lost and explained) or (faint and not lost):
                 continue
             if lost or whole(row["voxels"]) == 0:
                 label = dso.label(context, value)
@@ -801,9 +860,11 @@ def frame_twice(context: Context) -> Checked:
         examined += len(dso.frames)
         doubled = _doubled(context, dso)
         if doubled:
-            groups = [f"frames {ranges(dso.frames['frame'][list(group)])}" for group in doubled]
-            labels = [dso.label(context, dso.numbers[group[0]]) for group in doubled]
-            words = [f"{frames} ({label})" for frames, label in zip(groups, labels, strict=True)]
+            words = [
+                f"frames {ranges(dso.frames['frame'][list(group)])} "
+                f"({dso.label(context, dso.numbers[group[0]])}) {_whereabouts(context, dso, group[0])}"
+                for group in doubled
+            ]
             message = f"Several frames of one segment lie at one position: {listed(words)}."
             count = sum(len(group) for group in doubled)
             yield _found(
@@ -820,6 +881,14 @@ def frame_twice(context: Context) -> Checked:
     return Checked(examined, findings)
 
 
+def _whereabouts(context: Context, dso: Dso, place: int) -> str:
+    """Where a frame lies: `on 1-07.dcm`, or its z if it has no source slice."""
+    source = int(sources_of(context, dso).slice[place])
+    if dso.ct is not None and source >= 0:
+        return f"on {dso.ct.names(context, [source])[0]}"
+    return f"at z {number(float(dso.frames['position_z'][place]))} mm"
+
+
 def _doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     """Groups of frames of one segment at one position, by their place; frames off their source slice left out."""
     return context.once(("doubled", dso.path), lambda: _find_doubled(context, dso))
@@ -829,7 +898,7 @@ def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     import numpy as np
 
     points, numbers = dso.frames.matrix(POSITION), dso.numbers
-    usable = np.isfinite(points).all(axis=1) & np.isfinite(numbers) & ~sources_of(context, dso).off
+    usable = np.isfinite(points).all(axis=1) & np.isfinite(numbers) & ~sources_of(context, dso).elsewhere
     places = usable.nonzero()[0]
     if not len(places):
         return []
@@ -902,7 +971,7 @@ def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str]]:
     """
     import numpy as np
 
-    from crlm_qc.geometry.stack import fit, unit_normal
+    from crlm_qc.geometry.stack import unit_normal
 
     points = dso.frames.matrix(POSITION)
     ct = None if dso.foreign else dso.ct
@@ -918,13 +987,15 @@ def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str]]:
         ranks = stack.plane_of(stack.order)
         names = dict(zip(ranks.tolist(), ct.names(context, stack.order.tolist()), strict=True))
         return planes, names
-    directions = dso.frames.matrix(ORIENTATION)[0]
-    if not np.isfinite(unit_normal(directions[:3], directions[3:])).all():
+    axes = dso.frames.matrix(ORIENTATION)[0]
+    if not np.isfinite(unit_normal(axes[:3], axes[3:])).all():
         return np.full(len(points), -1, dtype=np.int64), {}
-    stack = fit(points, directions[:3], directions[3:], context.tolerances)
+    own, _ = stack_of(context, points, axes)
     planes = np.full(len(points), -1, dtype=np.int64)
-    planes[stack.order] = stack.plane_of(stack.order)
-    names = {int(planes[place]): f"z {number(points[place, 2])} mm" for place in stack.order.tolist()}
+    if own is None:
+        return planes, {}
+    planes[own.order] = own.plane_of(own.order)
+    names = {int(planes[place]): f"z {number(points[place, 2])} mm" for place in own.order.tolist()}
     return planes, names
 
 
@@ -973,22 +1044,29 @@ def not_binary(context: Context) -> Checked:
     "dimension-index-contradicts",
     WARNING,
     title="DimensionIndexValues contradict positions or segments",
-    why="Viewers order frames by their dimension indices: the frames of a segment come in the wrong order, or under the wrong segment. Frames that DSO011, DSO018 or DSO020 name are left alone.",
+    why="Viewers order frames by their dimension indices: the frames of a segment come in the wrong order, or under the wrong segment. They are required in every frame where the Dimension Index Sequence has items. Frames that DSO011, DSO018 or DSO020 name are left alone.",
     fix="Write the indices anew from segment numbers and positions.",
-    source="DICOM PS3.3 C.7.6.17 (Multi-frame Dimension)",
+    source="DICOM PS3.3 C.7.6.17 (Multi-frame Dimension), C.7.6.16.2.2 (Frame Content Macro: Dimension Index Values)",
     tables=_WITH_CT,
 )
 def dimension_index_contradicts(context: Context) -> Checked:
-    """Every object with dimension indices for segments or positions."""
+    """Every object with a Dimension Index Sequence, and with items for its frames (else DSO015)."""
     examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
         nonlocal examined
-        pointers = text(dso.row["dimension_pointers"])
-        if pointers is None or not dso.frames.present("dimension_index").any():
+        pointers = json.loads(text(dso.row["dimension_pointers"]) or "[]")
+        if not pointers or not dso.framed or not len(dso.frames):
             return
         examined += 1
-        wrong, words = _index_contradictions(context, dso, json.loads(pointers))
+        if not dso.frames.present("dimension_index").any():
+            message = (
+                f"No frame has DimensionIndexValues, and the object declares {plural(len(pointers), 'dimension')}."
+            )
+            expected = f"{plural(len(pointers), 'index', 'indices')} a frame"
+            yield _found(context, dso, message, expected, "none", count=len(dso.frames))
+            return
+        wrong, words = _index_contradictions(context, dso, pointers)
         if wrong.any():
             message = f"DimensionIndexValues of {dso.frames_by_segment(context, wrong)} {' and '.join(words)}."
             expected = "one index a segment, and indices that rise or fall with the position"
@@ -1010,7 +1088,7 @@ def _index_contradictions(context: Context, dso: Dso, pointers: list[str]) -> tu
         return length != len(pointers), [f"do not count {plural(len(pointers), 'dimension')}"]
     index = np.array(values, dtype=np.float64).reshape(n, len(pointers))
     numbers = dso.numbers
-    usable = ~sources_of(context, dso).off & np.isin(numbers, list(dso.declared_numbers))
+    usable = ~sources_of(context, dso).elsewhere & np.isin(numbers, list(dso.declared_numbers))
     usable[[place for group in _doubled(context, dso) for place in group]] = False
     words = []
     if _SEGMENT_POINTER in pointers:
@@ -1049,8 +1127,8 @@ def _out_of_step(dso: Dso, index: npt.NDArray[np.float64], usable: Flags) -> Fla
     wrong = np.zeros(len(index), dtype=bool)
     if not len(index):
         return wrong
-    directions = dso.frames.matrix(ORIENTATION)[0]
-    along = dso.frames.matrix(POSITION) @ unit_normal(directions[:3], directions[3:])
+    axes = dso.frames.matrix(ORIENTATION)[0]
+    along = dso.frames.matrix(POSITION) @ unit_normal(axes[:3], axes[3:])
     usable = usable & np.isfinite(along)
     numbers = dso.numbers
     groups = []
@@ -1317,18 +1395,16 @@ def coding_scheme_retired(context: Context) -> Checked:
 def sex_or_age_differs(context: Context) -> Checked:
     """Every object with its CT, where both have a value."""
 
-    def judge(dso: Dso) -> Iterable[Found]:
-        if dso.ct is None:
-            return
+    def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         for column, keyword in (("patient_sex", "PatientSex"), ("patient_age", "PatientAge")):
-            own, theirs = text(dso.row[column]), text(dso.ct.common(column))
+            own, theirs = text(dso.row[column]), text(ct.common(column))
             if own is not None and theirs is not None and own != theirs:
                 known = _SEXES if column == "patient_sex" else {value for value in (own, theirs) if _is_age(value)}
                 shown = context.show.text(own, known), context.show.text(theirs, known)
                 message = f"{keyword} is {shown[0]}, the CT's {shown[1]}."
                 yield _found(context, dso, message, shown[1], shown[0], column=keyword)
 
-    return _each(context, judge)
+    return _each_compared(context, judge)
 
 
 def _is_age(value: str) -> bool:
@@ -1362,3 +1438,258 @@ def frame_empty(context: Context) -> Checked:
 
     dsos = measured(context)
     return Checked(sum(len(dso.frames) for dso in dsos), [found for dso in dsos for found in judge(dso)])
+
+
+@rule(
+    "DSO031",
+    "several-ct-series",
+    ERROR,
+    title="The object refers to several CT series of the patient",
+    why="A mask is drawn on one series. With several of them, tools pick one, each its own; so does no check of this audit. Where most source images of the frames lie in one series, the object is compared with that (a warning); else it is compared with none, and what DSO002 to DSO014 would find is not known.",
+    fix="Find out which CT the object was drawn on, and refer to that one alone.",
+    source=f"{_REFERENCES}; published description: one CT series a patient",
+    tables=_WITH_CT,
+)
+def several_ct_series(context: Context) -> Checked:
+    """Every object of patients who have a CT series."""
+    examined = 0
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        nonlocal examined
+        examined += dso.ct is not None or bool(dso.choices)
+        count = len(dso.choices)
+        if count < 2:
+            return
+        uids = [context.show.uid(one.uid) for one in dso.choices]
+        named = {one.uid for one in dso.choices} & set(dso.series)
+        if named or dso.ct is not None:
+            message = f"The object refers to {count} CT series of this patient: {listed(uids)}."
+        else:
+            message = f"The object refers to no CT series, and this patient has {count}: {listed(uids)}."
+        if dso.ct is None:
+            message += " Which one it was drawn on can't be told, so it was compared with none."
+        else:
+            most = len(sources_of(context, dso).in_ct.nonzero()[0])
+            message += (
+                f" It was compared with {context.show.uid(dso.ct.uid)}, where the source images of {most} of "
+                f"{plural(len(dso.frames), 'frame')} lie."
+            )
+        yield _found(
+            context,
+            dso,
+            message,
+            "one CT series",
+            f"{count} CT series",
+            column="ReferencedSeriesSequence",
+            count=count,
+            examples=uids,
+            severity=None if dso.ct is None else WARNING,
+        )
+
+    findings = _each(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "DSO032",
+    "slice-spacing-differs",
+    WARNING,
+    title="SpacingBetweenSlices or SliceThickness contradict the CT",
+    why="Readers that go by these numbers and not by positions stretch or squash the mask along z, and compute wrong volumes. Both may be absent. SliceThickness may be the CT's own, or the slice spacing, as dcmqi writes it.",
+    fix="Write the distance of the CT's slices, from their positions, or leave the attribute out.",
+    source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures: Spacing Between Slices, not negative; Slice Thickness)",
+    tables=_WITH_CT,
+    tolerances=("spacing_mm", "spacing_fraction"),
+)
+def slice_spacing_differs(context: Context) -> Checked:
+    """Every object that gives one of the two in any Pixel Measures item, shared or of a frame, and whose CT has a slice spacing."""
+    examined = 0
+
+    def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
+        nonlocal examined
+        spacing = float("nan") if ct.stack is None else ct.stack.spacing
+        slack = 0.0 if ct.stack is None else ct.stack.tolerance
+        thickness = sorted(set(ct.slices["slice_thickness"][ct.slices.present("slice_thickness")].tolist()))
+        allowed = {
+            "SpacingBetweenSlices": ("spacing_between_slices", [spacing]),
+            "SliceThickness": ("slice_thickness", [spacing, *thickness]),
+        }
+        malformed = json.loads(text(dso.row["malformed"]) or "[]")
+        given = False
+        for keyword, (column, right) in allowed.items():
+            found = _wrong_lengths(context, dso, keyword, column, right, slack, malformed=keyword in malformed)
+            given = given or keyword in malformed or bool(dso.frames.present(column).any())
+            if found is not None:
+                yield found
+        examined += given
+
+    findings = _each_with_ct(context, judge).findings
+    return Checked(examined, findings)
+
+
+def _wrong_lengths(
+    context: Context,
+    dso: Dso,
+    keyword: str,
+    column: str,
+    right: Sequence[float],
+    slack: float,
+    *,
+    malformed: bool,
+) -> Found | None:
+    """A finding where a length of the Pixel Measures is not above 0, or none of the right ones."""
+    import numpy as np
+
+    known = [value for value in right if np.isfinite(value)]
+    expected = f"{listed([f'{number(value)} mm' for value in dict.fromkeys(known)])}, within {number(slack)} mm"
+    values = dso.frames[column]
+    wrong = dso.frames.present(column) & ~(values > 0)
+    if known and np.isfinite(right[0]):
+        away = np.abs(values[:, None] - np.array(known)[None, :]).min(axis=1)
+        wrong |= away > slack
+    if wrong.any():
+        shown = listed([f"{number(value)} mm" for value in np.unique(values[wrong]).tolist()])
+        which = "all frames" if wrong.all() else dso.frames_by_segment(context, wrong)
+        theirs = f"the CT's slices are {number(right[0])} mm apart" if np.isfinite(right[0]) else "a length is above 0"
+        message = f"{keyword} of {which} is {shown}, and {theirs}."
+        expected = expected if np.isfinite(right[0]) else "above 0 mm"
+        return _found(context, dso, message, expected, shown, column=keyword, count=int(wrong.sum()))
+    if malformed:
+        return _found(context, dso, f"{keyword} is malformed.", "a length in mm", "malformed", column=keyword)
+    return None
+
+
+@rule(
+    "DSO033",
+    "reference-contradicts-image",
+    WARNING,
+    title="A reference contradicts the image that it names",
+    why="Software finds the image by instance and class together, and gives up where the class is another; a frame number sends it to a frame that an image of one frame does not have. Images of another class than CT are CTS001's.",
+    fix="Take ReferencedSOPClassUID from the image; leave ReferencedFrameNumber out for an image of one frame.",
+    source="DICOM PS3.3 10.3 (Image SOP Instance Reference Macro: Referenced SOP Class UID, Referenced Frame Number)",
+    tables=(*_OWN, "files", "slices"),
+)
+def reference_contradicts_image(context: Context) -> Checked:
+    """Every reference, top-level or of a frame, to an image that is on disk."""
+    images = context.once("referenced images", lambda: _images(context))
+    rows = _references_to(context, images)
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        own = rows.get(dso.path, ())
+        yield from _misclassed(context, dso, own, images)
+        yield from _misframed(context, dso, own, images)
+
+    findings = _each(context, judge).findings
+    return Checked(sum(map(len, rows.values())), findings)
+
+
+class _Reference(NamedTuple):
+    """A reference to an image."""
+
+    level: str
+    frame: float
+    sop_class: Any
+    uid: str
+    number: float
+    """ReferencedFrameNumber, NaN if there is none."""
+
+
+class _Image(NamedTuple):
+    """What is known of an image on disk."""
+
+    classes: frozenset[str]
+    """Its SOP class; several if two files have its SOP Instance UID (REL006), none if it is missing (CTS019)."""
+    frames: int
+
+
+def _images(context: Context) -> dict[str, _Image]:
+    """Every file that has a SOP Instance UID."""
+    files, slices = context["files"], context["slices"]
+    classes: dict[str, set[str]] = {}
+    for uid, sop_class in zip(files["sop_instance_uid"].tolist(), files["sop_class_uid"].tolist(), strict=True):
+        if isinstance(uid, str):
+            classes.setdefault(uid, set()).update([sop_class] if isinstance(sop_class, str) else [])
+    counts = slices["number_of_frames"].fillna(1).astype("int64").tolist()
+    frames: dict[str, int] = {}
+    for uid, count in zip(slices["sop_instance_uid"].tolist(), counts, strict=True):
+        if isinstance(uid, str):
+            frames[uid] = max(1, count, frames.get(uid, 1))
+    return {uid: _Image(frozenset(found), frames.get(uid, 1)) for uid, found in classes.items()}
+
+
+def _references_to(context: Context, images: Mapping[str, _Image]) -> dict[str, list[_Reference]]:
+    """References of each object to images on disk."""
+    table = context["references"]
+    columns = [table[name].tolist() for name in ("dso", "level", "sop_class_uid", "sop_instance_uid")]
+    numbers = [table[name].astype("float64").tolist() for name in ("frame", "frame_number")]
+    rows: dict[str, list[_Reference]] = {}
+    for dso, level, sop_class, uid, frame, number_of_frame in zip(*columns, *numbers, strict=True):
+        if level != "series" and uid in images:
+            rows.setdefault(dso, []).append(_Reference(level, frame, sop_class, uid, number_of_frame))
+    return rows
+
+
+def _misclassed(
+    context: Context, dso: Dso, rows: Iterable[_Reference], images: Mapping[str, _Image]
+) -> Iterator[Found]:
+    classes = context.profile.modalities["CT"]
+    wrong = []
+    for row in rows:
+        theirs = images[row.uid].classes
+        # An image that is no CT is CTS001's, and the object is right.
+        excused = row.sop_class in classes and not theirs & set(classes)
+        if theirs and row.sop_class not in theirs and not excused:
+            wrong.append(row)
+    if wrong:
+        own = sorted({_class_name(context, row.sop_class) for row in wrong})
+        right = sorted({_class_name(context, one) for row in wrong for one in images[row.uid].classes})
+        are = "the image is" if len(wrong) == 1 else "the images are"
+        message = (
+            f"ReferencedSOPClassUID of {_which(context, dso, wrong)} is {listed(own)}, and {are} of {listed(right)}."
+        )
+        yield _found(
+            context, dso, message, listed(right), listed(own), column="ReferencedSOPClassUID", count=len(wrong)
+        )
+
+
+def _misframed(context: Context, dso: Dso, rows: Iterable[_Reference], images: Mapping[str, _Image]) -> Iterator[Found]:
+    wrong = [
+        row
+        for row in rows
+        if row.number == row.number and (images[row.uid].frames == 1 or not 1 <= row.number <= images[row.uid].frames)
+    ]
+    if wrong:
+        numbers = ranges(row.number for row in wrong)
+        most = sorted({images[row.uid].frames for row in wrong})
+        have = "the image has" if len(wrong) == 1 else "the images have"
+        there = "one frame" if most == [1] else f"{ranges(most)} frames"
+        yield _found(
+            context,
+            dso,
+            f"ReferencedFrameNumber of {_which(context, dso, wrong)} is {numbers}, and {have} {there}.",
+            "none for an image of one frame" if most == [1] else f"1 to {most[-1]}",
+            numbers,
+            column="ReferencedFrameNumber",
+            count=len(wrong),
+            # The one frame that there is: said too often, and right all the same.
+            severity=INFO if all(row.number == 1 for row in wrong) else None,
+        )
+
+
+def _class_name(context: Context, uid: Any) -> str:
+    """A SOP class in words: its UID, and its name if the profile has it."""
+    names = {one: name for classes in context.profile.modalities.values() for one, name in classes.items()}
+    shown = context.show.uid(text(uid))
+    return f"{shown} ({names[uid]})" if uid in names else shown
+
+
+def _which(context: Context, dso: Dso, rows: Sequence[_Reference]) -> str:
+    """References in words: `33 references of the top-level list and the source images of frames 1-28 (Liver)`."""
+    import numpy as np
+
+    top = sum(row.level == "instance" for row in rows)
+    frames = np.isin(dso.frames["frame"], [row.frame for row in rows if row.level == "frame"])
+    words = [f"{plural(top, 'reference')} of the top-level list"] if top else []
+    if frames.any():
+        words.append(f"the source images of {dso.frames_by_segment(context, frames)}")
+    return " and ".join(words)

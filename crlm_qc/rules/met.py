@@ -23,6 +23,7 @@ from crlm_qc.model.headings import plain_heading
 from crlm_qc.model.profile import Profile
 from crlm_qc.model.rule import Checked, Context, RuleKind, Skip, rule
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.show import LARGEST
 from crlm_qc.rules._met_disk import disk, headers
 from crlm_qc.rules._met_model import (
     FILE,
@@ -650,8 +651,9 @@ def images_differ(context: Context) -> Checked:
         examined += 1
         if len(one.instances) <= said <= one.n_files + found.uncertain(one):
             continue
-        message = f"Number of Images is {said}, on disk are {plural(one.n_files, 'file')}."
-        findings.append(found_on_row(context, row, ["number_of_images"], message, str(said), str(one.n_files)))
+        shown = context.show.number(said)
+        message = f"Number of Images is {shown}, on disk are {plural(one.n_files, 'file')}."
+        findings.append(found_on_row(context, row, ["number_of_images"], message, shown, str(one.n_files)))
     return Checked(examined, findings)
 
 
@@ -683,7 +685,7 @@ def size_differs(context: Context) -> Checked:
         slack = fraction * one.size + _rounding(row.file_size, row.size_decimal)
         if min(abs(row.size_decimal - one.size), abs(row.size_binary - one.size)) <= slack:
             continue
-        shown = context.show.text(text(row.file_size), known=[row.file_size.strip()])
+        shown = _size_shown(context, row.file_size)
         findings.append(
             found_on_row(
                 context,
@@ -695,6 +697,13 @@ def size_differs(context: Context) -> Checked:
             )
         )
     return Checked(examined, findings)
+
+
+def _size_shown(context: Context, said: str) -> str:
+    """A File Size that could be read; of a number that may be a record number, how long it is."""
+    match = re.match(r"\s*([0-9,]+)", said)
+    figure = float(match[1].replace(",", "")) if match else 0.0
+    return said.strip() if figure <= LARGEST else f"{context.show.number(figure)}, and a unit"
 
 
 def _rounding(shown: str, size: float) -> float:

@@ -52,7 +52,7 @@ _CORONAL = frozenset(
     {"CTS007", "CTS008", "CTS009", "CTS011", "DSO007", "DSO011", "DSO014", "DSO021", "SEG001", "SEG008"}
 )
 _SAGITTAL = frozenset({"CTS006", "CTS010"})
-_WHOLE = frozenset({"CTS017", "DSO002", "DSO012", "DSO013", "SEG003", "SEG004", "SEG010", "XRF006", "XRF007"})
+_WHOLE = frozenset({"CTS017", "DSO002", "DSO012", "DSO013", "SEG003", "SEG004", "SEG010", "SEG018", "XRF006", "XRF007"})
 """Rules whose findings name no place of their own, and are seen where the liver or the tumours are largest."""
 _MISPLACED = frozenset({"SEG011", "SEG012", "SEG013"})
 """Rules that compare the masks as stored with other placements."""
@@ -70,7 +70,7 @@ _PART_SLICES = 10
 """The same, in slices."""
 _ALONG = 0.9
 """Cosine of the angle between rows (or columns) and the patient's left at the least, so that mirroring them swaps sides."""
-_NO_PLACE = frozenset({"CTS012", "CTS013", "CTS014", "DSO024", "DSO026", "DSO027", "DSO028", "SEG017"})
+_NO_PLACE = frozenset({"CTS012", "CTS013", "CTS014", "DSO024", "DSO026", "DSO027", "DSO028", "SEG017", "SEG020"})
 """Rules whose findings no picture explains, though they may name a segment."""
 _HIDES = frozenset({"DID007", "DID008"})
 """Rules that find what may be written into the images themselves."""
@@ -605,7 +605,7 @@ class _Scene:
         place = self.slice_of[rank]
         laid = tuple(self.masks_on(rank) if masks is None else masks)
         instance = self.ct.slices["instance_number"][place]
-        told = f"InstanceNumber {int(instance)}, " if instance == instance else ""
+        told = f"InstanceNumber {number(instance)}, " if instance == instance else ""
         where = f"{told}{self._name(place)}, z {number(float(self.positions[place][2]), 2)} mm"
         right, down = self.orientation[:3], self.orientation[3:]
         images = [ImageRequest(self.path(rank))]

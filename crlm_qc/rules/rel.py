@@ -11,6 +11,7 @@ from typing import Any
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.rule import Checked, Context, RuleKind, Skip, made_by_the_audit, rule
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.show import LARGEST
 from crlm_qc.rules._collection import need_workbook
 from crlm_qc.rules._words import (
     by_folder,
@@ -247,15 +248,19 @@ def sop_instance_twice(context: Context) -> Checked:
     tables=("files",),
 )
 def unexpected_file(context: Context) -> Checked:
-    """Every file inside the folders of the collection and of patients."""
+    """Every file inside the folders of the collection and of patients, and every DICOM file outside of them."""
     files = context["files"]
-    inside = files[files["in_collection"].fillna(False).astype(bool)]
+    in_collection = files["in_collection"].fillna(False).astype(bool)
+    # DICOM belongs into patient folders, wherever else it lies.
+    inside = files[in_collection | (files["kind"] == "other-dicom")]
     findings = []
     for patient, subject, rows in by_folder(context, inside[inside["kind"].isin(["unexpected", "other-dicom"])]):
         names = file_names(context, rows["path"])
         what = "is no part of the collection" if len(rows) == 1 else "are no part of the collection"
         message = f"{listed(names)} {what}."
-        kinds = "a DICOM file that is no image" if (rows["kind"] == "other-dicom").all() else "another file"
+        is_dicom = (rows["kind"] == "other-dicom").all()
+        outside = "a DICOM file outside of patient folders" if patient is None else "a DICOM file that is no image"
+        kinds = outside if is_dicom else "another file"
         findings.append(
             Found(subject, message, "CT images and segmentation objects", kinds, patient, len(rows), tuple(names))
         )
@@ -414,7 +419,8 @@ def _study_contradictions(context: Context, name: str, rows: Any) -> Contradicti
     found: Contradictions = []
     date = most_common(rows["study_date"])
     if date is not None and date != year + month + day:
-        found.append(("StudyDate", f"StudyDate {context.show.date(date)}", f"folder {month}-{day}-{year}"))
+        named = context.show.date(f"{month}-{day}-{year}")
+        found.append(("StudyDate", f"StudyDate {context.show.date(date)}", f"folder {named}"))
     numbers = {"NA", "", most_common(rows["study_id"]) or ""}
     descriptions = _description_forms(most_common(rows["study_description"]))
     if not any(_agree(middle, f"{number} {description}") for number in numbers for description in descriptions):
@@ -431,7 +437,9 @@ def _series_contradictions(context: Context, name: str, rows: Any) -> Contradict
     found: Contradictions = []
     series_number = most_common(rows["series_number"])
     if series_number is not None and (int(integral) != series_number or int(fraction)):
-        found.append(("SeriesNumber", f"SeriesNumber {series_number}", f"folder {integral}.{fraction}"))
+        shown = context.show.number(int(series_number))
+        folder = f"{integral}.{fraction}" if int(integral) <= LARGEST else context.show.number(int(integral))
+        found.append(("SeriesNumber", f"SeriesNumber {shown}", f"folder {folder}"))
     description = most_common(rows["series_description"])
     if not any(_agree(middle, form) for form in _description_forms(description)):
         found.append(
@@ -464,13 +472,10 @@ def _agree(shown: str, full: str) -> bool:
 def _tail(context: Context, keyword: str, tail: str, uid: str | None) -> Contradictions:
     if uid is None or uid[-5:].strip(".") == tail or uid.replace(".", "")[-5:] == tail:
         return []
-    return [
-        (
-            keyword,
-            f"{keyword} ending in {context.show.text(uid.rpartition('.')[2][-5:])}",
-            f"folder {context.show.text(tail)}",
-        )
-    ]
+    own = uid if context.show.uid(uid) == uid else ""
+    ending = f"ending in {own.rpartition('.')[2][-5:]}" if own else context.show.uid(uid)
+    # The end of a folder's name is part of every path.
+    return [(keyword, f"{keyword} {ending}", f"folder {context.show.text(tail, known=(tail,))}")]
 
 
 @rule(
@@ -560,7 +565,7 @@ def link_outside(context: Context) -> Checked:
     findings = []
     for row in files[files["problem"].isin(list(_LINKS))].sort_values("path").to_dict("records"):
         what = _LINKS[row["problem"]]
-        message = f"{name_of(context.show.path(row['path']))} is a link that {what}; it was not followed."
+        message = f"{file_names(context, [row['path']])[0]} is a link that {what}; it was not followed."
         findings.append(
             Found(file_subject(context, row["path"]), message, "a file", f"a link that {what}", text(row["patient"]))
         )
@@ -713,7 +718,7 @@ def _bytes_words(row: dict[str, Any] | None) -> str:
 def _one_differs(
     context: Context, kind: str, locked: dict[str, Any] | None, there: dict[str, Any] | None, path: str
 ) -> Found:
-    name = name_of(context.show.path(path))
+    name = file_names(context, [path])[0]
     message, expected, observed = {
         _CHANGED: (f"The bytes of {name} differ from the lock file.", "the bytes that were locked", "other bytes"),
         _MISSING: (f"{name} is in the lock file and not in the release.", "the locked file", "no file"),
@@ -723,11 +728,18 @@ def _one_differs(
     return Found(file_subject(context, path), message, expected, observed, _owner(context, [path]))
 
 
+def _within(context: Context, folder: str, path: str) -> str:
+    """A path from a folder on that it lies in, its file told from others of its folder."""
+    above, inside = context.show.path(folder), context.show.path(folder_of(path))
+    if above == context.show.path(None):
+        above = ""
+    below = "" if inside == above else inside.removeprefix(f"{above}/") if above else inside
+    name = file_names(context, [path])[0]
+    return f"{below}/{name}" if below and folder_of(path) else name
+
+
 def _several_differ(context: Context, folder: str, found: dict[str, list[str]], *, gone: bool, new: bool) -> Found:
-    depth = len(context.show.path(folder).split("/")) if folder else 0
-    names = {
-        kind: ["/".join(context.show.path(path).split("/")[depth:]) for path in paths] for kind, paths in found.items()
-    }
+    names = {kind: [_within(context, folder, path) for path in paths] for kind, paths in found.items()}
     total = sum(map(len, found.values()))
     observed = ", ".join(f"{len(paths):,} {kind}" for kind, paths in found.items())
     if gone:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from crlm_qc.model.finding import Found
-from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL
+from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL, Span
 from crlm_qc.model.rule import Checked, Context, Skip, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
@@ -21,6 +23,12 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 _SOURCE = "DICOM PS3.3 C.8.20.2 (Segmentation Image)"
 _PUBLISHED = "published description: volumes of liver and tumour"
 _TABLES = ("dsos", "frames", "segments", "segment_pairs", "slices", "references", "files")
+_MIDDLE = 0.5
+"""Part of what lies around a tumour or vessel that must be liver for it to fill a hole of the liver."""
+_STEADY = 0.75
+"""`frames.jump` above which a mask does not go with those beside it: one from two slices farther has 1, a steady outline 0.5."""
+_HALF = 0.5
+"""Part of Maximum Fractional Value from which on a voxel of a FRACTIONAL segment counts."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class Segment:
     label: str
     """As a finding names it."""
     row: Mapping[str, Any]
+    laid: int
+    """Frames of it that hold a voxel; 0 where that can't be told."""
+    drawn: int
+    """Voxels of all its frames, those that lie on top of each other counted as often; 0 where that can't be told."""
 
     @property
     def voxels(self) -> int:
@@ -43,6 +55,16 @@ class Segment:
     def volume(self) -> float:
         """Volume, mL; NaN if it could not be computed."""
         return float(self.row["volume_ml"])
+
+    @property
+    def piled(self) -> bool:
+        """Whether frames of it lie on top of each other (DSO011, DSO020), so that it is on fewer slices than it was drawn on."""
+        return self.laid > (whole(self.row["n_planes"]) or 0)
+
+    @property
+    def spread(self) -> float:
+        """Volume that it would have if no frames lay on top of each other, mL."""
+        return self.volume * max(self.drawn, self.voxels) / self.voxels if self.piled else self.volume
 
     def found(
         self,
@@ -63,14 +85,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Masks:
-    """The measured segments of one object, those without a voxel (DSO019) left out."""
+    """The measured segments of one object, those without a voxel (DSO019) or with a number of another (DSO017) left out."""
 
     dso: Dso
     segments: tuple[Segment, ...]
     overlaps: dict[tuple[int, int], int]
     """Voxels that two segments share, by their numbers, the lower first."""
     misplaced: frozenset[int]
-    """Segments with frames that lie elsewhere than their source slice (DSO011)."""
+    """Segments with frames that lie elsewhere than their source slice (DSO011), or that have no place (DSO012, DSO014)."""
     scaled: bool
     """Whether the object's pixel spacing is not the CT's (DSO013), so that its volumes say nothing of the anatomy."""
 
@@ -95,6 +117,46 @@ class Masks:
         """Whether all frames of some segments lie on their source slices, so that overlaps mean something."""
         return not any(segment.number in self.misplaced for segment in segments)
 
+    @cached_property
+    def parts(self) -> list[Segment]:
+        """Segments that are parts of the liver, or lie in it: remnant, tumours and vessels."""
+        return self.of(REMNANT, TUMOUR, VESSEL)
+
+    @cached_property
+    def exclusive(self) -> bool:
+        """Whether the object keeps one label a voxel (SEG018), so that parts of the liver are holes of its mask.
+
+        A label map does by its nature. Another object does if no two segments share a voxel, and one that should lie in
+        the liver has liver around it.
+        """
+        liver = self.liver()
+        if liver is None or not self.parts:
+            return False
+        if self.dso.is_label_map:
+            return True
+        return not self.overlaps and self.placed(liver, *self.parts) and any(_fills(part) for part in self.parts)
+
+    def volumes(self, liver: Segment) -> tuple[float, float]:
+        """Least and greatest volume that the liver may have, mL: of an exclusive object with what fills its holes.
+
+        How much of the vessels lies in the liver is not known there.
+        """
+        if not self.exclusive:
+            return liver.volume, liver.volume
+        least = liver.volume + sum(part.volume for part in self.parts if part.role != VESSEL and not _apart(part))
+        return least, least + sum(part.volume for part in self.of(VESSEL))
+
+
+def _fills(part: Segment) -> bool:
+    """Whether a segment that shares no voxel with the liver has the liver around it, or is cut off from it."""
+    rim = float(part.row["rim_in_liver"])
+    return rim > 0 if part.role == REMNANT else rim >= _MIDDLE
+
+
+def _apart(part: Segment) -> bool:
+    """Whether a segment that shares no voxel with the liver touches neither it nor anything in it."""
+    return float(part.row["rim_in_liver"]) == 0
+
 
 def _masks(context: Context) -> list[Masks]:
     """Every object whose masks were measured.
@@ -118,21 +180,44 @@ def _of_objects(context: Context, dsos: list[Dso]) -> list[Masks]:
 
 
 def _of_object(context: Context, dso: Dso, overlaps: dict[tuple[int, int], int]) -> Masks:
+    numbers = Counter(whole(row["segment_number"]) for row in dso.declared)
+    laid, drawn, misplaced = _frames(context, dso)
     segments = []
     for row in dso.declared:
         value = whole(row["segment_number"])
-        if value is None or not whole(row["voxels"]):
+        # Of two segments with one number it can't be told whose the frames are.
+        if value is None or numbers[value] > 1 or not whole(row["voxels"]):
             continue
         label = text(row["label"])
         role = None if label is None else context.profile.role(label)
-        segments.append(Segment(dso, value, role, dso.label(context, value), row))
-    misplaced = frozenset(int(value) for value in dso.numbers[sources_of(context, dso).off].tolist() if value == value)
+        frames = (whole(row["n_frames"]) or 0) if dso.is_label_map else laid[value]
+        segments.append(Segment(dso, value, role, dso.label(context, value), row, frames, drawn[value]))
+    if dso.is_label_map and misplaced:
+        # Its frames hold all segments.
+        misplaced = {segment.number for segment in segments}
     scaled = False
     if dso.ct is not None:
         common = [dso.ct.common(column) for column in SPACING]
         if None not in common:
             scaled = bool(plane_differs(dso, SPACING, common, context.tolerances.pixel_spacing_mm).any())
-    return Masks(dso, tuple(segments), overlaps, misplaced, scaled)
+    return Masks(dso, tuple(segments), overlaps, frozenset(misplaced), scaled)
+
+
+def _frames(context: Context, dso: Dso) -> tuple[Counter[int], Counter[int], set[int]]:
+    """Frames with a voxel and voxels of each segment, and the segments with frames that lie elsewhere or nowhere.
+
+    A frame of no segment counts as one of -1.
+    """
+    import numpy as np
+
+    numbers = np.where(np.isnan(dso.numbers), -1, dso.numbers).astype(np.int64)
+    voxels = np.nan_to_num(dso.frames["voxels"]).astype(np.int64)
+    astray = sources_of(context, dso).off | (np.isnan(dso.frames["plane"]) & (voxels > 0))
+    laid: Counter[int] = Counter(numbers[voxels > 0].tolist())
+    drawn: Counter[int] = Counter()
+    for value, count in zip(numbers.tolist(), voxels.tolist(), strict=True):
+        drawn[value] += count
+    return laid, drawn, set(numbers[astray].tolist())
 
 
 def _each(context: Context, judge: Callable[[Masks], Iterable[Found]]) -> Checked:
@@ -159,12 +244,27 @@ def _ml(value: float) -> str:
     return f"{number(value, 2)} mL"
 
 
+def _outside(masks: Masks, liver: Segment, span: Span, fraction: float) -> str | None:
+    """The liver's volume in words, where it is outside of a range however it is told; None where it may be inside, or is not known."""
+    least, most = masks.volumes(liver)
+    told = (least, most, most - liver.volume + liver.spread)
+    if masks.scaled or liver.volume != liver.volume:
+        return None
+    low, high = (1 - fraction) * span.min, (1 + fraction) * span.max
+    if not (max(told) < low or min(told) > high):
+        return None
+    if not masks.exclusive:
+        return _ml(liver.volume)
+    joined = _ml(least) if number(least, 2) == number(most, 2) else f"{number(least, 2)} to {_ml(most)}"
+    return f"{_ml(liver.volume)}, with what fills its holes {joined}"
+
+
 @rule(
     "SEG001",
     "liver-volume-impossible",
     ERROR,
     title="Impossible liver volume",
-    why="No adult liver has it: the mask is cut, or spacing or segment are wrong. A PixelSpacing that is not the CT's is DSO013's.",
+    why="No adult liver has it: the mask is cut, or spacing or segment are wrong. A PixelSpacing that is not the CT's is DSO013's, frames on top of each other are DSO011's or DSO020's. Where the segments exclude each other (SEG018), remnant, tumours and vessels count as liver.",
     fix="Look at the mask and at the spacing of CT and segmentation.",
     source="anatomy: bounds of the profile, wider than the published range",
     tables=_TABLES,
@@ -176,9 +276,9 @@ def liver_volume_impossible(context: Context) -> Checked:
     span = context.profile.plausible["liver_volume_ml"]
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
-        if not masks.scaled and (liver.volume < span.min or liver.volume > span.max):
-            message = f"The liver has {_ml(liver.volume)}."
-            yield liver.found(context, message, f"{number(span.min)} to {_ml(span.max)}", _ml(liver.volume))
+        volume = _outside(masks, liver, span, 0.0)
+        if volume is not None:
+            yield liver.found(context, f"The liver has {volume}.", f"{number(span.min)} to {_ml(span.max)}", volume)
 
     return _each_liver(context, judge)
 
@@ -188,7 +288,7 @@ def liver_volume_impossible(context: Context) -> Checked:
     "liver-volume-unpublished",
     WARNING,
     title="Liver volume outside the published range",
-    why="The published range covers every patient, so this is not the published mask. Impossible volumes are SEG001's.",
+    why="The published range covers every patient, so this is not the published mask. Impossible volumes are SEG001's. Where the segments exclude each other (SEG018), remnant, tumours and vessels count as liver.",
     fix="Compare the mask with the published one, or correct the description.",
     source=_PUBLISHED,
     tables=_TABLES,
@@ -200,22 +300,18 @@ def liver_volume_unpublished(context: Context) -> Checked:
     need_role(context, LIVER)
     span = published(context.profile.published.liver_volume_ml, "liver volumes")
     possible = context.profile.plausible["liver_volume_ml"]
+    fraction = context.tolerances.published_volume_fraction
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
-        if masks.scaled or not possible.holds(liver.volume):
-            return
-        if found := _unpublished(context, span, liver.volume):
-            yield liver.found(context, f"The liver has {_ml(liver.volume)}.", *found)
+        volume = _outside(masks, liver, span, fraction)
+        if volume is not None and _outside(masks, liver, possible, 0.0) is None:
+            yield liver.found(context, f"The liver has {volume}.", _published(span, fraction), volume)
 
     return _each_liver(context, judge)
 
 
-def _unpublished(context: Context, span: Any, volume: float) -> tuple[str, str] | None:
-    """Expected and observed, where a volume is outside of a published range."""
-    fraction = context.tolerances.published_volume_fraction
-    if volume != volume or span.holds(volume, fraction * (span.min if volume < span.min else span.max)):
-        return None
-    return f"{number(span.min, 2)} to {_ml(span.max)}, within {number(100 * fraction)}%", _ml(volume)
+def _published(span: Span, fraction: float) -> str:
+    return f"{number(span.min, 2)} to {_ml(span.max)}, within {number(100 * fraction)}%"
 
 
 def _tumour_volume(masks: Masks) -> float:
@@ -229,8 +325,11 @@ def _tumour_volume(masks: Masks) -> float:
 
 
 def _fills_liver(masks: Masks) -> bool:
+    """Whether the tumours are as large as the liver; never where the liver's mask leaves them out (SEG018)."""
     liver = masks.liver()
-    return liver is not None and bool(masks.of(TUMOUR)) and _tumour_volume(masks) >= liver.volume * (1 - 1e-9)
+    if liver is None or masks.exclusive or not masks.of(TUMOUR):
+        return False
+    return _tumour_volume(masks) >= liver.volume * (1 - 1e-9)
 
 
 @rule(
@@ -249,14 +348,17 @@ def tumour_volume_unpublished(context: Context) -> Checked:
     """Every object with a tumour."""
     need_role(context, TUMOUR)
     span = published(context.profile.published.tumour_volume_ml, "tumour volumes")
+    fraction = context.tolerances.published_volume_fraction
 
     def judge(masks: Masks) -> Iterable[Found]:
-        if masks.scaled or not masks.of(TUMOUR) or _fills_liver(masks):
+        tumours = masks.of(TUMOUR)
+        if masks.scaled or not tumours or _fills_liver(masks) or any(tumour.piled for tumour in tumours):
             return
         volume = _tumour_volume(masks)
-        if found := _unpublished(context, span, volume):
+        if volume == volume and not span.holds(volume, fraction * (span.min if volume < span.min else span.max)):
             message = f"The tumours together have {_ml(volume)}."
-            yield Found(masks.dso.subject(context), message, *found, patient=masks.dso.patient)
+            expected = _published(span, fraction)
+            yield Found(masks.dso.subject(context), message, expected, _ml(volume), patient=masks.dso.patient)
 
     return _each(context, judge)
 
@@ -266,7 +368,7 @@ def tumour_volume_unpublished(context: Context) -> Checked:
     "tumours-fill-liver",
     ERROR,
     title="The tumours are not smaller than the liver",
-    why="Tumours are part of the liver; as large as it, one of the masks is wrong, or the labels are swapped.",
+    why="Tumours are part of the liver; as large as it, one of the masks is wrong, or the labels are swapped. Not told where the liver's mask leaves the tumours out (SEG018).",
     fix="Look at the masks and labels of liver and tumours.",
     source="published description: the tumours segmented are those of the liver",
     tables=_TABLES,
@@ -277,7 +379,7 @@ def tumours_fill_liver(context: Context) -> Checked:
     need_role(context, LIVER, TUMOUR)
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
-        if _fills_liver(masks):
+        if _fills_liver(masks) and not liver.piled:
             volume = _tumour_volume(masks)
             message = f"The tumours together have {_ml(volume)}, the liver {_ml(liver.volume)}."
             yield liver.found(context, message, f"tumours below {_ml(liver.volume)}", _ml(volume))
@@ -290,7 +392,7 @@ def tumours_fill_liver(context: Context) -> Checked:
     "tumour-outside-liver",
     WARNING,
     title="A tumour lies outside the liver",
-    why="Tumours of the liver lie in it, and its mask includes them; an error where a tumour lies wholly outside. Frames that lie elsewhere than their slices are DSO011's.",
+    why="Tumours of the liver lie in it, and its mask includes them; an error where a tumour lies wholly outside. Frames that lie elsewhere than their slices are DSO011's, frames without a place DSO014's. Where the segments exclude each other (SEG018), only a tumour that touches neither the liver nor what lies in it is told.",
     fix="Look at the tumour's and the liver's masks.",
     source="published description: the tumours segmented are those of the liver",
     tables=_TABLES,
@@ -304,6 +406,8 @@ def tumour_outside_liver(context: Context) -> Checked:
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
         for tumour in masks.of(TUMOUR):
+            if masks.exclusive and not _apart(tumour):
+                continue
             inside = masks.overlap(liver, tumour)
             outside = 1 - inside / tumour.voxels
             if outside > limit and masks.placed(liver, tumour):
@@ -337,7 +441,7 @@ def _pairs(segments: Sequence[Segment]) -> list[tuple[Segment, Segment]]:
     depth=Depth.MASKS,
 )
 def tumours_overlap(context: Context) -> Checked:
-    """Every pair of tumours of one object."""
+    """Every pair of tumours of one object; not of one whose segments exclude each other (SEG018)."""
     need_role(context, TUMOUR)
 
     def judge(masks: Masks) -> Iterable[Found]:
@@ -356,7 +460,7 @@ def tumours_overlap(context: Context) -> Checked:
     "remnant-contradicts",
     WARNING,
     title="The future remnant leaves the liver, is not smaller than it, or holds tumour",
-    why="The remnant is the part of the liver that stays after resection: inside the liver, smaller, and free of the tumours.",
+    why="The remnant is the part of the liver that stays after resection: inside the liver, smaller, and free of the tumours. Not told where the segments exclude each other (SEG018).",
     fix="Look at the remnant's mask.",
     source="published description: the remnant is the planned future liver remnant",
     tables=_TABLES,
@@ -370,7 +474,7 @@ def remnant_contradicts(context: Context) -> Checked:
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
         for remnant in masks.of(REMNANT):
-            if masks.identical(liver, remnant) or not masks.placed(liver, remnant):
+            if masks.exclusive or masks.identical(liver, remnant) or not masks.placed(liver, remnant):
                 continue
             words = []
             outside = 1 - masks.overlap(liver, remnant) / remnant.voxels
@@ -406,14 +510,18 @@ def remnant_contradicts(context: Context) -> Checked:
     tolerances=("liver_pieces_fraction",),
 )
 def liver_in_pieces(context: Context) -> Checked:
-    """Every liver: face-connected components."""
+    """Every liver: face-connected components. Of segments that exclude each other (SEG018), all together."""
     limit = context.tolerances.liver_pieces_fraction
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
-        largest, components = whole(liver.row["largest_component"]), whole(liver.row["components"])
-        if largest is None or components is None or not masks.placed(liver):
+        columns = ("largest_component", "components", "voxels")
+        together = masks.parts if masks.exclusive else []
+        if together:
+            columns = ("union_largest", "union_components", "union_voxels")
+        largest, components, voxels = (whole(liver.row[column]) for column in columns)
+        if largest is None or components is None or not voxels or not masks.placed(liver, *together):
             return
-        apart = 1 - largest / liver.voxels
+        apart = 1 - largest / voxels
         if apart > limit:
             share = f"{number(100 * (1 - apart), 1)}%"
             message = f"The liver is in {plural(components, 'piece')}; the largest holds {share} of it."
@@ -435,13 +543,14 @@ def liver_in_pieces(context: Context) -> Checked:
     depth=Depth.MASKS,
 )
 def specks(context: Context) -> Checked:
-    """Every segment but the vessels, which rightly come in small pieces."""
+    """Every segment but the vessels, which rightly come in small pieces, and a liver that others are cut out of (SEG018)."""
     examined = 0
 
     def judge(masks: Masks) -> Iterable[Found]:
         nonlocal examined
         for segment in masks.segments:
-            if segment.role == VESSEL:
+            cut = segment.role == LIVER and masks.exclusive
+            if segment.role == VESSEL or cut or not masks.placed(segment):
                 continue
             examined += 1
             count = whole(segment.row["specks"]) or 0
@@ -530,17 +639,26 @@ def _leftward(masks: Masks, liver: Segment) -> float | None:
     """How far the liver's centroid lies to the left of the image's middle, mm; None if it can't be told."""
     import numpy as np
 
-    ct, centroid = masks.dso.ct, float(liver.row["centroid_x"])
-    if ct is None or ct.stack is None or ct.orientation is None or masks.dso.foreign or not np.isfinite(centroid):
+    ct, centroid = masks.dso.ct, _centroid(masks, liver)
+    if ct is None or ct.stack is None or ct.orientation is None or masks.dso.foreign:
         return None
     size = [ct.common(column) for column in ("rows", "columns", *SPACING)]
-    if None in size:
+    corners = ct.slices["position_x"][np.isfinite(ct.slices["position_x"])]
+    if None in size or not len(corners):
         return None
     rows, columns, between_rows, between_columns = map(float, size)
-    corner = float(np.nanmedian(ct.slices["position_x"]))
     along_row = ct.orientation[0] * (columns - 1) / 2 * between_columns
-    middle = corner + along_row + ct.orientation[3] * (rows - 1) / 2 * between_rows
-    return float(centroid - middle)
+    along_column = ct.orientation[3] * (rows - 1) / 2 * between_rows
+    leftward = centroid - (float(np.median(corners)) + along_row + along_column)
+    # A liver beyond the image was moved, not mirrored; images without a size have no middle.
+    within = abs(leftward) <= abs(along_row) + abs(along_column) + between_columns
+    return float(leftward) if min(between_rows, between_columns) > 0 and within else None
+
+
+def _centroid(masks: Masks, liver: Segment) -> float:
+    """The liver's centroid along x, mm; where others are cut out of it (SEG018), with remnant and tumours."""
+    held = [liver, *masks.of(REMNANT, TUMOUR)] if masks.exclusive else [liver]
+    return sum(float(one.row["centroid_x"]) * one.voxels for one in held) / sum(one.voxels for one in held)
 
 
 def _alignment(context: Context, masks: Masks, liver: Segment) -> Alignment | None:
@@ -675,13 +793,15 @@ def segments_identical(context: Context) -> Checked:
     depth=Depth.MASKS,
 )
 def tumour_on_one_slice(context: Context) -> Checked:
-    """Every tumour."""
+    """Every tumour, but for those whose frames lie on top of each other (DSO011, DSO020)."""
     need_role(context, TUMOUR)
     examined = 0
 
     def judge(masks: Masks) -> Iterable[Found]:
         nonlocal examined
         for tumour in masks.of(TUMOUR):
+            if tumour.piled:
+                continue
             examined += 1
             if whole(tumour.row["n_planes"]) == 1:
                 yield tumour.found(context, f"{tumour.label} is on one slice only.", "two slices or more", "1")
@@ -749,7 +869,200 @@ def thickness_volume_differs(context: Context) -> Checked:
         ]
         if words:
             message = f"Volumes would be off by {' and '.join(words)}; the slices are {number(spacing)} mm apart."
+            for liver in masks.of(LIVER)[:1]:
+                by_thickness = float(liver.row["volume_thickness_ml"])
+                if by_thickness == by_thickness:
+                    message += (
+                        f" The liver has {_ml(liver.volume)} by positions, {_ml(by_thickness)} by SliceThickness."
+                    )
             expected = f"within {number(100 * limit)}%"
             yield Found(masks.dso.subject(context), message, expected, "; ".join(words), masks.dso.patient)
 
     return _each(context, judge)
+
+
+@rule(
+    "SEG018",
+    "segments-exclude-each-other",
+    WARNING,
+    title="One label a voxel: what lies in the liver is cut out of it",
+    why="The published masks overlap by design: the liver contains remnant, tumours and much of the vessels. A label map, or an object that a tool with one label a voxel wrote, can't keep that: its liver is too small by whatever lies in it, tumours drawn over each other or over vessels are lost in part, and volumes, overlaps and Dice scores are not those of the published masks. Rules on the liver's volume and place look at all of them together.",
+    fix="Publish a BINARY object with a mask of its own for each segment, made from the masks as drawn: adding the labels up again gives the liver back, but not what they hid of each other.",
+    source="published description: segments overlap; DICOM PS3.3 C.8.20.2 (Segmentation Type LABELMAP: one segment a pixel)",
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def segments_exclude_each_other(context: Context) -> Checked:
+    """Every object with one liver, and with segments that lie in it: whether any two share a voxel."""
+    need_role(context, LIVER)
+    examined = 0
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        nonlocal examined
+        examined += bool(masks.parts)
+        if not masks.exclusive:
+            return
+        least, most = masks.volumes(liver)
+        joined = _ml(least) if number(least, 2) == number(most, 2) else f"{number(least, 2)} to {_ml(most)}"
+        how = "as a label map does" if masks.dso.is_label_map else "though a BINARY object could keep more"
+        labels = listed([part.label for part in masks.parts])
+        message = (
+            f"No two segments share a voxel: the object keeps one label a voxel, {how}, so that {labels} "
+            f"{'is' if len(masks.parts) == 1 else 'are'} cut out of the liver."
+        )
+        if least == least:
+            message += f" The liver has {_ml(liver.volume)} as stored, {joined} with what fills its holes."
+        expected = "segments that overlap: the liver contains remnant, tumours and vessels"
+        yield Found(
+            masks.dso.subject(context),
+            message,
+            expected,
+            f"none of {len(masks.parts) + 1} segments overlap",
+            masks.dso.patient,
+        )
+
+    findings = _each_liver(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "SEG019",
+    "mask-repeated",
+    WARNING,
+    title="Two frames of one segment hold the same mask, slices apart",
+    why="No organ has the very same outline on two slices with others between them: a frame was written with the mask of another one, and what was drawn on its slice is lost. Neighbouring slices may be alike, and so may those at equal distances from the middle of a ball: a mask counts that does not go with the slices beside it. Two frames at one position are DSO020's.",
+    fix="Lay both masks over their slices, and write the lost one again.",
+    source=_SOURCE,
+    tables=_TABLES,
+    depth=Depth.MASKS,
+    tolerances=("repeated_mask_voxels",),
+)
+def mask_repeated(context: Context) -> Checked:
+    """Every segment with frames on two slices or more."""
+    least = context.tolerances.repeated_mask_voxels
+    examined = 0
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        nonlocal examined
+        drawings = _drawings(masks)
+        for segment in masks.segments:
+            own = drawings.get(segment.number, {})
+            if len(own) < 2:
+                continue
+            examined += 1
+            groups = _repeated(own, least)
+            if groups:
+                words = [_same(context, masks, group) for group in groups]
+                count = sum(len(group) - 1 for group in groups)
+                message = f"{segment.label}: {listed(words)}."
+                observed = f"{plural(count, 'frame')} with the mask of another one"
+                yield segment.found(
+                    context, message, "another mask on every slice", observed, count=count, examples=words
+                )
+
+    findings = _each(context, judge).findings
+    return Checked(examined, findings)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What one frame holds."""
+
+    place: int
+    """Its place in the object's frames."""
+    mask: int
+    """The first frame with the same mask."""
+    voxels: int
+    jump: float
+    """How little it goes with the slices beside it."""
+
+
+def _drawings(masks: Masks) -> dict[int, dict[int, Drawing]]:
+    """Frames of each segment by the plane that they lie on; of several on one, the first. Empty for a label map."""
+    found: dict[int, dict[int, Drawing]] = {}
+    frames = masks.dso.frames
+    columns = (frames[name].tolist() for name in ("segment_number", "plane", "voxels", "frame", "twin", "jump"))
+    for place, (value, plane, voxels, frame, twin, jump) in enumerate(zip(*columns, strict=True)):
+        if value == value and plane == plane and voxels > 0:
+            drawing = Drawing(place, int(frame if twin != twin else twin), int(voxels), jump)
+            found.setdefault(int(value), {}).setdefault(int(plane), drawing)
+    return found
+
+
+def _repeated(drawings: Mapping[int, Drawing], least: float) -> list[list[Drawing]]:
+    """Frames with the same mask: of each run of neighbours the first, where others lie between the runs.
+
+    One at least must not go with the slices beside it: those at equal distances from the middle of a ball do.
+    """
+    planes = sorted(drawings)
+    groups: dict[int, list[list[Drawing]]] = {}
+    for rank, plane in enumerate(planes):
+        drawing = drawings[plane]
+        runs = groups.setdefault(drawing.mask, [])
+        if rank and drawings[planes[rank - 1]].mask == drawing.mask:
+            runs[-1].append(drawing)
+        else:
+            runs.append([drawing])
+    return [
+        [run[0] for run in runs]
+        for runs in groups.values()
+        if len(runs) > 1
+        and runs[0][0].voxels >= least
+        and any(drawing.jump > _STEADY for run in runs for drawing in run)
+    ]
+
+
+def _same(context: Context, masks: Masks, drawings: Sequence[Drawing]) -> str:
+    """Frames in words: `frames 9 (1-15.dcm) and 15 (1-21.dcm) hold the same 1,234 voxels; 9 does not go with ...`."""
+    slices = sources_of(context, masks.dso).slice
+    words, astray = [], []
+    for drawing in sorted(drawings, key=lambda drawing: drawing.place)[:5]:
+        frame, source = int(masks.dso.frames["frame"][drawing.place]), int(slices[drawing.place])
+        where = "" if masks.dso.ct is None or source < 0 else f" ({masks.dso.ct.names(context, [source])[0]})"
+        words.append(f"{frame}{where}")
+        if drawing.jump > _STEADY:
+            astray.append(str(frame))
+    said = f"frames {' and '.join(words)} hold the same {plural(drawings[0].voxels, 'voxel')}"
+    verb = "does" if len(astray) == 1 else "do"
+    return f"{said}; {' and '.join(astray)} {verb} not go with the slices beside it" if astray else said
+
+
+@rule(
+    "SEG020",
+    "fraction-threshold",
+    WARNING,
+    title="A FRACTIONAL object whose maximum is missing, or a segment that is nowhere filled by half",
+    why="A voxel belongs to a FRACTIONAL segment where at least half of it does. Without MaximumFractionalValue nobody knows what half is; and a segment that is below everywhere looks empty (DSO019) to whoever cuts it so, though something was drawn.",
+    fix="Add MaximumFractionalValue, or write the object as BINARY with the threshold that was meant.",
+    source="DICOM PS3.3 C.8.20.2.3 (Segmentation Fractional Type, Maximum Fractional Value)",
+    tables=_TABLES,
+    depth=Depth.MASKS,
+)
+def fraction_threshold(context: Context) -> Checked:
+    """Every object whose masks were measured; one that is not FRACTIONAL needs no threshold."""
+    objects = measured(context)
+    findings = []
+    for dso in objects:
+        if text(dso.row["segmentation_type"]) != "FRACTIONAL":
+            continue
+        maximum = whole(dso.row["fractional_maximum"])
+        if maximum is None:
+            message = "The object is FRACTIONAL and names no MaximumFractionalValue."
+            findings.append(
+                Found(dso.subject(context, column="MaximumFractionalValue"), message, "a value", "none", dso.patient)
+            )
+        for row in dso.declared:
+            value, most = whole(row["segment_number"]), float(row["fraction_max"])
+            if value is not None and 0 < most < _HALF:
+                observed = f"at most {number(100 * most, 1)}% of the maximum"
+                findings.append(
+                    Found(
+                        dso.subject(context, value),
+                        f"No voxel of {dso.label(context, value)} is filled by half: its values are {observed}"
+                        f"{'' if maximum is None else f' of {maximum}'}.",
+                        "voxels of half the maximum or more",
+                        observed,
+                        dso.patient,
+                    )
+                )
+    return Checked(len(objects), findings)

@@ -14,6 +14,7 @@ from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.profile import TUMOUR
 from crlm_qc.model.rule import Checked, Context, Skip, rule
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.show import OLDEST, age_text
 from crlm_qc.rules._clinical import NOTES, Clinical, clinical
 from crlm_qc.rules._cohort import ALPHA, Cohort, Test, cohort, explanation, partner
 from crlm_qc.rules._collection import need_role, published
@@ -148,14 +149,21 @@ def age_differs(context: Context) -> Checked:
         [
             Found(
                 _row(table.path, row["row"], "age"),
-                f"Age is {number(row['age'], 1)} in the workbook, and PatientAge is {number(row['dicom_age'], 1)} years.{_swap(context, found, patient)}",
+                f"Age is {age_text(row['age'], 1)} in the workbook, and PatientAge is {age_text(row['dicom_age'], 1)} years.{_swap(context, found, patient)}",
                 expected,
-                f"{number(abs(row['age'] - row['dicom_age']), 1)} years apart",
+                _apart(row["age"], row["dicom_age"], tolerance),
                 patient,
             )
             for patient, row in _records(wrong)
         ],
     )
+
+
+def _apart(age: float, other: float, tolerance: float) -> str:
+    """How far two ages are apart; what would tell an age over 89 is not said."""
+    if max(age, other) > OLDEST:
+        return f"more than {number(tolerance)} years apart"
+    return f"{number(abs(age - other), 1)} years apart"
 
 
 def _cause(found: Cohort) -> str:

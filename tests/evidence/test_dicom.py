@@ -182,11 +182,34 @@ def test_a_deflated_data_set_that_grows_without_bounds_is_refused(monkeypatch):
         ("InstanceNumber", b"1\\2 "),
         ("Rows", b"\x08"),
         ("PixelSpacing", b"1e999\\1 "),
+        # No length of a patient, no direction.
+        ("PixelSpacing", b"1e300\\1 "),
+        ("PixelSpacing", b"0\\0 "),
+        ("PixelSpacing", b"-0.8\\0.8 "),
+        ("SliceThickness", b"1e6 "),
+        ("ImagePositionPatient", b"0\\0\\-1e308"),
+        ("ImagePositionPatient", b"100001\\0\\0"),
+        ("ImageOrientationPatient", b"1e200\\0\\0\\0\\1e200\\0 "),
+        ("ImageOrientationPatient", b"2.1\\0\\0\\0\\1\\0 "),
     ],
 )
 def test_malformed_numbers_are_missing_and_named(keyword, value):
     found = row(with_value(keyword, value))
     assert json.loads(found["missing"]) == [keyword]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "column", "expected"),
+    [
+        ("ImagePositionPatient", b"99999\\0\\-99999 ", "position_z", -99999.0),
+        # Wrong, and still two directions: the rules say what is wrong with them.
+        ("ImageOrientationPatient", b"-1.5\\0\\0\\0\\0\\0 ", "row_x", -1.5),
+        ("RescaleSlope", b"1e300 ", "rescale_slope", 1e300),
+    ],
+)
+def test_what_is_within_bounds_is_kept(keyword, value, column, expected):
+    found = row(with_value(keyword, value))
+    assert (found[column], found["missing"]) == (expected, None)
 
 
 def test_whole_decimals_are_whole_numbers():

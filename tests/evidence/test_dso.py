@@ -85,6 +85,57 @@ def test_several_sources_and_none():
     assert [(row["n_sources"], row.get("source_uid")) for row in found.frames] == [(2, None), (0, None)]
 
 
+def test_the_spacing_of_every_pixel_measures_item():
+    ds = tiny.segmentation([(1, 1, MASK), (1, 2, MASK)])
+    ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 5
+    own = Dataset()
+    own.PixelSpacing, own.SliceThickness, own.SpacingBetweenSlices = [0.8, 0.8], 1, -2.5
+    ds.PerFrameFunctionalGroupsSequence[1].PixelMeasuresSequence = [own]
+    found = rows(ds)
+    check(found)
+    assert [(row["slice_thickness"], row["spacing_between_slices"]) for row in found.frames] == [(5, 5), (1, -2.5)]
+    assert (found.dso["slice_thickness"], found.dso["spacing_between_slices"]) == (5, 5)
+
+
+def test_frame_numbers_of_references():
+    ds = tiny.segmentation([(1, 1, MASK), (1, 2, MASK), (1, 3, MASK)])
+    groups = ds.PerFrameFunctionalGroupsSequence
+    images = [group.DerivationImageSequence[0].SourceImageSequence[0] for group in groups]
+    images[0].ReferencedFrameNumber = 7
+    images[1].ReferencedFrameNumber = [2, 11, 3]
+    found = rows(ds)
+    check(found)
+    named = [row.get("frame_number") for row in found.references if row["level"] == "frame"]
+    assert named == [7, 11, None]
+
+
+def test_frames_that_name_several_segments():
+    ds = tiny.segmentation([(1, 1, MASK), (2, 2, MASK)], ("Liver", "Tumor_1"))
+    groups = ds.PerFrameFunctionalGroupsSequence
+    groups[0].SegmentIdentificationSequence.append(groups[1].SegmentIdentificationSequence[0])
+    found = rows(ds)
+    check(found)
+    assert [(row["segment_number"], row["n_segment_items"]) for row in found.frames] == [(1, 2), (2, 1)]
+
+
+def test_lengths_and_directions_beyond_bounds_are_named():
+    ds = tiny.segmentation([(1, 1, MASK), (1, 2, MASK)])
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    shared.PixelMeasuresSequence[0].SpacingBetweenSlices = "1e300"
+    shared.PlaneOrientationSequence[0].ImageOrientationPatient = ["1e200", "0", "0", "0", "1e200", "0"]
+    ds.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence[0].ImagePositionPatient = ["0", "0", "1e308"]
+    found = rows(ds)
+    check(found)
+    assert json.loads(found.dso["malformed"]) == [
+        "ImageOrientationPatient",
+        "ImagePositionPatient",
+        "SpacingBetweenSlices",
+    ]
+    assert [row.get("position_z") for row in found.frames] == [5.0, None]
+    assert [row.get("row_x") for row in found.frames] == [None, None]
+    assert rows(tiny.segmentation([(1, 1, MASK)])).dso["malformed"] is None
+
+
 def test_groups_shared_by_all_frames_are_filled_in():
     ds = tiny.segmentation([(1, 1, MASK), (1, 2, MASK)])
     shared = ds.SharedFunctionalGroupsSequence[0]

@@ -414,7 +414,7 @@ def test_of_two_ct_series_the_source_images_say_which(pair, tmp_path: Path, prof
     volumes = masks.sum(axis=(0, 1, 2)) * 0.8 * 0.8 * 5.0 / 1000
     assert found["segments"]["volume_ml"].tolist() == pytest.approx(volumes)
     report = reported(root, profile, "REL009", "DSO")
-    assert {finding.rule for finding in report.findings} == {"REL009"}
+    assert {finding.rule for finding in report.findings} == {"REL009", "DSO031"}
 
 
 def test_where_nothing_says_which_ct_is_meant_none_is_compared(pair, tmp_path: Path, profile: Profile) -> None:
@@ -429,6 +429,6 @@ def test_where_nothing_says_which_ct_is_meant_none_is_compared(pair, tmp_path: P
     check(found, masks)
     assert set(found["segments"]["volume_basis"]) == {"frame-positions"}
     report = reported(root, profile, "REL009", "DSO")
-    assert {finding.rule for finding in report.findings} == {"REL009", "DSO005", "DSO008"}
+    assert {finding.rule for finding in report.findings} == {"REL009", "DSO005", "DSO008", "DSO031"}
     compared = {outcome.rule: outcome for outcome in report.outcomes}["DSO014"]
     assert (compared.status, compared.examined) == (Status.SKIPPED, 0)

@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from support import tiny
 
-from crlm_qc.evidence.deidentification import IdentifierScan
+from crlm_qc.evidence.deidentification import MAX_DEPTH, IdentifierScan
 from crlm_qc.evidence.dicom import quiet, read_header
 from crlm_qc.model.profile import load_profile
 from crlm_qc.model.tables import frame
@@ -218,3 +218,152 @@ def test_a_sequence_within_one_that_is_of_unknown_representation() -> None:
         "RequestAttributesSequence/RequestAttributesSequence",
     }
     assert {row["state"] for row in rows} == {"present"}
+
+
+def test_a_text_of_numbers_alone_is_told_for_what_it_looks_like() -> None:
+    ds = tiny.ct_slice()
+    ds.PatientComments, ds.ImageComments, ds.StudyDescription = "212-555-0142", "123-45-6789", "CT ABD 02/04/1937"
+    rows = scan(ds)
+    assert [only(rows, name)["pattern"] for name in ("PatientComments", "ImageComments", "StudyDescription")] == [
+        "telephone number",
+        "record number",
+        "date",
+    ]
+
+
+def test_a_private_creator_may_be_an_identifier_itself() -> None:
+    ds = tiny.ct_slice()
+    ds.private_block(0x0019, "ROE^RICHARD 212-555-0142", create=True)
+    ds.private_block(0x0021, "EXAMPLE ARCHIVE 1.0", create=True)
+    rows = scan(ds)
+    row = only(rows, "(0019,0010)")
+    assert (row["pattern"], row["creator"], row["state"]) == ("telephone number", None, "present")
+    assert [name for name in rows if name.startswith("(")] == ["(0019,0010)"]
+    assert "ROE" not in str(rows)
+
+
+@pytest.mark.parametrize("vr", ["OB", "UN"])
+def test_a_text_in_a_binary_element_of_an_allowed_creator_is_read(vr: str) -> None:
+    ds = tiny.ct_slice()
+    block = ds.private_block(0x0013, "CTP", create=True)
+    block.add_new(0x01, vr, b"ROE^RICHARD\0")
+    block.add_new(0x02, vr, b"\x01\x80ROE\xff\x00")
+    rows = scan(ds)
+    assert only(rows, "(0013,xx01)")["pattern"] == "name"
+    assert only(rows, "(0013,xx02)")["pattern"] is None
+
+
+def test_overlay_comments_are_a_text_of_the_table() -> None:
+    ds = tiny.ct_slice()
+    ds.add_new(0x60024000, "LT", "a comment")
+    row = only(scan(ds), "OverlayComments")
+    assert (row["tag"], row["state"]) == ("60024000", "present")
+
+
+def test_a_content_creator_may_be_a_person() -> None:
+    mask = tiny.np.ones((8, 16), tiny.np.uint8)
+    person, role = (tiny.segmentation([(1, 1, mask)]) for _ in range(2))
+    person.ContentCreatorName, role.ContentCreatorName = "Richard Roe", "Reader1"
+    assert only(scan(person), "ContentCreatorName")["pattern"] == "name"
+    assert only(scan(role), "ContentCreatorName")["pattern"] is None
+
+
+def test_an_id_in_an_item_is_the_files_or_another() -> None:
+    ds = tiny.ct_slice()
+    ds.ReferencedImageSequence = Items([item(PatientID=tiny.PATIENT), item(PatientID="8812345")])
+    rows = scan(ds)["ReferencedImageSequence/PatientID"]
+    assert sorted(row["state"] for row in rows) == ["patient-id", "present"]
+
+
+@pytest.mark.parametrize(
+    ("date", "side"), [("19920606", None), ("20110310", "after"), ("19370204", "before"), ("x", None)]
+)
+def test_dates_of_a_ct_image_lie_in_the_releases_range(date: str, side: str | None) -> None:
+    ds = tiny.ct_slice()
+    ds.AcquisitionDate, ds.AcquisitionDateTime = date, f"{date}101500"
+    rows = scan(ds)
+    assert (only(rows, "AcquisitionDate")["code"], only(rows, "AcquisitionDateTime")["code"]) == (side, side)
+
+
+def test_dates_of_a_segmentation_object_are_those_of_its_making() -> None:
+    ds = tiny.segmentation([(1, 1, tiny.np.ones((8, 16), tiny.np.uint8))])
+    ds.ContentDate = ds.InstanceCreationDate = "20220629"
+    rows = scan(ds)
+    assert {only(rows, name)["code"] for name in ("ContentDate", "InstanceCreationDate")} == {None}
+
+
+def test_ages_in_items_are_looked_at() -> None:
+    ds = tiny.ct_slice()
+    ds.PatientAge = "055Y"
+    ds.RequestAttributesSequence = Items([item(PatientAge="95Y")])
+    rows = scan(ds)
+    assert only(rows, "PatientAge")["code"] is None
+    assert only(rows, "RequestAttributesSequence/PatientAge")["code"] == "over"
+
+
+def nested(depth: int) -> Dataset:
+    ds = item(PatientComments="ROE^RICHARD")
+    for _ in range(depth):
+        ds = item(ReferencedImageSequence=Items([ds]))
+    return ds
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_items_that_lie_too_deep_are_told_of(undefined: bool) -> None:
+    for depth in (40, MAX_DEPTH + 4):
+        ds = tiny.ct_slice()
+        ds.RequestAttributesSequence = Items([nested(depth)])
+        ds["RequestAttributesSequence"].is_undefined_length = undefined
+        quiet()
+        content = tiny.to_bytes(ds)
+        made = IdentifierScan(tiny.PATIENT, PROFILE)
+        made.add(read_header(BytesIO(content), len(content), ""))
+        assert made.too_deep is (depth > MAX_DEPTH)
+        assert any(row["pattern"] == "name" for row in made.rows()) is (depth <= MAX_DEPTH)
+
+
+def with_tail(*elements: tuple[int, bytes, bytes]) -> Rows:
+    content = tiny.to_bytes(tiny.ct_slice())
+    for tag, vr, value in elements:
+        value += b" " * (len(value) % 2)  # noqa: PLW2901 - values are even
+        size = len(value).to_bytes(4 if vr in (b"OB", b"UN") else 2, "little")
+        reserved = b"\0\0" if vr in (b"OB", b"UN") else b""
+        content += (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
+        content += vr + reserved + size + value
+    quiet()
+    made = IdentifierScan(tiny.PATIENT, PROFILE)
+    header = read_header(BytesIO(content), len(content), "")
+    assert header.trailing == 0
+    made.add(header)
+    found: Rows = {}
+    for row in made.rows():
+        found.setdefault(row["attribute"], []).append(row)
+    return found
+
+
+def test_elements_after_pixel_data_are_looked_at() -> None:
+    rows = with_tail(
+        (0x7FE10010, b"LO", b"CTP"), (0x7FE11001, b"LO", b"ROE^RICHARD"), (0xFFFCFFFC, b"OB", b"MRN 00123456")
+    )
+    assert only(rows, "(7FE1,xx01)")["pattern"] == "name"
+    assert only(rows, "(7FE1,xx01)")["creator"] == "CTP"
+    assert only(rows, "DataSetTrailingPadding")["pattern"] == "record number"
+
+
+def test_zeros_after_pixel_data_are_padding() -> None:
+    assert "DataSetTrailingPadding" not in with_tail((0xFFFCFFFC, b"OB", bytes(64)))
+
+
+def test_a_directory_outside_of_patient_folders_names_its_patients_in_items() -> None:
+    record = item(PatientID="CRLM-CT-1001", PatientName="CRLM-CT-1001")
+    ds = tiny.ct_slice()
+    del ds.PatientID, ds.PatientName
+    ds.DirectoryRecordSequence = Items([record, item(PatientID="8812345", PatientName="ROE^RICHARD")])
+    quiet()
+    content = tiny.to_bytes(ds)
+    made = IdentifierScan(None, PROFILE)
+    made.add(read_header(BytesIO(content), len(content), ""))
+    rows = made.rows()
+    assert {row["patient"] for row in rows} == {None}
+    states = {(row["attribute"].rpartition("/")[2], row["state"]) for row in rows if "/" in row["attribute"]}
+    assert states == {(name, state) for name in ("PatientID", "PatientName") for state in ("patient-id", "present")}

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import ExplicitVRBigEndian, RLELossless
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 from support import tiny
 
 from crlm_qc.evidence import patient as module
@@ -125,6 +125,54 @@ def test_padding_may_be_a_range(tmp_path):
     for ds in slices:
         ds.PixelPaddingValue, ds.PixelPaddingRangeLimit = -2000, -1990
     assert read(tmp_path, slices, liver(2)).rows["slices"][2]["hu_min"] == -50.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "vr", "padding", "held"),
+    [
+        (np.int16, 16, "US", 63536, -2000),
+        (np.uint16, 16, "SS", -2000, 63536),
+        (np.uint16, 16, "US", 63536, 63536),
+        (np.int16, 12, "US", 63536, -2000),
+        (np.uint16, 12, "SS", -2000, 63536),
+    ],
+)
+def test_padding_in_the_other_signedness(tmp_path, kind, bits, vr, padding, held):
+    values = [one.astype(kind) for one in scene()]
+    values[2][2:6, 3:6] = held
+    slices = stack(values)
+    for ds in slices:
+        ds.BitsStored, ds.HighBit = bits, bits - 1
+        ds.add_new("PixelPaddingValue", vr, padding)
+    found = read(tmp_path, slices, liver(2, 3))
+    row = found.rows["slices"][2]
+    assert (row["hu_min"], row["hu_max"], row["hu_outside"]) == (-50.0, 100.0, 0.0)
+    assert (found.rows["segments"][0]["hu_median"], found.rows["segments"][0]["hu_below_minus10"]) == (100.0, 0.0)
+
+
+def test_a_padding_range_in_the_other_signedness(tmp_path):
+    values = scene()
+    values[2][2, 3], values[2][2, 4] = -2000, -1999
+    slices = stack(values)
+    for ds in slices:
+        ds.add_new("PixelPaddingValue", "US", 63536)
+        ds.add_new("PixelPaddingRangeLimit", "US", 63546)
+    assert read(tmp_path, slices, liver(2)).rows["slices"][2]["hu_min"] == -50.0
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_float_pixel_data_are_not_read_as_integers(tmp_path, syntax):
+    slices = stack()
+    for ds, stored in zip(slices, scene(), strict=True):
+        del ds.PixelData, ds.BitsStored, ds.HighBit, ds.PixelRepresentation
+        ds.BitsAllocated = 32
+        ds.FloatPixelData = stored.astype(np.float32).tobytes()
+        ds.file_meta.TransferSyntaxUID = syntax
+    found = read(tmp_path, slices, liver(2))
+    row = found.rows["slices"][0]
+    assert (row["pixels"], row["pixels_detail"]) == ("failed", "Float Pixel Data is not read")
+    assert "hu_min" not in row
+    assert found.limits == ["CRLM-CT-1001: CT pixels of 6 files were not read: Float Pixel Data is not read"]
 
 
 def test_figures_of_a_slice(tmp_path):

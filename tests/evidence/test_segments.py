@@ -142,7 +142,7 @@ def test_where_the_slice_spacing_comes_from():
         return row["volume_basis"], None if ml is None else pytest.approx(ml / row["voxels"] * 1000 / 0.64)
 
     assert basis(ds, thick) == ("ct-positions", 4.0)
-    assert basis(ds, []) == ("frame-positions", 7.5)
+    assert basis(ds, []) == ("frame-positions", 5.0)
     del ds.ReferencedSeriesSequence
     assert basis(ds, thick) == ("ct-positions", 4.0), "source images name the series too"
     one = tiny.segmentation(frames[:1])
@@ -183,7 +183,7 @@ def test_frames_without_any_place_are_counted_and_not_connected():
 
 def test_a_stray_frame_far_away_costs_no_memory():
     ds = tiny.segmentation(frames_of(BALL))
-    ds.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient[2] = 1e12
+    ds.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient[2] = 9e4
     assert measured(ds, stack())[0].segments[0]["components"] == 2
 
 
@@ -325,3 +325,98 @@ def test_plain_transfer_syntax_is_read_as_it_is():
     ds = tiny.segmentation(frames_of(BALL))
     assert ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
     assert measured(ds, stack())[0].segments[0]["voxels"] == BALL.sum()
+
+
+def test_both_volumes_by_positions_and_by_thickness():
+    ds = tiny.segmentation(frames_of(BALL))
+    thick = [tiny.ct_slice(index, spacing=4.0) for index in range(4)]
+    measures = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.SliceThickness = 6.0
+    row = measured(ds, thick)[0].segments[0]
+    assert row["volume_ml"] == pytest.approx(BALL.sum() * 0.64 * 4 / 1000)
+    assert row["volume_thickness_ml"] == pytest.approx(BALL.sum() * 0.64 * 6 / 1000)
+    del measures.SliceThickness
+    row = measured(ds, thick)[0].segments[0]
+    assert row["volume_thickness_ml"] == pytest.approx(BALL.sum() * 0.64 * 5 / 1000), "that of the CT"
+    assert measured(ds)[0].segments[0]["volume_thickness_ml"] is None
+
+
+def test_where_frames_are_laid():
+    ds = tiny.segmentation([(1, index, BALL[2]) for index in (0, 1, 3)])
+    assert [row.get("plane") for row in measured(ds, stack())[0].frames] == [0, 1, 3]
+    item = ds.PerFrameFunctionalGroupsSequence[1]
+    del item.PlanePositionSequence
+    assert [row.get("plane") for row in measured(ds, stack())[0].frames] == [0, 1, 3], "that of its source image"
+    del item.DerivationImageSequence
+    assert [row.get("plane") for row in measured(ds, stack())[0].frames] == [0, None, 3]
+    ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient = [0] * 6
+    assert [row.get("plane") for row in measured(ds, stack())[0].frames] == [None] * 3
+
+
+def test_frames_with_the_mask_of_another():
+    tall = np.zeros((8, 8, 16), np.uint8)
+    for index in range(8):
+        tall[index, 1 : 2 + index // 2, 1 : 3 + index] = 1
+    frames = frames_of(tall)
+
+    def twins(frames):
+        found = measured(tiny.segmentation(frames, ("Liver", "Portal"), slices=8), stack(8))[0]
+        return {row["frame"]: (row.get("twin"), row.get("jump")) for row in found.frames if "jump" in row}
+
+    assert twins(frames) == {}
+    frames[6] = (1, 6, tall[1])
+    (first, copied) = twins(frames).values()
+    assert (first[0], copied[0]) == (None, 2)
+    assert first[1] < 0.75 < 1 < copied[1]
+    assert twins([*frames_of(tall), *frames_of(tall[:, ::-1], 2)]) == {}
+    assert twins([(1, 0, tall[3]), (2, 1, tall[3])]) == {}, "of another segment"
+    ball = np.concatenate([tall[:5], tall[3::-1]])
+    assert {jump < 0.75 for _, jump in twins(frames_of(ball)).values()} == {True}
+
+
+def test_segments_that_share_no_voxel_tell_what_is_around_them():
+    liver = np.zeros((5, 8, 16), np.uint8)
+    liver[:, 1:7, 1:12] = 1
+    tumour, far = np.zeros_like(liver), np.zeros_like(liver)
+    tumour[1:4, 3:5, 3:6] = 1
+    far[2, 2:5, 13:15] = 1
+    frames = [*frames_of(liver & (1 - tumour)), *frames_of(tumour, 2), *frames_of(far, 3)]
+    labels = ("Liver", "Tumor_1", "Tumor_2")
+    found, pairs = measured(tiny.segmentation(frames, labels, slices=5), stack(5))
+    assert pairs == []
+    assert [row.get("rim_in_liver") for row in found.segments] == [None, 1.0, 0.0]
+    row = found.segments[0]
+    assert row["union_voxels"] == liver.sum() + far.sum()
+    assert (row["union_components"], row["union_largest"]) == (2, liver.sum())
+    found, pairs = measured(
+        tiny.segmentation([*frames_of(liver), *frames_of(tumour, 2)], labels[:2], slices=5), stack(5)
+    )
+    assert len(pairs) == 1
+    assert "union_voxels" not in found.segments[0]
+
+
+def test_a_fractional_object_tells_its_maximum():
+    share = np.full((1, 8, 16), 80)
+
+    def read_back(bits=8, maximum=None):
+        ds = as_bytes(tiny.segmentation([(1, 1, share[0])]), share, "FRACTIONAL")
+        if bits == 1:
+            ds = tiny.segmentation([(1, 1, BALL[1])])
+            ds.SegmentationType = "FRACTIONAL"
+        if maximum:
+            ds.MaximumFractionalValue = maximum
+        found = measured(ds, stack())[0]
+        return found.dso["fractional_maximum"], found.segments[0]["fraction_max"], found.segments[0]["voxels"]
+
+    assert read_back(maximum=100) == (100, 0.8, 128)
+    assert read_back(maximum=200) == (200, 0.4, 0)
+    assert read_back() == (None, pytest.approx(80 / 255), 0)
+    assert read_back(bits=1) == (None, 1.0, BALL[1].sum())
+
+
+def test_float_pixel_data_are_no_masks():
+    ds = as_bytes(tiny.segmentation([(1, 1, BALL[1])]), BALL[1], "FRACTIONAL")
+    del ds.PixelData
+    ds.FloatPixelData = BALL[1].astype(np.float32).tobytes()
+    found, _ = measured(ds, stack())
+    assert (found.dso["masks"], found.dso["masks_detail"]) == ("failed", "Float Pixel Data is not read")

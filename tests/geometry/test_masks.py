@@ -109,3 +109,15 @@ def test_diameters_are_those_of_the_farthest_voxel_corners(volume, spacing):
     assert whole == pytest.approx(farthest(points), rel=2e-4)
     sheared, _ = masks.diameters(reaches, shift, along, thickness)
     assert sheared == pytest.approx(axial)
+
+
+@given(VOLUMES)
+def test_a_rim_is_what_a_mask_would_grow_by(volume):
+    padded = np.pad(volume[0], 1)
+    grown = np.zeros_like(padded)
+    for axis in (0, 1):
+        grown |= np.roll(padded, 1, axis) | np.roll(padded, -1, axis)
+    expected = (grown & (1 - padded))[1:-1, 1:-1]
+    found = masks.rim(masks.pack(volume[0]), volume.shape[2])
+    np.testing.assert_array_equal(masks.unpack(found, whole(volume)), expected)
+    assert masks.count(found) == expected.sum()

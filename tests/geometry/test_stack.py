@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlm_qc.geometry.stack import Stack, fit, gap_tolerance, measure, unit_normal
+from crlm_qc.geometry.stack import Stack, fit, gap_tolerance, measure, spacing_along, unit_normal
 from crlm_qc.model.tolerances import Tolerances
 
 TOLERANCES = Tolerances()
@@ -262,3 +262,98 @@ def test_tolerances_are_those_that_are_passed() -> None:
     positions = axial(0, 5, 10.2, 15, 20)
     assert not fit(positions, *AXIAL).regular
     assert fit(positions, *AXIAL, TOLERANCES.replaced({"spacing_mm": 0.5})).regular
+
+
+@st.composite
+def rounded_stacks(draw: st.DrawFn, least: int = 8, thinnest: float = 0.5) -> tuple[np.ndarray, float, float]:
+    """Heights of a lattice rounded to one or two decimals, its spacing, and the decimals' unit."""
+    n = draw(st.integers(least, 60))
+    decimals = draw(st.integers(1, 2))
+    spacing = draw(st.floats(thinnest, 8.0))
+    first = draw(st.floats(-900, 900))
+    return np.round(first + spacing * np.arange(n), decimals), spacing, 10.0**-decimals
+
+
+@given(rounded_stacks(least=2))
+def test_rounded_positions_are_those_of_a_lattice(stack: tuple[np.ndarray, float, float]) -> None:
+    heights, spacing, unit = stack
+    found = fit(axial(*heights), *AXIAL)
+    assert found.regular
+    assert abs(found.spacing - spacing) <= 1.6 * unit / (len(heights) - 1)
+    assert measure(axial(*heights), *AXIAL).spacing == pytest.approx(found.spacing)
+    assert spacing_along(axial(*heights), (0, 0, 1)) == pytest.approx(found.spacing)
+    assert np.sort(found.index_of(axial(*heights))[0]) == pytest.approx(np.arange(len(heights)))
+
+
+@given(rounded_stacks(), st.data())
+def test_a_slice_missing_among_rounded_ones_is_named(
+    stack: tuple[np.ndarray, float, float], data: st.DataObject
+) -> None:
+    heights, _, _ = stack
+    gone = data.draw(st.integers(1, len(heights) - 2))
+    found = fit(axial(*np.delete(heights, gone)), *AXIAL)
+    assert faults(found) == {"missing"}
+    assert [(gap.below, gap.missing) for gap in found.missing] == [(gone - 1, 1)]
+
+
+@given(rounded_stacks(least=10, thinnest=0.8), st.floats(0.0, 1.0), st.data())
+def test_an_uneven_slice_among_rounded_ones_is_named(
+    stack: tuple[np.ndarray, float, float], part: float, data: st.DataObject
+) -> None:
+    heights, spacing, unit = stack
+    # Half millimetres with two decimals look as if they were rounded to one; a gap of rounded positions is off by one unit.
+    least = min(3.2 * max(0.1, gap_tolerance(spacing, TOLERANCES)), spacing / 2)
+    which = data.draw(st.integers(0, len(heights) - 1))
+    heights[which] = np.round(heights[which] + least + part * (spacing / 2 - least), round(-np.log10(unit)))
+    found = fit(axial(*heights), *AXIAL)
+    assert found.off_lattice == (which,)
+    assert faults(found) == {"uneven"}
+
+
+@pytest.mark.parametrize(
+    ("spacing", "decimals"),
+    [(1.25, 1), (0.75, 1), (0.8333, 1), (0.625, 2), (5.05, 1), (2.5, 1), (1.2505, 2), (7.5, 1), (3.27, 1)],
+)
+def test_spacings_of_scanners_rounded(spacing: float, decimals: int) -> None:
+    heights = np.round(-217.3 + spacing * np.arange(120), decimals)
+    stack = fit(axial(*heights), *AXIAL)
+    assert stack.regular
+    assert stack.spacing == pytest.approx(spacing, abs=1.1 * 10.0**-decimals / 119)
+
+
+@pytest.mark.parametrize(
+    "gaps",
+    [
+        [1.2] * 20 + [1.3] * 20,  # two spacings, not one that was rounded
+        [1.2, 1.3, 1.2, 1.4, 1.1, 1.3, 1.0, 1.4, 1.2, 1.3],
+        [5, 5, 5, 6, 5, 5, 5, 4, 5],  # nobody rounds to whole millimetres
+        [5, 5, 5.3, 5, 5, 4.7, 5, 5],
+        [1.25] * 10 + [1.45] + [1.25] * 10,
+    ],
+)
+def test_stacks_that_rounding_does_not_explain_are_uneven(gaps: list[float]) -> None:
+    assert fit(axial(*np.round(np.concatenate([[0], np.cumsum(gaps)]), 2)), *AXIAL).uneven
+
+
+def test_an_oblique_stack_of_rounded_positions() -> None:
+    row, col = np.array([1.0, 0, 0]), np.array([0, np.cos(0.3), np.sin(0.3)])
+    exact = np.outer(1.25 * np.arange(80), np.cross(row, col)) + np.array([-180, 12.34, 56.78])
+    stack = fit(np.round(exact, 1), row, col)
+    assert not {"uneven", "missing", "duplicates"} & faults(stack)
+    assert stack.spacing == pytest.approx(1.25, abs=0.002)
+
+
+def test_far_positions_are_no_lattice_and_no_crash() -> None:
+    for heights in ([0, 5, 10, 1e308], [-1e308, 1e308, 0], [0, 5, 10, 15, 1e7], [-1e308, 1e308] * 20):
+        positions = np.array([[-200.0, -180.0, height] for height in heights])
+        stack = fit(positions, *AXIAL)
+        assert not stack.regular or stack.spacing > 1e6
+        assert stack.n_missing < 10
+        for figure in (stack.spacing, stack.drift, stack.tilt, stack.last_index):
+            assert not np.isinf(figure)
+        assert np.isfinite(np.array(stack.index_of(positions))).all()
+        figures = measure(positions, *AXIAL)
+        assert np.isfinite([figures.spacing, figures.spacing_max, figures.shear]).all()
+    everywhere = np.full((6, 3), 1e308) * np.array([1, -1, 1, -1, 1, -1])[:, None]
+    assert fit(everywhere, *AXIAL).duplicates
+    assert np.isfinite(fit(axial(0, 5), *AXIAL).nearest_plane(everywhere)[1]).all()

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_for_tag
 
-from crlm_qc.model.deidentification import AttributeKind, Pattern, attribute_table, looks_like
+from crlm_qc.model.deidentification import (
+    AttributeKind,
+    Pattern,
+    attribute_table,
+    is_person,
+    is_too_old,
+    looks_like,
+)
 from crlm_qc.model.profile import load_profile
 from crlm_qc.model.show import Show
 from crlm_qc.synthetic import cohort
@@ -58,6 +65,11 @@ def test_the_profiles_codes_are_options() -> None:
         ("tel 212.555.0142 ext 3", Pattern.PHONE),
         ("+1 212 555 0142", Pattern.PHONE),
         ("+44 20 7946 0958", Pattern.PHONE),
+        ("+49 30 1234567", Pattern.PHONE),
+        ("020 7946 0958", Pattern.PHONE),
+        ("(030) 1234567", Pattern.PHONE),
+        ("seen by Dr. M\u00fcller", Pattern.NAME),
+        ("Prof. \u0141ukasiewicz", Pattern.NAME),
         ("ROE^RICHARD", Pattern.NAME),
         ("seen by Dr. Roe", Pattern.NAME),
         ("read by Dr Roe", Pattern.NAME),
@@ -107,6 +119,9 @@ def test_what_identifies_is_seen(text: str, pattern: Pattern) -> None:
         "MS PROTOCOL",
         "MD ANDERSON PROTOCOL",
         "512-512-240",
+        "010 020 030",
+        "0.5 1.25 120",
+        "Dr. no name",
         "5.0 2.5 1024",
         "A\\B\\ORIGINAL",
         "compared with 06/06/1992",
@@ -138,3 +153,44 @@ def test_any_text_can_be_looked_at(text: str) -> None:
 def test_long_texts_are_looked_at_in_no_time() -> None:
     for text in ("a" * 200_000, "a^" * 100_000, "1-" * 100_000, "a@" * 100_000, "+1 1 " * 40_000):
         looks_like(text)
+
+
+@pytest.mark.parametrize("text", ["Richard Roe", "ROE^RICHARD", "Roe, Richard A.", "M\u00fcller Anna", "O'Roe^Jane"])
+def test_names_of_persons_have_their_form(text: str) -> None:
+    assert is_person(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Reader1", "Reader One", "IDC", "richard roe", "Roe", "Clinical Data", "Roe 7", "^"]
+)
+def test_roles_and_single_words_are_no_persons(text: str) -> None:
+    assert not is_person(text, load_profile().description_words)
+
+
+@pytest.mark.parametrize(
+    ("age", "old"),
+    [
+        ("089Y", False),
+        ("090Y", False),
+        ("091Y", True),
+        ("95Y", True),
+        ("95", True),
+        ("999M", False),
+        ("", False),
+        ("Y", False),
+    ],
+)
+def test_ages_over_89_are_seen_in_any_form(age: str, old: bool) -> None:
+    assert is_too_old(age) is old
+
+
+def test_a_ct_image_needs_no_dummy_that_only_a_segmentation_object_needs() -> None:
+    serial = TABLE.get(0x00181000)
+    assert serial is not None
+    assert serial.may_hold_a_value(["113100"], segmentation=True)
+    assert not serial.may_hold_a_value(["113100"], segmentation=False)
+    assert serial.may_hold_a_value(["113109"], segmentation=False)
+
+
+def test_attributes_of_repeating_groups_are_found_in_every_group() -> None:
+    assert TABLE.get(0x60024000) is TABLE.get(0x60004000) is not None

@@ -71,7 +71,7 @@ def test_whole_numbers_are_numbers() -> None:
         ({"count": True}, "count has not the right type"),
         ({"whole": 1}, "whole has not the right type"),
         ({"count": None}, "count is missing"),
-        ({"inner": {}}, "inner lacks one of name, length"),
+        ({"inner": {}}, "inner lacks name"),
         ({"several": [{"name": "a"}, {"name": 1}]}, r"several\[1\].name has not the right type"),
         ({"words": "CANARY"}, "words has not the right type"),
         ({"levels": {"a": "CANARY"}}, "levels.a has a value that is not known"),

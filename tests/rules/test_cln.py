@@ -240,3 +240,30 @@ def test_the_published_workbook(reference: Path, profile: Profile) -> None:
         ("CLN015", "CRLM-CT-1196", 196, column),
         ("CLN021", "CRLM-CT-1198", 198, "NASH_score"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "code", "shown"),
+    [
+        ("sex", 88121024, "CLN005", "a number of 8 digits"),
+        ("overall_survival_months", 88121024, "CLN006", "a number of 8 digits"),
+        ("age", 1937, "CLN006", "a number of 4 digits"),
+        ("age", 111, "CLN006", "over 89"),
+    ],
+)
+def test_numbers_that_may_identify_are_not_shown(
+    column: str, value: float, code: str, shown: str, profile: Profile
+) -> None:
+    rows = cohort(2)
+    rows[0][column] = value
+    findings = list(check(BY_CODE[code], tables(rows, profile), profile).findings)
+    assert [one.observed for one in findings] == [shown]
+    assert str(value) not in str(findings)
+
+
+def test_an_age_over_89_as_text_is_not_shown(profile: Profile) -> None:
+    rows = cohort(2)
+    rows[0]["age"] = "93"
+    (finding,) = check(BY_CODE["CLN026"], tables(rows, profile), profile).findings
+    assert finding.message.startswith("age holds over 89 as text")
+    assert "93" not in str(finding)

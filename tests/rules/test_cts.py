@@ -1,6 +1,7 @@
 """CTS: each test changes one thing of a clean release and names everything that the rules then find."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,12 @@ def test_what_is_within_the_tolerances(case: Case, profile: Profile, values: dic
     assert flat(case, profile) == []
 
 
+def test_directions_are_written_as_in_dicom(case: Case, profile: Profile) -> None:
+    case.slice(EDGE).update(row_y=0.004, col_x=-0.004)
+    finding = only(case, "CTS003", profile)
+    assert (finding.expected, finding.observed) == ("1\\0\\0\\0\\1\\0", "1\\0.004\\0\\-0.004\\1\\0")
+
+
 def test_a_missing_position(case: Case, profile: Profile) -> None:
     case.slice(12).update(position_x=None, position_y=None, position_z=None, missing='["ImagePositionPatient"]')
     # The gap that it leaves in the stack is no missing slice.
@@ -226,6 +233,27 @@ def test_a_number_twice(case: Case, profile: Profile) -> None:
     case.slice(EDGE)["instance_number"] = case.slice(EDGE - 1)["instance_number"]
     assert flat(case, profile) == [("CTS011", P1, "InstanceNumber")]
     assert only(case, "CTS011", profile).severity is Severity.ERROR
+
+
+def test_a_number_that_may_be_a_record_number_is_not_shown(case: Case, profile: Profile) -> None:
+    for number in (3, 4):
+        for row in case.ct(number):
+            if "instance_number" in row:
+                row["instance_number"] = 88121024
+    told = str([one.as_dict() for one in run(case, profile).findings])
+    assert "CTS011" in told
+    assert "a number of 8 digits" in told
+    assert not re.search("8812|88,12", told)
+
+
+def test_a_record_number_at_the_end_tells_not_how_many_are_left_out(case: Case, profile: Profile) -> None:
+    last = max(row["instance_number"] for row in case.ct() if "instance_number" in row)
+    for row in case.ct():
+        if row.get("instance_number") == last:
+            row["instance_number"] = 88121024
+    finding = only(case, "CTS011", profile)
+    assert finding.observed == "many left out"
+    assert not re.search("8812|88,12|88120|88,120", str(finding.as_dict()))
 
 
 def test_a_gap_in_the_numbers(case: Case, profile: Profile) -> None:

@@ -1,12 +1,15 @@
 """DSO: each test changes one thing of a clean release and names everything that the rules then find."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.frames import PATIENTS, SPACING, Case, clean, fit_bytes, flat, only, uid
+from support.frames import FIRST_Z, PATIENTS, SPACING, Case, clean, fit_bytes, flat, only, run, uid
 
 from crlm_qc.model.profile import Profile
+from crlm_qc.model.rule import Context
+from crlm_qc.rules._pairs import dsos_of, sources_of
 
 P1, P2 = PATIENTS
 FILE = "1-1.dcm"
@@ -31,6 +34,10 @@ def top(case: Case, level: str) -> list[dict[str, Any]]:
     return [row for row in case.of("references") if row["level"] == level]
 
 
+def context_of(case: Case, profile: Profile) -> Context:
+    return Context(case.evidence(), profile)
+
+
 @pytest.mark.parametrize(
     ("code", "subject", "values"),
     [
@@ -44,7 +51,7 @@ def top(case: Case, level: str) -> list[dict[str, Any]]:
         ("DSO005", FILE, {"n_referenced_series": None}),
         ("DSO015", FILE, {"number_of_frames": 22}),
         ("DSO016", FILE, {"pixel_bytes_found": 1000}),
-        ("DSO022", FILE, {"segmentation_type": "FRACTIONAL"}),
+        ("DSO022", FILE, {"segmentation_type": "FRACTIONAL", "fractional_maximum": 255}),
         ("DSO022", FILE, {"transfer_syntax_uid": "1.2.840.10008.1.2.5", "pixel_bytes_expected": None}),
         ("DSO029", "PatientSex", {"patient_sex": "F"}),
         ("DSO029", "PatientAge", {"patient_age": "056Y"}),
@@ -167,7 +174,7 @@ def test_several_sources_of_which_one_fits(case: Case, profile: Profile) -> None
     assert flat(case, profile) == []
 
 
-@pytest.mark.parametrize("away", [0.004, -0.004])
+@pytest.mark.parametrize("away", [0.004, -0.004, 0.05, -0.13])
 def test_positions_that_were_rounded(case: Case, profile: Profile, away: float) -> None:
     for row in case["frames"]:
         row["position_z"] += away
@@ -175,9 +182,93 @@ def test_positions_that_were_rounded(case: Case, profile: Profile, away: float) 
     assert flat(case, profile) == []
 
 
+def test_frames_on_one_spacing_over_the_jitter_of_the_table(case: Case, profile: Profile) -> None:
+    """dcmqi computes every origin from the first one and one spacing; the table stops where it stops."""
+    for place, row in enumerate(case.of("slices")):
+        row["position_z"] += (0.0, 0.017, -0.013, 0.008)[place % 4]
+    assert flat(case, profile) == []
+
+
+def test_a_spacing_of_the_first_two_slices_adds_up(case: Case, profile: Profile) -> None:
+    for row in case.of("frames"):
+        row["position_z"] += 0.002 * (row["position_z"] - FIRST_Z) / SPACING
+    assert flat(case, profile) == []
+
+
+@pytest.mark.parametrize(
+    ("moved", "fires", "displaced"),
+    [
+        # 5% and 10% of 5 mm between slices; a quarter and a half of 0.78 mm between pixels.
+        ((0, 0, 0.24), False, False),
+        ((0, 0, -0.27), True, False),
+        ((0, 0, 0.52), True, True),
+        ((0.13, 0.13, 0), False, False),
+        ((0.15, -0.15, 0), True, False),
+        ((-0.3, 0.3, 0), True, True),
+    ],
+)
+def test_how_far_a_frame_may_lie(
+    case: Case, profile: Profile, moved: tuple[float, float, float], fires: bool, displaced: bool
+) -> None:
+    frame = case.frames(TUMOUR)[1]
+    for axis, value in zip("xyz", moved, strict=True):
+        frame[f"position_{axis}"] += value
+    assert flat(case, profile) == [("DSO011", P1, FILE)] * fires
+    context = context_of(case, profile)
+    (dso, _) = dsos_of(context)
+    sources = sources_of(context, dso)
+    assert (sources.elsewhere.sum(), sources.displaced.sum()) == (fires, displaced)
+    assert (sources.off == sources.displaced).all()
+    for words in only(case, "DSO011", profile).examples if fires else ():
+        assert "(0 slices)" not in words
+
+
+def test_half_a_slice_is_found_whatever_the_tolerance(case: Case, profile: Profile) -> None:
+    wide = {"frame_along_fraction": 1.0, "frame_in_plane_fraction": 9.0, "spacing_fraction": 0.9}
+    lenient = replace(profile, tolerances=profile.tolerances.replaced(wide))
+    case.frames(TUMOUR)[1]["position_z"] += 2.5
+    assert [code for code, *_ in flat(case, lenient)] == ["DSO011"]
+
+
+def test_a_ct_of_one_slice_gives_its_thickness(profile: Profile) -> None:
+    case = clean()
+    for name in range(1, 25):
+        if name != 10:
+            case.remove_ct(name)
+    for frame in case.of("frames"):
+        if frame["source_uid"] != uid(1, 5, 10):
+            case.remove_frame(frame)
+    case.frames(TUMOUR)[0]["position_z"] += 0.2
+    assert "DSO011" not in codes(case, profile)
+    case.frames(TUMOUR)[0]["position_z"] += 0.1
+    assert "lies 0.3 mm above its source slice" in only(case, "DSO011", profile).message
+    # Without a thickness either, positions must be the same.
+    case.frames(TUMOUR)[0]["position_z"] -= 0.28
+    for row in case.of("slices"):
+        row["slice_thickness"] = None
+    assert "lies 0.02 mm above its source slice" in only(case, "DSO011", profile).message
+
+
 def test_orientation(case: Case, profile: Profile) -> None:
     case.change(case.of("frames"), row_y=0.002, col_x=-0.002)
     assert flat(case, profile) == [("DSO012", P1, FILE)]
+
+
+def test_directions_are_written_as_in_dicom(case: Case, profile: Profile) -> None:
+    case.change(case.of("frames"), row_x=-1.0)
+    finding = only(case, "DSO012", profile)
+    assert finding.observed == "-1\\0\\0\\0\\1\\0"
+    assert finding.expected == "1\\0\\0\\0\\1\\0, within 0.0001"
+
+
+def test_what_is_malformed_is_not_called_missing(case: Case, profile: Profile) -> None:
+    case.dso()["malformed"] = json.dumps(["ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"])
+    nothing = {f"{name}_{axis}": None for name in ("row", "col") for axis in "xyz"}
+    case.change(case.of("frames"), spacing_row=None, spacing_col=None, **nothing)
+    case.frames(LIVER)[0].update(position_x=None, position_y=None, position_z=None)
+    assert only(case, "DSO012", profile).observed == "malformed"
+    assert only(case, "DSO013", profile).observed == "malformed"
+    assert "with a malformed position" in only(case, "DSO014", profile).message
 
 
 def test_no_orientation(case: Case, profile: Profile) -> None:
@@ -264,9 +355,10 @@ def test_a_label_map_may_declare_its_background(case: Case, profile: Profile) ->
     case.dso().update(segmentation_type="LABELMAP")
     background = {**case.segment(LIVER), "segment_number": 0, "label": "Background", "n_frames": 0, "voxels": None}
     case["segments"].append(background | {"type_code": None, "type_scheme": None, "type_meaning": None})
+    case.dso()["dimension_pointers"] = None
     for row in case.of("frames"):
         row.update(segment_number=None, dimension_index=None)
-    assert flat(case, profile) == [("DSO022", P1, FILE)]
+    assert flat(case, profile) == [("DSO022", P1, FILE), ("SEG018", P1, FILE)]
 
 
 def undeclare(case: Case, frames: list[dict[str, Any]], number: int) -> None:
@@ -288,6 +380,14 @@ def test_frames_of_an_undeclared_segment(case: Case, profile: Profile, which: sl
 def test_frames_of_no_segment(case: Case, profile: Profile) -> None:
     case.frames(LIVER)[0]["segment_number"] = None
     assert flat(case, profile) == [("DSO018", P1, FILE)]
+
+
+def test_a_frame_of_two_segments(case: Case, profile: Profile) -> None:
+    for frame in case.of("frames"):
+        frame["n_segment_items"] = 1
+    case.frames(LIVER)[0]["n_segment_items"] = 2
+    assert flat(case, profile) == [("DSO018", P1, "SegmentIdentificationSequence")]
+    assert "Frame 1 (Liver) names several segments" in only(case, "DSO018", profile).message
 
 
 def test_a_segment_without_frames(case: Case, profile: Profile) -> None:
@@ -319,7 +419,15 @@ def add_frame(case: Case, like: dict[str, Any]) -> dict[str, Any]:
 def test_a_frame_twice(case: Case, profile: Profile) -> None:
     add_frame(case, case.frames(TUMOUR)[1])
     assert flat(case, profile) == [("DSO020", P1, FILE)]
-    assert "frames 20, 22 (Tumor_1)" in only(case, "DSO020", profile).message
+    assert "frames 20, 22 (Tumor_1) on 1-10.dcm." in only(case, "DSO020", profile).message
+
+
+def test_frames_twice_without_source_are_told_by_their_position(case: Case, profile: Profile) -> None:
+    frame = case.frames(TUMOUR)[1]
+    z = frame["position_z"]
+    for one in (frame, add_frame(case, frame)):
+        no_source(case, one)
+    assert f"frames 20, 22 (Tumor_1) at z {z:.0f} mm." in only(case, "DSO020", profile).message
 
 
 def test_a_frame_that_took_its_neighbours_place(case: Case, profile: Profile) -> None:
@@ -333,6 +441,7 @@ def test_a_frame_of_the_wrong_segment(case: Case, profile: Profile) -> None:
     frame = case.frames(TUMOUR)[1]
     frame.update(segment_number=LIVER, dimension_index=None)
     case.change(case.of("frames"), dimension_index=None)
+    case.dso()["dimension_pointers"] = None
     assert flat(case, profile) == [("DSO020", P1, FILE)]
 
 
@@ -372,6 +481,17 @@ def test_dimension_indices(case: Case, profile: Profile, values: list[list[int]]
     for frame, value in zip(case.frames(LIVER), values, strict=False):
         frame["dimension_index"] = json.dumps(value)
     assert flat(case, profile) == [("DSO023", P1, FILE)] * bool(values)
+
+
+def test_declared_dimensions_without_any_index(case: Case, profile: Profile) -> None:
+    for frame in case.of("frames"):
+        frame["dimension_index"] = None
+    assert flat(case, profile) == [("DSO023", P1, FILE)]
+    assert only(case, "DSO023", profile).message == (
+        "No frame has DimensionIndexValues, and the object declares 2 dimensions."
+    )
+    case.dso()["dimension_pointers"] = "[]"
+    assert flat(case, profile) == []
 
 
 def test_dimension_indices_may_fall_and_may_skip(case: Case, profile: Profile) -> None:
@@ -488,3 +608,249 @@ def test_an_object_with_nothing_in_it(case: Case, profile: Profile) -> None:
     dso["masks"] = "failed"
     found = {code for code, *_ in flat(case, profile)}
     assert found == {"DSO001", "DSO002", "DSO003", "DSO004", "DSO005", "DSO015", "DSO022", "DSO025", "REL010"}
+
+
+# Several CT series
+
+
+def second_ct(case: Case) -> str:
+    """Another CT series of the first patient, of the same geometry, in the object's top-level list too."""
+    series = uid(1, 20003)
+
+    def other(row: dict[str, Any]) -> dict[str, Any]:
+        new = {**row}
+        for key in ("path", "folder"):
+            if key in row:
+                new[key] = row[key].replace("101.000000-NA-20001", "102.000000-NA-20003")
+        for key in ("sop_instance_uid", "meta_sop_instance_uid"):
+            if row.get(key):
+                new[key] = row[key].replace("8273.1.5.", "8273.1.7.")
+        return new | {"series_uid": series} | ({"series_number": 102} if "series_number" in row else {})
+
+    for table in ("slices", "files"):
+        case[table] += [other(row) for row in case.of(table) if "101.000000" in row["path"]]
+    case["references"] += [other(row) for row in [*top(case, "series"), *top(case, "instance")]]
+    case.dso()["n_referenced_series"] = 2
+    return series
+
+
+def move_sources(case: Case, frames: list[dict[str, Any]]) -> None:
+    for frame in frames:
+        set_source(case, frame, frame["source_uid"].replace("8273.1.5.", "8273.1.7."))
+
+
+def codes(case: Case, profile: Profile) -> list[str]:
+    return [code for code, *_ in flat(case, profile) if not code.startswith(("REL", "CTS", "XRF"))]
+
+
+def examined(case: Case, profile: Profile) -> dict[str, int]:
+    return {outcome.rule: outcome.examined for outcome in run(case, profile).outcomes}
+
+
+def test_two_ct_series_between_which_nothing_decides(case: Case, profile: Profile) -> None:
+    series = second_ct(case)
+    frames = case.of("frames")[:-1]
+    case.remove_frame(case.of("frames")[-1])
+    move_sources(case, frames[::2])
+    case.dso()["frame_of_reference_uid"] = uid(8, 4)
+    for frame in frames:
+        frame["position_z"] += 2.5
+    found = [one for one in run(case, profile).findings if one.rule.startswith("DSO")]
+    (finding,) = [one for one in found if one.rule == "DSO031"]
+    assert {one.rule for one in found} == {"DSO031"}
+    assert finding.severity == "error"
+    assert finding.count == 2
+    assert finding.message == (
+        f"The object refers to 2 CT series of this patient: {uid(1, 20001)}, {series}. "
+        "Which one it was drawn on can't be told, so it was compared with none."
+    )
+    counted = examined(case, profile)
+    assert [counted[code] for code in ("DSO002", "DSO003", "DSO004", "DSO011", "DSO029")] == [1, 1, 1, 21, 1]
+    assert [counted[code] for code in ("DSO001", "DSO006", "DSO031")] == [2, 2, 2]
+
+
+def test_two_ct_series_and_frames_without_sources(case: Case, profile: Profile) -> None:
+    second_ct(case)
+    for frame in case.of("frames"):
+        no_source(case, frame)
+    assert codes(case, profile) == ["DSO008", "DSO031"]
+    assert "compared with none" in only(case, "DSO031", profile).message
+
+
+def test_two_ct_series_of_which_most_frames_name_one(case: Case, profile: Profile) -> None:
+    series = second_ct(case)
+    move_sources(case, case.frames(LIVER)[:5])
+    assert codes(case, profile) == ["DSO009", "DSO031"]
+    finding = only(case, "DSO031", profile)
+    assert finding.severity == "warning"
+    assert finding.message.endswith(
+        f"It was compared with {uid(1, 20001)}, where the source images of 16 of 21 frames lie."
+    )
+    assert f": 5 of another CT series of this patient ({series})." in only(case, "DSO009", profile).message
+
+
+def test_two_ct_series_in_the_list_alone(case: Case, profile: Profile) -> None:
+    second_ct(case)
+    assert codes(case, profile) == ["DSO031"]
+    assert only(case, "DSO031", profile).severity == "warning"
+
+
+def test_two_ct_series_of_which_the_object_names_one(case: Case, profile: Profile) -> None:
+    series = second_ct(case)
+    case.drop("references", lambda row: row.get("series_uid") != series)
+    case.dso()["n_referenced_series"] = 1
+    assert codes(case, profile) == []
+
+
+def test_two_ct_series_and_no_list(case: Case, profile: Profile) -> None:
+    second_ct(case)
+    case.drop("references", lambda row: row["patient"] != P1 or row["level"] == "frame")
+    case.dso()["n_referenced_series"] = None
+    assert codes(case, profile) == ["DSO005"]
+    move_sources(case, case.frames(LIVER)[:5])
+    assert codes(case, profile) == ["DSO005", "DSO009", "DSO031"]
+    for frame in case.of("frames"):
+        no_source(case, frame)
+    assert codes(case, profile) == ["DSO005", "DSO008", "DSO031"]
+    assert only(case, "DSO031", profile).message.startswith(
+        "The object refers to no CT series, and this patient has 2: "
+    )
+
+
+def test_the_only_object_of_two_ct_series_is_not_counted_as_examined(profile: Profile) -> None:
+    case = clean(PATIENTS[:1])
+    second_ct(case)
+    move_sources(case, case.frames(LIVER)[:11])
+    case.remove_frame(case.frames(LIVER)[0])
+    outcomes = {outcome.rule: outcome for outcome in run(case, profile).outcomes}
+    for code in ("DSO002", "DSO003", "DSO004", "DSO009", "DSO011", "DSO012", "DSO013", "DSO014", "DSO029", "DSO032"):
+        assert (outcomes[code].status, outcomes[code].reason) == ("skipped", "nothing there to examine"), code
+    assert outcomes["DSO031"].status == "failed"
+
+
+def test_a_series_whose_stack_cannot_be_made_costs_no_other(
+    case: Case, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crlm_qc.geometry import stack
+
+    fit = stack.fit
+
+    def break_down(positions: Any, *rest: Any) -> Any:
+        if positions[0, 2] > 900:
+            raise FloatingPointError("a value from the file")
+        return fit(positions, *rest)
+
+    monkeypatch.setattr(stack, "fit", break_down)
+    for row in case.of("slices") + case.of("frames"):
+        row["position_z"] += 2000
+    case.frames(TUMOUR, P2)[1]["position_z"] += 2.5
+    found = flat(case, profile)
+    assert ("CTS019", P1, "stack") in found
+    assert ("DSO011", P2, FILE) in found
+    assert {one[1] for one in found if one[0] != "DSO011"} == {P1}
+    finding = only(case, "CTS019", profile)
+    assert "No stack can be made of the positions (FloatingPointError)" in finding.message
+    assert "a value" not in finding.message.replace("made of", "")
+
+
+# SpacingBetweenSlices and SliceThickness
+
+
+def measures(case: Case, **values: float | None) -> None:
+    for row in case.of("frames"):
+        row.update(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "fires"),
+    [
+        ({"spacing_between_slices": 5.0, "slice_thickness": 5.0}, []),
+        ({"spacing_between_slices": 5.04}, []),
+        ({"spacing_between_slices": None, "slice_thickness": None}, []),
+        ({"spacing_between_slices": 2.5}, ["SpacingBetweenSlices"]),
+        ({"spacing_between_slices": 5.1}, ["SpacingBetweenSlices"]),
+        ({"spacing_between_slices": -5.0}, ["SpacingBetweenSlices"]),
+        ({"spacing_between_slices": 0.0}, ["SpacingBetweenSlices"]),
+        # dcmqi writes the slice spacing as the thickness, highdicom the CT's thickness.
+        ({"slice_thickness": 1.25, "spacing_between_slices": 5.0}, ["SliceThickness"]),
+        ({"slice_thickness": 0.0, "spacing_between_slices": 1.0}, ["SliceThickness", "SpacingBetweenSlices"]),
+    ],
+)
+def test_slice_spacing(case: Case, profile: Profile, values: dict[str, float | None], fires: list[str]) -> None:
+    measures(case, **values)
+    assert flat(case, profile) == [("DSO032", P1, column) for column in fires]
+
+
+def test_the_thickness_of_the_ct_or_its_spacing(case: Case, profile: Profile) -> None:
+    for row in case.of("slices"):
+        row["slice_thickness"] = 6.5
+    for value in (6.5, 5.0):
+        measures(case, slice_thickness=value)
+        assert "DSO032" not in codes(case, profile)
+    measures(case, slice_thickness=5.5)
+    assert only(case, "DSO032", profile).message == (
+        "SliceThickness of all frames is 5.5 mm, and the CT's slices are 5 mm apart."
+    )
+    assert only(case, "DSO032", profile).expected == "5 mm, 6.5 mm, within 0.05 mm"
+
+
+def test_slice_spacing_of_some_frames(case: Case, profile: Profile) -> None:
+    measures(case, spacing_between_slices=5.0)
+    for frame in case.frames(TUMOUR):
+        frame["spacing_between_slices"] = 3.0
+    finding = only(case, "DSO032", profile)
+    assert "of frames 19-21 (Tumor_1) is 3 mm" in finding.message
+    assert (finding.count, finding.severity) == (3, "warning")
+
+
+def test_a_malformed_slice_spacing(case: Case, profile: Profile) -> None:
+    case.dso()["malformed"] = json.dumps(["SpacingBetweenSlices"])
+    assert flat(case, profile) == [("DSO032", P1, "SpacingBetweenSlices")]
+
+
+# References against the images
+
+
+MR_CLASS = "1.2.840.10008.5.1.4.1.1.4"
+
+
+@pytest.mark.parametrize("sop_class", [MR_CLASS, "1.2.840.10008.5.1.4.1.1.66.4", None])
+@pytest.mark.parametrize("level", ["instance", "frame"])
+def test_the_class_of_a_reference(case: Case, profile: Profile, level: str, sop_class: str | None) -> None:
+    for row in top(case, level):
+        row["sop_class_uid"] = sop_class
+    assert flat(case, profile) == [("DSO033", P1, "ReferencedSOPClassUID")]
+    finding = only(case, "DSO033", profile)
+    where = {
+        "instance": "18 references of the top-level list",
+        "frame": "the source images of frames 1-18 (Liver), 19-21 (Tumor_1)",
+    }
+    assert finding.message.startswith(f"ReferencedSOPClassUID of {where[level]} is ")
+    assert (finding.count, finding.severity) == ({"instance": 18, "frame": 21}[level], "warning")
+
+
+@pytest.mark.parametrize(("number", "severity"), [(7, "warning"), (0, "warning"), (1, "info")])
+def test_a_frame_number_for_an_image_of_one_frame(case: Case, profile: Profile, number: int, severity: str) -> None:
+    for row in sources(case, case.frames(TUMOUR)[0]):
+        row["frame_number"] = number
+    assert flat(case, profile) == [("DSO033", P1, "ReferencedFrameNumber")]
+    finding = only(case, "DSO033", profile)
+    assert (finding.severity, finding.expected) == (severity, "none for an image of one frame")
+
+
+def test_a_frame_number_for_an_image_of_several(case: Case, profile: Profile) -> None:
+    frame = case.frames(TUMOUR)[0]
+    for row in case.of("slices"):
+        row["number_of_frames"] = 24
+    for number, fires in ((1, False), (24, False), (25, True)):
+        sources(case, frame)[0]["frame_number"] = number
+        assert codes(case, profile) == ["DSO033"] * fires
+    assert only(case, "DSO033", profile).expected == "1 to 24"
+
+
+def test_references_to_images_that_are_no_ct_are_not_held_against_the_object(case: Case, profile: Profile) -> None:
+    for row in case.ct():
+        row["sop_class_uid"] = MR_CLASS
+        if "meta_sop_class_uid" in row:
+            row["meta_sop_class_uid"] = MR_CLASS
+    assert flat(case, profile) == [("CTS001", P1, "SOPClassUID")]

@@ -313,6 +313,21 @@ def test_a_copy_explains_a_count_and_a_size(listing: Listing) -> None:
     assert listing.flat() == []
 
 
+def test_numbers_that_may_be_record_numbers_are_not_shown(listing: Listing) -> None:
+    change(listing, ONE, "CT", number_of_images="88121024", images=88121024)
+    (finding,) = listing.found()
+    assert (finding.rule, finding.expected) == ("MET017", "a number of 8 digits")
+    assert "8812" not in str(finding.as_dict())
+    assert "88,12" not in str(finding.as_dict())
+
+
+def test_a_file_size_that_may_be_a_record_number_is_not_shown(listing: Listing) -> None:
+    change(listing, ONE, "CT", file_size="88121024 MB", size_decimal=88121024e6, size_binary=88121024.0 * 2**20)
+    (finding,) = listing.found()
+    assert (finding.rule, finding.observed) == ("MET019", "a number of 8 digits, and a unit")
+    assert "8812" not in str(finding.as_dict())
+
+
 def test_file_size(listing: Listing) -> None:
     change(listing, ONE, "CT", file_size="3.16 MB", size_decimal=3.16e6, size_binary=3.16 * 2**20)
     (finding,) = listing.found()

@@ -262,7 +262,9 @@ def test_identical_segments(case: Case, profile: Profile) -> None:
 
 def test_a_flat_tumour(case: Case, profile: Profile) -> None:
     case.segment(TUMOUR)["n_planes"] = 1
-    assert flat(case, profile) == [("SEG015", P1, TUMOUR)]
+    assert flat(case, profile) == [], "frames on top of each other, and not a flat tumour"
+    case.change(case.frames(TUMOUR)[1:], voxels=0)
+    assert flat(case, profile) == [("DSO030", P1, FILE), ("SEG015", P1, TUMOUR)]
 
 
 @pytest.mark.parametrize(("voxels", "fires"), [(300, False), (400, True)])
@@ -275,6 +277,190 @@ def test_holes(case: Case, profile: Profile, voxels: int, fires: bool) -> None:
 def test_thickness_of_the_object(case: Case, profile: Profile, thickness: float, fires: bool) -> None:
     case.dso()["slice_thickness"] = thickness
     assert flat(case, profile) == [("SEG017", P1, FILE)] * fires
+
+
+def test_both_volumes_are_told(case: Case, profile: Profile) -> None:
+    case.dso()["slice_thickness"] = 6.0
+    case.segment(LIVER).update(volume_ml=1400.0, volume_thickness_ml=1680.0)
+    assert "The liver has 1400 mL by positions, 1680 mL by SliceThickness." in only(case, "SEG017", profile).message
+
+
+def unplace(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        row.update(plane=None)
+
+
+@pytest.mark.parametrize("segment", [LIVER, TUMOUR, THIRD])
+def test_frames_without_a_place_overlap_nothing_and_are_outside_of_nothing(
+    case: Case, profile: Profile, segment: int
+) -> None:
+    add(case, "Liver Remnant", 1000, in_liver=0)
+    overlap(case, LIVER, TUMOUR, 0)
+    assert {code for code, *_ in flat(case, profile)} == {"SEG005", "SEG007"}
+    unplace(case.frames(segment)[:1])
+    case.segment(segment).update(largest_component=900, components=3, specks=2, hole_voxels=5000)
+    codes = {code for code, *_ in flat(case, profile)}
+    assert codes == ({"SEG007"} if segment == TUMOUR else {"SEG005"} if segment == THIRD else set())
+
+
+def test_a_tumour_on_few_slices_because_its_frames_were_moved(case: Case, profile: Profile) -> None:
+    for frame in case.frames(TUMOUR):
+        frame["position_z"] = case.frames(TUMOUR)[0]["position_z"]
+    case.segment(TUMOUR).update(n_planes=1, voxels=400, volume_ml=0.1)
+    assert {code for code, *_ in flat(case, profile)} == {"DSO011"}
+
+
+def test_a_liver_of_frames_on_top_of_each_other(case: Case, profile: Profile) -> None:
+    case.segment(LIVER).update(n_planes=1)
+    size(case, LIVER, 26000)
+    assert flat(case, profile) == []
+    case.change(case.frames(LIVER), voxels=2000)
+    assert flat(case, profile) == [("SEG001", P1, LIVER)], "too small all together"
+
+
+@pytest.mark.parametrize("values", [{"position_x": None}, {"spacing_row": 0.0, "spacing_col": 0.0}])
+def test_no_middle_no_side(case: Case, profile: Profile, values: dict[str, Any]) -> None:
+    on_the_left(case)
+    case.change(case.of("slices"), **values)
+    assert "SEG011" not in {code for code, *_ in flat(case, profile)}
+
+
+@pytest.mark.parametrize("centroid", [900.0, -900.0, 1e12, float("nan")])
+def test_a_liver_beyond_the_image_is_not_mirrored(case: Case, profile: Profile, centroid: float) -> None:
+    case.segment(LIVER)["centroid_x"] = centroid
+    assert flat(case, profile) == []
+
+
+def test_segments_of_one_number_are_left_out(case: Case, profile: Profile) -> None:
+    add(case, "Liver Remnant", 200000)
+    case.segment(THIRD)["segment_number"] = LIVER
+    codes = {code for code, *_ in flat(case, profile)}
+    assert "DSO017" in codes
+    assert not {code for code in codes if code.startswith("SEG")}
+
+
+def exclusive(case: Case, *, rim: float = 1.0, remnant: float = 0.3) -> None:
+    """Cut remnant (800 mL), tumour and vessels (30 mL) out of the liver, 600 mL of which are left."""
+    add(case, "Liver Remnant", round(800 / VOXEL))
+    portal = {**case.segment(THIRD), "segment_number": 4, "label": "Portal", "type_code": "32764006"}
+    case["segments"].append(portal | {"type_meaning": "Portal vein", "n_frames": 0, "n_planes": 0})
+    size(case, 4, round(30 / VOXEL))
+    size(case, LIVER, round(600 / VOXEL))
+    case["segment_pairs"] = [row for row in case["segment_pairs"] if row["patient"] != P1]
+    case.segment(TUMOUR)["rim_in_liver"], case.segment(THIRD)["rim_in_liver"] = rim, remnant
+    case.segment(4)["rim_in_liver"] = 0.7
+    voxels = sum(case.segment(number)["voxels"] for number in (LIVER, TUMOUR, THIRD, 4))
+    case.segment(LIVER).update(union_voxels=voxels, union_largest=voxels, union_components=1)
+    case.segment(LIVER).update(centroid_x=70.0, components=3, specks=1, largest_component=1000)
+
+
+def seg(case: Case, profile: Profile) -> list[tuple[str, Any]]:
+    return [(code, subject) for code, _, subject in flat(case, profile) if code.startswith("SEG")]
+
+
+@pytest.mark.parametrize("kind", ["LABELMAP", "BINARY"])
+def test_segments_that_exclude_each_other_are_told_once(case: Case, profile: Profile, kind: str) -> None:
+    exclusive(case)
+    case.dso()["segmentation_type"] = kind
+    assert seg(case, profile) == [("SEG018", FILE)]
+    message = only(case, "SEG018", profile).message
+    assert "so that Tumor_1, Liver Remnant, Portal are cut out of the liver" in message
+    assert "600 mL as stored, 1403.65 to 1433.65 mL with what fills its holes" in message
+
+
+def test_a_tumour_apart_from_a_liver_that_excludes_it(case: Case, profile: Profile) -> None:
+    exclusive(case, rim=0.0)
+    assert seg(case, profile) == [("SEG005", TUMOUR), ("SEG018", FILE)]
+    assert only(case, "SEG005", profile).severity is Severity.ERROR
+
+
+def test_segments_that_lie_apart_exclude_nothing(case: Case, profile: Profile) -> None:
+    exclusive(case, rim=0.2, remnant=0.0)
+    case.segment(4)["rim_in_liver"] = 0.1
+    assert {("SEG005", TUMOUR), ("SEG007", THIRD)} <= set(seg(case, profile))
+    assert "SEG018" not in {code for code, _ in seg(case, profile)}
+
+
+@pytest.mark.parametrize(("ml", "code"), [(20, "SEG001"), (90, "SEG002"), (320, "SEG002"), (330, None)])
+def test_the_volume_of_a_liver_that_others_are_cut_out_of(
+    case: Case, profile: Profile, ml: int, code: str | None
+) -> None:
+    exclusive(case)
+    size(case, THIRD, round(395 / VOXEL))
+    size(case, LIVER, round(ml / VOXEL))
+    assert seg(case, profile) == [(code, LIVER)] * (code is not None) + [("SEG018", FILE)]
+    if code:
+        message = only(case, code, profile).message
+        assert f"The liver has {ml} mL, with what fills its holes {ml + 398.65:.2f} to {ml + 428.65:.2f} mL." in message
+
+
+def test_a_liver_in_pieces_with_what_is_cut_out_of_it(case: Case, profile: Profile) -> None:
+    exclusive(case)
+    case.segment(LIVER).update(union_components=4, union_largest=100000)
+    assert seg(case, profile) == [("SEG008", LIVER), ("SEG018", FILE)]
+
+
+def repeat(case: Case, one: int, other: int, voxels: int = 26000, jump: float = 2.5) -> None:
+    frames = case.frames(LIVER)
+    low, high = sorted((frames[one], frames[other]), key=lambda frame: int(frame["frame"]))
+    high["twin"] = low["frame"]
+    low.update(voxels=voxels, jump=0.5)
+    high.update(voxels=voxels, jump=jump)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "voxels", "jump", "fires"),
+    [
+        (3, 9, 26000, 2.5, True),
+        (3, 5, 26000, 1.0, True),
+        (3, 4, 26000, 1.0, False),  # neighbours
+        (3, 9, 99, 2.5, False),  # small
+        (3, 9, 26000, 0.5, False),  # a ball
+        (3, 9, 26000, float("nan"), False),
+    ],
+)
+def test_masks_of_other_slices(
+    case: Case, profile: Profile, one: int, other: int, voxels: int, jump: float, fires: bool
+) -> None:
+    repeat(case, one, other, voxels, jump)
+    assert flat(case, profile) == [("SEG019", P1, LIVER)] * fires
+    if fires:
+        found = only(case, "SEG019", profile)
+        first, second = (int(case.frames(LIVER)[place]["frame"]) for place in (one, other))
+        assert (found.count, found.severity) == (1, Severity.WARNING)
+        assert f"frames {first} (" in found.message
+        assert f"hold the same 26,000 voxels; {second} does not go with the slices beside" in found.message
+
+
+def test_runs_of_equal_neighbours_are_no_copies(case: Case, profile: Profile) -> None:
+    frames = case.frames(LIVER)
+    for frame in frames[4:8]:
+        frame.update(twin=frames[3]["frame"], jump=1.0)
+    assert flat(case, profile) == []
+
+
+def fractional(case: Case, maximum: int | None, part: float) -> None:
+    case.dso().update(segmentation_type="FRACTIONAL", fractional_maximum=maximum)
+    for segment in (LIVER, TUMOUR):
+        case.segment(segment)["fraction_max"] = 1.0
+    case.segment(TUMOUR)["fraction_max"] = part
+
+
+@pytest.mark.parametrize(
+    ("maximum", "part", "subjects"),
+    [
+        (255, 1.0, []),
+        (255, 0.5, []),
+        (255, 0.31, [TUMOUR]),
+        (255, 0.0, []),
+        (None, 1.0, ["MaximumFractionalValue"]),
+    ],
+)
+def test_fractions(case: Case, profile: Profile, maximum: int | None, part: float, subjects: list[Any]) -> None:
+    fractional(case, maximum, part)
+    assert [subject for code, _, subject in flat(case, profile) if code == "SEG020"] == subjects
+    if subjects == [TUMOUR]:
+        assert "at most 31% of the maximum of 255" in only(case, "SEG020", profile).message
 
 
 @pytest.mark.parametrize(("state", "incomplete"), [("no-decoder", True), ("failed", False), ("not-asked", False)])

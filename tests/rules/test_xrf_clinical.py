@@ -82,6 +82,21 @@ def test_one_wrong_sex_and_one_wrong_age(profile: Profile) -> None:
     assert found.observed == "5 years apart"
 
 
+@pytest.mark.parametrize(("own", "image"), [(93, 91), (93, 60), (60, 93)])
+def test_ages_over_89_are_not_told_apart(own: int, image: int, profile: Profile) -> None:
+    everyone, images = people(40), people(40)
+    everyone[6], images[6] = (own, everyone[6][1]), (image, everyone[6][1])
+    findings = outcome("XRF003", made(everyone, images, profile), profile)
+    told = str(findings)
+    if own - image == 2:
+        assert findings == []
+    else:
+        assert "over 89" in told
+        assert "more than 2 years apart" in told
+    assert "93" not in told
+    assert "33" not in told
+
+
 def test_two_swapped_patients_are_named(profile: Profile) -> None:
     images = people(40)
     images[3], images[11] = (50, 1), (71, 2)

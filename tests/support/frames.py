@@ -361,6 +361,7 @@ def _object(
                 "source_uid": name,
                 "dimension_index": json.dumps([segment, ranks[segment]]),
                 "voxels": 26000 if segment == 1 else 400,
+                "plane": max(LIVER) - index,
             }
         )
         case["references"].append({**owner, "level": "frame", "frame": place, "sop_instance_uid": name, **source})
@@ -381,6 +382,7 @@ def _object(
                 "voxels": voxels,
                 "volume_ml": voxels * voxel_ml,
                 "volume_basis": "ct-positions",
+                "volume_thickness_ml": voxels * voxel_ml,
                 "row_min": 150,
                 "row_max": 350,
                 "column_min": 60,

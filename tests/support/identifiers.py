@@ -19,6 +19,27 @@ MARK = "QZWKVX"
 """What every planted word begins with, and nothing else in the project."""
 NUMBERS = ("19370204", "77419035", "212-555-0142", "qzwmail@example.org", "123-45-6789")
 """Planted numbers and addresses, of the forms that identifiers have."""
+BARE = {
+    "StudyComments": "737-555-0101",
+    "RequestedProcedureDescription": "737-55-0102",
+    "ReasonForStudy": "02/05/1937",
+    "PerformedProcedureStepDescription": "8812 7103",
+    "CommentsOnThePerformedProcedureStep": "CT ABD 02/06/1937",
+    "AcquisitionFieldOfViewLabel": "88127104",
+    "DeviceSerialNumber": "88127105",
+    "SeriesNumber": "88127106",
+    "InstanceCreationDate": "19370207",
+    "AcquisitionDateTime": "19370208101010",
+    "ConvolutionKernel": "88127107",
+    "IrradiationEventUID": "88127108",
+    "PatientAge": "097Y",
+}
+"""Values of the CT's headers that are nothing but a number, in the third patient; a second copy of some lies elsewhere."""
+ELSEWHERE = (
+    *("737-555-0111", "88127112", "88127113", "88127114", "737-555-0115", "737-555-0116", "88127117", "737-555-0118"),
+    *("737-555-0119", "88127120"),
+)
+"""Bare numbers of tables, of names of files, of files outside of patient folders and of elements after Pixel Data."""
 
 
 @dataclass
@@ -39,7 +60,10 @@ class Words:
         upper = text.upper()
         told = [place for word, place in self.places.items() if word in upper]
         told += [f"a word: {upper[upper.index(MARK) :][:20]!r}"] if MARK in upper and not told else []
-        return told + [number for number in NUMBERS if number.upper() in upper]
+        numbers = (*NUMBERS, *BARE.values(), *ELSEWHERE)
+        # Counts are written with commas.
+        forms = {number: (number.upper(), f"{int(number):,}" if number.isdigit() else number) for number in numbers}
+        return told + [number for number, written in forms.items() if any(form in upper for form in written)]
 
 
 def plant_identifiers(release: SyntheticRelease) -> Words:
@@ -52,8 +76,52 @@ def plant_identifiers(release: SyntheticRelease) -> Words:
     _sheet(site, words)
     _list(site, words)
     site.settle()
+    _numbers(Site(release, release.patients[2], "numbers"))
     _places(site, words)
+    _outside(site, words)
     return words
+
+
+def _numbers(site: Site) -> None:
+    """Nothing but numbers, wherever one can stand."""
+
+    def change(dataset: Dataset) -> None:
+        for keyword, value in BARE.items():
+            _raw(dataset, keyword, value)
+        _raw(dataset, "AcquisitionNumber", ELSEWHERE[6])
+        dataset.ReferencedImageSequence = Items([_item(PatientID=ELSEWHERE[9])])
+
+    site.each_ct(change)
+    file = site.ct_files[3]
+    with site.dicom(file) as dataset:
+        _raw(dataset, "InstanceNumber", ELSEWHERE[1])
+    # Behind Pixel Data, (7FE1,0010) and an element of that creator.
+    tail = b"".join(
+        b"\xe1\x7f" + element + b"LO" + len(value).to_bytes(2, "little") + value
+        for element, value in ((b"\x10\x00", b"ROE ARCHIVE "), (b"\x01\x10", ELSEWHERE[7].encode()))
+    )
+    site.write(file, file.read_bytes() + tail)
+    with site.metadata() as table:
+        row = table.of(site.patient, "ct")
+        row["Number of Images"], row["Series Description"] = ELSEWHERE[2], ELSEWHERE[0]
+    with site.workbook() as book:
+        book.cell("NASH_yesno").value = int(ELSEWHERE[3])
+        book.cell("relevant_notes").value = ELSEWHERE[4]
+        book.cell("age").value = 97
+    site.settle()
+    (site.ct_folder / f"{ELSEWHERE[5]}.txt").write_text("x")
+
+
+def _outside(site: Site, words: Words) -> None:
+    """DICOM files beside the collection's folder, one of them without an ending."""
+    from pydicom import dcmread
+
+    dataset = dcmread(Site(site.release, site.release.patients[3], "outside").ct_files[0])
+    dataset.PatientName, dataset.PatientID = f"{words('a DICOM file outside')}^R", ELSEWHERE[8]
+    dataset.PatientComments = words("a comment outside")
+    (site.release.root / "extra").mkdir()
+    dataset.save_as(site.release.root / "extra" / words("the name of a DICOM file outside"))
+    dataset.save_as(site.release.root / "1-01.dcm")
 
 
 TEXTS = {

@@ -295,6 +295,37 @@ def _(site: Site) -> None:
         del dataset.PatientPosition
 
 
+@fault(
+    "ct-position-malformed",
+    triggers=("CTS019",),
+    doc="The position of a CT file beyond the segments lies beyond any scanner: 1e308 mm along z.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.edge().slice.path) as dataset:
+        x, y, _ = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [str(x), str(y), "1e308"]
+
+
+@fault(
+    "ct-positions-malformed",
+    triggers=("CTS019",),
+    doc="Positions of all CT files lie beyond any scanner, at 1e308 and -1e308 mm along z by turns.",
+)
+def _(site: Site) -> None:
+    for place, path in enumerate(site.ct_files):
+        with site.dicom(path) as dataset:
+            x, y, _ = dataset.ImagePositionPatient
+            dataset.ImagePositionPatient = [str(x), str(y), "1e308" if place % 2 else "-1e308"]
+
+
+@fault("ct-pixel-spacing-zero", triggers=("CTS019",), doc="Pixel Spacing of the CT is 0 in both directions.")
+def _(site: Site) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.PixelSpacing = ["0", "0"]
+
+    site.each_ct(change)
+
+
 @fault("ct-transfer-syntax", triggers=("CTS020",), doc="The CT files are written in Implicit VR Little Endian.")
 def _(site: Site) -> None:
     from pydicom.uid import ImplicitVRLittleEndian

@@ -90,6 +90,36 @@ def _(site: Site) -> None:
     site.each_ct(_setting(ImageComments="call (212) 555-0142 or r.roe@example.org"))
 
 
+@fault(
+    "note-names-a-person", triggers=("DID009",), doc="A note of the workbook names a person with a telephone number."
+)
+def _(site: Site) -> None:
+    with site.workbook() as book:
+        book.set(relevant_notes="seen by Dr. Roe, 212-555-0142")
+
+
+@fault(
+    "another-id-in-an-item",
+    triggers=("DID002",),
+    doc="An item of the CT files' ReferencedImageSequence holds a PatientID that is not the file's.",
+)
+def _(site: Site) -> None:
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    def change(dataset: Dataset) -> None:
+        item = Dataset()
+        item.PatientID = "8812345"
+        dataset.ReferencedImageSequence = Sequence([item])
+
+    site.each_ct(change)
+
+
+@fault("dicom-outside", triggers=("REL007",), doc="A copy of a CT image lies beside the collection's folder.")
+def _(site: Site) -> None:
+    site.write(site.release.root / "1-01.dcm", site.ct_files[0].read_bytes())
+
+
 @fault("age-over-89", triggers=("DID010",), doc="PatientAge, and the age in the workbook, are 93 years.")
 def _(site: Site) -> None:
     site.each_file(_setting(PatientAge="093Y"))
@@ -139,3 +169,12 @@ def _(site: Site) -> None:
     with site.metadata() as table:
         for row in (table.of(site.patient, "ct"), table.of(site.patient, "dso")):
             row["Study Date"] = "03-10-2011"
+
+
+@fault(
+    "acquisition-date-unshifted",
+    triggers=("DID014",),
+    doc="AcquisitionDate and ContentDate of the CT files are in 2011, StudyDate is not.",
+)
+def _(site: Site) -> None:
+    site.each_ct(_setting(AcquisitionDate="20110310", ContentDate="20110310"))

@@ -440,3 +440,98 @@ def _(site: Site) -> None:
         dataset.SliceThickness = decimal(round(1.3 * step, 4))
 
     site.each_ct(change)
+
+
+@fault(
+    "masks-one-label",
+    triggers=("SEG018",),
+    doc="Every voxel belongs to one segment alone, the last that holds it: remnant, vessels and tumours are cut out of the liver.",
+)
+def _(site: Site) -> None:
+    with _masks(site) as masks:
+        taken = np.zeros_like(masks["Liver"])
+        for label in reversed(masks.labels):
+            volume = masks[label]
+            masks[label] = volume & ~taken
+            taken |= volume
+
+
+@fault(
+    "liver-mask-repeated",
+    triggers=("SEG019",),
+    doc="One frame of the liver holds the mask of another one, some slices farther.",
+)
+def _(site: Site) -> None:
+    with _masks(site) as masks:
+        liver = masks["Liver"]
+        inner = masks.any_of([label for label in masks.labels if label not in ("Liver", "Hepatic", "Portal")])
+        used = np.flatnonzero(liver.any(axis=(1, 2)))
+        # What lies in the liver must still lie in it, and as little else as may be.
+        fits = [
+            (int((liver[other] ^ liver[place]).sum()), int(place), int(other))
+            for place in used[1:-1]
+            for other in used
+            if abs(int(place) - int(other)) > 2
+            and liver[other].sum() >= _REPEATED
+            and not (inner[place] & ~liver[other]).any()
+            and _jumps(liver[place - 1], liver[other], liver[place + 1])
+        ]
+        if not fits:
+            raise _no_room(site)
+        _, place, other = min(fits)
+        liver[place] = liver[other]
+        masks["Liver"] = liver
+
+
+_REPEATED = 110
+"""Voxels of a mask that is no chance."""
+
+
+def _jumps(below: Mask, mask: Mask, above: Mask) -> bool:
+    """Whether a mask is less like its neighbours than these are like each other."""
+    return bool(min((mask ^ below).sum(), (mask ^ above).sum()) > (below ^ above).sum())
+
+
+def _fractional(site: Site, value: int, maximum: int | None) -> None:
+    """Write the masks as a FRACTIONAL object, a byte a pixel."""
+    with site.dicom(site.dso_file) as dataset:
+        size = dataset.Rows * dataset.Columns * int(dataset.NumberOfFrames)
+        bits = np.unpackbits(np.frombuffer(dataset.PixelData, np.uint8), count=size, bitorder="little")
+        dataset.SegmentationType = "FRACTIONAL"
+        dataset.SegmentationFractionalType = "PROBABILITY"
+        if maximum is not None:
+            dataset.MaximumFractionalValue = maximum
+        dataset.BitsAllocated = dataset.BitsStored = 8
+        dataset.HighBit = 7
+        dataset.PixelData = (bits * np.uint8(value)).tobytes() + b"\0" * (size % 2)
+
+
+@fault(
+    "masks-fraction-low",
+    triggers=("DSO019", "DSO022", "SEG020"),
+    doc="The object is FRACTIONAL, and no voxel is filled by half: 80 of 255.",
+)
+def _(site: Site) -> None:
+    _fractional(site, 80, 255)
+
+
+@fault(
+    "masks-fraction-unknown",
+    triggers=("DSO022", "SEG020"),
+    doc="The object is FRACTIONAL, and has no MaximumFractionalValue.",
+)
+def _(site: Site) -> None:
+    _fractional(site, 255, None)
+
+
+@fault(
+    "masks-without-place",
+    triggers=("DSO008", "DSO014", "DSO021"),
+    doc="Frames in the middle of the liver have neither a position nor a source image, so that they lie nowhere.",
+)
+def _(site: Site) -> None:
+    with site.dso() as dso:
+        frames = dso.frames_of(dso.number("Liver"))
+        for frame in frames[len(frames) // 3 : -len(frames) // 3]:
+            del frame.item.PlanePositionSequence
+            del frame.item.DerivationImageSequence

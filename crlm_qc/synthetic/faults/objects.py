@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crlm_qc.synthetic.faults._registry import fault
-from crlm_qc.synthetic.faults._site import Site, decimal, moved
+from crlm_qc.synthetic.faults._site import Site, decimal, moved, size_text
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.uid import UID
 
     from crlm_qc.synthetic.faults._dso import Frame, Segmentation
 
@@ -65,6 +66,53 @@ def _(site: Site) -> None:
         dataset.ReferencedSeriesSequence[0].SeriesInstanceUID = uid
 
 
+@fault(
+    "dso-two-ct-series",
+    triggers=("DSO031", "REL009", "MET014"),
+    doc="The patient has a copy of the CT series in every list, with UIDs of its own, and each frame names a slice of both.",
+)
+def _(site: Site) -> None:
+    new_uids = _copy_ct(site)
+    with site.dicom(site.dso_file) as dataset:
+        series = copy.deepcopy(dataset.ReferencedSeriesSequence[0])
+        series.SeriesInstanceUID = new_uids[series.SeriesInstanceUID]
+        for item in series.ReferencedInstanceSequence:
+            item.ReferencedSOPInstanceUID = new_uids[item.ReferencedSOPInstanceUID]
+        dataset.ReferencedSeriesSequence.append(series)
+        for frame in dataset.PerFrameFunctionalGroupsSequence:
+            sources = frame.DerivationImageSequence[0].SourceImageSequence
+            source = copy.deepcopy(sources[0])
+            source.ReferencedSOPInstanceUID = new_uids[source.ReferencedSOPInstanceUID]
+            sources.append(source)
+
+
+def _copy_ct(site: Site) -> dict[str, UID]:
+    """Add a copy of the CT series, on disk, to metadata.csv and to the manifest; new UIDs by the old ones."""
+    files, header = site.ct_files, site.header(site.ct_files[0])
+    old, number = str(header.SeriesInstanceUID), int(header.SeriesNumber) + 800
+    new_uids = {old: site.new_uid(old, "series")}
+    folder = files[0].parent
+    description = folder.name.partition("-")[2].rpartition("-")[0]
+    target = folder.with_name(f"{number}.000000-{description}-{new_uids[old][-5:]}")
+    for path in files:
+        site.copy(path, target / path.name)
+        with site.dicom(target / path.name) as dataset:
+            uid = str(dataset.SOPInstanceUID)
+            new_uids[uid] = site.new_uid(uid, uid)
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = new_uids[uid]
+            dataset.SeriesInstanceUID = new_uids[old]
+            dataset.SeriesNumber = number
+    with site.metadata() as table:
+        row = table.of(site.patient, "ct")
+        location = row["File Location"].replace(folder.name, target.name)
+        size = size_text(sum(path.stat().st_size for path in target.iterdir()))
+        copied = {**row, "Series UID": new_uids[old], "File Location": location, "File Size": size}
+        table.rows.insert(table.rows.index(row) + 1, copied)
+    with site.manifest() as lines:
+        lines.insert(lines.index(old) + 1, new_uids[old])
+    return new_uids
+
+
 @fault("dso-instance-unknown", triggers=("DSO007",), doc="The top-level list names an instance that is not on disk.")
 def _(site: Site) -> None:
     with site.dso() as dso:
@@ -102,6 +150,18 @@ def _(site: Site) -> None:
         frames[0].source, frames[1].source = frames[1].source, frames[0].source
 
 
+@fault(
+    "dso-position-malformed",
+    triggers=("DSO014",),
+    doc="The position of one frame lies beyond any scanner: 1e308 mm along z.",
+)
+def _(site: Site) -> None:
+    with site.dso() as dso:
+        frame = dso.frames_of(dso.number("Hepatic"))[0]
+        x, y, _ = frame.position
+        frame.position = [decimal(x), decimal(y), "1e308"]
+
+
 @fault("dso-orientation", triggers=("DSO012",), doc="The object is turned by 0.1 degrees about the slice normal.")
 def _(site: Site) -> None:
     with site.dso() as dso:
@@ -117,6 +177,28 @@ def _(site: Site) -> None:
     with site.dso() as dso:
         measures = dso.dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
         measures.PixelSpacing = [decimal(float(value) * 1.003) for value in measures.PixelSpacing]
+
+
+@fault(
+    "dso-slice-spacing",
+    triggers=("DSO032",),
+    doc="Spacing Between Slices of the object is half of what it is.",
+)
+def _(site: Site) -> None:
+    with site.dso() as dso:
+        measures = dso.dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.SpacingBetweenSlices = decimal(float(measures.SpacingBetweenSlices) / 2)
+
+
+@fault(
+    "dso-slice-thickness",
+    triggers=("DSO032",),
+    doc="Slice Thickness of the object is 8% below both the slice spacing and the CT's own thickness.",
+)
+def _(site: Site) -> None:
+    with site.dso() as dso:
+        measures = dso.dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.SliceThickness = decimal(float(measures.SliceThickness) * 0.92)
 
 
 @fault(
@@ -189,6 +271,16 @@ def _(site: Site) -> None:
         dso.reindex()
 
 
+@fault("dso-frame-of-two", triggers=("DSO018",), doc="One frame of the liver names a second segment too.")
+def _(site: Site) -> None:
+    with site.dso() as dso:
+        frame = dso.frames_of(dso.number("Liver"))[0]
+        identification = frame.item.SegmentIdentificationSequence
+        other = copy.deepcopy(identification[0])
+        other.ReferencedSegmentNumber = dso.number("Hepatic")
+        identification.append(other)
+
+
 @fault("dso-segment-empty", triggers=("DSO019",), doc="The segment Hepatic is declared and has no frame.")
 def _(site: Site) -> None:
     with site.dso() as dso:
@@ -236,6 +328,17 @@ def _(site: Site) -> None:
     with site.dso() as dso:
         frames = dso.frames_of(dso.number("Liver"))
         frames[0].index, frames[1].index = frames[1].index, frames[0].index
+
+
+@fault(
+    "dso-dimension-index-missing",
+    triggers=("DSO023",),
+    doc="No frame has Dimension Index Values, though the object declares dimensions.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        for frame in dataset.PerFrameFunctionalGroupsSequence:
+            del frame.FrameContentSequence[0].DimensionIndexValues
 
 
 @fault("dso-label-unknown", triggers=("DSO024",), doc="The segment Liver Remnant is labelled Remainder.")
@@ -306,3 +409,36 @@ def _(site: Site) -> None:
     with site.dso() as dso:
         frame = dso.frames_of(dso.number("Hepatic"))[0]
         frame.mask = np.zeros_like(frame.mask)
+
+
+_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+
+
+@fault(
+    "dso-reference-class",
+    triggers=("DSO033",),
+    doc="The top-level list and all frames call the CT slices MR images.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        for item in _image_references(dataset):
+            item.ReferencedSOPClassUID = _MR_IMAGE
+
+
+@fault(
+    "dso-reference-frame",
+    triggers=("DSO033",),
+    doc="The source images of all frames, of one frame each, are referred to by the frame number 7.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        for frame in dataset.PerFrameFunctionalGroupsSequence:
+            frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber = "7"
+
+
+def _image_references(dataset: Dataset) -> list[Dataset]:
+    """References of the top-level list, and source images of the frames."""
+    found = list(dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence)
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        found += frame.DerivationImageSequence[0].SourceImageSequence
+    return found
