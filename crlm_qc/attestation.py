@@ -26,7 +26,7 @@ from crlm_qc.model.profile import Profile, ProfileError
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
-from crlm_qc.model.waivers import Waiver
+from crlm_qc.model.waivers import EXPIRED, UNUSED, Waiver
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:crlm-qc:attestation:1"
@@ -139,16 +139,23 @@ class Predicate:
     """When, in UTC; only where SOURCE_DATE_EPOCH gave it."""
 
     def refuse_contradiction(self) -> None:
-        """See that a conformant verdict is of an audit that was whole.
+        """See that the verdict is that of what was counted, and a conformant one of an audit that was whole.
 
         Raises
         ------
         AttestationError
-            It is of one that was narrowed, or that left something out.
+            It is of one that was narrowed, that left something out, or whose numbers come to another verdict.
         """
         whole = not (self.settings.narrowed or self.limits or self.outcomes.errored) and self.release.patients > 0
         if self.verdict is Verdict.CONFORMANT and not whole:
             raise AttestationError("it says conformant of an audit that was narrowed or incomplete")
+        errors = self.counts.error
+        if self.verdict is Verdict.NOT_CONFORMANT and not errors:
+            raise AttestationError("it says not conformant, and counts no error")
+        # Waivers that are expired or match nothing may be made errors, and are no fault of the release.
+        of_waivers = any(self.settings.severity.get(code) is Severity.ERROR for code in (EXPIRED, UNUSED))
+        if self.verdict is Verdict.CONFORMANT and errors and not of_waivers:
+            raise AttestationError(f"it says conformant, and counts {errors:,} error{'s' if errors > 1 else ''}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +401,9 @@ def read_statement(content: bytes) -> Statement:
     name, sha256 = subjects[0].name, subjects[0].digest.get("sha256", "")
     if not _SHA256.fullmatch(sha256) or not _SHA256.fullmatch(predicate.rule_set.sha256):
         raise AttestationError("a SHA-256 is not of 64 hexadecimal digits")
+    numbers = [*to_plain(predicate.counts).values(), *to_plain(predicate.outcomes).values()]
+    if min(numbers) < 0:
+        raise AttestationError("a count is below 0")
     if predicate.time is not None and not _TIME.fullmatch(predicate.time):
         raise AttestationError("predicate.time is not of the form YYYY-MM-DDThh:mm:ssZ")
     predicate.refuse_contradiction()

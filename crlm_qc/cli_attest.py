@@ -81,6 +81,10 @@ class Record:
             raise UsageError("--attest is of a whole release: leave out --patients")
         if path.is_dir():
             raise UsageError(f"{path} is a folder: give the file to write, --attest {path / 'attestation.json'}")
+        if path.resolve().is_relative_to(release.resolve()):
+            raise UsageError(
+                f"{path} lies in the release, which is never written to. Give a file elsewhere: --attest FILE"
+            )
         if path.suffix == ".lock":
             raise UsageError(f"--attest {path}: the lock file beside it is named so; give another name")
         if lock is not None and lock.resolve().is_relative_to(release.resolve()):
@@ -235,16 +239,19 @@ def verify(
     """
     used = load_profile(profile)
     statement = _read(attestation)
-    listed = _listed(attestation, lock, statement)
+    listed, another = _listed(attestation, lock, statement)
     found = _without(_hash(release, used, jobs), release, attestation, lock or _beside(attestation, statement))
     same = _compare(found, listed, statement, used)
     _tell_record(statement, used)
     _say(["Signature: not checked by crlm-qc, which neither signs nor verifies signatures."], sys.stdout)
     accepted = any_verdict or statement.predicate.verdict is Verdict.CONFORMANT
-    verified = same and accepted
-    why = "the release differs" if not same else f"the record's verdict is {statement.predicate.verdict.value}"
-    _say(["Verified." if verified else f"Not verified: {why}."], sys.stdout)
-    raise typer.Exit(ExitCode.CLEAN if verified else ExitCode.FINDINGS)
+    why = [
+        *([] if same else ["the release differs"]),
+        *(["the lock file beside the record is another"] if another else []),
+        *([] if accepted else [f"the record's verdict is {statement.predicate.verdict.value}"]),
+    ]
+    _say([f"Not verified: {'; '.join(why)}." if why else "Verified."], sys.stdout)
+    raise typer.Exit(ExitCode.FINDINGS if why else ExitCode.CLEAN)
 
 
 def _read(path: Path) -> Statement:
@@ -265,8 +272,8 @@ def _read(path: Path) -> Statement:
         raise UsageError(f"{path} is no sign-off record: {error}") from None
 
 
-def _listed(attestation: Path, lock: Path | None, statement: Statement) -> tuple[Entry, ...] | None:
-    """Entries of the lock file that the record speaks of; None if it is not at hand."""
+def _listed(attestation: Path, lock: Path | None, statement: Statement) -> tuple[tuple[Entry, ...] | None, bool]:
+    """Entries of the lock file that the record speaks of, None if it is not at hand; and whether another lies there."""
     from crlm_qc.evidence.lock import LockError, read_lock
 
     path = lock or _beside(attestation, statement)
@@ -274,7 +281,7 @@ def _listed(attestation: Path, lock: Path | None, statement: Statement) -> tuple
         content = path.read_bytes()
     except OSError as error:
         if lock is None:
-            return None
+            return None, False
         if isinstance(error, FileNotFoundError):
             raise UsageError(f"--lock {lock} not found") from None
         _stop(f"--lock {lock} can't be read: {os.strerror(error.errno or 0).lower()}", ExitCode.INCOMPLETE)
@@ -283,9 +290,9 @@ def _listed(attestation: Path, lock: Path | None, statement: Statement) -> tuple
         if lock is not None:
             _say(["Not verified: the lock file differs."], sys.stdout)
             raise typer.Exit(ExitCode.FINDINGS)
-        return None
+        return None, True
     try:
-        return read_lock(path)
+        return read_lock(path), False
     except LockError as error:
         raise UsageError(str(error)) from None
 

@@ -245,13 +245,54 @@ def settled(ctx: typer.Context, arguments: Sequence[str]) -> tuple[Configuration
         The configuration, and every setting by key, in the order of `KEYS`.
     """
     group: Any = ctx.find_root().command
-    check = group.commands["check"]
+    return _settled(group.commands["check"], arguments, ctx.parent)
+
+
+def settled_for(release: Path, options: Mapping[str, Any]) -> tuple[Configuration, dict[str, Any]]:
+    """What would hold for `crlm-qc check` with these options, for who is not the command line.
+
+    Parameters
+    ----------
+    release : pathlib.Path
+        The release, or saved evidence.
+    options : mapping
+        Values by key, where they are given: a text, a number, a list of texts, or True for a flag.
+
+    Returns
+    -------
+    tuple
+        The configuration, and the values that hold by key, those of `KEYS` that are None left out.
+
+    Raises
+    ------
+    UsageError
+        A value of an option, a variable or the configuration file can't be used.
+    """
+    from crlm_qc.cli import app
+
+    group: Any = typer.main.get_command(app)
+    arguments = []
+    for key, value in options.items():
+        name = f"--{KEYS[key].parameter.replace('_', '-')}"
+        values = value if isinstance(value, list | tuple) else [value]
+        arguments += [name if one is True else f"{name}={one}" for one in values if one not in (None, False)]
+    try:
+        configuration, held = _settled(group.commands["check"], [*arguments, "--", str(release)])
+    except Exception as error:
+        # As on the command line: Typer's own exceptions have no common base, but all can say what is wrong.
+        if format_message := getattr(error, "format_message", None):
+            raise UsageError(str(format_message()).rstrip(".")) from None
+        raise
+    return configuration, {key: one.value for key, one in held.items() if one.value is not None}
+
+
+def _settled(check: Any, arguments: Sequence[str], parent: Any = None) -> tuple[Configuration, dict[str, Held]]:
     given = list(arguments)
-    bare = check.context_class(check, info_name="check", parent=ctx.parent, **check.context_settings)
+    bare = check.context_class(check, info_name="check", parent=parent, **check.context_settings)
     opts, *_ = check.make_parser(bare).parse_args(args=list(given))
     if opts.get(RELEASE) is None:
         given = [_NO_RELEASE, *given]
-    parsed = check.make_context("check", given, parent=ctx.parent)
+    parsed = check.make_context("check", given, parent=parent)
     layers: dict[Origin, dict[str, Any]] = {origin: {} for origin in Origin}
     layers[Origin.FILE] = dict(configuration_of(parsed).values)
     for key in KEYS.values():

@@ -151,7 +151,10 @@ def _jobs(table: Table, key: str, _: Path) -> int:
 
 
 def _quiet(table: Table, key: str, _: Path) -> int:
-    return table.whole(key)
+    quiet = table.whole(key)
+    if quiet not in range(3):
+        raise StrictError(f"{table.place(key)} must be 0, 1 or 2")
+    return quiet
 
 
 def _choice(name: str, choices: Iterable[str], doc: str, example: str) -> Key:
@@ -179,8 +182,10 @@ _KEYS = (
     Key("waivers", _paths, "Files of findings that were accepted.", '["waivers.toml"]'),
     Key("allow-did-waivers", _flag, "Let waivers accept what identifies a person.", "false"),
     Key("known-issues", _flag, "Whether the documented faults of the published release are waived.", "true"),
+    Key("redact-paths", _flag, "Whether folders are named in reports after patient and contents alone.", "true"),
     _choice("fail-on", (*Severity, "never"), "Mildest severity that exits with 1", '"error"'),
     Key("exit-zero", _flag, "Exit with 0 where findings would exit with 1.", "false"),
+    Key("allow-incomplete", _flag, "Exit by the findings alone where something could not be checked.", "false"),
     Key(
         "output", _outputs, "Reports beside findings.json and report.html: FORMAT or FORMAT:PATH.", '["junit", "sarif"]'
     ),
@@ -198,7 +203,7 @@ _KEYS = (
     Key("clinical", _path, "Clinical workbook, where it is not found.", '"clinical.xlsx"'),
     Key("manifest", _path, "Manifest, where it is not found.", '"manifest.tcia"'),
     Key("jobs", _jobs, "Processes to read with.", "4"),
-    Key("quiet", _quiet, "1 prints the verdict alone, 2 nothing.", "0"),
+    Key("quiet", _quiet, "1 prints the verdict alone, 2 nothing, 0 all.", "0"),
     _choice("color", ("auto", "always", "never"), "Colours in the terminal", '"auto"'),
 )
 KEYS: Mapping[str, Key] = {key.name: key for key in _KEYS}

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from crlm_qc import configuration
 from crlm_qc.auditing import Parts, UsageError, all_waivers, audit, choose
+from crlm_qc.cli_config import settled_for
 from crlm_qc.conformance import block, not_checked
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Outcome, Status
@@ -35,7 +36,7 @@ from crlm_qc.model.rule import Rule
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import UNUSED, Waiver, WaiverError, load_waivers
-from crlm_qc.pytest_plugin import GRAINS, INI, NAME, QualityWarning
+from crlm_qc.pytest_plugin import GRAINS, NAME, QualityWarning, named_source
 from crlm_qc.report import json_format, words
 from crlm_qc.rules import registry
 
@@ -49,7 +50,7 @@ SHARED = "crlm_qc_shared"
 _PATIENCE = 24 * 3600.0
 """Seconds that a worker waits for another to have read the release."""
 _OPTIONS = ("select", "ignore", "waivers", "subset", "depth", "jobs", "profile", "fail-on", "evidence")
-"""Options that a configuration file may set too."""
+"""Options that the environment and a configuration file may set too."""
 
 
 # --- what was asked for ----------------------------------------------------------------------------------------------
@@ -73,13 +74,15 @@ class Asked:
     evidence_to: Path | None
     fail_on: Severity | None
     """None for never."""
+    found: configuration.Configuration
+    """The file below the options, and those that were not read since they lie in the release."""
     grain: str
     rules: tuple[Rule, ...]
     patients: tuple[str, ...]
 
     @classmethod
     def of(cls, config: pytest.Config) -> Asked:
-        """What the options, and below them the configuration file, ask for.
+        """What the options, below them the environment, and below that the configuration file, ask for.
 
         Raises
         ------
@@ -96,11 +99,13 @@ class Asked:
 
     @classmethod
     def _of(cls, config: pytest.Config) -> Asked:
-        release, alone = named_release(config), config.getoption("crlm_evidence")
-        source = Path(release or alone)
-        held = dict(configuration.load(config.invocation_params.dir, release=source).values)
+        source = named_source(config, config.option)
+        assert source is not None, "the plugin is there only if there is something to audit"
+        alone = bool(config.getoption("crlm_evidence")) and not config.getoption("crlm_release")
         given = {name: config.getoption(f"crlm_{name.replace('-', '_')}") for name in _OPTIONS}
-        held |= {name: value for name, value in given.items() if value is not None}
+        if alone:
+            del given["evidence"]
+        found, held = settled_for(source, given)
         settings = _settings(held)
         named_profile = held.get("profile")
         profile = load_profile(Path(named_profile) if named_profile else None).with_tolerances(settings.tolerances)
@@ -121,22 +126,13 @@ class Asked:
             jobs=held.get("jobs"),
             waivers=waivers,
             allow_did_waivers=allow,
-            evidence_to=_outside(Path(held["evidence"]), source) if release and "evidence" in held else None,
+            evidence_to=None if alone or "evidence" not in held else _outside(Path(held["evidence"]), source),
             fail_on=None if fail_on == "never" else Severity(fail_on),
+            found=found,
             grain=config.getoption("crlm_grain") or GRAINS[1],
             rules=rules,
             patients=patients,
         )
-
-
-def named_release(config: pytest.Config) -> str:
-    """The release as it was named: on the command line, or in the ini file, where it begins at that file's folder."""
-    if given := config.getoption("crlm_release"):
-        return str(given)
-    if config.getoption("crlm_evidence"):
-        return ""
-    named = config.getini(INI)
-    return str((config.inipath.parent if config.inipath else config.rootpath) / named) if named else ""
 
 
 def _settings(held: Mapping[str, Any]) -> Settings:
@@ -151,6 +147,7 @@ def _settings(held: Mapping[str, Any]) -> Settings:
         severity={code: Severity(level) for code, level in levels.items() if level != configuration.OFF},
         known_issues=held.get("known-issues", True),
         tolerances=held.get("tolerances", {}),
+        redact_paths=bool(held.get("redact-paths")),
     )
 
 
@@ -428,10 +425,6 @@ class FindingsError(Exception):
     """What a failing test found."""
 
 
-class NotCheckedError(Exception):
-    """Why a test could not be made."""
-
-
 class Whole(pytest.Collector):
     """The audit: one test of its completeness, and the families of rules."""
 
@@ -513,14 +506,14 @@ class AuditItem(pytest.Item):
         try:
             told = self.told
         except AuditFailedError as error:
-            raise NotCheckedError(str(error)) from None
+            _not_checked(str(error))
         self.user_properties += [(f"f-{one.fingerprint}", one.rule) for one in told.findings]
         if told.aside:
             self.add_report_section("setup", NAME, told.aside)
         if told.ending is Ending.SKIPPED:
             pytest.skip(told.said)
         if told.ending is Ending.ERRORED:
-            raise NotCheckedError(told.said)
+            _not_checked(told.said)
 
     def runtest(self) -> None:
         """Fail with what was found."""
@@ -543,7 +536,7 @@ class AuditItem(pytest.Item):
         """What was found, and nothing of how: no traceback and no local variable, which may hold values from files."""
         del style  # there is no traceback to set in one
         error = excinfo.value
-        if isinstance(error, FindingsError | NotCheckedError | QualityWarning | pytest.xfail.Exception):
+        if isinstance(error, FindingsError | QualityWarning | pytest.fail.Exception | pytest.xfail.Exception):
             return str(error)
         place = traceback.extract_tb(error.__traceback__)[-1]
         return f"a bug of crlm-qc: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
@@ -601,12 +594,23 @@ class AuditPlugin:
         files = ["::" in word or Path(config.invocation_params.dir, word).is_file() for word in config.args]
         self._files_alone = not (named_here or ours) and bool(files) and all(files)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Run nothing that lies in the release, and load no conftest.py of it."""
+        return configuration.lies_in(collection_path, self.asked.source) or None
+
     def pytest_report_header(self) -> list[str]:
         """Name what is audited."""
         asked = self.asked
         if self._files_alone:
             return []
-        return [f"crlm-qc: {asked.source}, {words.plural(len(asked.patients), 'patient')}, grain {asked.grain}"]
+        file, unread = asked.found.path, asked.found.passed_over
+        lines = [
+            f"crlm-qc: {asked.source}, {words.plural(len(asked.patients), 'patient')}, grain {asked.grain}",
+            *([] if file is None else [f"crlm-qc configuration: {file}"]),
+            *(f"crlm-qc: {path} was not read: it lies in the release" for path in unread),
+        ]
+        return [words.clean(line) for line in lines]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -667,7 +671,7 @@ class AuditPlugin:
         for place, word in enumerate(given):
             if word.startswith("--crlm-"):
                 takes = "=" not in word and word != "--crlm-subset"
-                options += given[place : place + (2 if takes else 1)]
+                options.append("=".join(given[place : place + 2]) if takes else word)
         return words.clean(shlex.join(["pytest", *options, nodeid]))
 
     def release_folder(self) -> Path:
@@ -691,6 +695,14 @@ class AuditPlugin:
             return self.results.evidence()
         except AuditFailedError as error:
             pytest.fail(str(error), pytrace=False)
+
+
+def _not_checked(why: str) -> NoReturn:
+    """End a test that could not be made.
+
+    Of another exception pytest would take apart the source of every frame, a third of a second for each test.
+    """
+    pytest.fail(why, pytrace=False)
 
 
 def _under(item: pytest.Item, nodeid: str) -> bool:

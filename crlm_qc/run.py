@@ -19,6 +19,15 @@ LIBRARIES = ("pydicom", "highdicom", "numpy", "pandas", "pandera", "great-expect
 """Libraries whose version may change what an audit says."""
 
 
+def _fixed() -> dt.datetime | None:
+    """The day that SOURCE_DATE_EPOCH names, or None where it is no time."""
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    try:
+        return dt.datetime.fromtimestamp(int(given), tz=dt.UTC) if given.isascii() and given.isdigit() else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 class Watch:
     """Tells when an audit began and how long it took.
 
@@ -27,10 +36,9 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        given = os.environ.get("SOURCE_DATE_EPOCH", "")
-        self._fixed = given.isascii() and given.isdigit()
-        seconds = float(given) if self._fixed else time.time()
-        self._started = dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
+        fixed = _fixed()
+        self._fixed = fixed is not None
+        self._started = fixed or dt.datetime.fromtimestamp(time.time(), tz=dt.UTC)
         self._from = time.perf_counter()
 
     def stop(self) -> Run:

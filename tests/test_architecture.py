@@ -28,10 +28,12 @@ ALLOWED = {
     "redaction": {"model", "rules"},
     "auditing": {"model", "engines", "evidence", "rules", "report", "facts", "redaction"},
     "conformance": {"model", "auditing", "report"},
-    "pytest_plugin": {"model", "pytest_audit"},
+    "pytest_plugin": {"model", "pytest_audit", "pytest_guard"},
+    "pytest_guard": {"configuration"},
     "pytest_audit": {
         "model",
         "auditing",
+        "cli_config",
         "configuration",
         "conformance",
         "evidence",

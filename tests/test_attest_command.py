@@ -158,11 +158,17 @@ def test_another_lock_file_is_refused(release: SyntheticRelease, record: Path, r
     code, out, _ = run("verify", "release", RECORD, "--lock", "other.lock")
     assert code == 1
     assert "other.lock is not the lock file that the record speaks of" in out
-    # One that lies beside the record, and was not named, is told and left alone.
+    # One that lies beside the record, and was not named, is no less another; the record itself tells of the release.
     LOCK.write_bytes(b"# changed\n")
     code, out, _ = run("verify", "release", RECORD)
-    assert code == 0
+    assert code == 1
     assert "record.lock is not the lock file that the record speaks of" in out
+    assert "The release is the one attested" in out
+    assert out.splitlines()[-1] == "Not verified: the lock file beside the record is another."
+    release.metadata.unlink()
+    code, out, _ = run("verify", "release", RECORD)
+    assert code == 1
+    assert out.splitlines()[-1] == "Not verified: the release differs; the lock file beside the record is another."
 
 
 def test_a_lock_of_another_form_serves_if_the_record_names_it(
@@ -338,7 +344,11 @@ def test_quiet_and_piped_output(release: SyntheticRelease, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["check", "release", "--attest", "release/a.json"], "lies in the release, which is never written to"),
+        (
+            ["check", "release", "--attest", "release/a.json"],
+            "is never written to. Give a file elsewhere: --attest FILE",
+        ),
+        (["check", "release/", "--attest", "release/x/../a.json"], "Give a file elsewhere: --attest FILE"),
         (["check", "release", "--attest", "out"], "out is a folder"),
         (["check", "release", "--attest", "out/a.lock"], "give another name"),
         (["check", "release", "--attest", "x.json", "--patients", "CRLM-CT-1001"], "leave out --patients"),
@@ -412,6 +422,15 @@ def test_a_record_that_cannot_be_read_is_exit_3(
     code, out, err = run("verify", "release", RECORD, "--lock", LOCK)
     assert (code, out) == (3, "")
     assert f"{closed} can't be read: permission denied" in err
+
+
+def test_a_record_whose_verdict_is_not_that_of_its_counts(release: SyntheticRelease, record: Path, run: Run) -> None:
+    raw = content()
+    raw["predicate"]["counts"]["error"] = 5
+    RECORD.write_text(json.dumps(raw), encoding="utf-8")
+    code, out, err = run("verify", "release", RECORD)
+    assert (code, out) == (2, "")
+    assert "is no sign-off record: it says conformant, and counts 5 errors" in err
 
 
 def test_a_file_far_too_large_is_no_record(

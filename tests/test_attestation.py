@@ -185,6 +185,10 @@ def change(path: str, value: object) -> Callable[[dict[str, Any]], None]:
         (change("predicate/settings/depth", "skin"), "predicate.settings.depth"),
         (change("predicate/time", "yesterday"), "predicate.time"),
         (change("predicate/waivers", [{"rule": "SEG006"}]), "predicate.waivers"),
+        (change("predicate/counts", ...), "predicate lacks counts"),
+        (change("predicate/counts/waived", -1), "a count is below 0"),
+        (change("predicate/counts/error", 5), "it says conformant, and counts 5 errors"),
+        (change("predicate/verdict", "not conformant"), "it says not conformant, and counts no error"),
     ],
 )
 def test_what_is_no_record_is_refused(raw: dict[str, Any], spoil: Callable[[dict[str, Any]], None], said: str) -> None:
@@ -194,6 +198,13 @@ def test_what_is_no_record_is_refused(raw: dict[str, Any], spoil: Callable[[dict
     with pytest.raises(AttestationError, match=re.escape(said)) as refused:
         read_statement(json_bytes(raw))
     assert "secret" not in str(refused.value)
+
+
+def test_an_error_about_waivers_is_no_contradiction(raw: dict[str, Any]) -> None:
+    raw["predicate"]["counts"]["error"] = 1
+    raw["predicate"]["settings"]["severity"] = {"WVR002": "error"}
+    Draft202012Validator(SCHEMA).validate(raw)
+    assert read_statement(json_bytes(raw)).predicate.verdict is Verdict.CONFORMANT
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"null", b"{", b'{"a": NaN}', b"[" * 100_000])

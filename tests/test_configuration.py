@@ -154,6 +154,7 @@ def test_values_are_read(tmp_path: Path) -> None:
         ("depth = 'pixel'", "depth must be one of headers, masks, pixels: did you mean pixels"),
         ("jobs = 0", "jobs must be at least 1"),
         ("jobs = true", "jobs must be a whole number"),
+        ("quiet = 7", "quiet must be 0, 1 or 2"),
         ("subset = 1", "subset must be true or false"),
         ("waivers = 3", "waivers must be a list of texts"),
         ("waivers = [3]", "waivers must be a list of texts"),

@@ -20,6 +20,7 @@ from types import ModuleType
 
 import pytest
 from markdown_it import MarkdownIt
+from support.pipelines import PLAIN, UNUSED_PLUGINS
 from support.releases import clean_release, copy_release
 
 from crlm_qc import cli
@@ -166,12 +167,14 @@ def reader(
 ) -> Reader:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    for name in ("SOURCE_DATE_EPOCH", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "PYTEST_ADDOPTS"):
+    for name in ("SOURCE_DATE_EPOCH", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
     # What the demo writes goes with the test, and no process is started for three small patients.
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setattr("crlm_qc.evidence.collect.default_jobs", lambda: 1)
+    monkeypatch.setenv("CRLM_QC_JOBS", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", shlex.join([PLAIN, *UNUSED_PLUGINS]))
     reader = Reader(tmp_path, clean_release, capsys)
     reader.fetch("clean")
     return reader

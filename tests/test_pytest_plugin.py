@@ -17,7 +17,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from support import reports
 
-from crlm_qc import pytest_audit
+from crlm_qc import (
+    cli,  # noqa: F401 - pytester forgets what is first imported within a run, and would import it in each
+    pytest_audit,
+)
 from crlm_qc.auditing import UsageError
 from crlm_qc.evidence.store import load, save
 from crlm_qc.model.evidence import Evidence, Facts
@@ -47,7 +50,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run pytest on a report in place of an audit."""
-    for name in ("PYTEST_ADDOPTS", "CI", "GITHUB_ACTIONS"):
+    for name in ("PYTEST_ADDOPTS", "CI", "GITHUB_ACTIONS", *(one for one in os.environ if one.startswith("CRLM_QC_"))):
         monkeypatch.delenv(name, raising=False)
     pytester.makeini("[pytest]\n")
 
@@ -114,7 +117,7 @@ def test_a_run_without_a_release_has_nothing_of_it(pytester: pytest.Pytester) ->
     )
     result = pytester.runpytest_subprocess("-W", "error", "-rs", "--strict-markers")
     result.assert_outcomes(passed=1, skipped=1)
-    result.stdout.fnmatch_lines(["*no release was given: pytest --crlm-release PATH"])
+    result.stdout.fnmatch_lines(["*no release was given: pytest --crlm-release=PATH"])
     assert "crlm-qc:" not in result.stdout.str()
 
 
@@ -456,6 +459,90 @@ def test_the_configuration_file_holds_below_the_options(
     assert settings.tolerances == {"spacing_mm": 0.02}
     assert asked[0]["jobs"] == 3
     assert ends(result)["FAILED"] == {"CLN::CLN010"}
+
+
+@pytest.fixture
+def asked(pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """What an audit of the saved evidence is asked for, by a run of pytest with options."""
+    for name in [one for one in os.environ if one.startswith("CRLM_QC_")]:
+        monkeypatch.delenv(name)
+    pytester.makeini("[pytest]\n")
+    found: list[dict[str, Any]] = []
+
+    def audit(*_: object, **options: Any) -> Report:
+        found.append(options)
+        return reports.sample()
+
+    monkeypatch.setattr(pytest_audit, "audit", audit)
+
+    def call(*arguments: str, ret: int = 0) -> dict[str, Any]:
+        result = pytester.runpytest_inprocess(
+            "-W",
+            "default",
+            "-rA",
+            f"--crlm-evidence={saved}",
+            "--crlm-grain=rule",
+            "-k",
+            "MET001 or CLN010",
+            *arguments,
+        )
+        assert result.ret == ret, result.outlines
+        return {**(found.pop() if found else {}), "result": result}
+
+    return call
+
+
+def test_the_environment_holds_over_the_file_and_below_the_options(
+    pytester: pytest.Pytester, asked: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pytester.path / "crlm-qc.toml").write_text(
+        'select = ["CTS"]\ndepth = "headers"\nsubset = true\njobs = 3\nfail-on = "never"\n'
+        "[severity]\nCTS012 = 'off'\nCTS008 = 'warning'\n[tolerances]\nspacing_mm = 0.02\n"
+    )
+    for name, value in {
+        "SELECT": "MET001 CLN010,CLN011",
+        "DEPTH": "pixels",
+        "SUBSET": "0",
+        "JOBS": "2",
+        "FAIL_ON": "warning",
+        "SEVERITY": "CTS008=info",
+        "TOLERANCE": "months=0.1",
+        "KNOWN_ISSUES": "no",
+        "REDACT_PATHS": "1",
+        "PATIENTS": "CRLM-CT-1001 CRLM-CT-1002",
+    }.items():
+        monkeypatch.setenv(f"CRLM_QC_{name}", value)
+    one = asked("--crlm-depth=masks", ret=1)
+    settings = one["settings"]
+    assert (settings.select, settings.depth, settings.subset) == (("MET001", "CLN010", "CLN011"), Depth.MASKS, False)
+    assert (settings.ignore, settings.severity) == (("CTS012",), {"CTS008": Severity.INFO})
+    assert settings.tolerances == {"spacing_mm": 0.02, "months": 0.1}
+    assert (settings.known_issues, settings.redact_paths) == (False, True)
+    assert settings.patients == ("CRLM-CT-1001", "CRLM-CT-1002")
+    assert one["jobs"] == 2
+    assert ends(one["result"])["FAILED"] == {"CLN::CLN010"}
+    one["result"].stdout.fnmatch_lines([f"crlm-qc configuration: {pytester.path / 'crlm-qc.toml'}"])
+    assert "FAILED" not in ends(asked("--crlm-fail-on=error", "--crlm-subset")["result"])
+    monkeypatch.setenv("CRLM_QC_ISOLATED", "1")
+    assert asked("--crlm-depth=masks", ret=1)["settings"].tolerances == {"months": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("FAIL_ON", "sometimes", "*'sometimes' is not one of*"),
+        ("SELECT", "GEO001", "*unknown rule GEO001*"),
+        ("JOBS", "0", "Invalid value for '--jobs'*"),
+        ("TOLERANCE", "spacing=1", "*unknown tolerance spacing*"),
+        ("CONFIG", "none.toml", "*none.toml can't be read*"),
+    ],
+)
+def test_a_wrong_variable_is_wrong_usage(
+    asked: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"CRLM_QC_{name}", value)
+    result = asked(ret=pytest.ExitCode.USAGE_ERROR)["result"]
+    result.stderr.fnmatch_lines([f"ERROR: crlm-qc: {said}"])
 
 
 def test_whoever_comes_first_audits_and_all_others_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
 """The recipes for CI: action, workflow, GitLab job, hook and container file do what they say, as far as no host is needed.
 
 Their shell steps are run as they stand. Only the Python that they begin with is not: the virtual environments that it
-makes hold the libraries of this environment, so that pip needs no network.
+makes hold the libraries of this environment, pip among them, so that no network is needed.
 """
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -108,9 +109,10 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
         (folder / name).mkdir()
     python = folder / "bin" / "python"
     site = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages/libraries.pth"
+    ours = shlex.quote(sys.executable)
     python.write_text(
-        f'#!/bin/sh\n{shlex.quote(sys.executable)} "$@" || exit\n'
-        f'[ "$2" != venv ] || echo {shlex.quote(str(libraries))} > "$3/{site}"\n'
+        f'#!/bin/sh\n[ "$2" = venv ] || exec {ours} "$@"\n'
+        f'{ours} -m venv --without-pip "$3" && echo {shlex.quote(str(libraries))} > "$3/{site}"\n'
     )
     python.chmod(0o755)
     (python.parent / "python3").symlink_to(python)
@@ -133,7 +135,8 @@ def installed(runner: Runner) -> Runner:
 
 
 def some(**given: str) -> dict[str, str]:
-    return {"subset": "true", "ignore": ",".join(IGNORED), **given}
+    """Inputs of the action for a small release; headers alone are read, and what is planted is found there."""
+    return {"subset": "true", "depth": "headers", "ignore": ",".join(IGNORED), **given}
 
 
 # --- the GitHub Action -----------------------------------------------------------------------------------------------
@@ -179,7 +182,39 @@ def test_the_action_hands_its_inputs_on(installed: Runner, release: Path) -> Non
     assert "DSO011" not in (installed.work / outputs["findings"]).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("given", "code"), [({"release": "nowhere"}, 2), ({"select": "NO1"}, 2), ({"out": "a\nb"}, 2)])
+def test_what_is_not_given_is_left_to_the_teams_configuration(installed: Runner, release: Path) -> None:
+    config = installed.work / "crlm-qc.toml"
+    config.write_text(
+        'fail-on = "never"\ndepth = "headers"\nsubset = true\nselect = ["DSO"]\nsarif-anchor = "data/own.md"\n'
+    )
+    try:
+        done, outputs = installed.step(AUDIT, {"release": release.name})
+        assert done.returncode == 0, done.stdout + done.stderr
+        settings = json.loads((installed.work / outputs["findings"]).read_bytes())["settings"]
+        assert (settings["depth"], settings["subset"], settings["select"]) == ("headers", True, ["DSO"])
+        assert "data/own.md" in (installed.work / outputs["sarif"]).read_text(encoding="utf-8")
+
+        given = {"release": release.name, "fail-on": "error", "subset": "false", "select": "DSO011"}
+        done, outputs = installed.step(AUDIT, given)
+        assert done.returncode == 1, done.stdout + done.stderr
+        settings = json.loads((installed.work / outputs["findings"]).read_bytes())["settings"]
+        assert (settings["depth"], settings["subset"], settings["select"]) == ("headers", False, ["DSO011"])
+    finally:
+        config.unlink()
+
+
+def test_no_recipe_sets_what_a_team_configures() -> None:
+    required = {name for name, one in ACTION["inputs"].items() if one.get("required")}
+    defaults = {name: one.get("default") for name, one in ACTION["inputs"].items() if name not in required}
+    assert {name for name, value in defaults.items() if value} == {"python", "out"}
+    script = "\n".join(read(RECIPES / "gitlab-ci.yml")["audit"]["script"])
+    assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", script)) == {"-m", "--out", "-o"}
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [({"release": "nowhere"}, 2), ({"select": "NO1"}, 2), ({"out": "a\nb"}, 2), ({"subset": "maybe"}, 2)],
+)
 def test_wrong_inputs_fail_the_step(installed: Runner, release: Path, given: dict[str, str], code: int) -> None:
     done, outputs = installed.step(AUDIT, some(release=release.name) | given)
     assert done.returncode == code
@@ -213,7 +248,9 @@ def test_the_gitlab_job(runner: Runner, release: Path) -> None:
     job = read(RECIPES / "gitlab-ci.yml")["audit"]
     own = {"PACKAGE": str(source(runner.temp / "source")), "RELEASE": str(release)}
     assert own.keys() == job["variables"].keys()
-    done = runner.bash("\n".join(job["script"]), **own)
+    # What the job does not say is left to the team: its variables hold.
+    theirs = {"CRLM_QC_DEPTH": "headers", "CRLM_QC_SUBSET": "1", "CRLM_QC_SELECT": "DSO"}
+    done = runner.bash("\n".join(job["script"]), **own, **theirs)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "DSO011" in done.stdout
     assert (runner.work / job["artifacts"]["reports"]["junit"]).is_file()
@@ -233,7 +270,7 @@ def hooked(root: Path) -> list[str]:
 
 
 def test_the_hook_takes_the_tables_of_a_release(tmp_path: Path) -> None:
-    small_release(tmp_path)
+    small_release(tmp_path, patients=1)
     kinds = sorted(Path(path).suffix for path in hooked(tmp_path))
     assert kinds == [".csv", ".tcia", ".xlsx"]
 
@@ -245,7 +282,7 @@ def test_the_hook_leaves_other_files(path: str) -> None:
 
 def test_the_hook_stops_a_faulty_table_and_no_other(installed: Runner, release: Path, tmp_path: Path) -> None:
     entry = '"$RUNNER_TEMP/crlm-qc/bin/"' + HOOK["entry"]
-    clean = small_release(tmp_path).root
+    clean = small_release(tmp_path, patients=1).root
     passed = installed.bash(f"cd {shlex.quote(str(clean))}; {entry} {shlex.join(hooked(clean))}")
     assert passed.returncode == 0, passed.stdout + passed.stderr
     stopped = installed.bash(f"cd {shlex.quote(str(release))}; {entry} {shlex.join(hooked(release))}")

@@ -6,7 +6,6 @@ A waiver hides nothing: what it matches stays in every report, marked and counte
 from __future__ import annotations
 
 import datetime as dt
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Finding, Found
 from crlm_qc.model.rule import CODE
+from crlm_qc.model.strict import StrictError, read_toml
 
 EXPIRED, UNUSED = "WVR001", "WVR002"
 """Codes of the rules that speak of waivers."""
@@ -84,13 +84,16 @@ def load_waivers(path: Path, *, known: bool = False) -> tuple[Waiver, ...]:
         The file can't be read, or an entry lacks a key, or has an unknown or malformed one.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise WaiverError(f"waivers {path.name} can't be read: {error}") from None
+        raw = read_toml(path)
+    except StrictError as error:
+        raise WaiverError(f"waivers {path.name} {error}") from None
     if set(raw) - {"waiver"}:
         raise WaiverError(f"waivers {path.name}: unknown key {min(set(raw) - {'waiver'})}; entries are [[waiver]]")
+    entries = raw.get("waiver", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise WaiverError(f"waivers {path.name}: entries are [[waiver]]")
     waivers = []
-    for number, entry in enumerate(raw.get("waiver", []), start=1):
+    for number, entry in enumerate(entries, start=1):
         try:
             waivers.append(_waiver(entry, known))
         except (TypeError, ValueError) as error:
@@ -108,13 +111,18 @@ def _waiver(entry: Mapping[str, Any], known: bool) -> Waiver:
     for key in ("date", "until"):
         if key in entry and type(entry[key]) is not dt.date:
             raise TypeError(f"{key} must be a date, such as 2027-06-30 without quotes")
+    patients = entry.get("patients", [])
+    if not isinstance(patients, list) or not all(isinstance(patient, str) for patient in patients):
+        raise TypeError('patients must be a list of texts, such as ["CRLM-CT-1004"]')
     subject = entry.get("subject", {})
+    if not isinstance(subject, dict):
+        raise TypeError("subject must be a table, such as { segment = 3 }")
     if unknown := sorted(set(subject) - set(_SUBJECT_KEYS)):
         raise ValueError(f"unknown key {unknown[0]} in subject; known: {', '.join(_SUBJECT_KEYS)}")
     return Waiver(
         rule=entry["rule"],
         reason=entry["reason"],
-        patients=tuple(entry.get("patients", ())),
+        patients=tuple(patients),
         subject=tuple(sorted(subject.items())),
         edition=entry.get("edition"),
         source=entry.get("source", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from openpyxl import Workbook
 from openpyxl.styles import Font
 
-from crlm_qc.model.profile import Edition, Profile
+from crlm_qc.model.profile import Edition, Profile, Sort, Variable
 from crlm_qc.synthetic.cohort import PatientPlan
 
 Value = str | int | float | None
@@ -70,7 +71,80 @@ _DICTIONARY: Mapping[str, tuple[str, str]] = {
 }
 
 
-def clinical_row(plan: PatientPlan, largest_tumour_cm: float, missing: int) -> dict[str, Value]:
+def workbook_row(plan: PatientPlan, largest_tumour_cm: float, edition: Edition, profile: Profile) -> dict[str, Value]:
+    """Invent the row of a patient in a collection's workbook.
+
+    Parameters
+    ----------
+    plan : PatientPlan
+        The patient.
+    largest_tumour_cm : float
+        Diameter of the largest tumour.
+    edition : Edition
+        Its columns.
+    profile : Profile
+        What they hold. Columns that are named as those of Colorectal-Liver-Metastases mean the same.
+
+    Returns
+    -------
+    dict
+        A value a column.
+
+    Raises
+    ------
+    ValueError
+        A column can hold no value that could be invented.
+    """
+    missing = int(profile.missing_code) if float(profile.missing_code).is_integer() else profile.missing_code
+    known = clinical_row(plan, largest_tumour_cm, missing)
+    rng = plan.generator(_STREAM, 1)
+    row: dict[str, Value] = {}
+    for column in edition.columns:
+        variable = profile.variables[column]
+        if variable.sort is Sort.PATIENT:
+            row[column] = plan.patient
+            continue
+        value = known[column] if column in known else _invented(variable, plan, missing, rng)
+        if not _fits(value, variable, missing):
+            raise ValueError(
+                f"column {column} of the workbook ([clinical.variables]): no value to write could be invented"
+            )
+        row[column] = value
+    return row
+
+
+def _invented(variable: Variable, plan: PatientPlan, missing: float, rng: np.random.Generator) -> Value:
+    if variable.sort is Sort.CODE:
+        codes = sorted(variable.codes - {int(missing)})
+        return int(rng.choice(codes)) if codes else None
+    if variable.sort is Sort.NUMBER:
+        low, high = variable.low, variable.high
+        low = low if math.isfinite(low) else min(0.0, high - 100)
+        high = high if math.isfinite(high) else low + 100
+        value = low + (high - low) * float(rng.uniform(0.25, 0.75))
+        rounded = round(value, 1)
+        return rounded if low <= rounded <= high else value
+    if variable.sort is Sort.PERCENT:
+        return int(rng.integers(1, 20)) * 5 / 100
+    if variable.sort is Sort.PSEUDONYM:
+        return re.sub("n+", lambda run: f"{plan.index + 1:0{len(run[0])}d}", variable.form, count=1)
+    return None
+
+
+def _fits(value: Value, variable: Variable, missing: float) -> bool:
+    """Whether a value is one that the profile allows; a blank cell is so in free text alone."""
+    if variable.sort is Sort.NOTE:
+        return True
+    if isinstance(value, str):
+        return variable.pattern is not None and bool(variable.pattern.fullmatch(value))
+    if value is None or variable.sort is Sort.PSEUDONYM:
+        return False
+    if value == missing:
+        return True
+    return value in variable.codes if variable.sort is Sort.CODE else variable.low <= value <= variable.high
+
+
+def clinical_row(plan: PatientPlan, largest_tumour_cm: float, missing: float) -> dict[str, Value]:
     """Invent the row of a patient, with the columns of every edition.
 
     Parameters
@@ -79,7 +153,7 @@ def clinical_row(plan: PatientPlan, largest_tumour_cm: float, missing: int) -> d
         Age, sex, number of tumours and position are told as the images have them.
     largest_tumour_cm : float
         Diameter of the largest tumour.
-    missing : int
+    missing : float
         What stands for a missing value.
     """
     rng = plan.generator(_STREAM)
@@ -114,7 +188,7 @@ def clinical_row(plan: PatientPlan, largest_tumour_cm: float, missing: int) -> d
     return row
 
 
-def _risk(plan: PatientPlan, largest_tumour_cm: float, missing: int, rng: np.random.Generator) -> dict[str, Value]:
+def _risk(plan: PatientPlan, largest_tumour_cm: float, missing: float, rng: np.random.Generator) -> dict[str, Value]:
     """The clinical risk score and its parts; where a part is missing, so is the score."""
     node, synchronous = int(rng.random() < 0.6), int(rng.random() < 0.5)
     several = int(len(plan.tumours_ml) > 1)
@@ -134,7 +208,7 @@ def _risk(plan: PatientPlan, largest_tumour_cm: float, missing: int, rng: np.ran
     }
 
 
-def _pathology(missing: int, rng: np.random.Generator) -> dict[str, Value]:
+def _pathology(missing: float, rng: np.random.Generator) -> dict[str, Value]:
     """Response of the tumour: parts in steps of 5% that sum to the whole, or all of them missing."""
     if rng.random() < 0.02:
         return dict.fromkeys(
@@ -181,6 +255,19 @@ def _survival(rng: np.random.Generator) -> dict[str, Value]:
 
 def write_workbook(path: Path, rows: Sequence[Mapping[str, Value]], edition: Edition, profile: Profile) -> None:
     """Write the workbook: the patient sheet of an edition, and its data dictionary."""
+    buffer = io.BytesIO()
+    make_workbook(rows, edition, profile).save(buffer)
+    path.write_bytes(_without_clock(buffer.getvalue()))
+
+
+def make_workbook(rows: Sequence[Mapping[str, Value]], edition: Edition, profile: Profile) -> Workbook:
+    """Make the workbook.
+
+    Raises
+    ------
+    ValueError
+        Its sheets can't have the names that the profile gives them.
+    """
     book = Workbook()
     book.properties.creator = None
     sheet = book.worksheets[0]
@@ -193,21 +280,30 @@ def write_workbook(path: Path, rows: Sequence[Mapping[str, Value]], edition: Edi
     for index, column in enumerate(edition.columns, start=1):
         # The blank row after the last belongs to the sheet, as it does in the published one.
         for number in range(2, len(rows) + 3):
-            sheet.cell(number, index).number_format = _number_format(column)
+            sheet.cell(number, index).number_format = _number_format(column, profile)
     sheet.freeze_panes = "A2"
     dictionary = book.create_sheet(profile.dictionary_sheet)
+    if (sheet.title, dictionary.title) != (profile.patient_sheet, profile.dictionary_sheet):
+        raise ValueError("their names must differ")
     dictionary.append(["Variable Name", "Description", "Values"])
     for column in edition.columns:
-        description, values = _DICTIONARY[column]
-        dictionary.append(["id" if column == profile.patient_column else column, description, values])
-    buffer = io.BytesIO()
-    book.save(buffer)
-    path.write_bytes(_without_clock(buffer.getvalue()))
+        # The published dictionary calls the patient's column so.
+        name = "id" if column == profile.patient_column and column in _DICTIONARY else column
+        dictionary.append([name, *_DICTIONARY.get(column, _explained(profile.variables[column]))])
+    return book
 
 
-def _number_format(column: str) -> str:
-    # fibrosis_greater_40_percent holds a code.
-    if column.endswith("_percent") and "greater" not in column:
+def _explained(variable: Variable) -> tuple[str, str]:
+    """Description and values of a column, for the dictionary."""
+    if variable.sort is Sort.CODE:
+        return "A code", " | ".join(f"{code} - code {code}" for code in sorted(variable.codes))
+    if variable.sort in (Sort.NUMBER, Sort.PERCENT):
+        return "A number", _NUMERIC
+    return "Text", "character"
+
+
+def _number_format(column: str, profile: Profile) -> str:
+    if profile.variables[column].sort is Sort.PERCENT:
         return "0%"
     return "#,##0.0" if "months" in column else "General"
 

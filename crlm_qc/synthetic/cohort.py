@@ -14,12 +14,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from crlm_qc.model.profile import Profile, Published, SegmentTerm, Span, load_profile
+from crlm_qc.model.profile import SEG, TUMOUR, Profile, Published, SegmentTerm, Span, load_profile
 
 Floats = npt.NDArray[np.float64]
 Position = Literal["HFS", "FFS", "HFP", "FFP"]
@@ -31,6 +31,8 @@ OVERLAPPING_NUMBER = 1072
 """The published patient whose slices are thicker than they are apart."""
 QUIRKS_FROM = 6
 """Releases of fewer patients have neither of the two."""
+ARCHIVE_CREATOR = "CTP"
+"""Private creator of the archive's own block: the clinical trial processor."""
 MAX_TUMOURS = 5
 TUMOURS_PER_PATIENT = 464 / 197
 FIRST_STUDY_DATE = dt.date(1991, 6, 3)
@@ -48,6 +50,8 @@ SHAPE_FACTOR = 0.93
 """Part of the ellipsoid's volume that is left after the hilum's notch, rounded down."""
 
 _SPACINGS_MM = (0.8, 1.25, 2.5, 5.0, 7.0, 7.5)
+_ROOM_MM = 125.0
+"""Height that a series has at least, where its slices may lie far enough apart."""
 _OVERLAP = 1.25 / 0.8
 """Slice thickness by slice spacing in the series with overlapping slices."""
 _MIN_TUMOUR_VOXELS = 12
@@ -109,6 +113,12 @@ class PatientPlan:
     age: int
     age_in_headers: bool
     study_date: dt.date
+    segmentation_date: str
+    """SeriesDate of the segmentation object, as YYYYMMDD."""
+    private_block: bool
+    """Whether the archive's private block, with the collection's name, is in the headers."""
+    methods: tuple[str, ...]
+    """Codes of how the headers were de-identified (PS3.16 CID 7050), as the profile orders them; empty for the usual ones."""
     study_seconds: int
     """Time of the study, seconds since midnight."""
     study_description: str
@@ -189,25 +199,67 @@ def patient_numbers(patients: int, profile: Profile) -> list[int]:
     return numbers
 
 
-def with_figures(profile: Profile) -> Profile:
+def with_figures(profile: Profile, matrix: int | None = None) -> Profile:
     """The profile with every published figure that a cohort is drawn after.
 
     Those that the collection did not publish are those of Colorectal-Liver-Metastases, since that is what the phantom
-    is like. Figures that hang together come from one of the two.
+    is like. Figures that hang together are made to fit those that it did.
+
+    Parameters
+    ----------
+    profile : Profile
+        The collection.
+    matrix : int, optional
+        Rows and columns of the images, which a published spacing without a published size is for.
     """
     own, usual = profile.published, load_profile().published
-    together = (
-        ("patients", "ct_slices", "slices_per_series"),
-        ("rows", "columns", "spacing_in_plane_mm"),
-        ("spacing_slices_mm",),
-        ("liver_volume_ml", "tumour_volume_ml"),
-        ("sex",),
-        ("manufacturers",),
-    )
-    lacking = [name for names in together if not all(getattr(own, name) for name in names) for name in names]
-    if not lacking:
-        return profile
-    return replace(profile, published=replace(own, **{name: getattr(usual, name) for name in lacking}))
+    changes: dict[str, Any] = {
+        name: getattr(usual, name)
+        for name in ("spacing_slices_mm", "liver_volume_ml", "tumour_volume_ml")
+        if getattr(own, name) is None
+    }
+    changes |= {name: getattr(usual, name) for name in ("sex", "manufacturers") if not any(getattr(own, name).values())}
+    if own.slices_per_series is None:
+        changes |= {name: getattr(usual, name) for name in ("patients", "ct_slices", "slices_per_series")}
+    elif own.patients is None or own.ct_slices is None:
+        span, patients = own.slices_per_series, own.patients or given(usual.patients)
+        typical = (span.min + span.max) / 2 if span.median is None else span.median
+        changes |= {"patients": patients, "ct_slices": round(patients * typical)}
+    size, pixels = own.rows or own.columns, own.spacing_in_plane_mm
+    if size is None:
+        size = given(usual.rows) if pixels is None or matrix is None else matrix
+    if pixels is None:
+        scale = given(usual.rows) / size
+        pixels = given(usual.spacing_in_plane_mm).scaled(scale)
+    changes |= {"rows": size, "columns": size, "spacing_in_plane_mm": pixels}
+    return replace(profile, published=replace(own, **changes))
+
+
+def study_dates(profile: Profile) -> tuple[dt.date, dt.date]:
+    """First and last study date: those of the profile, or a span as long as that of Colorectal-Liver-Metastases.
+
+    Raises
+    ------
+    ValueError
+        The first comes after the last.
+    """
+    known, span = profile.deidentification, LAST_STUDY_DATE - FIRST_STUDY_DATE
+    first, last = (_day(text) for text in (known.first_date, known.last_date))
+    if first is None:
+        first = FIRST_STUDY_DATE if last is None else last - span
+    if last is None:
+        last = first + span
+    if first > last:
+        raise ValueError("first_date of [deidentification] comes after last_date")
+    return first, last
+
+
+def _day(text: str | None) -> dt.date | None:
+    """A DA, or None if it is none."""
+    try:
+        return dt.datetime.strptime(text or "", "%Y%m%d").replace(tzinfo=dt.UTC).date()
+    except ValueError:
+        return None
 
 
 def given(figure: T | None) -> T:
@@ -298,18 +350,26 @@ def _block(
     slices = counts if max_slices is None else np.minimum(counts, max_slices)
     fields = rng.permutation(_fields_of_view(given(published.spacing_in_plane_mm), matrix, size))
     livers = _deal_livers(livers_ml, fields, slices, spacings, rng)
-    tumours = _deal_tumours(tumours_ml, livers, rng)
+    # Where one label is all that tumours have, more than one could not be told apart.
+    several = any(term.numbered for term in profile.segments if term.role == TUMOUR) or not profile.has_role(TUMOUR)
+    tumours = _deal_tumours(tumours_ml, livers, rng, several=several)
     sexes = rng.permutation(_expand(published.sex, size))
     scanners = _deal_scanners(published, size, rng)
+    first_day, last_day = study_dates(profile)
+    known = profile.deidentification
+    # The day of their making, which was not shifted with the studies, if the profile knows of one.
+    made = next((text for text in known.series_dates.get(SEG, ()) if _day(text)), None)
 
     plans = []
     for i, number in enumerate(numbers):
         own = np.random.default_rng([seed, number, 0])
         spacing = float(spacings[i])
         voxel = round(fields[i] / matrix, 6) ** 2 * spacing / 1000
-        days = (LAST_STUDY_DATE - FIRST_STUDY_DATE).days
+        days = (last_day - first_day).days
         scanner = scanners[i]
         described = own.random() >= _WITHOUT_DESCRIPTION
+        age = int(own.triangular(30, 63, 89))
+        day = first_day + dt.timedelta(days=int(own.integers(0, days + 1)))
         plans.append(
             PatientPlan(
                 seed=seed,
@@ -320,9 +380,12 @@ def _block(
                 uid_root=profile.uid_root,
                 vocabulary=profile.segments,
                 sex=str(sexes[i]),
-                age=int(own.triangular(30, 63, 89)),
+                age=age,
                 age_in_headers=scanner.signed,
-                study_date=FIRST_STUDY_DATE + dt.timedelta(days=int(own.integers(0, days + 1))),
+                study_date=day,
+                segmentation_date=made or f"{day:%Y%m%d}",
+                private_block=ARCHIVE_CREATOR in known.private_creators,
+                methods=tuple(sorted(known.codes)),
                 study_seconds=int(own.integers(8 * 3600, 17 * 3600)),
                 study_description=(
                     str(own.choice(_STUDY_DESCRIPTIONS)) if scanner.signed else "FORFILE CT ABD AND/OR PEL - CD"
@@ -403,7 +466,9 @@ def _slice_spacing(count: int, published: Published, max_slices: int | None) -> 
     elif counts.median is not None and span.median is not None and count <= counts.median:
         chosen = span.median
     else:
-        chosen = next((value for value in offered[1:] if count * value >= 125.0), offered[-1])
+        chosen = next((value for value in offered[1:] if count * value >= _ROOM_MM), offered[-1])
+    if count * chosen < _ROOM_MM:
+        chosen = next((value for value in offered if count * value >= _ROOM_MM), offered[-1])
     if max_slices is not None and count > max_slices:
         chosen = next((value for value in offered if max_slices * value >= 160.0), offered[-1])
     return chosen
@@ -447,7 +512,9 @@ def _deal_livers(
     return dealt
 
 
-def _deal_tumours(span: Span, livers: Floats, rng: np.random.Generator) -> list[tuple[float, ...]]:
+def _deal_tumours(
+    span: Span, livers: Floats, rng: np.random.Generator, *, several: bool = True
+) -> list[tuple[float, ...]]:
     """Volumes of each patient's tumours, the largest first; all of them together take a third of the liver at most."""
     n = len(livers)
     totals = np.zeros(n)
@@ -459,7 +526,7 @@ def _deal_tumours(span: Span, livers: Floats, rng: np.random.Generator) -> list[
         free.remove(chosen)
         totals[chosen] = min(volume, livers[chosen] / 2.9)
     numbers = np.ones(n, dtype=int)
-    left = round(TUMOURS_PER_PATIENT * n) - n
+    left = round(TUMOURS_PER_PATIENT * n) - n if several else 0
     while left > 0:
         # Neither a tumour of few voxels, nor a liver with no room between its tumours.
         open_ = [

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
-from crlm_qc.synthetic.cohort import PatientPlan
+from crlm_qc.synthetic.cohort import ARCHIVE_CREATOR, PatientPlan
 from crlm_qc.synthetic.phantom import Phantom
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.263459027531947182017740231155946078163")
@@ -19,15 +19,27 @@ IMPLEMENTATION_VERSION_NAME = "CRLM_QC_SYNTH"
 RESCALE_INTERCEPT = -1024
 PADDING_STORED = -2000
 
-# The options that the release declares (PS3.16 CID 7050).
-DEIDENTIFICATION_CODES = (
-    ("113100", "Basic Application Confidentiality Profile"),
-    ("113101", "Clean Pixel Data Option"),
-    ("113104", "Clean Structured Content Option"),
-    ("113105", "Clean Descriptors Option"),
-    ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
-    ("113108", "Retain Patient Characteristics Option"),
-    ("113109", "Retain Device Identity Option"),
+METHODS = {
+    "113100": "Basic Application Confidentiality Profile",
+    "113101": "Clean Pixel Data Option",
+    "113102": "Clean Recognizable Visual Features Option",
+    "113103": "Clean Graphics Option",
+    "113104": "Clean Structured Content Option",
+    "113105": "Clean Descriptors Option",
+    "113106": "Retain Longitudinal Temporal Information Full Dates Option",
+    "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
+    "113108": "Retain Patient Characteristics Option",
+    "113109": "Retain Device Identity Option",
+    "113110": "Retain UIDs Option",
+    "113111": "Retain Safe Private Option",
+    "113112": "Retain Institution Identity Option",
+}
+"""De-identification methods (PS3.16 CID 7050)."""
+METHODS_NEEDED = frozenset({"113100", "113105", "113107", "113108", "113109"})
+"""Those that let the written headers have their descriptions, shifted dates, ages and scanners."""
+# The options that the release declares.
+DEIDENTIFICATION_CODES = tuple(
+    (value, METHODS[value]) for value in ("113100", "113101", "113104", "113105", "113107", "113108", "113109")
 )
 
 # What a de-identifier leaves of GE's private blocks: creators without elements.
@@ -112,15 +124,17 @@ def add_patient(item: Dataset, plan: PatientPlan) -> None:
         item.PatientAge = f"{plan.age:03d}Y"
     item.PatientIdentityRemoved = "YES"
     item.DeidentificationMethod = "Per DICOM PS 3.15 AnnexE. Details in 0012,0064"
-    item.DeidentificationMethodCodeSequence = [code(value, "DCM", meaning) for value, meaning in DEIDENTIFICATION_CODES]
+    item.DeidentificationMethodCodeSequence = [
+        code(value, "DCM", METHODS[value]) for value in plan.methods or [usual for usual, _ in DEIDENTIFICATION_CODES]
+    ]
     item.LongitudinalTemporalInformationModified = "MODIFIED"
     item.StudyInstanceUID = plan.uid("study")
     item.StudyID = ""
     item.FrameOfReferenceUID = plan.uid("frame of reference")
     item.PositionReferenceIndicator = "XY"
-    # The block of the clinical trial processor, with the collection's name.
-    item.add_new((0x0013, 0x0010), "LO", "CTP")
-    item.add_new((0x0013, 0x1010), "LO", plan.collection)
+    if plan.private_block:
+        item.add_new((0x0013, 0x0010), "LO", ARCHIVE_CREATOR)
+        item.add_new((0x0013, 0x1010), "LO", plan.collection)
 
 
 def headers(plan: PatientPlan) -> list[Dataset]:

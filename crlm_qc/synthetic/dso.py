@@ -21,8 +21,6 @@ MANUFACTURER = "QIICR"
 MODEL = "git://github.com/QIICR/dcmqi.git"
 SERIES_DESCRIPTION = "Segmentation"
 SERIES_NUMBER = 100
-SERIES_DATE = "20090902"
-"""The same in all segmentation objects of the collection: it was not shifted as the study dates were."""
 
 _SERIES_TIME = "120000"
 _DIMENSION_ROOT = "1.3.6.1.4.1.43046.3.0"
@@ -34,8 +32,14 @@ _KINDS = {
     "liver": (_ANATOMY, ("10200004", "SCT", "Liver")),
     "vein": (_ANATOMY, ("29092000", "SCT", "Vein")),
     "mass": (_CHANGE, ("4147007", "SCT", "Mass")),
+    "other": (("85756007", "SCT", "Tissue"), ("85756007", "SCT", "Tissue")),
 }
-_COLOURS = {"liver": (41661, 41167, 40792), "vein": (30000, 33000, 21000), "mass": (48000, 38000, 45000)}
+_COLOURS = {
+    "liver": (41661, 41167, 40792),
+    "vein": (30000, 33000, 21000),
+    "mass": (48000, 38000, 45000),
+    "other": (52000, 36000, 30000),
+}
 
 
 def write_dso(folder: Path, plan: PatientPlan, slices: Sequence[Dataset], phantom: Phantom) -> int:
@@ -113,7 +117,7 @@ def _as_dcmqi(made: Dataset, plan: PatientPlan, segments: Sequence[Segment]) -> 
             del made[keyword]
     add_patient(made, plan)
     made.SeriesDescription = SERIES_DESCRIPTION
-    made.SeriesDate = made.ContentDate = SERIES_DATE
+    made.SeriesDate = made.ContentDate = plan.segmentation_date
     made.SeriesTime = made.ContentTime = _SERIES_TIME
     made.ContentLabel = "SEGMENTATION"
     made.ContentDescription = "Image segmentation"

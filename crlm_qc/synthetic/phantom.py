@@ -15,7 +15,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from crlm_qc.model.profile import LIVER, REMNANT, TUMOUR, VESSEL
+from crlm_qc.model.profile import LIVER, OTHER, REMNANT, TUMOUR, VESSEL, SegmentTerm
 from crlm_qc.synthetic.cohort import (
     BODY_X,
     BODY_Y,
@@ -37,11 +37,18 @@ Reals = npt.NDArray[np.float32]
 PADDING_HU = -3024
 """Stored -2000 with a Rescale Intercept of -1024."""
 
+LIVER_HU = (102, 118)
+"""Mean CT values that livers have."""
+
 _AIR, _LUNG, _FAT, _MUSCLE, _BONE = -1000, -850, -100, 55, 320
 _CENTRE_X, _CENTRE_Y = -0.30, -0.04
 """Centre of the largest liver, in parts of the body's semi-axes; a smaller one lies farther to the right."""
 _STREAM = 1
 _ATTEMPTS = 6
+_KIND = {LIVER: "liver", REMNANT: "liver", VESSEL: "vein", TUMOUR: "mass", OTHER: "other"}
+_OTHER_PLACES = ((0.06, 0.44), (0.62, 0.25), (0.36, 0.42), (-0.36, 0.45), (0.5, -0.28), (0.0, -0.6))
+"""Where structures of no further meaning lie, x and y in parts of the body's semi-axes."""
+_OTHER_RADIUS_MM = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class Segment:
 
     label: str
     kind: str
-    """`liver`, `vein` or `mass`."""
+    """`liver`, `vein`, `mass` or `other`."""
     mask: Mask
     """Planes x rows x columns, as the CT series is written."""
 
@@ -123,11 +130,6 @@ def build(plan: PatientPlan) -> Phantom:
     Phantom
         Masks in the order of their segment numbers, which is that of the collection's vocabulary: Liver,
         Liver Remnant, Hepatic, Portal, Tumor_1 and so on.
-
-    Raises
-    ------
-    ValueError
-        The vocabulary has none of the phantom's structures.
     """
     rng = plan.generator(_STREAM, 0)
     whole = _grid(plan)
@@ -143,42 +145,65 @@ def build(plan: PatientPlan) -> Phantom:
 
     base = _background(plan, whole, math.sqrt(liver.surface))
     inner = base[box]
-    inner[liver.mask] = int(rng.integers(102, 119))
+    inner[liver.mask] = int(rng.integers(LIVER_HU[0], LIVER_HU[1] + 1))
     inner[hepatic] = int(rng.integers(145, 171))
     inner[portal] = int(rng.integers(150, 181))
     for tumour in tumours:
         inner[tumour] = int(rng.integers(60, 81))
-    named = _named(plan, liver.mask, remnant, (hepatic, portal), tumours)
+    masks = {LIVER: [liver.mask], REMNANT: [remnant], VESSEL: [hepatic, portal], TUMOUR: list(tumours)}
+    named = []
+    others = 0
+    for term, count in drawn(plan.vocabulary, len(tumours)):
+        kind = _KIND[term.role]
+        if term.role == OTHER:
+            named.append((term.named(1), kind, _other(whole, others)))
+            others += 1
+            continue
+        mine = [masks[term.role].pop(0) for _ in range(count)]
+        named += [(term.named(number), kind, mask) for number, mask in enumerate(mine, start=1)]
     turn = (slice(None), slice(None, None, -1), slice(None, None, -1)) if plan.prone else (slice(None),) * 3
     segments = []
     for label, kind, mask in named:
-        full = np.zeros(base.shape, dtype=bool)
-        full[box] = mask
+        full = mask
+        if mask.shape != base.shape:
+            full = np.zeros(base.shape, dtype=bool)
+            full[box] = mask
         segments.append(Segment(label, kind, np.ascontiguousarray(full[turn])))
     return Phantom(plan, tuple(segments), base[turn])
 
 
-def _named(
-    plan: PatientPlan, liver: Mask, remnant: Mask, vessels: Sequence[Mask], tumours: Sequence[Mask]
-) -> list[tuple[str, str, Mask]]:
-    """Label, kind and mask of each segment: the phantom's structures that the collection's vocabulary has."""
-    named: list[tuple[str, str, Mask]] = []
-    left = list(vessels)
-    for term in plan.vocabulary:
-        if term.role == LIVER:
-            named.append((term.label, "liver", liver))
-        elif term.role == REMNANT:
-            named.append((term.label, "liver", remnant))
-        elif term.role == VESSEL and left:
-            named.append((term.label, "vein", left.pop(0)))
-        elif term.role == TUMOUR and term.numbered:
-            named += [(term.named(number), "mass", tumour) for number, tumour in enumerate(tumours, start=1)]
-        elif term.role == TUMOUR:
-            # One segment is one lesion: the largest.
-            named.append((term.label, "mass", tumours[0]))
-    if not named:
-        raise ValueError("the vocabulary has no structure of the phantom: liver, remnant, vessel or tumour")
-    return named
+def drawn(vocabulary: Sequence[SegmentTerm], tumours: int) -> list[tuple[SegmentTerm, int]]:
+    """Which labels of a vocabulary the phantom has, and how many segments of each.
+
+    Parameters
+    ----------
+    vocabulary : sequence of SegmentTerm
+        The collection's.
+    tumours : int
+        How many tumours a patient has.
+
+    Returns
+    -------
+    list
+        In the order of the vocabulary. A label that is not numbered is one segment; those that are required come before
+        others to what there is of their role: a liver, a remnant, two vessels, and tumours of one sort.
+    """
+    left = {LIVER: 1, REMNANT: 1, VESSEL: 2, TUMOUR: tumours, OTHER: len(_OTHER_PLACES)}
+    counts = dict.fromkeys(vocabulary, 0)
+    for term in sorted(vocabulary, key=lambda one: not one.required):
+        counts[term] = left[term.role] if term.numbered and term.role == TUMOUR else min(1, left[term.role])
+        left[term.role] = 0 if term.role == TUMOUR else left[term.role] - counts[term]
+    return [(term, count) for term, count in counts.items() if count]
+
+
+def _other(grid: _Grid, index: int) -> Mask:
+    """A structure of no further meaning: a tube from the second to the last plane but one."""
+    x, y = _OTHER_PLACES[index]
+    wide = max(_OTHER_RADIUS_MM, 1.5 * grid.pixel)
+    inside = (grid.x - x * grid.body_x) ** 2 + (grid.y - y * grid.body_y) ** 2 <= wide**2
+    mask = np.repeat(inside, grid.z.size, axis=0)
+    mask[[0, -1]] = False
+    return mask
 
 
 def _grid(plan: PatientPlan) -> _Grid:

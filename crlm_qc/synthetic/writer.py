@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from crlm_qc.model.profile import Profile, Span, load_profile
+from crlm_qc.model.profile import Edition, Profile, Span, load_profile
 from crlm_qc.synthetic import ct, dso, phantom
-from crlm_qc.synthetic.clinical import clinical_row, write_workbook
+from crlm_qc.synthetic.clinical import workbook_row, write_workbook
 from crlm_qc.synthetic.cohort import PatientPlan, draw, slice_counts, with_figures
+from crlm_qc.synthetic.limits import SOP_CLASSES, refuse_what_cannot_be_drawn
 from crlm_qc.synthetic.release import EditionName, Layout, SyntheticRelease
 
 Progress = Callable[[str, int, int], None]
@@ -32,6 +33,7 @@ _MANIFEST_NAME = "{collection}-November-2022-manifest.tcia"
 _WORKBOOK_NAME = "{collection}-Clinical-data-{edition}.xlsx"
 _EDITIONS: dict[EditionName, str] = {"october-2022": "October 2022", "april-2023": "April 2023"}
 _VOXELS_A_PROCESS = 20_000_000
+_MAX_PROCESSES = 8
 _TIMESTAMP = "2022-11-30T14:05:28.730"
 _REFUSED = re.compile(r'[\\/:*?"<>|]')
 """What a file system refuses in a name, and the downloader drops."""
@@ -93,7 +95,7 @@ def profile_for(matrix: int, profile: Profile | None = None, max_slices: int | N
             published,
             rows=matrix,
             columns=matrix,
-            spacing_in_plane_mm=None if pixels is None else _mapped(pixels, lambda value: value * scale),
+            spacing_in_plane_mm=None if pixels is None else pixels.scaled(scale),
         )
     if max_slices is not None and published.slices_per_series is not None and published.ct_slices is not None:
         cap = max_slices
@@ -136,7 +138,8 @@ def write_release(
     layout : {"nbia", "card"}
         As the downloader lays a release out, or as the dataset card draws it.
     edition : {"october-2022", "april-2023"}
-        Edition of the clinical workbook; none is written for a collection without one.
+        Edition of the clinical workbook, or the newest where the profile has none of the name; none is written for a
+        collection without one.
     matrix : int
         Rows and columns of an image. An audit of another size than the published one needs `profile_for`.
     profile : Profile, optional
@@ -159,12 +162,15 @@ def write_release(
     NotEmptyError
         `root` holds something already, or is no folder.
     ValueError
-        An argument out of its range.
+        An argument out of its range, or something in the profile that no release can be drawn after; nothing is written.
     """
     _check(root, patients, seed, matrix, jobs, max_slices)
     profile = profile or load_profile()
-    plans = draw(patients, seed, profile_for(matrix, with_figures(profile)), matrix=matrix, max_slices=max_slices)
-    parts = _parts(root, layout, edition, profile.name)
+    figures = profile_for(matrix, with_figures(profile, matrix))
+    plans = draw(patients, seed, figures, matrix=matrix, max_slices=max_slices)
+    columns = _edition(edition, profile)
+    refuse_what_cannot_be_drawn(plans, profile, profile_for(matrix, profile, max_slices).published, columns)
+    parts = _parts(root, layout, columns, profile.name)
     release = SyntheticRelease(
         root=root,
         collection=root if layout == "card" else parts[0].parent / profile.name,
@@ -187,20 +193,20 @@ def write_release(
     rows = [row for one in written for row in one.rows]
     _write_metadata(release.metadata, rows, profile)
     _write_manifest(release.manifest, [row.series_uid for row in rows])
-    if profile.has_workbook:
-        _write_clinical(release, plans, written, profile)
+    if columns is not None:
+        table = [
+            workbook_row(plan, one.largest_tumour_cm, columns, profile)
+            for plan, one in zip(plans, written, strict=True)
+        ]
+        write_workbook(release.workbook, table, columns, profile)
     return release
 
 
-def _write_clinical(
-    release: SyntheticRelease, plans: Sequence[PatientPlan], written: Sequence[_Written], profile: Profile
-) -> None:
-    clinical = [
-        clinical_row(plan, one.largest_tumour_cm, int(profile.missing_code))
-        for plan, one in zip(plans, written, strict=True)
-    ]
-    columns = next(item for item in profile.editions if item.name == _EDITIONS[release.edition])
-    write_workbook(release.workbook, clinical, columns, profile)
+def _edition(name: EditionName, profile: Profile) -> Edition | None:
+    """The edition of the workbook that was asked for, else the newest; None if the collection has no workbook."""
+    return next(
+        (one for one in profile.editions if one.name == _EDITIONS[name]), next(reversed(profile.editions), None)
+    )
 
 
 def _check(root: Path, patients: int, seed: int, matrix: int, jobs: int | None, max_slices: int | None) -> None:
@@ -217,9 +223,10 @@ def _check(root: Path, patients: int, seed: int, matrix: int, jobs: int | None, 
             raise ValueError(f"{name} must be at least {least}")
 
 
-def _parts(root: Path, layout: Layout, edition: EditionName, collection: str) -> tuple[Path, Path, Path]:
+def _parts(root: Path, layout: Layout, edition: Edition | None, collection: str) -> tuple[Path, Path, Path]:
     """Paths of metadata.csv, workbook and manifest."""
-    workbook = _WORKBOOK_NAME.format(collection=collection, edition=_EDITIONS[edition].replace(" ", "-"))
+    named = "none" if edition is None else _name(edition.name).replace(" ", "-")
+    workbook = _WORKBOOK_NAME.format(collection=collection, edition=named)
     inner = root / _MANIFEST_FOLDER
     if layout == "card":
         inner /= collection
@@ -233,7 +240,7 @@ def _about(profile: Profile) -> dict[str, str]:
 def _worth(plans: Sequence[PatientPlan]) -> int:
     """How many processes to start: none but this one for what it writes while others would still be starting."""
     voxels = sum(plan.slices * plan.matrix**2 for plan in plans)
-    return max(1, min(os.cpu_count() or 1, voxels // _VOXELS_A_PROCESS))
+    return max(1, min(os.cpu_count() or 1, _MAX_PROCESSES, voxels // _VOXELS_A_PROCESS))
 
 
 def _each(write: Callable[[PatientPlan], _Written], plans: Sequence[PatientPlan], jobs: int) -> Iterator[_Written]:
@@ -284,11 +291,11 @@ def _file_size(size: int) -> str:
 
 def _write_metadata(path: Path, rows: Iterable[_Row], profile: Profile) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
-        table = csv.DictWriter(stream, profile.metadata_columns, lineterminator="\n")
+        table = csv.DictWriter(stream, profile.metadata_columns, extrasaction="ignore", lineterminator="\n")
         table.writeheader()
         for row in rows:
             plan = row.plan
-            sop_class, sop_name = next(iter(profile.modalities[row.modality].items()))
+            sop_class = SOP_CLASSES[row.modality]
             table.writerow(
                 {
                     "Series UID": row.series_uid,
@@ -302,7 +309,7 @@ def _write_metadata(path: Path, rows: Iterable[_Row], profile: Profile) -> None:
                     "Series Description": row.series_description,
                     "Manufacturer": row.manufacturer,
                     "Modality": row.modality,
-                    "SOP Class Name": sop_name,
+                    "SOP Class Name": profile.modalities[row.modality][sop_class],
                     "SOP Class UID": sop_class,
                     "Number of Images": row.images,
                     "File Size": _file_size(row.size),

@@ -106,11 +106,20 @@ def test_a_waiver_for_a_patient_or_rule_that_was_not_checked_is_not_unused(profi
         (ENTRY.replace("XXX001", "XXX"), "one exact code"),
         (ENTRY + 'until = "2027-01-01"', "until must be a date"),
         (ENTRY + "subject = {label = 1}", "unknown key label in subject"),
+        ("waiver = 3", r"entries are \[\[waiver\]\]"),
+        ("waiver = [3]", r"entries are \[\[waiver\]\]"),
+        ('[[waiver]]\nrule = "XXX001"\nreason = "x"\npatients = "CRLM-CT-1001"', "patients must be a list"),
+        (ENTRY + "subject = 1", "subject must be a table"),
     ],
 )
 def test_a_bad_file_says_what_is_wrong(profile: Profile, tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(WaiverError, match=said):
         run(profile, tmp_path, text)
+
+
+def test_a_file_that_is_not_there_is_said_as_of_other_files(tmp_path: Path) -> None:
+    with pytest.raises(WaiverError, match=r"^waivers none.toml can't be read: no such file or directory$"):
+        load_waivers(tmp_path / "none.toml")
 
 
 def test_the_shipped_known_issues_load(profile: Profile) -> None:

@@ -62,7 +62,8 @@ def add(case: Case, path: str, patient: str | None = None, **values: Any) -> Non
 def test_a_release_that_is_as_it_was_locked(case: Case, profile: Profile) -> None:
     report = run(case, profile)
     assert report.findings == []
-    assert {outcome.status for outcome in report.outcomes} == {Status.PASSED}
+    # The frames are of bare segmentation objects: no FRACTIONAL one, and no Pixel Measures.
+    assert {one.rule for one in report.outcomes if one.status is not Status.PASSED} <= {"DSO032", "SEG020"}
     (outcome,) = [one for one in report.outcomes if one.rule == "REL015"]
     assert outcome.examined == len(case["lock"]) == 52
 

@@ -69,10 +69,14 @@ class Junit:
 
 
 def quiet_environment() -> dict[str, str]:
-    """The environment without what a runner of CI, or the run that this test is of, has put there."""
+    """The environment without what a runner of CI, or the run that this test is of, has put there.
+
+    Few small patients are read before another process would have started.
+    """
     dropped = ("PYTEST_", "GITHUB_", "CRLM_QC_", "COV_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return {name: value for name, value in kept.items() if name not in ("CI", "PYTHONPATH", "PYTHONWARNINGS")}
+    kept = {name: value for name, value in kept.items() if name not in ("CI", "PYTHONPATH", "PYTHONWARNINGS")}
+    return kept | {"CRLM_QC_JOBS": "1"}
 
 
 def run(folder: Path, *command: object, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -83,6 +87,12 @@ def run(folder: Path, *command: object, expect: int | None = 0) -> subprocess.Co
     return done
 
 
+UNUSED_PLUGINS = ("-p", "no:hypothesispytest", "-p", "no:benchmark")
+"""Plugins of this environment that a run of pytest loads for nothing."""
+PLAIN = "--assert=plain"
+"""Where no bytecode may be written, pytest takes apart and compiles every module of ours in each run for its assertions."""
+
+
 def run_pytest(folder: Path, *arguments: object, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Run pytest with this Python."""
-    return run(folder, sys.executable, "-m", "pytest", "--color=no", *arguments, expect=expect)
+    return run(folder, sys.executable, "-m", "pytest", "--color=no", *UNUSED_PLUGINS, *arguments, expect=expect)

@@ -115,7 +115,12 @@ def _(site: Site) -> None:
     site.each_ct(change)
 
 
-@fault("dicom-outside", triggers=("REL007",), doc="A copy of a CT image lies beside the collection's folder.")
+@fault(
+    "dicom-outside",
+    triggers=("REL007",),
+    doc="A copy of a CT image lies beside the collection's folder.",
+    scope="release",
+)
 def _(site: Site) -> None:
     site.write(site.release.root / "1-01.dcm", site.ct_files[0].read_bytes())
 

@@ -508,7 +508,7 @@ def _fractional(site: Site, value: int, maximum: int | None) -> None:
 
 @fault(
     "masks-fraction-low",
-    triggers=("DSO019", "DSO022", "SEG020"),
+    triggers=("DSO022", "SEG020"),
     doc="The object is FRACTIONAL, and no voxel is filled by half: 80 of 255.",
 )
 def _(site: Site) -> None:
