@@ -52,7 +52,9 @@ def cohorts(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Benchmarks: speed and memory of reading, beside the time to read the same bytes."""
     session.install(".", *group("bench"))
-    session.run("pytest", "tests/benchmarks", "-o", "python_files=bench_*.py", "-s", *session.posargs)
+    # Without the fixtures of the tests, whose libraries would be imported along with Pandera and slow it down.
+    options = ("--noconftest", "-o", "python_files=bench_*.py", "-s")
+    session.run("pytest", "tests/benchmarks", *options, *session.posargs)
 
 
 @nox.session

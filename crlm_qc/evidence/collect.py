@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -253,6 +253,7 @@ def _read_in_processes(work: Sequence[Work], jobs: int, tally: _Tally, meanwhile
     """Read in a pool; patients whose process dies are tried once more alone. False if no process can be started."""
     # Those with most files first, so that no process is left alone with a long series at the end.
     waiting = sorted(work, key=lambda one: -len(one.items))
+    loading: Future[None] | None = None
     while waiting:
         pool = _executor(min(jobs, len(waiting)))
         try:
@@ -261,17 +262,22 @@ def _read_in_processes(work: Sequence[Work], jobs: int, tally: _Tally, meanwhile
             # A script that starts an audit without asking for __main__ can't start workers, nor can a sandbox.
             pool.shutdown(cancel_futures=True)
             return False
-        suspects = _drain(pool, waiting, jobs, tally, meanwhile)
+        if loading is None:
+            # In a thread, so that a process that is done with a patient need not wait for the next.
+            loader = ThreadPoolExecutor(1)
+            loading = loader.submit(meanwhile)
+            loader.shutdown(wait=False)
+        suspects = _drain(pool, waiting, jobs, tally)
         pool.shutdown(cancel_futures=True)
         for one in suspects:
             tally.add(one.patient, _read_alone(one))
         waiting = [one for one in waiting if one.patient not in tally.done]
+    if loading is not None:
+        loading.result()
     return True
 
 
-def _drain(
-    pool: ProcessPoolExecutor, waiting: Sequence[Work], jobs: int, tally: _Tally, meanwhile: Callable[[], None]
-) -> list[Work]:
+def _drain(pool: ProcessPoolExecutor, waiting: Sequence[Work], jobs: int, tally: _Tally) -> list[Work]:
     """Read until all is done or a process dies; then say which patients were being read."""
     source: Iterator[Work] = iter(waiting)
     running: dict[Future[PatientRead], Work] = {}
@@ -284,8 +290,6 @@ def _drain(
                 return [*running.values(), one]
         if not running:
             return []
-        if not tally.done:
-            meanwhile()
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             try:
                 read = future.result()

@@ -531,11 +531,6 @@ class Sources:
     outside: Mapping[int, tuple[str, ...]]
     """Places of frames that name images which are not in the CT series, and the UIDs of these."""
 
-    @property
-    def off(self) -> Flags:
-        """Frames that are materially displaced."""
-        return self.displaced
-
 
 def sources_of(context: Context, dso: Dso) -> Sources:
     """Frames against their source slices; nothing is off where there is no CT."""

@@ -212,7 +212,7 @@ def _frames(context: Context, dso: Dso) -> tuple[Counter[int], Counter[int], set
 
     numbers = np.where(np.isnan(dso.numbers), -1, dso.numbers).astype(np.int64)
     voxels = np.nan_to_num(dso.frames["voxels"]).astype(np.int64)
-    astray = sources_of(context, dso).off | (np.isnan(dso.frames["plane"]) & (voxels > 0))
+    astray = sources_of(context, dso).displaced | (np.isnan(dso.frames["plane"]) & (voxels > 0))
     laid: Counter[int] = Counter(numbers[voxels > 0].tolist())
     drawn: Counter[int] = Counter()
     for value, count in zip(numbers.tolist(), voxels.tolist(), strict=True):
