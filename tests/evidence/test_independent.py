@@ -85,7 +85,8 @@ def scenes(release: SyntheticRelease) -> Iterator[Scene]:
         slices.sort(key=lambda ds: float(ds.ImagePositionPatient[2]))
         positions = np.array([ds.ImagePositionPatient for ds in slices], dtype=float)
         first = slices[0]
-        between = float(np.median(np.diff(positions[:, 2])))
+        # Of the whole stack: one gap between rounded positions is off by some millionths.
+        between = float((positions[-1, 2] - positions[0, 2]) / (len(positions) - 1))
         rows, columns = map(float, first.PixelSpacing)
         orientation = np.array(first.ImageOrientationPatient, dtype=float)
         stored = np.stack([ds.pixel_array for ds in slices]).astype(float)
