@@ -21,6 +21,7 @@ _FULL_DATES = "113106"
 _ROOM = 2.0
 """Least volume of a liver, in parts of that of its tumours."""
 _ROUNDING_MM = 0.001
+_ROUNDING_ML = 0.001
 
 
 def refuse_what_cannot_be_drawn(
@@ -121,14 +122,14 @@ def _figures(plans: Sequence[PatientPlan], profile: Profile, published: Publishe
         "slices_per_series": ([float(plan.slices) for plan in plans], 0.0),
         "spacing_in_plane_mm": ([plan.pixel_spacing_mm for plan in plans], _ROUNDING_MM),
         "spacing_slices_mm": ([plan.slice_spacing_mm for plan in plans], _ROUNDING_MM),
-        "liver_volume_ml": ([plan.liver_ml for plan in plans] if profile.has_role(LIVER) else [], 0.0),
-        "tumour_volume_ml": ([_drawn_ml(plan) for plan in plans] if profile.has_role(TUMOUR) else [], 0.0),
+        "liver_volume_ml": ([plan.liver_ml for plan in plans] if profile.has_role(LIVER) else [], _ROUNDING_ML),
+        "tumour_volume_ml": ([_drawn_ml(plan) for plan in plans] if profile.has_role(TUMOUR) else [], _ROUNDING_ML),
     }
     for name, (values, slack) in by_figure.items():
         span: Span | None = getattr(published, name)
         out = [value for value in values if span is not None and not span.holds(value, slack)]
         if span is not None and out:
-            yield f"{name} of [published] is {span.min:g} to {span.max:g}, and {out[0]:.4g} would come out"
+            yield f"{name} of [published] is {span.min:g} to {span.max:g}, and {out[0]:.6g} would come out"
 
 
 def _drawn_ml(plan: PatientPlan) -> float:

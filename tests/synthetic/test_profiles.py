@@ -11,7 +11,8 @@ from crlm_qc import cli
 from crlm_qc.auditing import audit
 from crlm_qc.model.profile import Profile, load_profile
 from crlm_qc.model.settings import Settings
-from crlm_qc.synthetic.cohort import with_figures
+from crlm_qc.synthetic.cohort import draw, with_figures
+from crlm_qc.synthetic.limits import refuse_what_cannot_be_drawn
 from crlm_qc.synthetic.release import SyntheticRelease
 from crlm_qc.synthetic.writer import profile_for, write_release
 
@@ -188,3 +189,12 @@ def test_figures_that_were_published_hold(tmp_path: Path, profile: Profile) -> N
     text = "[published]\nspacing_in_plane_mm = { min = 1, max = 2 }\n"
     published = with_figures(profile_of(tmp_path, text + MASS), 64).published
     assert (published.rows, published.spacing_in_plane_mm.max) == (64, 2)
+
+
+@pytest.mark.parametrize("patients", [60, 197])
+def test_the_collection_itself_is_never_refused(patients: int) -> None:
+    profile = load_profile()
+    edition = next(one for one in profile.editions if one.name == "April 2023")
+    for seed in range(8):
+        plans = draw(patients, seed, profile_for(512, with_figures(profile, 512)), matrix=512)
+        refuse_what_cannot_be_drawn(plans, profile, profile_for(512, profile).published, edition)
