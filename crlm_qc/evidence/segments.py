@@ -366,14 +366,13 @@ def _stack(
 def _add_jumps(stack: MaskStack, found: DsoRows) -> None:
     """How much frames with a twin, and the twins, differ from the planes above and below them."""
     twins = {row["twin"] for row in found.frames if row.get("twin") is not None}
+    places = stack.numbered() if twins else []
     for row in found.frames:
         number, place = row.get("segment_number"), row.get("plane")
         if place is None or number is None or (row.get("twin") is None and row["frame"] not in twins):
             continue
         held = {
-            at: plane.masks[number]
-            for at, plane in zip(stack.numbered(), stack.planes, strict=True)
-            if number in plane.masks
+            at: plane.masks[number] for at, plane in zip(places, stack.planes, strict=True) if number in plane.masks
         }
         own = held[place]
         nothing = np.zeros_like(own)

@@ -255,8 +255,12 @@ def _outside(masks: Masks, liver: Segment, span: Span, fraction: float) -> str |
         return None
     if not masks.exclusive:
         return _ml(liver.volume)
-    joined = _ml(least) if number(least, 2) == number(most, 2) else f"{number(least, 2)} to {_ml(most)}"
-    return f"{_ml(liver.volume)}, with what fills its holes {joined}"
+    return f"{_ml(liver.volume)}, with what fills its holes {_between(least, most)}"
+
+
+def _between(least: float, most: float) -> str:
+    """A range of volumes; one volume where they are the same as shown."""
+    return _ml(least) if number(least, 2) == number(most, 2) else f"{number(least, 2)} to {_ml(most)}"
 
 
 @rule(
@@ -903,7 +907,6 @@ def segments_exclude_each_other(context: Context) -> Checked:
         if not masks.exclusive:
             return
         least, most = masks.volumes(liver)
-        joined = _ml(least) if number(least, 2) == number(most, 2) else f"{number(least, 2)} to {_ml(most)}"
         how = "as a label map does" if masks.dso.is_label_map else "though a BINARY object could keep more"
         labels = listed([part.label for part in masks.parts])
         message = (
@@ -911,7 +914,9 @@ def segments_exclude_each_other(context: Context) -> Checked:
             f"{'is' if len(masks.parts) == 1 else 'are'} cut out of the liver."
         )
         if least == least:
-            message += f" The liver has {_ml(liver.volume)} as stored, {joined} with what fills its holes."
+            message += (
+                f" The liver has {_ml(liver.volume)} as stored, {_between(least, most)} with what fills its holes."
+            )
         expected = "segments that overlap: the liver contains remnant, tumours and vessels"
         yield Found(
             masks.dso.subject(context),
