@@ -133,22 +133,6 @@ def count(planes: Packed) -> int:
     return int(np.bitwise_count(_words(planes)).sum(dtype=np.int64))
 
 
-def count_each(planes: Packed) -> Ints:
-    """Set voxels of every plane.
-
-    Parameters
-    ----------
-    planes : numpy.ndarray of uint8, shape (n, rows, stride)
-        Planes.
-
-    Returns
-    -------
-    numpy.ndarray of int64, shape (n,)
-        Set bits a plane.
-    """
-    return np.array([count(plane) for plane in planes], dtype=np.int64)
-
-
 def overlap(first: Packed, second: Packed) -> int:
     """Voxels that are set in both of two planes.
 
