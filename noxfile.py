@@ -20,10 +20,11 @@ def group(name: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff: rules and format."""
-    session.install(*group("lint"))
+    """Ruff: rules and format; and who may import whom."""
+    session.install(".", *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache")
 
 
 @nox.session

@@ -1,7 +1,7 @@
 """The pytest plugin: audits a release as tests, `pytest --crlm-release=PATH`.
 
-This is what pytest loads in every run, so it imports nothing else of crlm-qc until a release is given:
-`crlm_qc.pytest_audit` has the rest, and `crlm_qc.pytest_guard` keeps the release from having a say in the run.
+This is what pytest loads in every run, so it imports little else of crlm-qc until a release is given:
+`crlm_qc.testing.plugin` has the rest, and `crlm_qc.testing.guard` keeps the release from having a say in the run.
 """
 
 from __future__ import annotations
@@ -11,20 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from argparse import Namespace
+from crlm_qc.testing.names import GRAINS, INI, NAME, QualityWarning, named_source
 
+if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
     from crlm_qc.model.report import Report
 
-NAME = "crlm-qc"
-"""Name of the active plugin, and beginning of the node ids of the audit's tests."""
-GRAINS = ("rule", "family", "full")
-INI = "crlm_release"
-
-
-class QualityWarning(UserWarning):
-    """A finding that fails nothing."""
+__all__ = ["QualityWarning"]
+"""What a team may name; pytest finds hooks and fixtures by itself."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,20 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(INI, "Release to audit in every run that is not of single files; begins at the folder of this file.")
 
 
-def named_source(config: pytest.Config, options: Namespace) -> Path | None:
-    """What to audit, by its name on the command line, or in the ini file, where it begins at that file's folder."""
-    if named := options.crlm_release or options.crlm_evidence:
-        return Path(named)
-    named = config.getini(INI)
-    return (config.inipath.parent if config.inipath else config.rootpath) / named if named else None
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Refuse to load anything out of the release, before anything is loaded."""
     source = named_source(early_config, early_config.known_args_namespace)
     if source is not None:
-        from crlm_qc.pytest_guard import refuse_what_would_load
+        from crlm_qc.testing.guard import refuse_what_would_load
 
         refuse_what_would_load(early_config, source)
 
@@ -73,7 +59,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Start the audit's plugin where there is something to audit."""
     if named_source(config, config.option) is not None:
-        from crlm_qc.pytest_audit import AuditPlugin
+        from crlm_qc.testing.plugin import AuditPlugin
 
         config.pluginmanager.register(AuditPlugin(config), NAME)
 

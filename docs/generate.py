@@ -8,12 +8,14 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
-from crlm_qc.auditing import rule_text
-from crlm_qc.model.profile import Profile, load_profile
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.model.family import family_name
 from crlm_qc.model.report import ToleranceText
-from crlm_qc.model.rule import Rule, RuleKind
 from crlm_qc.model.tables import TABLES, Column, Table
 from crlm_qc.report import words
+from crlm_qc.rulebook.rule import Rule, RuleKind
+from crlm_qc.rulebook.texts import rule_text
 from crlm_qc.rules import registry
 from crlm_qc.synthetic.faults import FAULTS
 
@@ -75,7 +77,7 @@ def rule_pages() -> dict[str, str]:
         for code in fault.triggers:
             faults[code].append(name)
     rows = [
-        f"| [{name}]({name.lower()}.md) | {plain(words.family_name(name))} | {len(rules)} |"
+        f"| [{name}]({name.lower()}.md) | {plain(family_name(name))} | {len(rules)} |"
         for name, rules in families.items()
     ]
     index = [
@@ -100,7 +102,7 @@ def rule_pages() -> dict[str, str]:
 
 
 def _family(name: str, rules: list[Rule], profile: Profile, faults: dict[str, list[str]]) -> str:
-    lines = [f"# {name}: {plain(words.family_name(name))}", "", "| code | severity | what is wrong |", "|---|---|---|"]
+    lines = [f"# {name}: {plain(family_name(name))}", "", "| code | severity | what is wrong |", "|---|---|---|"]
     lines += [
         f"| [{item.code}](#{item.code.lower()}) | {words.WORDS[item.severity]} | {plain(item.title)} |"
         for item in rules

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from crlm_qc.model.profile import Profile, load_profile
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.engines import pandera_engine
 
 pytest_plugins = ["pytester"]
 
@@ -16,6 +18,17 @@ collect_ignore = ["example_own_tests"]
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def pandera() -> None:
+    pandera_engine.load()
+
+
+@pytest.fixture
+def pytester(pandera: None, pytester: pytest.Pytester) -> pytest.Pytester:
+    """pytest's own, which puts the imported modules back: what it would import for the first time can't be imported twice."""
+    return pytester
 
 
 @pytest.fixture(scope="session")

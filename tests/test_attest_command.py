@@ -12,11 +12,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from support.releases import clean_release, copy_release
 
-from crlm_qc import cli, cli_attest
+from crlm_qc.cli import app as cli
+from crlm_qc.cli import attest as cli_attest
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence import lock as lock_module
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.lock import lock_files, lock_release, render_lock
-from crlm_qc.model.profile import Profile, load_profile
 from crlm_qc.model.settings import Depth
 from crlm_qc.synthetic.faults import plant
 from crlm_qc.synthetic.release import SyntheticRelease

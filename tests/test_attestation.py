@@ -17,13 +17,15 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support import reports
 
-from crlm_qc.attestation import AttestationError, Statement, attest, read_statement, rule_set
+from crlm_qc.auditing.attestation import AttestationError, Statement, attest, read_statement, rule_set
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.collection.waivers import Waiver
+from crlm_qc.model.errors import ProfileError
 from crlm_qc.model.outcome import Outcome, Status
-from crlm_qc.model.profile import Profile, ProfileError, load_profile
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
-from crlm_qc.model.waivers import Waiver
 from crlm_qc.report.words import json_bytes
 
 SCHEMA = json.loads(files("crlm_qc").joinpath("attestation.schema.json").read_text(encoding="utf-8"))

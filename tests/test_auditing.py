@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from crlm_qc.auditing import CRASH_RULE, UsageError, audit, choose, judge
+from crlm_qc.auditing.judging import CRASH_RULE, judge
+from crlm_qc.auditing.run import audit
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.waivers import Waiver
+from crlm_qc.model.errors import UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Found, Kind, Subject, fingerprint
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import ExitCode, Report, Verdict
-from crlm_qc.model.rule import Checked, Context, Registry, Rule, Skip, rule
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
-from crlm_qc.model.waivers import Waiver
+from crlm_qc.request.choice import choose
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.registry import Registry
+from crlm_qc.rulebook.rule import Checked, Rule, Skip, rule
 from crlm_qc.rules import registry
 
 PATIENTS = frame("patients", [{"patient": "CRLM-CT-1001", "folder": "CRLM-CT-1001", "valid": True}])
@@ -175,7 +180,7 @@ def test_choose() -> None:
 
 def test_the_public_name_stays_a_function() -> None:
     # A module of that name would take its place at the first import.
-    code = "import crlm_qc, crlm_qc.cli, crlm_qc.auditing; crlm_qc.audit; assert callable(crlm_qc.audit)"
+    code = "import crlm_qc, crlm_qc.cli.app, crlm_qc.auditing.run; crlm_qc.audit; assert callable(crlm_qc.audit)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

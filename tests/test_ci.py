@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import reports
 
-from crlm_qc import ci, cli
+from crlm_qc.cli import actions as ci
+from crlm_qc.cli import app as cli
 from crlm_qc.model.report import Report
 from crlm_qc.report import markdown
 
@@ -31,7 +32,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    monkeypatch.setattr(cli, "audit", lambda *_, **__: reports.sample())
+    monkeypatch.setattr("crlm_qc.cli.check.audit", lambda *_, **__: reports.sample())
 
     def call(*options: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
@@ -138,6 +139,6 @@ def test_harmless_text_holds_no_command(text: str) -> None:
 def test_a_folder_of_any_name_is_no_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     base = reports.sample()
     named: Any = replace(base, release=replace(base.release, root="::error::CANARY"))
-    monkeypatch.setattr(cli, "audit", lambda *_, **__: named)
+    monkeypatch.setattr("crlm_qc.cli.check.audit", lambda *_, **__: named)
     _, out, err = run()
     assert not [line for line in commands(out + err) if "CANARY" in line]

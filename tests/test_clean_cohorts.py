@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 
-from crlm_qc.auditing import audit
+from crlm_qc.auditing.run import audit
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.synthetic import writer

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from support import reports
 
-import crlm_qc.auditing
-from crlm_qc import cli
+import crlm_qc.auditing.run
+from crlm_qc.cli import app as cli
+from crlm_qc.cli.synth import DEMO_FAULTS
+from crlm_qc.collection.resources import expectations_folder
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
-from crlm_qc.resources import expectations_folder
 from crlm_qc.rules import registry
 
 HEAVY = {"pandas", "pandera", "pydicom", "great_expectations", "highdicom", "scipy", "pyarrow", "numpy", "jinja2"}
@@ -83,7 +84,7 @@ class Audit:
 @pytest.fixture
 def audit(monkeypatch: pytest.MonkeyPatch) -> Audit:
     made = Audit(reports.sample(), {})
-    monkeypatch.setattr(cli, "audit", made)
+    monkeypatch.setattr("crlm_qc.cli.check.audit", made)
     return made
 
 
@@ -299,14 +300,14 @@ def test_a_bug_exits_with_70_and_shows_no_value(run: Run, release: Path, monkeyp
     def broken(*_: object, **__: object) -> Report:
         raise IndexError("CANARY^JANE")
 
-    monkeypatch.setattr(cli, "audit", broken)
+    monkeypatch.setattr("crlm_qc.cli.check.audit", broken)
     done = run("check", release)
     assert done.code == 70
     assert "CANARY" not in done.out + done.err
     assert re.search(r"a bug of crlm-qc: IndexError at test_cli\.py:\d+\. ", done.err)
     debugged = run("check", release, "--debug")
     assert debugged.code == 70
-    assert re.search(r'File ".*cli\.py", line \d+, in _run', debugged.err)
+    assert re.search(r'File ".*app\.py", line \d+, in _run', debugged.err)
     assert "IndexError" in debugged.err
     assert "CANARY" not in debugged.out + debugged.err
 
@@ -315,7 +316,7 @@ def test_ctrl_c_exits_with_130(run: Run, release: Path, monkeypatch: pytest.Monk
     def stopped(*_: object, **__: object) -> Report:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "audit", stopped)
+    monkeypatch.setattr("crlm_qc.cli.check.audit", stopped)
     assert run("check", release).code == 130
 
 
@@ -381,7 +382,7 @@ def test_an_unknown_rule_gets_a_suggestion(run: Run) -> None:
 def test_listings_load_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import json, sys\n"
-        "from crlm_qc.cli import main\n"
+        "from crlm_qc.cli.app import main\n"
         "try:\n"
         f"    main({arguments!r})\n"
         "except SystemExit as end:\n"
@@ -448,10 +449,10 @@ def test_demo_finds_what_it_planted_and_no_other_error(run: Run) -> None:
     done = run("demo", "demo")
     assert (done.code, done.err) == (0, "")
     assert "NOT found" not in done.out
-    assert len(re.findall("found by", done.out)) == len(cli.DEMO_FAULTS)
+    assert len(re.findall("found by", done.out)) == len(DEMO_FAULTS)
     folder = Path("demo/reports")
     found = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
-    planted = {spec.partition(":")[2] for spec in cli.DEMO_FAULTS}
+    planted = {spec.partition(":")[2] for spec in DEMO_FAULTS}
     assert {item["patient"] for item in found["findings"] if item["severity"] == "error"} <= planted | {None}
     assert found["limits"] == []
     assert str(folder / "report.html") in done.out

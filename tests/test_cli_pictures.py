@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from support.releases import clean_release, copy_release
 
-from crlm_qc import cli
+from crlm_qc.cli import app as cli
 from crlm_qc.synthetic.faults import plant
 from crlm_qc.synthetic.release import SyntheticRelease
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support import reports
 
-from crlm_qc import cli
+from crlm_qc.cli import app as cli
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.report import FORMATS

@@ -12,18 +12,18 @@ import typer
 from support import reports
 from support.releases import small_release
 
-from crlm_qc import cli
-from crlm_qc.attestation import rule_set
-from crlm_qc.auditing import audit as real_audit
-from crlm_qc.cli_options import FailOn
-from crlm_qc.cli_results import load_report
-from crlm_qc.configuration import KEYS
+from crlm_qc.auditing.attestation import rule_set
+from crlm_qc.auditing.run import audit as real_audit
+from crlm_qc.cli import app as cli
+from crlm_qc.cli.options import FailOn
+from crlm_qc.cli.saved import load_report
+from crlm_qc.cli.terminal import Colour
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.picture import PictureMode
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
-from crlm_qc.terminal import Colour
+from crlm_qc.request.keys import KEYS
 
 Run = Callable[..., tuple[int, str, str]]
 NOT_KEYS = {"ctx", "release", "config", "isolated", "help"}
@@ -61,7 +61,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         kept.update(given)
         return reports.sample()
 
-    monkeypatch.setattr(cli, "audit", audit)
+    monkeypatch.setattr("crlm_qc.cli.check.audit", audit)
     return kept
 
 

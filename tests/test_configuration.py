@@ -10,17 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlm_qc.configuration import (
-    KEYS,
-    Configuration,
-    ConfigurationError,
-    Origin,
-    find,
-    layered,
-    load,
-    read,
-    template,
-)
+from crlm_qc.request.files import Configuration, ConfigurationError, find, load, read
+from crlm_qc.request.keys import KEYS, template
+from crlm_qc.request.layers import Origin, layered
 
 MINE = 'fail-on = "warning"\n'
 

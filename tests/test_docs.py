@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from support.pipelines import PLAIN, UNUSED_PLUGINS
 from support.releases import clean_release, copy_release
 
-from crlm_qc import cli
+from crlm_qc.cli import app as cli
 from crlm_qc.model.report import ExitCode
 from crlm_qc.model.tables import TABLES
 from crlm_qc.report import FORMATS
@@ -172,7 +172,7 @@ def reader(
     # What the demo writes goes with the test, and no process is started for three small patients.
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setattr("crlm_qc.evidence.collect.default_jobs", lambda: 1)
+    monkeypatch.setattr("crlm_qc.workers.default_jobs", lambda: 1)
     monkeypatch.setenv("CRLM_QC_JOBS", "1")
     monkeypatch.setenv("PYTEST_ADDOPTS", shlex.join([PLAIN, *UNUSED_PLUGINS]))
     reader = Reader(tmp_path, clean_release, capsys)

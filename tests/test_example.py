@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from crlm_qc import cli
-from crlm_qc.cli_pictures import saved_pictures
+from crlm_qc.cli import app as cli
+from crlm_qc.cli.pictures import saved_pictures
 from crlm_qc.model.report import Report
 from crlm_qc.report import html
 from crlm_qc.report.json_format import render

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from crlm_qc.facts import figures, patient_facts
+from crlm_qc.auditing.figures import figures, patient_facts
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.resources import expectations_folder
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.plain import to_plain
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Figure, PatientFacts
-from crlm_qc.model.rule import Context
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.tables import frame
-from crlm_qc.resources import expectations_folder
+from crlm_qc.rulebook.context import Context
 
 ONE, TWO = "CRLM-CT-1001", "CRLM-CT-1002"
 

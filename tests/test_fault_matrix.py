@@ -12,12 +12,12 @@ from support.faults import ReleaseFor, release_for
 from support.matrix import Cell, render
 from support.releases import copy_release, small_profile
 
-from crlm_qc.auditing import audit
+from crlm_qc.auditing.run import audit
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence import collect
 from crlm_qc.evidence.lock import lock_release, render_lock
 from crlm_qc.evidence.patient import PatientRead
 from crlm_qc.model.finding import Finding
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from support.releases import clean_release, copy_release
 
-from crlm_qc import cli
+from crlm_qc.cli import app as cli
+from crlm_qc.cli.lock import LISTED
 from crlm_qc.evidence import lock as module
 from crlm_qc.synthetic.faults import plant
 from crlm_qc.synthetic.release import SyntheticRelease
@@ -162,7 +163,7 @@ def test_a_release_that_cannot_be_read_whole_is_not_locked(
     code, out, err = run("lock", "release")
     assert (code, out) == (3, "")
     assert "no lock file was written: not everything could be read, and " in err
-    assert err.count("\n") == cli.LISTED + 1
+    assert err.count("\n") == LISTED + 1
     assert not LOCK.exists()
 
 

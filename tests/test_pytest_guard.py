@@ -9,10 +9,6 @@ from typing import Any
 import pytest
 from support import reports
 
-from crlm_qc import (
-    cli,  # noqa: F401 - pytester forgets what is first imported within a run, and would import it in each
-    pytest_audit,
-)
 from crlm_qc.evidence.store import load, save
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.settings import Depth
@@ -53,7 +49,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run pytest in the folder `team`, on a report in place of an audit."""
     for name in [name for name in os.environ if name.startswith(("PYTEST_ADDOPTS", "CRLM_QC_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(pytest_audit, "audit", lambda *_, **__: reports.clean())
+    monkeypatch.setattr("crlm_qc.testing.results.audit", lambda *_, **__: reports.clean())
 
     def call(*arguments: object, folder: str = "team") -> Any:
         place = pytester.path / folder

@@ -17,18 +17,15 @@ from xml.etree import ElementTree as ET
 import pytest
 from support import reports
 
-from crlm_qc import (
-    cli,  # noqa: F401 - pytester forgets what is first imported within a run, and would import it in each
-    pytest_audit,
-)
-from crlm_qc.auditing import UsageError
 from crlm_qc.evidence.store import load, save
+from crlm_qc.model.errors import UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.report import Report, RuleText
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
+from crlm_qc.testing.results import AuditFailedError, Results
 
 Run = Callable[..., pytest.RunResult]
 CODES = [text.code for text in reports.RULES]
@@ -62,7 +59,7 @@ def run(pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch)
                 raise made
             return made
 
-        monkeypatch.setattr(pytest_audit, "audit", audit)
+        monkeypatch.setattr("crlm_qc.testing.results.audit", audit)
         # The runs of this suite make errors of warnings, and runs within them would too.
         options = ["-W", "default", f"--crlm-evidence={saved}", f"--crlm-select={','.join(codes)}"]
         return pytester.runpytest_inprocess(*options, *map(str, arguments))
@@ -88,7 +85,7 @@ def with_rule(report: Report, code: str, **changes: Any) -> Report:
 # --- at no cost when it is not used ----------------------------------------------------------------------------------
 
 
-def test_the_entry_point_loads_nothing_else_of_ours() -> None:
+def test_the_entry_point_loads_its_names_and_nothing_else_of_ours() -> None:
     code = (
         "import json, sys, pytest\n"
         "before = set(sys.modules)\n"
@@ -97,7 +94,8 @@ def test_the_entry_point_loads_nothing_else_of_ours() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = json.loads(done.stdout)
-    assert [name for name in loaded if name.startswith("crlm_qc")] == ["crlm_qc", "crlm_qc.pytest_plugin"]
+    names = ["crlm_qc", "crlm_qc.pytest_plugin", "crlm_qc.testing", "crlm_qc.testing.names"]
+    assert [name for name in loaded if name.startswith("crlm_qc")] == names
     assert not {name.split(".")[0] for name in loaded} & {"pandas", "numpy", "pydicom", "pandera", "typer", "rich"}
 
 
@@ -108,7 +106,7 @@ def test_a_run_without_a_release_has_nothing_of_it(pytester: pytest.Pytester) ->
 
         def test_nothing_is_loaded():
             assert "crlm_qc.pytest_plugin" in sys.modules
-            assert "crlm_qc.pytest_audit" not in sys.modules
+            assert "crlm_qc.testing.plugin" not in sys.modules
             assert "pandas" not in sys.modules
 
         def test_the_fixtures_skip(crlm_report):
@@ -182,7 +180,7 @@ def test_a_teams_own_tests_run_beside_the_audit(run: Run, pytester: pytest.Pytes
 def test_the_release_of_the_ini_file_is_audited_but_not_with_single_files(
     pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pytest_audit, "audit", lambda *_, **__: reports.sample())
+    monkeypatch.setattr("crlm_qc.testing.results.audit", lambda *_, **__: reports.sample())
     named = os.path.relpath(saved, pytester.path)
     pytester.makeini(f"[pytest]\ncrlm_release = {named}\n")
     own = pytester.makepyfile("def test_own(): pass")
@@ -277,7 +275,7 @@ def test_fail_on_never(run: Run) -> None:
 
 
 def test_warnings_made_errors_fail(run: Run) -> None:
-    result = run("-rA", "-W", "error::crlm_qc.pytest_plugin.QualityWarning", "-k", "CLN")
+    result = run("-rA", "-W", "error::crlm_qc.testing.names.QualityWarning", "-k", "CLN")
     assert ends(result)["FAILED"] == {"CLN::CLN010", "CLN::CRLM-CT-1003"}
     assert "pytest_audit.py" not in result.stdout.str()
 
@@ -439,7 +437,7 @@ def test_the_configuration_file_holds_below_the_options(
         asked.append(options)
         return reports.sample()
 
-    monkeypatch.setattr(pytest_audit, "audit", audit)
+    monkeypatch.setattr("crlm_qc.testing.results.audit", audit)
     (pytester.path / "crlm-qc.toml").write_text(
         'select = ["MET001", "CTS", "CLN010"]\ndepth = "headers"\nfail-on = "warning"\nsubset = true\njobs = 3\n'
         "[severity]\nCTS012 = 'off'\nCTS008 = 'warning'\n[tolerances]\nspacing_mm = 0.02\n"
@@ -473,7 +471,7 @@ def asked(pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatc
         found.append(options)
         return reports.sample()
 
-    monkeypatch.setattr(pytest_audit, "audit", audit)
+    monkeypatch.setattr("crlm_qc.testing.results.audit", audit)
 
     def call(*arguments: str, ret: int = 0) -> dict[str, Any]:
         result = pytester.runpytest_inprocess(
@@ -553,10 +551,10 @@ def test_whoever_comes_first_audits_and_all_others_read(tmp_path: Path, monkeypa
         made.append(1)
         return reports.sample()
 
-    monkeypatch.setattr(pytest_audit, "audit", audit)
+    monkeypatch.setattr("crlm_qc.testing.results.audit", audit)
     asked: Any = SimpleNamespace(**dict.fromkeys(("source", "settings", "profile", "parts", "lock", "jobs", "waivers")))
     asked.saved, asked.allow_did_waivers = True, False
-    every = [pytest_audit.Results(asked, tmp_path) for _ in range(4)]
+    every = [Results(asked, tmp_path) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         reads = [one.result() for one in [pool.submit(results.report) for results in every]]
     assert len(made) == 1
@@ -570,10 +568,10 @@ def test_an_audit_that_failed_is_not_made_again(tmp_path: Path, monkeypatch: pyt
         made.append(1)
         raise UsageError("no lock file")
 
-    monkeypatch.setattr(pytest_audit, "audit", audit)
+    monkeypatch.setattr("crlm_qc.testing.results.audit", audit)
     asked: Any = SimpleNamespace(**dict.fromkeys(("source", "settings", "profile", "parts", "lock", "jobs", "waivers")))
     asked.saved, asked.allow_did_waivers = True, False
     for _ in range(2):
-        with pytest.raises(pytest_audit.AuditFailedError, match="crlm-qc: no lock file"):
-            pytest_audit.Results(asked, tmp_path).report()
+        with pytest.raises(AuditFailedError, match="crlm-qc: no lock file"):
+            Results(asked, tmp_path).report()
     assert len(made) == 1

@@ -22,8 +22,8 @@ from support.pipelines import (
 from support.releases import clean_release, small_release
 
 import crlm_qc
-from crlm_qc.conformance import NotConformantError
 from crlm_qc.synthetic.release import SyntheticRelease
+from crlm_qc.testing.conformance import NotConformantError
 
 __all__ = ["clean_release"]
 

@@ -20,9 +20,9 @@ import pytest
 from scipy import ndimage
 from support import real
 
-from crlm_qc.auditing import audit
+from crlm_qc.auditing.run import audit
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.rules import registry

@@ -13,16 +13,16 @@ import pytest
 from support.identifiers import BARE, ELSEWHERE, MARK, NUMBERS, Words, plant_faults, plant_identifiers
 from support.releases import copy_release, small_profile, small_release
 
-from crlm_qc import cli
-from crlm_qc.auditing import judge
+from crlm_qc.auditing.judging import judge
+from crlm_qc.auditing.redaction import LARGEST, OURS, PATHS, redact
+from crlm_qc.cli import app as cli
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.store import load
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.tables import TABLES
-from crlm_qc.redaction import LARGEST, OURS, PATHS, redact
 from crlm_qc.report import FORMATS
 from crlm_qc.report import changes as changes_formats
 from crlm_qc.synthetic.faults import FAULTS, plant

@@ -10,13 +10,16 @@ import pydicom
 import pytest
 from support.releases import copy_release, small_release
 
-from crlm_qc.attestation import rule_set
-from crlm_qc.auditing import Parts, UsageError, audit
+from crlm_qc.auditing.attestation import rule_set
+from crlm_qc.auditing.run import audit
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.model.errors import UsageError
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile, load_profile
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.report import FORMATS
+from crlm_qc.request.request import Parts
 from crlm_qc.synthetic.faults import plant
 from crlm_qc.synthetic.release import SyntheticRelease
 

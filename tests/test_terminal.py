@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from crlm_qc.terminal import Colour, progress_on, say, style_of
+from crlm_qc.cli.terminal import Colour, progress_on, say, style_of
 
 
 class Terminal(io.TextIOWrapper):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.model.rule import CODE
+from crlm_qc.model.family import CODE
 from crlm_qc.model.severity import Severity
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.model.rule import CODE, Context
+from crlm_qc.model.family import CODE
+from crlm_qc.rulebook.context import Context
 
 if TYPE_CHECKING:
     import pandas as pd

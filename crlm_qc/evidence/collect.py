@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.chosen import Rows, read_sources
 from crlm_qc.evidence.lock import lock_rows, read_lock
-from crlm_qc.evidence.release import (
-    Item,
-    PatientFolder,
-    Release,
-    ReleaseError,
-    find_release,
-    suggest,
-)
+from crlm_qc.evidence.release import PatientFolder, Release, find_release
+from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.texts import text_rows
+from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence, Facts
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, empty, frame
+from crlm_qc.model.words import suggest
+from crlm_qc.workers import default_jobs, executor, ready, start_server
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.patient import PatientRead
@@ -33,11 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["ReleaseError", "collect"]
 
 Progress = Callable[[str, int, int], None]
-Rows = dict[str, list[dict[str, Any]]]
 
 READING = "reading patients"
 """The phase that progress is told of."""
-_WORKER_MODULE = "crlm_qc.evidence.patient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +120,7 @@ def collect(
     work = _work(chosen, profile, depth, hashed=hashed)
     jobs = default_jobs() if jobs is None else max(1, jobs)
     if min(jobs, len(work)) > 1:
-        _start_server()
+        start_server()
     rows["files"], rows["identifiers"] = _read_outside(release, profile, lock, limits, hashed=hashed)
     # While the server imports what reads a patient, this process reads what it reads itself.
     sources = list(read_sources(release, profile))
@@ -156,19 +149,6 @@ def collect(
         limits=tuple(dict.fromkeys(limits)),
     )
     return Evidence(facts, {name: frame(name, found) for name, found in rows.items()})
-
-
-def default_jobs() -> int:
-    """Cores that this process may use.
-
-    Returns
-    -------
-    int
-        At least 1.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:
@@ -224,40 +204,15 @@ def _read_all(
     return tally.done
 
 
-def _start_server() -> bool:
-    """Start the process that workers are forked from, without waiting for it. False where there can be none."""
-    # Forking this process could copy locks that threads of it hold (pyarrow has some), so workers come from a server
-    # that has only imported what reads a patient; where there is none, each starts afresh.
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return False
-    from multiprocessing import forkserver
-
-    forkserver.set_forkserver_preload([_WORKER_MODULE])
-    try:
-        forkserver.ensure_running()
-    except OSError:
-        return False
-    return True
-
-
-def _executor(jobs: int) -> ProcessPoolExecutor:
-    context: Any = multiprocessing.get_context("forkserver" if _start_server() else "spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context)
-
-
-def _ready() -> bool:
-    return True
-
-
 def _read_in_processes(work: Sequence[Work], jobs: int, tally: _Tally, meanwhile: Callable[[], None]) -> bool:
     """Read in a pool; patients whose process dies are tried once more alone. False if no process can be started."""
     # Those with most files first, so that no process is left alone with a long series at the end.
     waiting = sorted(work, key=lambda one: -len(one.items))
     loading: Future[None] | None = None
     while waiting:
-        pool = _executor(min(jobs, len(waiting)))
+        pool = executor(min(jobs, len(waiting)))
         try:
-            pool.submit(_ready).result()
+            pool.submit(ready).result()
         except (BrokenProcessPool, OSError):
             # A script that starts an audit without asking for __main__ can't start workers, nor can a sandbox.
             pool.shutdown(cancel_futures=True)
@@ -304,7 +259,7 @@ def _read_alone(one: Work) -> PatientRead:
 
     for depth in dict.fromkeys((one.depth, Depth.HEADERS)):
         try:
-            with _executor(1) as pool:
+            with executor(1) as pool:
                 read = pool.submit(_read_one, replace(one, depth=depth)).result()
         except BrokenProcessPool:
             continue
@@ -317,45 +272,3 @@ def _read_alone(one: Work) -> PatientRead:
     read.rows["files"] = [lost_row(one.patient, item) for item in one.items]
     read.limits.append(f"{one.patient}: it was not read: the process that read it died")
     return read
-
-
-def read_sources(release: Release, profile: Profile) -> Iterator[Rows]:
-    """Read the tables and lists: of several the one to use, and of the others only that they are there."""
-    from crlm_qc.evidence.manifest import read_manifest
-
-    yield from _likeliest_metadata(release, profile)
-    yield from _newest_workbook(release, profile)
-    yield from _use(0, [read_manifest(one.location, one.path) for one in release.of("manifest")])
-
-
-def _use(chosen: int, read: Sequence[Rows]) -> Iterator[Rows]:
-    """The rows of one file, and of the others only that they are there."""
-    for place, found in enumerate(read):
-        for row in found["sources"]:
-            row["used"] = place == chosen
-        yield found if place == chosen else {"sources": found["sources"]}
-
-
-def _likeliest_metadata(release: Release, profile: Profile) -> Iterator[Rows]:
-    """Of several, the one with most of the downloader's headings; a table of another kind is none of them."""
-    from crlm_qc.evidence.metadata import read_metadata
-
-    read = [read_metadata(one.location, release.root, profile, one.path) for one in release.of("metadata")]
-    known = [_known_headings(found["sources"][0], profile) for found in read]
-    if any(known):
-        read = [found for found, count in zip(read, known, strict=True) if count]
-        known = [count for count in known if count]
-    yield from _use(known.index(max(known)) if known else 0, read)
-
-
-def _known_headings(source: Mapping[str, Any], profile: Profile) -> int:
-    headings = json.loads(source.get("columns") or "[]")
-    return len(set(profile.metadata_columns) & set(headings))
-
-
-def _newest_workbook(release: Release, profile: Profile) -> Iterator[Rows]:
-    from crlm_qc.evidence.workbook import edition_rank, read_workbook
-
-    read = [read_workbook(one.location, profile, one.path) for one in release.of("clinical")]
-    ranks = [edition_rank(found["sources"][0], profile) for found in read]
-    yield from _use(ranks.index(max(ranks)) if ranks else 0, read)

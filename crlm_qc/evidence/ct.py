@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from crlm_qc.evidence.dicom import NATIVE, Header, has_value, integer, text
+from crlm_qc.evidence.dicom.header import Header
+from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, text
 from crlm_qc.geometry.stack import measure
 from crlm_qc.model.tables import TABLES
 

@@ -19,12 +19,14 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
+from crlm_qc.collection.annex import AttributeKind, attribute_table
+from crlm_qc.collection.deidentification import Pattern, is_person, is_too_old
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.show import Show
 from crlm_qc.evidence.ct import Row
-from crlm_qc.evidence.dicom import Header, text
+from crlm_qc.evidence.dicom.header import Header
+from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.dso import is_dso
-from crlm_qc.model.deidentification import AttributeKind, Pattern, attribute_table, is_person, is_too_old
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.show import Show
 
 CODES: Final[Mapping[int, frozenset[str]]] = {
     0x00120062: frozenset({"YES", "NO"}),

@@ -11,8 +11,8 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from crlm_qc.evidence.ct import Row, expected_bytes, orientation, spacing, vector
-from crlm_qc.evidence.dicom import (
-    Header,
+from crlm_qc.evidence.dicom.header import Header
+from crlm_qc.evidence.dicom.values import (
     first,
     has_value,
     integer,

@@ -19,9 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.evidence.release import Item, PatientFolder, Release, ReleaseError, aside_kind, find_release, suggest
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.show import Show
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.show import Show
+from crlm_qc.evidence.kinds import aside_kind
+from crlm_qc.evidence.release import PatientFolder, Release, find_release
+from crlm_qc.evidence.source import Item
+from crlm_qc.model.errors import ReleaseError
+from crlm_qc.model.words import suggest
 
 if TYPE_CHECKING:
     import pandas as pd

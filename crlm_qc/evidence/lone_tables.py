@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from crlm_qc.evidence.collect import read_sources
+from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.chosen import read_sources
 from crlm_qc.evidence.metadata import looks_like_metadata
-from crlm_qc.evidence.release import Candidate, Release, ReleaseError
-from crlm_qc.evidence.workbook import looks_like_workbook
+from crlm_qc.evidence.release import Candidate, Release
+from crlm_qc.evidence.workbook.sheets import looks_like_workbook
+from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence, Facts
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, frame
 

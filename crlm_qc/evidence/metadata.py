@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.texts import TextScan
-from crlm_qc.model.headings import plain_heading
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.tables import TABLES
 
 Rows = list[dict[str, Any]]

@@ -13,15 +13,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row
 from crlm_qc.evidence.deidentification import MAX_DEPTH, IdentifierScan
-from crlm_qc.evidence.dicom import Header, Unreadable, compressed, invalid_uids, quiet, read_header, tag_of, text
+from crlm_qc.evidence.dicom.header import Header, Unreadable, compressed, quiet, read_header
+from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
+from crlm_qc.evidence.kinds import aside_kind
 from crlm_qc.evidence.lock import digest
+from crlm_qc.evidence.masks.measures import measure_masks
+from crlm_qc.evidence.masks.stack import MaskStack
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
-from crlm_qc.evidence.release import Item, aside_kind
-from crlm_qc.evidence.segments import MaskStack, measure_masks
-from crlm_qc.model.profile import Profile
+from crlm_qc.evidence.source import Item
 from crlm_qc.model.settings import Depth
 
 TABLES = (

@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
+from crlm_qc.collection.profile import LIVER, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, position_of
-from crlm_qc.evidence.dicom import Header, PixelElement, compressed, integer
+from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
+from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.dso import DsoRows
-from crlm_qc.evidence.segments import FLOATS, FLOATS_SAID, MaskStack, Plane, Unmeasured, decoder_for
+from crlm_qc.evidence.masks.frames import FLOATS, FLOATS_SAID, Unmeasured, decoder_for
+from crlm_qc.evidence.masks.stack import MaskStack, Plane
 from crlm_qc.geometry import masks, placements
+from crlm_qc.geometry.lattice import Floats
 from crlm_qc.geometry.masks import Box, Ints
 from crlm_qc.geometry.placements import BELOW_HU, Codes
-from crlm_qc.geometry.stack import Floats
-from crlm_qc.model.profile import LIVER, TUMOUR, VESSEL, Profile
 
 SOFT_TISSUE_HU = (-200.0, 200.0)
 POSSIBLE_HU = (-1100.0, 4000.0)

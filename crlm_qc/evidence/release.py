@@ -1,67 +1,23 @@
-"""Finds the parts of a release by what they are: patient folders, metadata.csv, the clinical workbook, the manifest.
-
-One walk lists the tree. No link is followed to a folder, and none out of the release. A table or list that the release
-lacks is looked for beside it, where its users put them.
-"""
+"""Finds the parts of a release by what they are: patient folders, metadata.csv, the clinical workbook, the manifest."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
-import stat
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.show import Show
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.show import Show
+from crlm_qc.evidence.kinds import TABLE_SUFFIXES, aside_kind, kind_of, names_of, source_of
+from crlm_qc.evidence.source import Item, Tree, as_unicode, open_root, siblings, walk
+from crlm_qc.model.errors import ReleaseError
+from crlm_qc.model.words import suggest
 
 METADATA_NAME = "metadata.csv"
 SOURCES = ("metadata", "clinical", "manifest")
-_TABLE_SUFFIXES = frozenset({".csv", ".xlsx", ".xlsm", ".xls"})
-_SYSTEM_NAMES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini"})
-_LICENCE_NAMES = frozenset({"license", "licence", "copying"})
-_TEXT_SUFFIXES = frozenset({"", ".md", ".txt", ".html", ".pdf"})
-_MANIFEST_START = b"downloadServerUrl="
-_PREAMBLE = 128
-_BESIDE_SUFFIXES = _TABLE_SUFFIXES | {".tcia", ".txt"}
-_BESIDE_BYTES = 64 << 10
-_MAX_CLOSE = 3
-
-
-class ReleaseError(ValueError):
-    """Nothing can be audited; the message says what was looked for, what is there, and what to type."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A file of the release, or what stands where a file could."""
-
-    path: str
-    """Relative to the release, forward slashes, always valid Unicode: the name that tables hold."""
-    location: str
-    """Where it is opened; empty for what must not be opened."""
-    size: int | None
-    """Bytes, if it is a file."""
-    problem: str | None = None
-    """A code of the `files` contract."""
-    detail: str | None = None
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def folder(self) -> str:
-        """The folder that it lies in, empty for the release itself."""
-        return self.path.rpartition("/")[0]
-
-    @property
-    def suffix(self) -> str:
-        """Ending of the name in lower case, with its dot."""
-        return PurePosixPath(self.name).suffix.lower()
+_BESIDE_SUFFIXES = TABLE_SUFFIXES | {".tcia", ".txt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +71,6 @@ class Release:
         return [candidate for candidate in self.candidates if candidate.source == source]
 
 
-@dataclass
-class _Tree:
-    """Folders and files as listed."""
-
-    items: list[Item] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
-    limits: list[str] = field(default_factory=list)
-    unlisted: list[str] = field(default_factory=list)
-
-
 def find_release(
     root: Path,
     profile: Profile,
@@ -155,13 +101,13 @@ def find_release(
         The path does not exist, is no folder, can't be listed, or is (or lies in) the folder of one patient; or a part
         that the user named is not there.
     """
-    top = _open_root(root)
-    tree = _walk(top, Show(profile))
+    top = open_root(root)
+    tree = walk(top, Show(profile))
     places = _places(tree, profile, top.name)
     if not places.patients:
         _refuse_inside_patient(root, top, profile)
     patients, rest = _share_out(tree.items, places)
-    kinds = {item.path: _kind(item, profile, places.in_collection(item.path)) for item in rest}
+    kinds = {item.path: kind_of(item, profile, places.in_collection(item.path)) for item in rest}
     found = [
         Candidate(kinds[item.path], item.path, Path(item.location)) for item in rest if kinds[item.path] in SOURCES
     ]
@@ -173,7 +119,7 @@ def find_release(
     kinds |= {candidate.path: candidate.source for candidate in candidates if candidate.path in kinds}
     return Release(
         root=top,
-        name=_unicode(top.name),
+        name=as_unicode(top.name),
         layout=_layout(places, candidates, top.name, profile),
         patients=tuple(patients),
         others=tuple(Other(item, kinds[item.path], places.in_collection(item.path)) for item in rest),
@@ -181,52 +127,6 @@ def find_release(
         limits=tuple(tree.limits),
         unlisted=tuple(tree.unlisted),
     )
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """A hint at names close to one that is not there, ready to follow it in a message.
-
-    Parameters
-    ----------
-    name : str
-        What was asked for.
-    known : iterable of str
-        What is there.
-
-    Returns
-    -------
-    str
-        For example `` (did you mean CRLM-CT-1004?)``, or nothing.
-    """
-    by_plain = {one.lower(): one for one in known}
-    close = [by_plain[one] for one in difflib.get_close_matches(name.lower(), list(by_plain), n=_MAX_CLOSE, cutoff=0.6)]
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
-
-
-def _open_root(root: Path) -> Path:
-    """The folder with all links on the way to it resolved, or why there is none."""
-    try:
-        mode = root.stat().st_mode
-    except PermissionError:
-        raise ReleaseError(f"{root} can't be opened: permission denied") from None
-    except (OSError, ValueError):
-        raise ReleaseError(f"{root} not found{suggest(root.name, _siblings(root))}") from None
-    if not stat.S_ISDIR(mode):
-        if root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
-            raise ReleaseError(f"{root} is an archive, not a folder: unpack it, and give the folder it makes")
-        raise ReleaseError(f"{root} is a file, not a folder: give the folder that holds the release")
-    try:
-        with os.scandir(root):
-            return root.resolve()
-    except OSError as error:
-        raise ReleaseError(f"{root} can't be listed: {os.strerror(error.errno or 0).lower()}") from None
-
-
-def _siblings(root: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in os.scandir(root.parent))
-    except OSError:
-        return []
 
 
 def _refuse_inside_patient(root: Path, top: Path, profile: Profile) -> None:
@@ -239,85 +139,6 @@ def _refuse_inside_patient(root: Path, top: Path, profile: Profile) -> None:
                 f"{root} {where} one patient ({folder.name}). To check just it: "
                 f"crlm-qc check {shlex.quote(above)} --patients {folder.name}"
             )
-
-
-def _unicode(name: str) -> str:
-    """A name that any table can hold: bytes that are no UTF-8 become replacement characters."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(name).decode("utf-8", "replace")
-    return name
-
-
-def _walk(top: Path, show: Show) -> _Tree:
-    """List everything below a folder once, in the order of names."""
-    tree = _Tree()
-    waiting = [("", str(top))]
-    while waiting:
-        relative, location = waiting.pop()
-        try:
-            with os.scandir(location) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            reason = "permission denied" if isinstance(error, PermissionError) else "it can't be listed"
-            tree.limits.append(f"folder {show.path(_unicode(relative))} was not read: {reason}")
-            tree.unlisted.append(_unicode(relative))
-            continue
-        for entry in entries:
-            path = _unicode(f"{relative}/{entry.name}" if relative else entry.name)
-            if _is_link(entry):
-                tree.items.append(_link(entry, path, top))
-            elif entry.is_dir(follow_symlinks=False):
-                tree.folders.append(path)
-                waiting.append((path, entry.path))
-            else:
-                tree.items.append(_file(entry, path))
-    tree.items.sort(key=lambda item: item.path)
-    tree.folders.sort()
-    return tree
-
-
-def _is_link(entry: os.DirEntry[str]) -> bool:
-    # A junction leads to another folder just as a link does; os.DirEntry tells of them from Python 3.12 on.
-    is_junction = getattr(entry, "is_junction", None)
-    return entry.is_symlink() or bool(is_junction and is_junction())
-
-
-def _file(entry: os.DirEntry[str], path: str) -> Item:
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except OSError:
-        return Item(path, "", None, "permission", "its size can't be read")
-    if not stat.S_ISREG(status.st_mode):
-        return Item(path, "", None, "not-a-file", "a device, pipe or socket")
-    return Item(path, entry.path, status.st_size)
-
-
-def _link(entry: os.DirEntry[str], path: str, top: Path) -> Item:
-    """A link, judged by where it ends; only one that ends at a file of the release is read."""
-    try:
-        target = Path(entry.path).resolve(strict=True)
-        status = target.stat()
-    except PermissionError:
-        return Item(path, "", None, "permission", "a link whose target can't be looked at")
-    except (OSError, RuntimeError):
-        # Where a broken link points to still tells whether it leads outside.
-        target = Path(os.path.realpath(entry.path))
-        outside = not target.is_relative_to(top)
-        problem, detail = (
-            ("link-outside", "a link that leads outside the release")
-            if outside
-            else ("link-broken", "a link to nothing")
-        )
-        return Item(path, "", None, problem, detail)
-    if not target.is_relative_to(top):
-        return Item(path, "", None, "link-outside", "a link that leads outside the release")
-    if stat.S_ISDIR(status.st_mode):
-        return Item(path, "", None, "link-folder", "a link to a folder of the release")
-    if not stat.S_ISREG(status.st_mode):
-        return Item(path, "", None, "not-a-file", "a link to a device, pipe or socket")
-    return Item(path, str(target), status.st_size)
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -345,7 +166,7 @@ class _Places:
         return any(above in self.collections or above in self.patients for above in _parents(path))
 
 
-def _places(tree: _Tree, profile: Profile, root_name: str) -> _Places:
+def _places(tree: Tree, profile: Profile, root_name: str) -> _Places:
     valid: dict[str, str] = {}
     for folder in tree.folders:
         name = folder.rpartition("/")[2]
@@ -389,59 +210,6 @@ def _share_out(items: Sequence[Item], places: _Places) -> tuple[list[PatientFold
     return sorted(patients, key=lambda patient: (patient.patient, patient.folder)), rest
 
 
-def aside_kind(item: Item) -> str | None:
-    """The kind of a file that may lie anywhere without being part of the release.
-
-    Parameters
-    ----------
-    item : Item
-        What the walk found.
-
-    Returns
-    -------
-    str or None
-        `link`, `unreadable`, `unexpected` for what is no file that can be opened, `system`, `licence`, else None.
-    """
-    if item.problem:
-        return {"permission": "unreadable", "not-a-file": "unexpected"}.get(item.problem, "link")
-    lower = item.name.lower()
-    hidden_folder = any(part.startswith(".") or part == "__MACOSX" for part in item.folder.split("/"))
-    hidden_file = lower.startswith("._") or (lower.startswith(".") and item.suffix != ".dcm")
-    if lower in _SYSTEM_NAMES or lower.startswith("~$") or hidden_file or hidden_folder:
-        return "system"
-    if lower.partition(".")[0] in _LICENCE_NAMES and item.suffix in _TEXT_SUFFIXES:
-        return "licence"
-    return None
-
-
-def _kind(item: Item, profile: Profile, in_collection: bool) -> str:
-    """The kind of a file outside of the patient folders."""
-    if aside := aside_kind(item):
-        return aside
-    try:
-        if source := _source(item, profile):
-            return source
-        is_image = item.suffix in (".dcm", "") and _begins(item, _PREAMBLE + 4).endswith(b"DICM")
-    except OSError:
-        is_image = False
-    return "unexpected" if in_collection or is_image else "document"
-
-
-def _source(item: Item, profile: Profile) -> str | None:
-    """Which table or list a file is, told by its content."""
-    from crlm_qc.evidence.metadata import looks_like_metadata
-    from crlm_qc.evidence.workbook import looks_like_workbook
-
-    if item.suffix == ".tcia" or (item.suffix == ".txt" and _begins(item, 64).startswith(_MANIFEST_START)):
-        return "manifest"
-    location = Path(item.location)
-    if item.suffix == ".csv" and looks_like_metadata(location, profile):
-        return "metadata"
-    if item.suffix in _TABLE_SUFFIXES and looks_like_workbook(location, profile):
-        return "clinical"
-    return None
-
-
 def _beside(top: Path, lacking: Sequence[str], profile: Profile) -> Iterator[Candidate]:
     """Parts that lie beside the audited folder: people put workbook and manifest where they like, mostly there.
 
@@ -457,29 +225,18 @@ def _beside(top: Path, lacking: Sequence[str], profile: Profile) -> Iterator[Can
             continue
         found = []
         for entry in entries:
-            item = Item(_unicode(entry.name), entry.path, None)
+            item = Item(as_unicode(entry.name), entry.path, None)
             if item.suffix not in _BESIDE_SUFFIXES or aside_kind(item) or not entry.is_file(follow_symlinks=False):
                 continue
             try:
-                source = _source(item, profile)
+                source = source_of(item, profile)
                 usual = source != "metadata" or item.name.lower() == METADATA_NAME
-                if source in wanted and usual and (source == "clinical" or _names(item, profile)):
+                if source in wanted and usual and (source == "clinical" or names_of(item, profile)):
                     found.append(Candidate(source, item.path, Path(item.location)))
             except OSError:
                 continue
         yield from found
         wanted -= {one.source for one in found}
-
-
-def _names(item: Item, profile: Profile) -> bool:
-    """Whether the beginning of a list or table names the collection, or series of it."""
-    start = _begins(item, _BESIDE_BYTES)
-    return any(word and word.encode() in start for word in (profile.name, f"{profile.uid_root}."))
-
-
-def _begins(item: Item, length: int) -> bytes:
-    with Path(item.location).open("rb") as file:
-        return file.read(length)
 
 
 def _choose(found: list[Candidate], named: dict[str, Path | None], top: Path) -> list[Candidate]:
@@ -490,11 +247,11 @@ def _choose(found: list[Candidate], named: dict[str, Path | None], top: Path) ->
             chosen += sorted((one for one in found if one.source == source), key=_preference)
             continue
         if not path.is_file():
-            raise ReleaseError(f"--{source} {path} not found{suggest(path.name, _siblings(path))}")
+            raise ReleaseError(f"--{source} {path} not found{suggest(path.name, siblings(path))}")
         location = path.resolve()
         inside = location.is_relative_to(top)
         shown = location.relative_to(top).as_posix() if inside else path.name
-        chosen.append(Candidate(source, _unicode(shown), location))
+        chosen.append(Candidate(source, as_unicode(shown), location))
     return chosen
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from crlm_qc.evidence.release import ReleaseError
+from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.tables import TABLES, empty
 

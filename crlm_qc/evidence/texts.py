@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from crlm_qc.model.deidentification import Pattern
-from crlm_qc.model.headings import plain_heading
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.show import HIDDEN, Show
+from crlm_qc.collection.deidentification import Pattern
+from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.show import HIDDEN, Show
 from crlm_qc.model.tables import TABLES
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from crlm_qc.geometry.stack import Floats
+from crlm_qc.geometry.lattice import Floats
 
 Flags = npt.NDArray[np.bool_]
 

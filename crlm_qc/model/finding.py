@@ -103,7 +103,7 @@ RELEASE = Subject(Kind.RELEASE)
 class Found:
     """What a check found on one subject, before the audit stamps it with the rule's code.
 
-    Every value that comes from a file goes through `crlm_qc.model.show.Show` before it stands here.
+    Every value that comes from a file goes through `crlm_qc.collection.show.Show` before it stands here.
     """
 
     subject: Subject

@@ -23,3 +23,7 @@ class Severity(StrEnum):
     def at_least(self, other: Severity) -> bool:
         """Whether this severity is as grave as `other`, or graver."""
         return self.rank <= other.rank
+
+
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+"""Short names, for rules."""

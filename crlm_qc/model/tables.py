@@ -4,7 +4,7 @@ The contracts are plain data, so that listing rules needs neither pandas nor Pan
 schema. A missing value is NaN for text and floats, and `pandas.NA` for integers and booleans.
 
 Lengths are mm, volumes mL, positions LPS (DICOM's patient coordinate system: x to the left, y to the back, z to the head).
-Text columns hold values as found in the files: what of them may be shown, `crlm_qc.model.show` decides.
+Text columns hold values as found in the files: what of them may be shown, `crlm_qc.collection.show` decides.
 """
 
 from __future__ import annotations

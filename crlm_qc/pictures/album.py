@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.picture import PICTURE_FILE, SMALL_SIDE, Picture, PictureMode, PictureRequest
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
-from crlm_qc.model.rule import Context
 from crlm_qc.model.settings import Depth
+from crlm_qc.rulebook.context import Context
 
 Progress = Callable[[str, int, int], None]
 Measure = Callable[[Report, Mapping[str, bytes]], int]
@@ -66,7 +66,7 @@ def illustrate(
     files : dict of str to bytes
         Files of the pictures, by their names.
     """
-    from crlm_qc.rules.pictures import deserving
+    from crlm_qc.pictures.choose import deserving
 
     if mode is PictureMode.NONE:
         return report, {}
@@ -75,7 +75,7 @@ def illustrate(
         return report, {}
     if note := _impossible(evidence, release):
         return replace(report, picture_notes=(note,)), {}
-    from crlm_qc.rules.pictures import choose_pictures
+    from crlm_qc.pictures.choose import choose_pictures
 
     context = Context(_only(evidence, wanted), profile, report.settings)
     chosen = choose_pictures(context, report.findings, mode)
@@ -198,7 +198,7 @@ def fitted(
     kept = dict(files)
     if not kept or measure(report, kept) <= limit:
         return report, kept
-    from crlm_qc.pictures.draw import smaller
+    from crlm_qc.pictures.drawing import smaller
 
     said = f"to keep the page under {limit / 1e6:g} MB"
     kept = {name: smaller(content, SMALL_SIDE) for name, content in kept.items()}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from contourpy import LineType, contour_generator
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from crlm_qc.evidence.pictures import hatched_parts
 from crlm_qc.geometry import display
@@ -30,6 +27,9 @@ from crlm_qc.model.picture import (
     Plane,
     View,
 )
+from crlm_qc.pictures.contours import SLACK, THINNEST, Bytes, Flags, Floats, Ring, moved, path_of, rings, simplified
+from crlm_qc.pictures.drawing import Drawing
+from crlm_qc.pictures.letters import LETTER, Letters
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.pictures import ImageRead, MaskRead, PictureRead
@@ -37,14 +37,6 @@ if TYPE_CHECKING:
 
 LEVEL_HU, WIDTH_HU = 60.0, 400.0
 """Window of the liver."""
-QUALITY = 60
-"""Of WebP."""
-SLACK = 0.35
-"""Pixels of the picture that a contour may be off when points are left out of it."""
-THINNEST = 16
-"""Pixels of a picture's shorter side at the least."""
-LETTER = 13
-"""Height of a letter, pixels of the picture."""
 MAX_ALT = 500
 """Characters of an alternative text."""
 LEAST_GAP = 4
@@ -68,34 +60,6 @@ _EDGE = 3
 _GAP_TEXT = 16
 """Pixels from the box of a gap to the middle of what is written beside it."""
 
-Floats = npt.NDArray[np.float64]
-Bytes = npt.NDArray[np.uint8]
-Flags = npt.NDArray[np.bool_]
-Ring = npt.NDArray[np.float64]
-"""A closed line: columns and rows, shape (n, 2), the first point not repeated."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A picture before it is written to a file."""
-
-    picture: Picture
-    image: Image.Image
-    rings: tuple[tuple[Contour, tuple[Ring, ...]], ...]
-    """Contours as lines, in pixels of the picture."""
-    hatched: tuple[tuple[Ring, ...], ...] = ()
-    """What is hatched, in the order of the picture's hatches."""
-    enlarged: bool = False
-    """Whether it shows a part of the images alone."""
-
-    def webp(self) -> bytes:
-        """The image alone."""
-        return webp(self.image)
-
-    def png(self) -> bytes:
-        """The image with contours, letters, scale bar and directions burnt in."""
-        return _burnt(self)
-
 
 def window(values: npt.NDArray[np.float32]) -> Bytes:
     """CT values as grey: black up to -140 HU, white from 260 HU on, padding (NaN) black.
@@ -113,112 +77,6 @@ def window(values: npt.NDArray[np.float32]) -> Bytes:
     grey = (values - np.float32(LEVEL_HU - WIDTH_HU / 2)) * np.float32(255 / WIDTH_HU)
     found: Bytes = np.nan_to_num(np.clip(grey, 0, 255), nan=0.0).round().astype(np.uint8)
     return found
-
-
-def rings(mask: Flags) -> list[Ring]:
-    """Outlines of a mask, half way between pixels that are set and others that are not.
-
-    Parameters
-    ----------
-    mask : numpy.ndarray of bool, shape (rows, columns)
-        One plane.
-
-    Returns
-    -------
-    list of numpy.ndarray, shape (n, 2)
-        Closed lines, columns and rows counted from the centre of the first pixel; those around holes too.
-    """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return []
-    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    padded = np.pad(box.astype(np.float64), 1)
-    lines: Any = contour_generator(z=padded, name="serial", line_type=LineType.Separate).lines(0.5)
-    offset = np.array([columns[0] - 1, rows[0] - 1], dtype=np.float64)
-    # A contour ends where it began.
-    return [np.asarray(line[:-1] + offset, dtype=np.float64) for line in lines]
-
-
-def moved(ring: Ring, affine: Affine) -> Ring:
-    """A line on another grid."""
-    a, b, t, d, e, f = affine
-    return np.stack([a * ring[:, 0] + b * ring[:, 1] + t, d * ring[:, 0] + e * ring[:, 1] + f], axis=1)
-
-
-def simplified(ring: Ring, slack: float) -> Ring:
-    """A closed line with fewer points, none of those left out farther off than `slack` (Ramer, Douglas and Peucker).
-
-    Parameters
-    ----------
-    ring : numpy.ndarray, shape (n, 2)
-        Points.
-    slack : float
-        In the unit of the points.
-
-    Returns
-    -------
-    numpy.ndarray, shape (m, 2)
-        At least three points, where there were as many.
-    """
-    if len(ring) < 4:
-        return ring
-    far = int(np.argmax(((ring - ring[0]) ** 2).sum(axis=1)))
-    closed = np.concatenate([ring, ring[:1]])
-    keep = np.zeros(len(closed), dtype=bool)
-    keep[[0, far, len(ring)]] = True
-    waiting = [(0, far), (far, len(ring))]
-    while waiting:
-        first, last = waiting.pop()
-        if last - first < 2:
-            continue
-        away = _from_line(closed[first + 1 : last], closed[first], closed[last])
-        worst = int(np.argmax(away))
-        if away[worst] > slack:
-            middle = first + 1 + worst
-            keep[middle] = True
-            waiting += [(first, middle), (middle, last)]
-    found = closed[:-1][keep[:-1]]
-    return found if len(found) > 2 else ring
-
-
-def _from_line(points: Floats, first: Floats, last: Floats) -> Floats:
-    """Distances from the line between two points."""
-    along = last - first
-    length = float(along @ along)
-    if length == 0:
-        return np.asarray(np.linalg.norm(points - first, axis=1), dtype=np.float64)
-    part = np.clip((points - first) @ along / length, 0.0, 1.0)
-    return np.asarray(np.linalg.norm(points - first - part[:, None] * along, axis=1), dtype=np.float64)
-
-
-def path_of(lines: Iterable[Ring]) -> str:
-    """Path data of SVG of closed lines, in whole units: the first point as it is, the others from the one before."""
-    parts = []
-    for line in lines:
-        points = np.round(line * UNITS).astype(np.int64)
-        steps = np.diff(points, axis=0)
-        steps = steps[steps.any(axis=1)]
-        if len(steps) < 2:
-            continue
-        parts.append(f"M{points[0][0]} {points[0][1]}l" + " ".join(f"{x} {y}" for x, y in steps.tolist()) + "z")
-    return "".join(parts)
-
-
-def webp(image: Image.Image) -> bytes:
-    """An image as WebP."""
-    stream = BytesIO()
-    image.save(stream, "WEBP", quality=QUALITY, method=4)
-    return stream.getvalue()
-
-
-def smaller(content: bytes, side: int) -> bytes:
-    """A WebP whose longer side has as many pixels; the same bytes if it has no more."""
-    with Image.open(BytesIO(content), formats=["WEBP"]) as image:
-        if max(image.size) <= side:
-            return content
-        scale = side / max(image.size)
-        size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-        return webp(image.convert("L").resize(size, Image.Resampling.LANCZOS))
 
 
 def draw(request: PictureRequest, read: PictureRead) -> Drawing:
@@ -246,7 +104,7 @@ def draw(request: PictureRequest, read: PictureRead) -> Drawing:
     size = canvas.image.size
     bar_mm = next((one for one in _BARS if one * canvas.scale <= canvas.image.width / 3), _BARS[-1])
     level = mark_level(size[1], canvas.gaps)
-    labels = _Letters(size, _taken(request, size, level, bar_mm * canvas.scale))
+    labels = Letters(size, _taken(request, size, level, bar_mm * canvas.scale))
     title = f"{request.title}, enlarged" if canvas.enlarged else request.title
     margin = _BESIDE if canvas.enlarged else 0.0
     drawn = []
@@ -569,176 +427,6 @@ def _sampled(image: ImageRead, across: Floats, step: float) -> Bytes:
 def _reach(lines: Sequence[Ring]) -> float:
     points = np.concatenate(lines) if lines else np.zeros((1, 2))
     return float(np.ptp(points, axis=0).sum())
-
-
-class _Letters:
-    """Finds room for the letters of contours, so that no two lie on each other."""
-
-    def __init__(self, size: tuple[int, int], taken: Iterable[tuple[float, float, float]] = ()) -> None:
-        self._size = size
-        self._taken = list(taken)
-
-    def place(self, lines: Sequence[Ring], letter: str) -> tuple[float, float]:
-        """Centre of a letter beside a contour, in pixels."""
-        points = max(lines, key=_extent)
-        inside = ((points > 0) & (points < np.array(self._size, dtype=np.float64))).all(axis=1)
-        points = points[inside] if inside.any() else points
-        half = 0.34 * LETTER * len(letter)
-        places = list(self._candidates(points, half))
-        x, y = next((one for one in places if self._free(*one, half)), places[0])
-        x = min(max(x, half + 1), self._size[0] - half - 1)
-        y = min(max(y, LETTER / 2 + 1), self._size[1] - LETTER / 2 - 1)
-        self._taken.append((x, y, half))
-        return x, y
-
-    @staticmethod
-    def _candidates(points: Ring, half: float) -> Iterator[tuple[float, float]]:
-        gap = 3.0
-        # Around the contour, then along it.
-        for degrees in (0, 180, 270, 90, 315, 225, 45, 135, 337, 203, 293, 67, 23, 157, 248, 112):
-            direction = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
-            edge = points[int(np.argmax(points @ direction))]
-            yield (
-                float(edge[0] + direction[0] * (half + gap)),
-                float(edge[1] + direction[1] * (LETTER / 2 + gap)),
-            )
-        for x, y in points[:: max(len(points) // 32, 1)].tolist():
-            yield from ((x + half + gap, y), (x - half - gap, y), (x, y - LETTER / 2 - gap), (x, y + LETTER / 2 + gap))
-
-    def _free(self, x: float, y: float, half: float) -> bool:
-        width, height = self._size
-        inside = half < x < width - half and LETTER / 2 < y < height - LETTER / 2
-        return inside and all(
-            abs(x - other) > half + theirs + 1 or abs(y - at) > LETTER for other, at, theirs in self._taken
-        )
-
-
-def _extent(line: Ring) -> float:
-    return float(np.ptp(line, axis=0).prod())
-
-
-# --- burnt in ---------------------------------------------------------------------------------------------------------
-
-_COLOURS = {
-    "liver": (255, 90, 77),
-    "remnant": (255, 138, 120),
-    "vessel": (110, 190, 255),
-    "tumour": (90, 224, 122),
-    "other": (240, 200, 90),
-}
-_DASHES = {"liver": (), "remnant": (7, 4), "vessel": (1.5, 3), "tumour": (7, 3, 1.5, 3), "other": (3, 3)}
-_SIDE_MARGIN = 12
-
-
-def _burnt(drawing: Drawing) -> bytes:
-    width, height = drawing.image.size
-    image = drawing.image.convert("RGB").resize((width * 2, height * 2), Image.Resampling.BICUBIC)
-    font = ImageFont.load_default(2 * LETTER)
-    for lines in drawing.hatched:
-        _hatch(image, lines)
-    pen = ImageDraw.Draw(image)
-    if (frame := drawing.picture.frame) is not None:
-        corner = (2 * (frame.x + frame.width) // UNITS, 2 * (frame.y + frame.height) // UNITS)
-        pen.rectangle((2 * frame.x // UNITS, 2 * frame.y // UNITS, *corner), outline=(255, 255, 255), width=2)
-    for gap in drawing.picture.gaps:
-        first, last = 2 * gap.y // UNITS, 2 * (gap.y + gap.height) // UNITS - 1
-        pen.rectangle((1, first, 2 * width - 2, last), outline=_COLOURS["other"], width=2)
-        if gap.text:
-            stands = 2 * gap.text / UNITS
-            tip, base = (first - 3, stands - 12) if stands < first else (last + 3, stands + 12)
-            at = 2 * width - 80
-            pen.polygon([(at - 11, base), (at + 11, base), (at, tip)], fill=_COLOURS["other"], outline=(0, 0, 0))
-            _write(pen, (at - 24, stands), gap.label, font, _COLOURS["other"], "rm")
-    for contour, lines in drawing.rings:
-        for line in lines:
-            closed = [(float(x) * 2, float(y) * 2) for x, y in (*line, line[0])]
-            for stroke in _dashed(closed, [2.0 * part for part in _DASHES[contour.role]]):
-                pen.line(stroke, fill=_COLOURS[contour.role], width=3, joint="curve")
-    for contour, _ in drawing.rings:
-        place = (2 * contour.x / UNITS, 2 * contour.y / UNITS)
-        _write(pen, place, contour.letter, font, _COLOURS[contour.role])
-    left, top, right, bottom = drawing.picture.sides
-    level = 2 * (drawing.picture.level or drawing.picture.height // 2) / UNITS
-    for place, letters, anchor in (
-        ((_SIDE_MARGIN, level), left, "lm"),
-        ((width, _SIDE_MARGIN), top, "mt"),
-        ((2 * width - _SIDE_MARGIN, level), right, "rm"),
-        ((width, 2 * height - _SIDE_MARGIN), bottom, "mb"),
-    ):
-        if letters:
-            # Framed, so that R for right is not taken for the R of a contour.
-            box = pen.textbbox(place, letters, font=font, anchor=anchor)
-            around = (box[0] - 5, box[1] - 5, box[2] + 5, box[3] + 5)
-            pen.rounded_rectangle(around, 5, fill=(0, 0, 0), outline=(255, 255, 255))
-        _write(pen, place, letters, font, (255, 255, 255), anchor)
-    end = 2 * drawing.picture.bar / UNITS
-    base = 2 * height - _SIDE_MARGIN
-    pen.line((_SIDE_MARGIN, base, _SIDE_MARGIN + end, base), fill=(255, 255, 255), width=4)
-    _write(
-        pen,
-        (_SIDE_MARGIN, base - 6),
-        f"{drawing.picture.bar_mm:g} mm",
-        ImageFont.load_default(22),
-        (255, 255, 255),
-        "lb",
-    )
-    stream = BytesIO()
-    image.save(stream, "PNG", optimize=True)
-    return stream.getvalue()
-
-
-def _hatch(image: Image.Image, lines: Sequence[Ring]) -> None:
-    """Lay oblique lines over a part of an image; what lies within two of its outlines is a hole."""
-    held = np.zeros((image.height, image.width), dtype=bool)
-    for line in lines:
-        one = Image.new("1", image.size)
-        ImageDraw.Draw(one).polygon([(float(x) * 2, float(y) * 2) for x, y in line], fill=1)
-        held ^= np.asarray(one)
-    for width, colour in ((_HATCH // 2, (0, 0, 0)), (3, (255, 255, 255))):
-        strokes = Image.new("1", image.size)
-        pen = ImageDraw.Draw(strokes)
-        for start in range(-image.height, image.width, _HATCH):
-            pen.line((start, image.height, start + image.height, 0), fill=1, width=width)
-        image.paste(colour, mask=Image.fromarray(held & np.asarray(strokes)))
-
-
-_HATCH = 14
-"""Pixels from one line of a hatching to the next, along a row."""
-
-
-def _write(
-    pen: ImageDraw.ImageDraw,
-    place: tuple[float, float],
-    letters: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    colour: tuple[int, int, int],
-    anchor: str = "mm",
-) -> None:
-    pen.text(place, letters, fill=colour, font=font, anchor=anchor, stroke_width=3, stroke_fill=(0, 0, 0))
-
-
-def _dashed(points: Sequence[tuple[float, float]], pattern: Sequence[float]) -> Iterator[list[tuple[float, float]]]:
-    """Strokes of a line with a pattern of strokes and spaces; the whole line if there is none."""
-    if not pattern:
-        yield list(points)
-        return
-    place, left, stroke = 0, pattern[0], [points[0]]
-    for before, after in pairwise(points):
-        start, end = np.array(before), np.array(after)
-        length = float(np.linalg.norm(end - start))
-        done = 0.0
-        while length - done > left:
-            done += left
-            at = start + (end - start) * (done / length)
-            point = (float(at[0]), float(at[1]))
-            if place % 2 == 0:
-                yield [*stroke, point]
-            place += 1
-            left, stroke = pattern[place % len(pattern)], [point]
-        left -= length - done
-        stroke.append(after)
-    if place % 2 == 0 and len(stroke) > 1:
-        yield stroke
 
 
 def named(drawing: Drawing, file: str) -> Picture:

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from crlm_qc.model.family import family_name
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.report import Report
@@ -94,7 +95,7 @@ def _suite(
 
 
 def _case(suite: ET.Element, family: str, outcomes: Sequence[Outcome], findings: Sequence[Finding]) -> None:
-    case = _new_case(suite, f"{family} {words.family_name(family)}")
+    case = _new_case(suite, f"{family} {family_name(family)}")
     waived = [one for one in findings if one.waived is not None]
     counted = [one for one in findings if one.waived is None]
     errors = [one for one in counted if one.severity is Severity.ERROR]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from crlm_qc.model.family import family_name
 from crlm_qc.model.finding import RELEASE, Finding, fingerprint
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, RuleText
@@ -86,7 +87,7 @@ def _rule(text: RuleText) -> dict[str, Any]:
         "fullDescription": {"text": text.why},
         "help": {"text": help_},
         "defaultConfiguration": {"level": _LEVELS[text.severity]},
-        "properties": {"tags": [text.family, words.family_name(text.family)]},
+        "properties": {"tags": [text.family, family_name(text.family)]},
     }
 
 

@@ -15,20 +15,6 @@ if TYPE_CHECKING:
     from crlm_qc.model.finding import Finding, Subject
     from crlm_qc.model.settings import Settings
 
-FAMILIES: Mapping[str, str] = {
-    "REL": "Release on disk",
-    "MET": "metadata.csv",
-    "MAN": "Download manifest",
-    "CLN": "Clinical workbook",
-    "CTS": "CT series",
-    "DSO": "Segmentation objects",
-    "SEG": "Masks",
-    "XRF": "Across sources",
-    "PUB": "Published figures",
-    "DID": "De-identification",
-    "WVR": "Waivers",
-}
-
 WORDS: Mapping[Severity, str] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 """What people read for a severity."""
 
@@ -67,11 +53,6 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-def family_name(family: str) -> str:
-    """What a family of rules is about."""
-    return FAMILIES.get(family, family)
 
 
 def clean(text: str) -> str:

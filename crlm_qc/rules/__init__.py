@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from crlm_qc.model.rule import Registry, discover
+from crlm_qc.rulebook.registry import Registry, discover
 
 
 @cache
@@ -13,7 +13,7 @@ def registry() -> Registry:
 
     Raises
     ------
-    crlm_qc.model.rule.RegistryError
+    crlm_qc.rulebook.rule.RegistryError
         Two rules share a code, or one is malformed.
     """
     import crlm_qc.rules

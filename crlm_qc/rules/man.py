@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crlm_qc.collection.forms import is_uid
 from crlm_qc.model.finding import Found, Kind, Subject
-from crlm_qc.model.rule import Checked, Context, Skip, rule
-from crlm_qc.model.severity import Severity
-from crlm_qc.rules._met_disk import disk
-from crlm_qc.rules._met_model import FILE
-from crlm_qc.rules._met_model import rows as metadata_rows
-from crlm_qc.rules._uid import is_uid
-from crlm_qc.rules._words import listed, plural, text, whole
+from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rules.met._model import FILE
+from crlm_qc.rules.met._model import rows as metadata_rows
+from crlm_qc.subjects.disk import disk
+from crlm_qc.subjects.words import text, whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ERROR, WARNING = Severity.ERROR, Severity.WARNING
 NBIA = "manifest as NBIA writes it for its Data Retriever"
 NAME = "The manifest"
 

@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.engines.gx_engine import Expectation, Result, Suite, SuiteError, read_suite, run_suite
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
-from crlm_qc.model.profile import Profile, load_profile
-from crlm_qc.model.rule import Checked, Context, Rule, RuleKind, Skip, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules._words import number
-from crlm_qc.rules.views import tables_of, view
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip, rule
+from crlm_qc.subjects.figures import tables_of, view
+from crlm_qc.subjects.words import number
 
 if TYPE_CHECKING:
     import pandas as pd

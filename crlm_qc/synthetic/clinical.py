@@ -13,7 +13,7 @@ import numpy as np
 from openpyxl import Workbook
 from openpyxl.styles import Font
 
-from crlm_qc.model.profile import Edition, Profile, Sort, Variable
+from crlm_qc.collection.profile import Edition, Profile, Sort, Variable
 from crlm_qc.synthetic.cohort import PatientPlan
 
 Value = str | int | float | None

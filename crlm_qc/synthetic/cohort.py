@@ -19,7 +19,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from crlm_qc.model.profile import SEG, TUMOUR, Profile, Published, SegmentTerm, Span, load_profile
+from crlm_qc.collection.profile import SEG, TUMOUR, Profile, Published, SegmentTerm, Span
+from crlm_qc.collection.reading import load_profile
 
 Floats = npt.NDArray[np.float64]
 Position = Literal["HFS", "FFS", "HFP", "FFP"]

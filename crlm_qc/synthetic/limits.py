@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SegmentationStorage
 
-from crlm_qc.model.headings import plain_heading
-from crlm_qc.model.profile import CT, LIVER, METADATA_COLUMNS, SEG, TUMOUR, Edition, Profile, Published, Span
+from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.profile import CT, LIVER, METADATA_COLUMNS, SEG, TUMOUR, Edition, Profile, Published, Span
 from crlm_qc.synthetic.clinical import make_workbook, workbook_row
 from crlm_qc.synthetic.cohort import PatientPlan, capacity, half_height
 from crlm_qc.synthetic.ct import METHODS, METHODS_NEEDED

@@ -15,7 +15,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from crlm_qc.model.profile import LIVER, OTHER, REMNANT, TUMOUR, VESSEL, SegmentTerm
+from crlm_qc.collection.profile import LIVER, OTHER, REMNANT, TUMOUR, VESSEL, SegmentTerm
 from crlm_qc.synthetic.cohort import (
     BODY_X,
     BODY_Y,

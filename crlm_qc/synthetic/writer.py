@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from crlm_qc.model.profile import Edition, Profile, Span, load_profile
+from crlm_qc.collection.profile import Edition, Profile, Span
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.synthetic import ct, dso, phantom
 from crlm_qc.synthetic.clinical import workbook_row, write_workbook
 from crlm_qc.synthetic.cohort import PatientPlan, draw, slice_counts, with_figures

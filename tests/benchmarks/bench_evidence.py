@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.patient import read_patient
-from crlm_qc.evidence.release import Item, find_release
-from crlm_qc.model.profile import load_profile
+from crlm_qc.evidence.release import find_release
+from crlm_qc.evidence.source import Item
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import frame
 from crlm_qc.synthetic.writer import write_release

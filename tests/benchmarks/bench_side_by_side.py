@@ -19,9 +19,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from crlm_qc.evidence.collect import default_jobs
 from crlm_qc.synthetic.release import SyntheticRelease
 from crlm_qc.synthetic.writer import write_release
+from crlm_qc.workers import default_jobs
 
 PATIENTS = int(os.environ.get("CRLM_QC_BENCH_PATIENTS", "3"))
 ROUNDS = int(os.environ.get("CRLM_QC_BENCH_ROUNDS", "3"))

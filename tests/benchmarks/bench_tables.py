@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from crlm_qc.auditing import judge
+from crlm_qc.auditing.judging import judge
 from crlm_qc.evidence.collect import collect
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.settings import Depth, Settings

@@ -74,8 +74,8 @@ def run(name: str, patients: Iterable[Path], jobs: int) -> list[object]:
 
 def read_evidence(root: Path, jobs: int) -> int:
     """The audit's own reading of headers, tables and lists, without judging."""
+    from crlm_qc.collection.reading import load_profile
     from crlm_qc.evidence.collect import collect
-    from crlm_qc.model.profile import load_profile
     from crlm_qc.model.settings import Depth
 
     found = collect(root, load_profile(), depth=Depth.HEADERS, jobs=jobs)

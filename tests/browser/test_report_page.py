@@ -17,11 +17,11 @@ import pytest
 from support import cohort, reports
 from support.releases import MATRIX, MAX_SLICES, small_release
 
-from crlm_qc.auditing import audit
-from crlm_qc.model.profile import Profile
+from crlm_qc.auditing.run import audit
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.waivers import Waiver
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
-from crlm_qc.model.waivers import Waiver
 from crlm_qc.report.html import folder, render, view
 from crlm_qc.synthetic.faults import plant
 from crlm_qc.synthetic.writer import profile_for

@@ -4,10 +4,10 @@ import pandas as pd
 import pandera.pandas as pa
 import pytest
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.engines.pandera_engine import Failure, ModelError, codes, failures, run
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import Context
+from crlm_qc.rulebook.context import Context
 
 TABLE = pd.DataFrame({"a": ["x", "xyz", None, "uvw"], "b": [1, 2, 3, 9]}, index=[10, 11, 12, 13])
 

@@ -8,6 +8,7 @@ from support import deadly, tiny
 
 from crlm_qc.evidence import collect as module
 from crlm_qc.evidence.collect import ReleaseError, collect
+from crlm_qc.evidence.masks.frames import Unmeasured
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, schema
@@ -169,10 +170,10 @@ def test_where_no_process_can_be_started_this_one_reads(root, profile, monkeypat
 
 
 def test_a_missing_decoder_is_a_limit_of_the_release(root, profile, monkeypatch):
-    from crlm_qc.evidence import segments
+    from crlm_qc.evidence.masks import measures as segments
 
     def refuse(*arguments):
-        raise segments.Unmeasured("no-decoder", "a decoder is missing: install thing>=2.0")
+        raise Unmeasured("no-decoder", "a decoder is missing: install thing>=2.0")
 
     monkeypatch.setattr(segments, "_packed", refuse)
     found = collect(root, profile, depth=Depth.MASKS, patients=["CRLM-CT-1001"], jobs=1)

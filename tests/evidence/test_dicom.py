@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from support import tiny
 
-from crlm_qc.evidence import dicom
 from crlm_qc.evidence.ct import expected_bytes, identity, slice_row
-from crlm_qc.evidence.dicom import Unreadable
+from crlm_qc.evidence.dicom import values as dicom
+from crlm_qc.evidence.dicom.header import Header, Unreadable, quiet, read_header
 
 PLAIN = tiny.to_bytes(tiny.ct_slice())
 HEADER = len(PLAIN) - 8 * 16 * 2 - 12
@@ -22,13 +22,13 @@ HEADER = len(PLAIN) - 8 * 16 * 2 - 12
 @pytest.fixture(autouse=True)
 def _lenient():
     before = pydicom.config.settings.reading_validation_mode
-    dicom.quiet()
+    quiet()
     yield
     pydicom.config.settings.reading_validation_mode = before
 
 
-def read(raw: bytes) -> dicom.Header:
-    return dicom.read_header(io.BytesIO(raw), len(raw), "")
+def read(raw: bytes) -> Header:
+    return read_header(io.BytesIO(raw), len(raw), "")
 
 
 def row(raw: bytes) -> dict:
@@ -42,7 +42,7 @@ def problem(raw: bytes) -> str:
     return caught.value.problem
 
 
-def outcome(raw: bytes) -> dicom.Header | str:
+def outcome(raw: bytes) -> Header | str:
     """The header, or the code of why there is none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -95,7 +95,7 @@ def test_files_that_are_no_dicom(raw, code):
 @given(st.integers(133, HEADER - 1))
 def test_a_header_cut_anywhere_never_raises_otherwise(length):
     found = outcome(PLAIN[:length])
-    if isinstance(found, dicom.Header):
+    if isinstance(found, Header):
         # Cut between two elements: what is left is a whole data set without Pixel Data.
         assert found.pixels is None
         assert found.trailing == 0
@@ -114,14 +114,14 @@ def test_pixel_data_cut_short_is_measured(left):
 @given(st.binary(min_size=1, max_size=300))
 def test_bytes_that_are_no_dicom_after_a_prefix_never_raise_otherwise(junk):
     found = outcome(bytes(128) + b"DICM" + junk)
-    assert isinstance(found, dicom.Header) or found in {"cut-header", "bad-header"}
+    assert isinstance(found, Header) or found in {"cut-header", "bad-header"}
 
 
 @given(st.integers(132, HEADER - 1), st.binary(min_size=1, max_size=8))
 def test_a_damaged_header_never_raises_otherwise(place, junk):
     raw = PLAIN[:place] + junk + PLAIN[place + len(junk) :]
     found = outcome(raw)
-    if isinstance(found, dicom.Header):
+    if isinstance(found, Header):
         slice_row(found, {"patient": "p", "path": "f", **identity(found)})
         dicom.invalid_uids([found.meta, found.data])
         expected_bytes(found)

@@ -24,11 +24,11 @@ from pydicom.uid import (
 from scipy import ndimage
 from support import tiny
 
-from crlm_qc.auditing import audit
+from crlm_qc.auditing.run import audit
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 

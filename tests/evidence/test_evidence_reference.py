@@ -7,9 +7,9 @@ import highdicom as hd
 import numpy as np
 import pytest
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Depth
 
 pytestmark = [

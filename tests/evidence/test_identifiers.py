@@ -11,9 +11,9 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from support import tiny
 
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.deidentification import MAX_DEPTH, IdentifierScan
-from crlm_qc.evidence.dicom import quiet, read_header
-from crlm_qc.model.profile import load_profile
+from crlm_qc.evidence.dicom.header import quiet, read_header
 from crlm_qc.model.tables import frame
 
 PROFILE = load_profile()

@@ -18,9 +18,9 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Depth
 from crlm_qc.synthetic.release import SyntheticRelease
 from crlm_qc.synthetic.writer import write_release

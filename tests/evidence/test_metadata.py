@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.metadata import COLUMNS, looks_like_metadata, read_metadata
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.tables import frame
 
 PLACE = "CRLM-CT-1001/06-06-1992-NA-CT ANGIO ABD WITH PEL-75163/101.000000-NA-71548"

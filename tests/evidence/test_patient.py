@@ -7,9 +7,10 @@ import pytest
 from pydicom.dataset import Dataset
 from support import tiny
 
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.patient import PatientRead, read_patient
-from crlm_qc.evidence.release import Item, find_release
-from crlm_qc.model.profile import load_profile
+from crlm_qc.evidence.release import find_release
+from crlm_qc.evidence.source import Item
 from crlm_qc.model.settings import Depth
 
 PROFILE = load_profile()
@@ -52,7 +53,7 @@ def test_a_good_patient(folder):
 
 @pytest.mark.parametrize("depth", Depth)
 def test_pixel_data_is_read_only_as_deep_as_asked(folder, depth, monkeypatch):
-    from crlm_qc.evidence.dicom import PixelElement
+    from crlm_qc.evidence.dicom.header import PixelElement
 
     read_lengths = []
     hold = PixelElement.hold

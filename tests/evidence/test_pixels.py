@@ -6,10 +6,10 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 from support import tiny
 
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence import patient as module
 from crlm_qc.evidence.patient import PatientRead, read_patient
 from crlm_qc.evidence.release import find_release
-from crlm_qc.model.profile import load_profile
 from crlm_qc.model.settings import Depth
 
 PROFILE = load_profile()

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence import release as module
-from crlm_qc.evidence.release import ReleaseError, find_release
-from crlm_qc.model.profile import load_profile
+from crlm_qc.evidence.release import find_release
+from crlm_qc.model.errors import ReleaseError
 
 COLLECTION = "Colorectal-Liver-Metastases"
 HEADINGS = ",".join(load_profile().metadata_columns) + "\n"

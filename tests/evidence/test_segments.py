@@ -19,10 +19,11 @@ from pydicom.uid import (
 )
 from support import tiny
 
-from crlm_qc.evidence import dicom, segments
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.ct import identity, series_rows, slice_row
+from crlm_qc.evidence.dicom.header import Header, quiet, read_header
 from crlm_qc.evidence.dso import LABEL_MAP, dso_rows
-from crlm_qc.model.profile import load_profile
+from crlm_qc.evidence.masks import measures as segments
 
 PROFILE = load_profile()
 VOXEL_ML = 0.8 * 0.8 * 5.0 / 1000
@@ -33,14 +34,14 @@ BALL[1:4, 2:6, 3:9] = 1
 @pytest.fixture(autouse=True)
 def _lenient():
     before = pydicom.config.settings.reading_validation_mode
-    dicom.quiet()
+    quiet()
     yield
     pydicom.config.settings.reading_validation_mode = before
 
 
-def read(raw: bytes) -> tuple[dicom.Header, dict]:
+def read(raw: bytes) -> tuple[Header, dict]:
     stream = io.BytesIO(raw)
-    header = dicom.read_header(stream, len(raw), "")
+    header = read_header(stream, len(raw), "")
     if header.pixels is not None:
         header.pixels.hold(stream) if header.pixels.held is None else None
     return header, {"patient": "p", "path": "f", **identity(header)}

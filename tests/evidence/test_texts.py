@@ -12,12 +12,12 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian
 from support.releases import small_release
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.metadata import read_metadata
 from crlm_qc.evidence.texts import TextScan, text_rows
-from crlm_qc.evidence.workbook import read_workbook
+from crlm_qc.evidence.workbook.sheets import read_workbook
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Depth
 from crlm_qc.synthetic.release import SyntheticRelease
 

@@ -13,12 +13,12 @@ import pytest
 from openpyxl.comments import Comment
 from support.workbooks import MISSING, dictionary, edition, fired, plain_row, write
 
-import crlm_qc.rules.cln as module
-from crlm_qc.evidence import workbook
-from crlm_qc.evidence.workbook import edition_rank, looks_like_workbook, read_workbook
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import Rule
+import crlm_qc.rules.cln.sheet as module
+from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.workbook import sheets as workbook
+from crlm_qc.evidence.workbook.sheets import edition_rank, looks_like_workbook, read_workbook
 from crlm_qc.model.tables import frame, schema
+from crlm_qc.rulebook.rule import Rule
 
 RULES = [value for value in vars(module).values() if isinstance(value, Rule)]
 ROWS = [plain_row(1), plain_row(2)]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlm_qc.geometry.stack import Stack, fit, gap_tolerance, measure, spacing_along, unit_normal
+from crlm_qc.geometry.lattice import gap_tolerance
+from crlm_qc.geometry.stack import Stack, fit, measure, spacing_along, unit_normal
 from crlm_qc.model.tolerances import Tolerances
 
 TOLERANCES = Tolerances()

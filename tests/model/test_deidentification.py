@@ -7,16 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_for_tag
 
-from crlm_qc.model.deidentification import (
-    AttributeKind,
-    Pattern,
-    attribute_table,
-    is_person,
-    is_too_old,
-    looks_like,
-)
-from crlm_qc.model.profile import load_profile
-from crlm_qc.model.show import Show
+from crlm_qc.collection.annex import AttributeKind, attribute_table
+from crlm_qc.collection.deidentification import Pattern, is_person, is_too_old, looks_like
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.collection.show import Show
 from crlm_qc.synthetic import cohort
 
 TABLE = attribute_table()

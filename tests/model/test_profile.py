@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from crlm_qc.model.profile import Profile, ProfileError, Published, Sort, load_profile
+from crlm_qc.collection.profile import Profile, Published, Sort
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.collection.resources import expectations_folder
+from crlm_qc.model.errors import ProfileError
 from crlm_qc.model.tolerances import Tolerances
-from crlm_qc.resources import expectations_folder
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@ import dataclasses
 
 import pytest
 
-from crlm_qc.model.rule import Checked, Registry, RegistryError, Rule, RuleKind, rule
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
+from crlm_qc.rulebook.registry import Registry
+from crlm_qc.rulebook.rule import Checked, RegistryError, Rule, RuleKind, rule
 from crlm_qc.rules import registry
 
 

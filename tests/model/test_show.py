@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlm_qc.model.places import Places
-from crlm_qc.model.profile import Deidentification, Profile, load_profile
-from crlm_qc.model.show import EMPTY, HIDDEN, Show
+from crlm_qc.collection.places import Places
+from crlm_qc.collection.profile import Deidentification, Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.collection.show import EMPTY, HIDDEN, Show
 
 SHOW = Show(load_profile())
 

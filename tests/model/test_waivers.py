@@ -3,17 +3,19 @@ from pathlib import Path
 
 import pytest
 
-from crlm_qc.auditing import judge
+from crlm_qc.auditing.judging import judge
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.resources import expectations_folder
+from crlm_qc.collection.waivers import load_waivers
+from crlm_qc.model.errors import WaiverError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Found, Kind, Subject
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
-from crlm_qc.model.rule import Checked, Rule, rule
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
-from crlm_qc.model.waivers import WaiverError, WaiverState, load_waivers
-from crlm_qc.resources import expectations_folder
+from crlm_qc.model.waivers import WaiverState
+from crlm_qc.rulebook.rule import Checked, Rule, rule
 from crlm_qc.rules import registry
 
 TODAY = dt.date(2026, 11, 23)

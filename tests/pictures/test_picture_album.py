@@ -15,11 +15,11 @@ from support import deadly_pictures
 from support.pictures import content, illustrated
 from support.releases import clean_release, copy_release, small_profile
 
-from crlm_qc.auditing import audit
+from crlm_qc.auditing.run import audit
+from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.store import save
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.picture import UNITS, Frame, Picture, PictureMode
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.pictures import make

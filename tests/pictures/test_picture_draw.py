@@ -29,7 +29,9 @@ from crlm_qc.model.picture import (
     Space,
     View,
 )
-from crlm_qc.pictures.draw import LEAST_GAP, MAX_ALT, draw, moved, path_of, rings, simplified, smaller, webp, window
+from crlm_qc.pictures.contours import moved, path_of, rings, simplified
+from crlm_qc.pictures.draw import LEAST_GAP, MAX_ALT, draw, window
+from crlm_qc.pictures.drawing import smaller, webp
 from crlm_qc.pictures.make import Job, draw_patient
 
 SAME = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

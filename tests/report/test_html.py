@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from support import cohort, reports
 
-from crlm_qc.model.profile import Profile
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.report import PatientFacts, ToleranceText
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity

@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 from support.workbooks import MISSING, check, dictionary, edition, fired, plain_row, tables
 
-import crlm_qc.rules.cln as module
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Kind
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import Context, Rule, RuleKind, Skip
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
-from crlm_qc.rules._clinical import codes_of
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Rule, RuleKind, Skip
+from crlm_qc.rules import registry
+from crlm_qc.subjects.workbook import codes_of
 
-RULES = [value for value in vars(module).values() if isinstance(value, Rule)]
+RULES = [item for item in registry() if item.family == "CLN"]
 BY_CODE = {rule.code: rule for rule in RULES}
 OCTOBER, APRIL = "October 2022", "April 2023"
 
@@ -228,7 +229,7 @@ def test_severities_follow_the_catalogue() -> None:
 
 @pytest.mark.reference
 def test_the_published_workbook(reference: Path, profile: Profile) -> None:
-    from crlm_qc.evidence.workbook import read_workbook
+    from crlm_qc.evidence.workbook.sheets import read_workbook
 
     path = reference / "Colorectal Liver Metastases Clinical data October 2022.xlsx"
     made = {name: frame(name, rows) for name, rows in read_workbook(path, profile, path.name).items()}

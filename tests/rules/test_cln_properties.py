@@ -10,11 +10,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.workbooks import MISSING, Row, edition, fired, plain_row, tables, valid_rows
 
-import crlm_qc.rules.cln as module
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import Rule
+from crlm_qc.collection.profile import Profile
+from crlm_qc.rules import registry
 
-RULES = [value for value in vars(module).values() if isinstance(value, Rule)]
+RULES = [item for item in registry() if item.family == "CLN"]
 EDITIONS = ("October 2022", "April 2023")
 EXAMPLES = int(os.environ.get("CRLM_QC_EXAMPLES", "10"))
 """More examples for a thorough run: CRLM_QC_EXAMPLES=1000."""

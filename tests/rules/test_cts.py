@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.frames import FIRST_Z, N_SLICES, PATIENTS, SPACING, Case, clean, flat, only, run, uid
 
-from crlm_qc.model.profile import Profile
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules.cts import _out_of_order
+from crlm_qc.rules.cts.order import _out_of_order
 
 P1 = PATIENTS[0]
 SERIES = "101.000000-NA-20001"

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from crlm_qc.auditing import audit, judge
+from crlm_qc.auditing.judging import judge
+from crlm_qc.auditing.run import audit
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.deidentification import IdentifierScan
-from crlm_qc.evidence.dicom import read_header
+from crlm_qc.evidence.dicom.header import read_header
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile, load_profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.tables import frame
@@ -318,7 +320,7 @@ def test_study_dates_lie_in_the_range(profile: Profile, date: str, fires: bool) 
 
 
 def test_a_profile_that_says_nothing_is_compared_with_nothing(profile: Profile) -> None:
-    from crlm_qc.model.profile import Deidentification
+    from crlm_qc.collection.profile import Deidentification
 
     bare = replace(profile, deidentification=Deidentification())
     report = report_of(bare, changed("(0013,xx10)", declared("113100 113105 113107 113108 113109")))

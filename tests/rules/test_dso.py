@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from support.frames import FIRST_Z, PATIENTS, SPACING, Case, clean, fit_bytes, flat, only, run, uid
 
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import Context
-from crlm_qc.rules._pairs import dsos_of, sources_of
+from crlm_qc.collection.profile import Profile
+from crlm_qc.rulebook.context import Context
+from crlm_qc.subjects.dso import dsos_of
+from crlm_qc.subjects.sources import sources_of
 
 P1, P2 = PATIENTS
 FILE = "1-1.dcm"

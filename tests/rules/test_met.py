@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from support.listing import HEADINGS, ROOT, SLICE_BYTES, Listing, make_listing
 
-from crlm_qc.auditing import judge
+from crlm_qc.auditing.judging import judge
+from crlm_qc.collection.profile import Profile
 from crlm_qc.engines.pandera_engine import codes
 from crlm_qc.evidence.metadata import read_metadata
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import RuleKind
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
+from crlm_qc.rulebook.rule import RuleKind
 from crlm_qc.rules import registry
-from crlm_qc.rules._met_model import model
+from crlm_qc.rules.met._model import model
 
 ONE, TWO = "CRLM-CT-1001", "CRLM-CT-1002"
 
@@ -65,7 +65,7 @@ def test_no_file_is_a_skip(listing: Listing) -> None:
 
 @pytest.mark.parametrize("heading", HEADINGS)
 def test_a_missing_column_is_met001s_alone(listing: Listing, heading: str) -> None:
-    from crlm_qc.rules._met_model import HEADINGS as COLUMNS
+    from crlm_qc.rules.met._model import HEADINGS as COLUMNS
 
     listing.headings(*(name for name in HEADINGS if name != heading))
     (column,) = [name for name, text in COLUMNS.items() if text == heading]

@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 from support.frames import PATIENTS, PIXEL, SPACING, Case, clean, run
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import Finding, Kind, Subject, fingerprint
 from crlm_qc.model.picture import Picture, PictureMode, PictureRequest, Plane, Space, View
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import Context
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules.pictures import choose_pictures, deserving, overview, segments_of
+from crlm_qc.pictures.choose import choose_pictures, deserving, overview, segments_of
+from crlm_qc.rulebook.context import Context
 
 FIRST, SECOND = PATIENTS
 

@@ -9,18 +9,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from crlm_qc.auditing import judge
+from crlm_qc.auditing.judging import judge
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.resources import expectations_folder
 from crlm_qc.engines.gx_engine import SuiteError, read_suite
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
-from crlm_qc.model.rule import Context, RuleKind
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
-from crlm_qc.resources import expectations_folder
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import RuleKind
 from crlm_qc.rules import pub
 
 N = 197

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from support.frames import FAMILIES, PATIENTS, Case, clean, flat, only, run, uid
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Kind
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import Checked, Context
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.tables import frame
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked
 from crlm_qc.rules import registry
 
 P1, P2 = PATIENTS

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from support.frames import PATIENTS, Case, clean, flat, only, run
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import Kind
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Settings
 from crlm_qc.rules import registry
 

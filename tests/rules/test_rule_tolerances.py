@@ -7,10 +7,11 @@ from types import CodeType
 
 import pytest
 
-from crlm_qc.auditing import rule_text
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import Registry, RegistryError, Rule
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.tolerances import Tolerances, meanings
+from crlm_qc.rulebook.registry import Registry
+from crlm_qc.rulebook.rule import RegistryError, Rule
+from crlm_qc.rulebook.texts import rule_text
 from crlm_qc.rules import registry
 
 NAMES = {item.name for item in fields(Tolerances)}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from support.frames import PATIENTS, PIXEL, SPACING, Case, clean, fit_bytes, flat, only, run
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.severity import Severity
 
 P1 = PATIENTS[0]

@@ -10,8 +10,8 @@ from scipy import ndimage
 from support import real
 from support.frames import PATIENTS, Case, clean, run
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.geometry import placements
-from crlm_qc.model.profile import Profile
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 Volume = npt.NDArray[np.bool_]

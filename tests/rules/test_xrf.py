@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from support.frames import PATIENTS, Case, clean, flat, only, run
 
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.settings import Settings
 
 P1, P2 = PATIENTS

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from scipy import stats
 from support.workbooks import MISSING, check, fired, plain_row, tables
 
-import crlm_qc.rules.xrf_clinical as module
+import crlm_qc.rules.xrf.clinical as module
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.profile import Profile
-from crlm_qc.model.rule import Context, Rule, Skip
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
-from crlm_qc.rules._cohort import _age_test, _sex_test, age_in_years, cohort
-from crlm_qc.rules._notes import lies_as_told
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Rule, Skip
+from crlm_qc.subjects.cohort import _age_test, _sex_test, age_in_years, cohort
+from crlm_qc.subjects.notes import lies_as_told
 
 RULES = [value for value in vars(module).values() if isinstance(value, Rule)]
 BY_CODE = {rule.code: rule for rule in RULES}
@@ -401,7 +402,7 @@ def test_a_patient_that_another_source_has_is_no_gap(profile: Profile) -> None:
 
 @pytest.fixture
 def published(reference: Path, profile: Profile) -> dict[str, pd.DataFrame]:
-    from crlm_qc.evidence.workbook import read_workbook
+    from crlm_qc.evidence.workbook.sheets import read_workbook
 
     path = reference / "Colorectal Liver Metastases Clinical data October 2022.xlsx"
     both = {name: frame(name, rows) for name, rows in read_workbook(path, profile, path.name).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support import frames
 
-from crlm_qc.model.profile import Profile
+from crlm_qc.collection.profile import Profile
 from crlm_qc.model.report import Report
 
 PATIENTS = tuple(f"CRLM-CT-{1001 + index}" for index in range(197))

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from crlm_qc.auditing import judge
+from crlm_qc.auditing.judging import judge
+from crlm_qc.collection.profile import Profile
 from crlm_qc.geometry.stack import measure
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Finding
-from crlm_qc.model.profile import Profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.tables import frame

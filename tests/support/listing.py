@@ -6,10 +6,10 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from crlm_qc.auditing import judge
+from crlm_qc.auditing.judging import judge
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Finding
-from crlm_qc.model.profile import load_profile
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.tables import frame

@@ -8,7 +8,7 @@ from support import reports
 
 from crlm_qc.model.picture import Contour, Gap, Picture, Plane, no_picture
 from crlm_qc.model.report import Report
-from crlm_qc.pictures.draw import webp
+from crlm_qc.pictures.drawing import webp
 
 SQUARE = "M1000 1000l900 0 0 900 -900 0z"
 

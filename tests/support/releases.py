@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crlm_qc.model.profile import Profile
+from crlm_qc.collection.profile import Profile
 from crlm_qc.synthetic.release import SyntheticRelease
 from crlm_qc.synthetic.writer import profile_for, write_release
 

@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 from hypothesis import strategies as st
 
+from crlm_qc.collection.profile import Edition, Profile, Sort
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.profile import Edition, Profile, Sort, load_profile
-from crlm_qc.model.rule import Checked, Context, Rule, Skip
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.tables import frame
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, Rule, Skip
 
 VARIABLES = load_profile().variables
 
@@ -89,7 +91,7 @@ def cell(value: Any) -> Row:
     if value is None:
         return {"type": "blank"}
     if isinstance(value, str):
-        from crlm_qc.evidence.workbook import _number
+        from crlm_qc.evidence.workbook.file import _number
 
         return {"type": "text", "text": value, "value": _number(value)}
     if isinstance(value, bool):

@@ -6,7 +6,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from crlm_qc.model.profile import Profile
+from crlm_qc.collection.profile import Profile
 from crlm_qc.synthetic.clinical import PRONE_NOTE, Value, clinical_row, write_workbook
 from crlm_qc.synthetic.cohort import draw
 

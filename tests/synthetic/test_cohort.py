@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crlm_qc.model.profile import Profile, Span, load_profile
+from crlm_qc.collection.profile import Profile, Span
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.synthetic.cohort import capacity, draw, patient_numbers, slice_counts, uid_for
 from crlm_qc.synthetic.writer import MIN_SLICES, profile_for
 

@@ -8,11 +8,12 @@ import pytest
 from support.faults import ReleaseFor, release_for
 from support.releases import clean_release, copy_release
 
-from crlm_qc.model.rule import CODE, RuleKind
+from crlm_qc.model.family import CODE
+from crlm_qc.rulebook.rule import RuleKind
 from crlm_qc.rules import registry
 from crlm_qc.synthetic.faults import FAULTS, plant
 from crlm_qc.synthetic.faults._site import Site, size_text
-from crlm_qc.synthetic.faults.masks import _main_part
+from crlm_qc.synthetic.faults.seg import _main_part
 from crlm_qc.synthetic.release import SyntheticRelease
 
 __all__ = ["clean_release", "release_for"]

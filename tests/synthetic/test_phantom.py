@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from crlm_qc.model.profile import Profile
+from crlm_qc.collection.profile import Profile
 from crlm_qc.synthetic import phantom
 from crlm_qc.synthetic.cohort import PatientPlan, draw
 from crlm_qc.synthetic.writer import profile_for

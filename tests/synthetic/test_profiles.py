@@ -7,9 +7,10 @@ import openpyxl
 import pydicom
 import pytest
 
-from crlm_qc import cli
-from crlm_qc.auditing import audit
-from crlm_qc.model.profile import Profile, load_profile
+from crlm_qc.auditing.run import audit
+from crlm_qc.cli import app as cli
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.settings import Settings
 from crlm_qc.synthetic.cohort import draw, with_figures
 from crlm_qc.synthetic.limits import refuse_what_cannot_be_drawn

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from support.releases import MATRIX, MAX_SLICES, clean_release, copy_release, small_release
 
-from crlm_qc.model.profile import Profile
+from crlm_qc.collection.profile import Profile
 from crlm_qc.synthetic import dso
 from crlm_qc.synthetic.cohort import PatientPlan, draw
 from crlm_qc.synthetic.ct import DEIDENTIFICATION_CODES

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from crlm_qc.model.family import FAMILIES, family_name
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.plain import to_plain
@@ -443,10 +444,10 @@ class View:
     @property
     def families(self) -> list[FamilyView]:
         """Families in the order that the catalogue lists them, unknown ones last."""
-        order = {code: number for number, code in enumerate(words.FAMILIES)}
+        order = {code: number for number, code in enumerate(FAMILIES)}
         codes = sorted({rule.text.family for rule in self.rules}, key=lambda code: (order.get(code, len(order)), code))
         return [
-            FamilyView(code, words.family_name(code), [rule for rule in self.rules if rule.text.family == code])
+            FamilyView(code, family_name(code), [rule for rule in self.rules if rule.text.family == code])
             for code in codes
         ]
 

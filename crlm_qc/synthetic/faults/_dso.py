@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.dataset import FileDataset
 
-    from crlm_qc.synthetic.faults._site import Slice
+    from crlm_qc.synthetic.faults._slices import Slice
 
 Mask = npt.NDArray[np.bool_]
 

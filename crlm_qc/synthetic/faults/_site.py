@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from crlm_qc.synthetic.faults._slices import Edge, Slice
 from crlm_qc.synthetic.faults._workbook import MISSING
 from crlm_qc.synthetic.release import SyntheticRelease
 
@@ -28,34 +29,6 @@ Row = dict[str, str]
 T = TypeVar("T")
 
 _MODALITY: dict[Role, str] = {"ct": "CT", "dso": "SEG"}
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """A CT slice on disk."""
-
-    path: Path
-    uid: str
-    number: int
-    """InstanceNumber."""
-    position: tuple[float, float, float]
-    """ImagePositionPatient, in mm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """The outermost slice at one end of the stack, which no segment reaches."""
-
-    slice: Slice
-    neighbour: Slice
-    last: bool
-    """Whether its InstanceNumber is the highest of the series (else it is the lowest)."""
-
-    @property
-    def step(self) -> tuple[float, float, float]:
-        """From the neighbour to the slice, in mm."""
-        a, b = self.neighbour.position, self.slice.position
-        return (b[0] - a[0], b[1] - a[1], b[2] - a[2])
 
 
 @dataclass
@@ -89,16 +62,6 @@ class Table:
         writer.writerow(self.columns)
         writer.writerows([row[column] for column in self.columns] for row in self.rows)
         return out.getvalue()
-
-
-def moved(position: Iterable[float], step: Iterable[float], factor: float = 1.0) -> list[str]:
-    """A position shifted by `factor` steps, as DS text of at most 16 characters."""
-    return [decimal(a + factor * b) for a, b in zip(position, step, strict=True)]
-
-
-def decimal(value: float) -> str:
-    """A number as DS text: at most 16 characters (PS3.5 6.2)."""
-    return f"{value:.9g}"
 
 
 def size_text(size: int) -> str:

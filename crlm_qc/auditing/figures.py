@@ -1,0 +1,207 @@
+"""Figures that a report shows beside its findings: of each patient, and published against observed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from crlm_qc.collection.profile import LIVER, TUMOUR, Span
+from crlm_qc.model.report import Figure, PatientFacts
+from crlm_qc.rulebook.context import Context
+from crlm_qc.subjects.figures import ct_headers, ct_stacks, volumes, workbook
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PORTAL = "portal vein"
+"""A label that every vocabulary with a portal vein has an entry for."""
+OTHER = "other"
+SEXES = {1.0: "M", 2.0: "F"}
+"""Codes of the workbook's column sex."""
+DICOM_SEXES = {"M": 0, "F": 0, "O": 0}
+"""Values of PatientSex (PS3.3 C.7.1.1), where the profile has published none."""
+MM_PER_CM = 10.0
+MM3_PER_ML = 1000.0
+
+
+def patient_facts(context: Context) -> list[PatientFacts]:
+    """Figures of every patient folder, in the order of the names.
+
+    Parameters
+    ----------
+    context : Context
+        Evidence and profile.
+
+    Returns
+    -------
+    list of PatientFacts
+        Lengths in mm, volumes in mL, CT values in HU; what was not measured is None.
+    """
+    evidence, profile = context.evidence, context.profile
+    stacks = _by_patient(ct_stacks(context))
+    thickness = _by_patient(evidence["ct_series"])
+    headers = _by_patient(ct_headers(context))
+    # What several objects of one patient hold (REL009) is neither added up nor picked from.
+    dsos = evidence["dsos"][~evidence["dsos"]["patient"].duplicated(keep=False)]
+    segments = evidence["segments"]
+    segments = segments[segments["dso"].isin(dsos["path"])]
+    terms = [profile.term(label) if isinstance(label, str) else None for label in segments["label"]]
+    roles = [term.role if term else None for term in terms]
+    labels = [term.label if term else None for term in terms]
+    liver = segments.loc[_are(roles, LIVER, segments)]
+    tumour = segments.loc[_are(roles, TUMOUR, segments)]
+    vein = profile.term(PORTAL)
+    portal = segments.loc[_are(labels, vein.label if vein else None, segments)]
+    n_segments = dsos.groupby("patient")["n_segments"].sum(min_count=1)
+    n_tumours = tumour[tumour["declared"]].groupby("patient").size()
+    liver_ml = liver.groupby("patient")["volume_ml"].sum(min_count=1)
+    tumour_ml = tumour.groupby("patient")["volume_ml"].sum(min_count=1)
+    liver_hu = liver.groupby("patient")["hu_median"].median()
+    portal_hu = portal.groupby("patient")["hu_median"].median()
+    diameter = tumour.groupby("patient")["diameter_axial_mm"].max()
+    overlap = _tumour_overlap(context, tumour)
+    referenced = _referenced(context)
+    stated = workbook(context, ("sex", "max_tumor_size"))
+    facts = []
+    for patient in sorted(evidence["patients"]["patient"]):
+        stack = stacks.get(patient, {})
+        segmented = n_segments.get(patient)
+        facts.append(
+            PatientFacts(
+                patient=patient,
+                ct_slices=_whole(stack.get("n_slices")),
+                spacing_mm=_real(stack.get("spacing")),
+                segments=_whole(segmented),
+                liver_ml=_real(liver_ml.get(patient)),
+                tumour_ml=_real(tumour_ml.get(patient)),
+                tumours=None if _whole(segmented) is None else int(n_tumours.get(patient, 0)),
+                in_plane_mm=_real(stack.get("spacing_row")),
+                thickness_mm=_real(thickness.get(patient, {}).get("slice_thickness")),
+                liver_hu=_real(liver_hu.get(patient)),
+                portal_hu=_real(portal_hu.get(patient)),
+                sex=_code(headers.get(patient, {}).get("sex"), profile.published.sex or DICOM_SEXES),
+                sex_workbook=SEXES.get(stated["sex"].get(patient, math.nan)),
+                referenced_percent=_real(referenced.get(patient)),
+                overlap_mm3=_real(overlap.get(patient)),
+                diameter_mm=_real(diameter.get(patient)),
+                stated_mm=_real(MM_PER_CM * stated["max_tumor_size"].get(patient, math.nan)),
+            )
+        )
+    return facts
+
+
+def _tumour_overlap(context: Context, tumour: pd.DataFrame) -> pd.Series[float]:
+    """What tumour segments share, mm3 by patient, for patients whose masks were measured."""
+    dsos, pairs = context["dsos"], context["segment_pairs"]
+    keys = set(zip(tumour["dso"], tumour["segment_number"], strict=True))
+    both = [
+        (dso, a) in keys and (dso, b) in keys
+        for dso, a, b in zip(pairs["dso"], pairs["segment_a"], pairs["segment_b"], strict=True)
+    ]
+    shared = pairs.loc[both].groupby("patient")["overlap_ml"].sum(min_count=1) * MM3_PER_ML
+    measured = sorted(set(dsos.loc[dsos["masks"] == "measured", "patient"].dropna()))
+    filled: pd.Series[float] = shared.reindex(measured, fill_value=0.0)
+    return filled
+
+
+def _referenced(context: Context) -> pd.Series[float]:
+    """CT slices that a patient's segmentation objects refer to, in percent, for patients with both."""
+    slices, references = context["slices"], context["references"]
+    named = references.loc[references["sop_instance_uid"].notna(), ["patient", "sop_instance_uid"]].drop_duplicates()
+    known = slices.loc[slices["patient"].notna(), ["patient", "sop_instance_uid"]].dropna().drop_duplicates()
+    found = known.merge(named, on=["patient", "sop_instance_uid"]).groupby("patient").size()
+    counts = known[known["patient"].isin(context["dsos"]["patient"])].groupby("patient").size()
+    percent: pd.Series[float] = 100.0 * found.reindex(counts.index, fill_value=0) / counts
+    return percent
+
+
+def figures(context: Context) -> list[Figure]:
+    """The profile's published figures beside those of the evidence, in the order that a report shows them.
+
+    Parameters
+    ----------
+    context : Context
+        Evidence and profile.
+
+    Returns
+    -------
+    list of Figure
+        Observed on the tables that the rules on published figures look at, with the profile's tolerances.
+    """
+    return list(_figures(context))
+
+
+def _figures(context: Context) -> Iterator[Figure]:
+    published, tolerances = context.profile.published, context.profile.tolerances
+    series, stacks, measured = context["series"], ct_stacks(context), volumes(context)
+    of_ct = series.loc[series["role"] == "ct", "n_instances"]
+    for measure, total, observed in (
+        ("patients", published.patients, series["patient"].nunique()),
+        ("series", published.series, len(series)),
+        ("ct_slices", published.ct_slices, of_ct.sum()),
+    ):
+        if total is not None:
+            yield Figure(measure, "total", float(total), float(observed))
+    spacing, volume = tolerances.published_spacing_fraction, tolerances.published_volume_fraction
+    yield from _span("ct_slices", stacks["n_slices"], published.slices_per_series, 0.0)
+    yield from _span("spacing_mm", stacks["spacing"], published.spacing_slices_mm, spacing)
+    yield from _span("in_plane_mm", stacks["spacing_row"], published.spacing_in_plane_mm, spacing)
+    yield from _span("columns_mm", stacks["spacing_col"], published.spacing_in_plane_mm, spacing)
+    yield from _span("liver_ml", measured["liver_ml"], published.liver_volume_ml, volume)
+    yield from _span("tumour_ml", measured["tumour_ml"], published.tumour_volume_ml, volume)
+    headers = ct_headers(context)
+    yield from _counts("sex", headers["sex"], published.sex)
+    yield from _counts("manufacturer", headers["manufacturer"], published.manufacturers)
+
+
+def _span(measure: str, values: pd.Series[Any], span: Span | None, fraction: float) -> Iterator[Figure]:
+    if span is None:
+        return
+    for part, published, observed in (
+        ("min", span.min, values.min()),
+        ("median", span.median, values.median()),
+        ("max", span.max, values.max()),
+    ):
+        if published is not None:
+            yield Figure(measure, part, float(published), _real(observed), abs(published) * fraction)
+
+
+def _counts(measure: str, values: pd.Series[Any], published: Mapping[str, int]) -> Iterator[Figure]:
+    """Patients by value; values that were not published are counted together, for they come from files."""
+    if not published:
+        return
+    codes = [_code(value, published) or OTHER for value in values]
+    for value, count in {**published, OTHER: 0}.items():
+        yield Figure(measure, value, float(count), float(codes.count(value)) if codes else None)
+
+
+def _are(values: Sequence[str | None], wanted: str | None, table: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows of a table have the value that is wanted; none if nothing is."""
+    import pandas as pd
+
+    return pd.Series([value is not None and value == wanted for value in values], index=table.index, dtype=bool)
+
+
+def _by_patient(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The row of each patient who has one; of several, such as CT series (REL009), none is picked."""
+    single = table[table["patient"].notna() & ~table["patient"].duplicated(keep=False)]
+    return {row["patient"]: dict(row) for _, row in single.iterrows()}
+
+
+def _real(value: Any) -> float | None:
+    import pandas as pd
+
+    return None if value is None or pd.isna(value) or not math.isfinite(value) else float(value)
+
+
+def _whole(value: Any) -> int | None:
+    number = _real(value)
+    return None if number is None else int(number)
+
+
+def _code(value: Any, known: Mapping[str, int]) -> str | None:
+    """A value from a file: itself if it was published, `other` if not, None if there is none."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return value if value in known else OTHER

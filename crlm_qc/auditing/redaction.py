@@ -1,0 +1,378 @@
+"""Evidence without what may identify a person: for tables that leave the machine.
+
+Text of a known kind stays as it is: numbers, UIDs, dates of the release's range, codes, and the collection's own words.
+Any other text becomes `redacted text 7`, the same number wherever the same text stood, so that an audit of the tables
+compares what it compared before. Nothing can be worked back from the number.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from crlm_qc.collection.deidentification import GROUP, is_too_old
+from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.show import LARGEST, Show
+from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.tables import TABLES
+from crlm_qc.subjects.notes import lies_as_told
+from crlm_qc.subjects.workbook import codes_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OURS: Final = frozenset(
+    {
+        *("source", "problem", "detail", "kind", "role", "level", "masks", "masks_detail", "volume_basis", "placement"),
+        *(
+            "about",
+            "fact",
+            "type",
+            "missing",
+            "malformed",
+            "invalid_uids",
+            "dimension_pointers",
+            "dimension_index",
+            "sha256",
+            "cell",
+        ),
+        *("attribute", "tag", "vr", "state", "code", "length", "pattern", "creator", "location_problem", "edition"),
+        *("patient", "pixels"),
+    }
+)
+"""Columns that hold words of this program, or numbers, and never a text of a file."""
+PATHS: Final = frozenset({"path", "folder", "dso", "file_location"})
+OLD: Final = GROUP + 1
+"""What ages become that are over 89 and not given as one group: which of them it is, is not kept."""
+NO_AGE: Final = 131
+"""What numbers become that stand for an age and are none, such as a year of birth."""
+
+_MOST: Final = int(LARGEST)
+NUMBERS: Final[Mapping[str, Mapping[str, int]]] = {
+    "slices": dict.fromkeys(("instance_number", "acquisition_number", "series_number"), _MOST),
+    "dsos": {"series_number": _MOST},
+    "ct_series": dict.fromkeys(("instance_number_min", "instance_number_max"), _MOST),
+    # A series has some hundred megabytes.
+    "metadata": {"images": _MOST, "size_decimal": 10**11, "size_binary": 10**11},
+}
+"""Numbers that people give, and the largest that they keep: one beyond may be a record number."""
+
+_UID = re.compile(r"[012](\.[0-9]{1,39}){3,}|2\.25\.[0-9]{1,39}")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,17})? ?(%|B|KB|MB|GB)?|[0-9]{3}[DWMY]")
+_STAMP = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9:]{5})?")
+_FORMAT = re.compile(r"[0#?.,%@;()/: E+-]*(General)?")
+_COMPACT, _DASHED = re.compile(r"[0-9]{8}"), re.compile(r"([0-9]{2})([-/])([0-9]{2})\2([0-9]{4})")
+_CODES = re.compile(r"[0-9]{1,5}|[A-Z]-[0-9A-F]{4,5}")
+_STUDY = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9.]{1,5})", re.DOTALL)
+_SERIES = re.compile(r"([0-9]{1,8}\.[0-9]{6})-(.*)-([0-9.]{1,5})", re.DOTALL)
+_ENDINGS = frozenset({"csv", "dcm", "json", "md", "pdf", "tcia", "txt", "xls", "xlsx", "xlsm", "zip"})
+_PART = re.compile(r"externalLink[0-9]{1,4}\.xml|connections\.xml|vbaProject\.bin")
+_NOTES = {"prone": "Patient was scanned prone.", "supine": "Patient was scanned supine."}
+_LEAST_CUT = 12
+"""A folder's name may hold the beginning of a description alone, from this many letters on."""
+
+_WORDS: Final = frozenset(
+    {
+        *(
+            "yes",
+            "no",
+            "y",
+            "n",
+            "true",
+            "false",
+            "none",
+            "unknown",
+            "na",
+            "n/a",
+            "nan",
+            "null",
+            "missing",
+            "id",
+            "-",
+            "?",
+        ),
+        *("male", "female", "m", "f", "o", "alive", "dead", "modified", "unmodified", "removed", "original"),
+        *("ct", "seg", "mr", "pt", "sr", "ot", "rtstruct", "binary", "fractional", "labelmap"),
+        *("hfs", "hfp", "hfdr", "hfdl", "ffs", "ffp", "ffdr", "ffdl", "abdomen", "chest", "pelvis", "liver"),
+        *(
+            "sct",
+            "srt",
+            "dcm",
+            "snm3",
+            "99sct",
+            "umls",
+            "fma",
+            "qiicr",
+            "creator",
+            "lastmodifiedby",
+            "manager",
+            "abspath",
+            "title",
+            "subject",
+            "keywords",
+            "category",
+            "variable",
+            "entry",
+        ),
+        *("vein", "mass", "tissue", "portal vein", "hepatic vein", "blood vessel", "neoplasm", "lesion", "artery"),
+        *("anatomical structure", "morphologically altered structure", "body structure", "tcia", "nbia"),
+        *("ge medical systems", "philips medical systems", "philips", "siemens", "siemens healthineers", "toshiba"),
+        "git://github.com/qiicr/dcmqi.git",
+        "https://github.com/qiicr/dcmqi",
+    }
+)
+"""Whole texts, in lower case, that name nobody."""
+
+
+class _Tokens:
+    """Numbers that stand for texts: one a text, texts that differ in case, spaces or signs alone told apart by marks."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, str] = {}
+        self._variants: dict[str, list[str]] = {}
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, text: str) -> str:
+        if text not in self._tokens:
+            key = _letters(text)
+            variants = self._variants.setdefault(key, [])
+            number = self._numbers.setdefault(key, len(self._numbers) + 1)
+            # As long as the text was, as far as reports tell it.
+            length = len(text.strip())
+            word = f"r{number:x}" if length <= 8 else f"redacted text {number}"
+            word += " of more than 32 characters" if length > 32 else ""
+            variants.append(text)
+            self._tokens[text] = word + "'" * (len(variants) - 1)
+        return self._tokens[text]
+
+    def like(self, shown: str) -> str:
+        """The token of the text that a folder's name shows without some signs, or cut short; or a new one."""
+        key = _letters(shown)
+        if key in self._variants:
+            return self(self._variants[key][0])
+        if len(key) >= _LEAST_CUT:
+            whole = next((known for known in self._variants if known.startswith(key)), None)
+            if whole is not None:
+                return self(self._variants[whole][0])
+        return self(shown)
+
+
+_TIMES = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    [1, 2, 3, 4, 0, 6, 7, 8, 9, 5],
+    [2, 3, 4, 0, 1, 7, 8, 9, 5, 6],
+    [3, 4, 0, 1, 2, 8, 9, 5, 6, 7],
+    [4, 0, 1, 2, 3, 9, 5, 6, 7, 8],
+    [5, 9, 8, 7, 6, 0, 4, 3, 2, 1],
+    [6, 5, 9, 8, 7, 1, 0, 4, 3, 2],
+    [7, 6, 5, 9, 8, 2, 1, 0, 4, 3],
+    [8, 7, 6, 5, 9, 3, 2, 1, 0, 4],
+    [9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+]
+_TURN = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4]
+
+
+def _is_sctid(value: str) -> bool:
+    """Whether a number is a SNOMED CT identifier: of its form, and with the check digit of Verhoeff that it ends with."""
+    if not re.fullmatch(r"[1-9][0-9]{2,14}[01][0-2][0-9]", value):
+        return False
+    check = 0
+    for place, digit in enumerate(map(int, reversed(value))):
+        turned = digit
+        for _ in range(place % 8):
+            turned = _TURN[turned]
+        check = _TIMES[check][turned]
+    return check == 0
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text if letter.isalnum()).casefold()
+
+
+class _Redactor:
+    """Judges the texts of one release."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._show = Show(profile)
+        self._texts, self._names = _Tokens(), _Tokens()
+        self._days: dict[dt.date, dt.date] = {}
+        # Pseudonyms of the workbook.
+        self._forms = [one.pattern for one in profile.variables.values() if one.pattern is not None]
+        headings = [*profile.metadata_columns, *(name for item in profile.editions for name in item.columns)]
+        headings += ["Variable Name", "Description", "Values", profile.patient_sheet, profile.dictionary_sheet]
+        classes = [name for known in profile.modalities.values() for name in known.values()]
+        names = [*headings, *classes, *profile.published.manufacturers, f"https://doi.org/{profile.doi}", profile.doi]
+        self._known = _WORDS | {plain_heading(name) for name in names}
+        self._pseudonyms = [one.pattern for one in profile.variables.values() if one.pattern is not None]
+
+    def text(self, value: str) -> str:
+        """A text of a file."""
+        if (day := self._date(value)) is not None:
+            return day
+        if self._is_safe(value):
+            return value
+        # What a spreadsheet would run would be run still.
+        return (value[0] if value[0] in "=+-@\t\r" else "") + self._texts(value)
+
+    def age(self, value: str) -> str:
+        """An age as a header gives it."""
+        return f"{OLD:03d}Y" if is_too_old(value) else self.text(value)
+
+    def code(self, value: str) -> str:
+        """A code of a coding scheme, or a name of one."""
+        return value if _CODES.fullmatch(value) or _is_sctid(value) else self.text(value)
+
+    def note(self, value: str) -> str:
+        """A free-text note: what it says of the patient's position stays."""
+        lies = lies_as_told(value)
+        return _NOTES[lies] if lies and not self._is_safe(value) else self.text(value)
+
+    def stated_codes(self, value: str) -> str:
+        """What the Data Dictionary says of a variable's values: the codes stay, their meanings do not."""
+        codes = codes_of(value, self._profile.missing_code)
+        return " | ".join(f"{code} - redacted" for code in sorted(codes)) if codes else self.text(value)
+
+    def number_format(self, value: str) -> str:
+        """A format of a cell; one that holds words shows a number as they please, and is taken for none."""
+        return value if _FORMAT.fullmatch(value) else "General"
+
+    def headings(self, value: str) -> str:
+        """Headings as a JSON list."""
+        return json.dumps([self.text(one) if isinstance(one, str) else one for one in json.loads(value)])
+
+    def path(self, value: str) -> str:
+        """A path: what the collection names itself stays, and so does the ending of a file's name."""
+        return re.sub(r"[^/\\]+", lambda match: self._part(match[0]), value)
+
+    def _part(self, part: str) -> str:
+        for pattern in (_STUDY, _SERIES):
+            if match := pattern.fullmatch(part):
+                first, middle, last = match.groups()
+                shown = middle if self._show.is_plain(middle) or not middle else self._texts.like(middle)
+                return f"{self._date(first) or first}-{shown}-{last}"
+        if self._show.path(part) == part:
+            return part
+        stem, dot, ending = part.rpartition(".")
+        if dot and ending.lower() in _ENDINGS:
+            return f"{self._names(stem)}.{ending}"
+        return self._names(part)
+
+    def _is_safe(self, value: str) -> bool:
+        bare = value.strip()
+        if (
+            not bare
+            or self._profile.is_patient_id(bare.upper())
+            or plain_heading(bare) in self._known
+            or any(pattern.fullmatch(bare) for pattern in (_UID, _STAMP, *self._pseudonyms))
+        ):
+            return True
+        if self._show.pattern(bare) is not None:
+            return False
+        return self._show.is_plain(bare) or self._profile.term(bare) is not None or bool(_NUMBER.fullmatch(bare))
+
+    def _date(self, value: str) -> str | None:
+        """A date as it was if it lies in the release's range or is known; another one as a day that nobody lived."""
+        day, form = _day(value)
+        if day is None:
+            return None
+        known = self._profile.deidentification
+        text = day.strftime("%Y%m%d")
+        if known.first_date and known.last_date:
+            listed = {one for days in known.series_dates.values() for one in days}
+            if not known.first_date <= text <= known.last_date and text not in listed:
+                start = dt.date(1800, 1, 1) if text < known.first_date else dt.date(2900, 1, 1)
+                day = self._days.setdefault(day, start + dt.timedelta(days=len(self._days)))
+        return day.strftime(form)
+
+
+def _day(value: str) -> tuple[dt.date | None, str]:
+    if _COMPACT.fullmatch(value):
+        form = "%Y%m%d"
+    elif match := _DASHED.fullmatch(value):
+        form = f"%m{match[2]}%d{match[2]}%Y"
+    else:
+        return None, ""
+    try:
+        return dt.datetime.strptime(value, form).date(), form  # noqa: DTZ007 - a date of a file has no time zone
+    except ValueError:
+        return None, ""
+
+
+def redact(evidence: Evidence, profile: Profile) -> Evidence:
+    """Evidence with every text that may identify somebody replaced.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Tables of a release, as they were read.
+    profile : Profile
+        The collection's profile: its words, codes and dates stay.
+
+    Returns
+    -------
+    Evidence
+        Tables of the same rows and columns. Numbers of cells beyond `LARGEST` are that number.
+    """
+    redactor = _Redactor(profile)
+    tables = {name: evidence[name].copy() for name in evidence}
+    # Texts first: a folder's name is compared with the description that it is made of.
+    for paths in (False, True):
+        for name, table in tables.items():
+            for column in TABLES[name].columns:
+                if (
+                    column.dtype == "str"
+                    and (column.name in PATHS or (name, column.name) == ("files", "name")) is paths
+                ):
+                    table[column.name] = _mapped(table[column.name], _way(redactor, name, column.name))
+    clinical = tables["clinical"]
+    notes = clinical["column"].fillna("") == "relevant_notes"
+    original = evidence["clinical"].loc[notes, "text"]
+    clinical.loc[notes, "text"] = _mapped(original, redactor.note)
+    clinical["value"] = clinical["value"].clip(-LARGEST, LARGEST)
+    ages = clinical["column"].fillna("").map(plain_heading) == "age"
+    years = clinical.loc[ages, "value"]
+    clinical.loc[ages, "value"] = years.where(~(years > GROUP), OLD).where(~(years >= NO_AGE), NO_AGE)
+    texts = evidence["clinical"].loc[ages, "text"]
+    clinical.loc[ages, "text"] = texts.map(_age_of_cell, na_action="ignore").fillna(clinical.loc[ages, "text"])
+    for name, columns in NUMBERS.items():
+        for number, largest in columns.items():
+            tables[name][number] = tables[name][number].clip(-largest, largest)
+    return Evidence(evidence.facts, tables)
+
+
+def _age_of_cell(text: str) -> str | None:
+    """The text of a cell that holds an age over 89, or a number that is none, without telling which; None for any other."""
+    match = re.fullmatch(r"\s*([0-9]{1,9})(\.[0-9]+)?\s*", text)
+    if match is None or int(match[1]) <= GROUP:
+        return None
+    return str(OLD if int(match[1]) < NO_AGE else NO_AGE)
+
+
+def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] | None:
+    """What is done with the texts of a column; None for columns that hold none of a file."""
+    if column in OURS:
+        return None
+    if column in PATHS or (table, column) == ("files", "name"):
+        return redactor.path
+    ways: Mapping[tuple[str, str], Callable[[str], str]] = {
+        ("sources", "columns"): redactor.headings,
+        ("clinical_dictionary", "values"): redactor.stated_codes,
+        ("clinical", "number_format"): redactor.number_format,
+        ("slices", "patient_age"): redactor.age,
+        ("dsos", "patient_age"): redactor.age,
+        ("segments", "type_code"): redactor.code,
+        ("segments", "category_code"): redactor.code,
+        ("workbook", "name"): lambda value: value if _PART.fullmatch(value) else redactor.text(value),
+    }
+    return ways.get((table, column), redactor.text)
+
+
+def _mapped(values: pd.Series[Any], way: Callable[[str], str] | None) -> Any:
+    if way is None:
+        return values
+    return values.map({one: way(one) for one in sorted(values.dropna().unique())}).astype(values.dtype)

@@ -1,0 +1,147 @@
+"""From a release to a report: reads evidence, and has it judged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crlm_qc.auditing.judging import judge
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.collection.waivers import Waiver
+from crlm_qc.engines import pandera_engine
+from crlm_qc.model.errors import UsageError
+from crlm_qc.model.report import Report
+from crlm_qc.model.settings import Settings
+from crlm_qc.request.choice import all_waivers, choose
+from crlm_qc.request.request import Parts
+from crlm_qc.rules import registry as all_rules
+from crlm_qc.workers import Progress
+
+if TYPE_CHECKING:
+    from crlm_qc.model.evidence import Evidence
+
+
+def audit(
+    release: str | Path,
+    *,
+    settings: Settings | None = None,
+    profile: Profile | None = None,
+    parts: Parts | None = None,
+    lock: Path | None = None,
+    jobs: int | None = None,
+    evidence_to: str | Path | None = None,
+    waivers: Sequence[Waiver] = (),
+    today: dt.date | None = None,
+    progress: Progress | None = None,
+    hashed: bool = False,
+    on_evidence: Callable[[Evidence], None] | None = None,
+    allow_did_waivers: bool = False,
+) -> Report:
+    """Audit a release, or the evidence of one.
+
+    Parameters
+    ----------
+    release : str or pathlib.Path
+        Folder of the release, or a folder that an earlier audit wrote evidence to.
+    settings : Settings, optional
+        What to check, and how deep; everything by default.
+    profile : Profile, optional
+        The collection's profile; by default that of Colorectal-Liver-Metastases.
+    parts : Parts, optional
+        Tables and lists that lie elsewhere than in the release.
+    lock : pathlib.Path, optional
+        Lock file to compare every byte of the release with.
+    jobs : int, optional
+        Processes to read with; by default one a core.
+    evidence_to : str or pathlib.Path, optional
+        Folder to write the evidence tables to, as Parquet; texts that may identify somebody are replaced by numbers.
+    waivers : sequence of Waiver
+        Findings that are accepted, beside the known issues of the published release.
+    today : datetime.date, optional
+        The day that the expiry of waivers is judged on; by default today (UTC).
+    progress : callable, optional
+        Told of the reading's progress.
+    hashed : bool
+        Hash every file as it is read, even without a lock file.
+    on_evidence : callable, optional
+        Given the evidence before it is judged.
+    allow_did_waivers : bool
+        Whether waivers may accept what identifies a person: errors of the family DID.
+
+    Returns
+    -------
+    Report
+        Outcomes and findings of every rule; equal for equal input.
+
+    Raises
+    ------
+    UsageError
+        The path is no folder, a code is unknown, a patient is not there, the lock file can't be used, or a waiver
+        accepts what identifies a person.
+    """
+    settings = settings or Settings()
+    profile = (profile or load_profile()).with_tolerances(settings.tolerances)
+    if parts is not None and parts.clinical is not None and not profile.has_workbook:
+        raise UsageError(f"--clinical: the profile of {profile.name} describes no clinical workbook")
+    registry = all_rules()
+    chosen = choose(registry, settings)
+    waivers = all_waivers(waivers, settings, profile, allow_did_waivers=allow_did_waivers)
+    # Pandera takes as long to import as a patient to read, so it is while patients are.
+    meanwhile = pandera_engine.load if any(rule.family in ("MET", "CLN") for rule in chosen) else lambda: None
+    evidence = _evidence(
+        Path(release), settings, profile, parts or Parts(), lock, jobs, progress, hashed=hashed, meanwhile=meanwhile
+    )
+    if on_evidence is not None:
+        on_evidence(evidence)
+    if evidence_to is not None:
+        from crlm_qc.auditing.redaction import redact
+        from crlm_qc.evidence.store import save
+
+        save(redact(evidence, profile), Path(evidence_to))
+    return judge(evidence, profile, settings, chosen, waivers=waivers, today=today)
+
+
+def _evidence(
+    release: Path,
+    settings: Settings,
+    profile: Profile,
+    parts: Parts,
+    lock: Path | None,
+    jobs: int | None,
+    progress: Progress | None,
+    *,
+    hashed: bool,
+    meanwhile: Callable[[], None],
+) -> Evidence:
+    from crlm_qc.evidence.collect import ReleaseError, collect
+    from crlm_qc.evidence.store import is_evidence, load
+
+    try:
+        if is_evidence(release):
+            if lock is not None:
+                raise UsageError(
+                    f"{release} is saved evidence, which --lock can't be compared with: give the release itself. "
+                    "Evidence that was collected with a lock file keeps the comparison"
+                )
+            if hashed:
+                raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
+            return load(release)
+        return collect(
+            release,
+            profile,
+            depth=settings.depth,
+            patients=settings.patients,
+            metadata=parts.metadata,
+            clinical=parts.clinical,
+            manifest=parts.manifest,
+            lock=lock,
+            hashed=hashed,
+            jobs=jobs,
+            progress=progress,
+            meanwhile=meanwhile,
+        )
+    except ReleaseError as error:
+        raise UsageError(str(error)) from None

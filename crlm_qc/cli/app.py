@@ -1,0 +1,135 @@
+"""The command line: its entry point, and what every command ends with."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from crlm_qc.cli.actions import harmless, in_actions
+from crlm_qc.cli.attest import verify
+from crlm_qc.cli.check import check
+from crlm_qc.cli.config import config
+from crlm_qc.cli.configured import ConfiguredCommand
+from crlm_qc.cli.diff import diff
+from crlm_qc.cli.lock import lock
+from crlm_qc.cli.options import EXIT_CODES, WITH_ENVIRONMENT
+from crlm_qc.cli.pictures import pictures
+from crlm_qc.cli.report import report
+from crlm_qc.cli.rules import explain, rules
+from crlm_qc.cli.show import show
+from crlm_qc.cli.synth import demo, synth
+from crlm_qc.cli.tables import tables
+from crlm_qc.cli.terminal import say
+from crlm_qc.model.errors import ProfileError, UsageError, WaiverError
+from crlm_qc.model.report import ExitCode
+from crlm_qc.report import words
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="crlm-qc",
+    help="Audits a release of CT series and segmentation objects in DICOM, with their tables.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# In the order of `crlm-qc --help`.
+app.command(cls=ConfiguredCommand, context_settings=WITH_ENVIRONMENT, epilog=EXIT_CODES)(check)
+app.command(epilog=EXIT_CODES)(lock)
+app.command(epilog=EXIT_CODES)(diff)
+app.command()(report)
+app.command()(show)
+app.command(epilog=EXIT_CODES)(verify)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(config)
+app.command(epilog=EXIT_CODES)(pictures)
+app.command(cls=ConfiguredCommand, context_settings=WITH_ENVIRONMENT, epilog=EXIT_CODES)(tables)
+app.command()(demo)
+app.command()(synth)
+app.command()(rules)
+app.command()(explain)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line, and exit with one of `ExitCode`, or 130 after Ctrl+C.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the program's name; by default that of this process.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(_run([word for word in given if word != "--debug"], debug="--debug" in given))
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="crlm-qc", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        say("crlm-qc: stopped", to=sys.stderr)
+        return INTERRUPTED
+    except (UsageError, ProfileError, WaiverError) as error:
+        return _refuse(str(error))
+    except Exception as error:  # noqa: BLE001 - an exception that nobody caught would exit with 1, which means findings
+        # Typer's own exceptions have no common base among its versions, but all can say what is wrong.
+        if format_message := getattr(error, "format_message", None):
+            return _refuse(f"{format_message().rstrip('.')}. See: crlm-qc --help" if arguments else "")
+        if debug:
+            # Not the exceptions' own words, which may hold values from files.
+            for one in _causes(error):
+                for frame in traceback.extract_tb(one.__traceback__):
+                    say(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}', to=sys.stderr)
+                say(type(one).__name__, to=sys.stderr)
+        else:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            say(
+                f"crlm-qc: a bug of crlm-qc: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
+                "Run it again with --debug to see where it was called from.",
+                to=sys.stderr,
+            )
+        return ExitCode.BUG
+    return int(code or 0)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An exception after those that it came from."""
+    found: list[BaseException] = []
+    waiting: BaseException | None = error
+    while waiting is not None and waiting not in found:
+        found.insert(0, waiting)
+        waiting = waiting.__cause__ or (None if waiting.__suppress_context__ else waiting.__context__)
+    return found
+
+
+def _refuse(message: str) -> int:
+    if message:
+        said = f"crlm-qc: {words.clean(message)}"
+        say(harmless(said) if in_actions() else said, to=sys.stderr)
+    return ExitCode.USAGE
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from crlm_qc import __version__
+
+        say(f"crlm-qc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of a bug. Works with every command.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,61 @@
+"""Options and texts that more than one command has."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crlm_qc.cli.terminal import Colour
+from crlm_qc.model.severity import Severity
+from crlm_qc.request.files import FILE_NAME
+
+ProfileOption = Annotated[
+    Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
+]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Processes to work with. Default: the cores.")
+]
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help=f"Configuration in place of the nearest {FILE_NAME} or pyproject.toml with [tool.crlm-qc].",
+    ),
+]
+IsolatedOption = Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")]
+ToleranceOption = Annotated[
+    list[str] | None,
+    typer.Option("--tolerance", metavar="NAME=VALUE", help="Another tolerance than the profile's. Repeatable."),
+]
+WITH_ENVIRONMENT = {"auto_envvar_prefix": "CRLM_QC"}
+"""Settings of a command whose options may stand in the environment, as CRLM_QC_FAIL_ON does for --fail-on."""
+
+EXIT_CODES = (
+    "Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 wrong usage; 3 something asked for could not be "
+    "checked; 4 nothing there to check; 70 a bug of crlm-qc; 130 stopped with Ctrl+C. The highest of 70, 2, 4, 3, 1 wins."
+)
+
+
+class FailOn(StrEnum):
+    """Mildest severity that makes a command exit with 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    NEVER = "never"
+
+    @property
+    def severity(self) -> Severity | None:
+        """The severity, or None for never."""
+        return None if self is FailOn.NEVER else Severity(self.value)
+
+
+ColourOption = Annotated[Colour, typer.Option("--color", help="Colours in the terminal.")]
+QuietOption = Annotated[
+    int, typer.Option("--quiet", "-q", count=True, help="Print the verdict alone; twice (-qq), nothing.")
+]

@@ -1,0 +1,179 @@
+"""Pictures on the command line: those of a report, and those of one patient on request."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crlm_qc.cli.terminal import progress_on, say
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.model.errors import UsageError
+from crlm_qc.model.picture import PictureMode
+from crlm_qc.model.report import ExitCode, Report
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.words import did_you_mean
+from crlm_qc.pictures.album import FOLDER, fitted, illustrate, load_files, make, page_size, stale_files
+from crlm_qc.report import words
+from crlm_qc.report.writing import can_be_written, put
+from crlm_qc.workers import Progress
+
+if TYPE_CHECKING:
+    from crlm_qc.model.evidence import Evidence
+
+PICTURED = ("html", "html-dir")
+"""Formats that show pictures."""
+
+PicturesOption = Annotated[
+    PictureMode,
+    typer.Option(
+        "--pictures", help="Pictures in the HTML report: of patients with a finding that can be seen, none, or of all."
+    ),
+]
+
+
+@dataclass
+class Album:
+    """The pictures of one audit."""
+
+    release: Path
+    profile: Profile
+    mode: PictureMode
+    jobs: int | None
+    files: dict[str, bytes] = field(default_factory=dict, init=False)
+    """Files of the pictures, by their names."""
+    _evidence: list[Evidence] = field(default_factory=list, init=False)
+
+    def keep(self, evidence: Evidence) -> None:
+        """Take the evidence that pictures are chosen by."""
+        self._evidence.append(evidence)
+
+    def illustrate(self, report: Report, progress: Progress | None) -> Report:
+        """The report with as many pictures as a page may have; what was cut is said on standard error.
+
+        It stays as it is if no evidence was kept.
+        """
+        from crlm_qc.workers import default_jobs
+
+        if not self._evidence:
+            return report
+        evidence = self._evidence[-1]
+        processes = self.jobs or default_jobs()
+        made, files = illustrate(
+            report, evidence, self.release, self.profile, self.mode, processes=processes, progress=progress
+        )
+        cut, self.files = fitted(made, files, page_size)
+        for note in cut.picture_notes if files else ():
+            say(f"crlm-qc: {note}", to=sys.stderr)
+        return cut
+
+    def put(self, folder: Path) -> None:
+        """Write the files beside findings.json, and take away those of an earlier report.
+
+        Raises
+        ------
+        UsageError
+            A file can't be written or taken away.
+        """
+        for old in stale_files(folder / FOLDER, self.files):
+            try:
+                old.unlink(missing_ok=True)
+            except OSError as error:
+                raise UsageError(f"{old} can't be removed: {os.strerror(error.errno or 0).lower()}") from None
+        for name, content in self.files.items():
+            put(folder / FOLDER / name, content)
+
+
+def saved_pictures(report: Report, findings: Path) -> dict[str, bytes]:
+    """The files of a saved report's pictures; how many are missing is said on standard error."""
+    files = load_files(report, findings.parent)
+    missing = sum(picture.file is not None and picture.file not in files for picture in report.pictures)
+    if missing:
+        where = findings.parent / FOLDER
+        say(f"crlm-qc: {words.plural(missing, 'picture')} can't be shown: not found in {where}", to=sys.stderr)
+    return files
+
+
+def pictures(
+    release: Annotated[Path, typer.Argument(help="Folder of the release.")],
+    patient: Annotated[str, typer.Argument(help="Patient ID, such as CRLM-CT-1046.")],
+    segment: Annotated[
+        str | None,
+        typer.Option(
+            "--segment", metavar="LABEL", help="Every slice of this segment: its label, such as Tumor_1, or number."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to. Default: reports/<release name>/<patient>.")
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
+    ] = None,
+) -> None:
+    """Write pictures of a patient as PNG: CT slices in a liver window, with the contours of the masks.
+
+    Liver (L) solid red, remnant (R) dashed red, veins (H, P) dotted blue, tumours (T1, T2 ...) dash-dotted green.
+    Without --segment: the largest cross-section of every segment, and a coronal reformat. Exits with 3 if a picture
+    could not be made.
+    """
+    from crlm_qc.evidence.collect import collect
+    from crlm_qc.evidence.store import is_evidence
+    from crlm_qc.model.errors import ReleaseError
+    from crlm_qc.pictures.choose import overview, segments_of
+    from crlm_qc.rulebook.context import Context
+
+    folder = out or Path("reports") / (release.resolve().name or "release") / _safe(patient)
+    if folder.resolve().is_relative_to(release.resolve()):
+        raise UsageError(
+            f"{folder} lies in the release, which is never written to. Give a folder elsewhere: --out PATH"
+        )
+    can_be_written([folder / "picture.png"])
+    if is_evidence(release):
+        raise UsageError(f"{release} is saved evidence, which holds no images: give the release itself")
+    used = load_profile(profile)
+    with progress_on(quiet=False) as progress:
+        try:
+            evidence = collect(release, used, depth=Depth.MASKS, patients=[patient], jobs=1, progress=progress)
+        except ReleaseError as error:
+            raise UsageError(str(error)) from None
+        context = Context(evidence, used)
+        chosen = overview(context, patient, _segment(segments_of(context, patient), segment, patient))
+        made, files = make(chosen, release, used, progress=progress, png=True)
+    for name, content in files.items():
+        put(folder / name, content)
+    failed = 0
+    for picture in made:
+        if picture.file is not None:
+            say(f"{folder / picture.file}  {words.clean(picture.title)}. {words.clean(picture.caption)}")
+        else:
+            failed += 1
+            what = f"{words.clean(picture.title)}: " if picture.title else ""
+            say(f"crlm-qc: no picture: {what}{words.clean(picture.reason)}", to=sys.stderr)
+    raise typer.Exit(ExitCode.INCOMPLETE if failed or not made else ExitCode.CLEAN)
+
+
+def _safe(patient: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "-", patient) or "patient"
+
+
+def _segment(known: Mapping[str, int], asked: str | None, patient: str) -> int | None:
+    """Number of the segment that was asked for."""
+    if asked is None:
+        return None
+    plain = {re.sub(r"[\s_-]", "", label).lower(): number for label, number in known.items()}
+    number = plain.get(re.sub(r"[\s_-]", "", asked).lower())
+    if number is None and asked.isdigit() and int(asked) in known.values():
+        number = int(asked)
+    if number is None:
+        has = f"It has {words.listing(known)}" if known else "It has none that can be read"
+        close = did_you_mean(asked, known) or "."
+        raise UsageError(f"--segment {shlex.quote(asked)}: {patient} has no such segment{close} {has}")
+    return number

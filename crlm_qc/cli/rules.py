@@ -1,0 +1,121 @@
+"""`crlm-qc rules` and `crlm-qc explain`: the rules, listed and explained."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import sys
+import textwrap
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crlm_qc.cli.terminal import Colour, say, style_of
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.model.errors import UsageError
+from crlm_qc.model.family import family_name
+from crlm_qc.model.plain import to_plain
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.words import did_you_mean
+from crlm_qc.report import words
+from crlm_qc.rulebook.registry import Registry
+from crlm_qc.rulebook.rule import Rule, RuleKind
+from crlm_qc.rulebook.texts import rule_text
+from crlm_qc.rules import registry
+
+
+class Listing(StrEnum):
+    """How the rules are listed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def rules(
+    family: Annotated[str | None, typer.Option("--family", help="Only this family, such as CTS.")] = None,
+    listing: Annotated[Listing, typer.Option("--format", help="For people or for programs.")] = Listing.TEXT,
+) -> None:
+    """List the rules."""
+    every = registry()
+    families = list(dict.fromkeys(item.family for item in every))
+    if family is not None and family.upper() not in families:
+        raise UsageError(
+            f"unknown family {family}{did_you_mean(family.upper(), families)}. Known: {', '.join(families)}"
+        )
+    chosen = [item for item in every if family is None or item.family == family.upper()]
+    if listing is Listing.JSON:
+        profile = load_profile()
+        say(json.dumps([_as_dict(item, profile) for item in chosen], indent=2, ensure_ascii=False))
+        return
+    for name in dict.fromkeys(item.family for item in chosen):
+        say(f"{name}  {family_name(name)}")
+        for item in chosen:
+            if item.family == name:
+                needs = "" if item.depth is Depth.HEADERS else f" (needs --depth {item.depth.value})"
+                say(f"  {item.code}  {words.WORDS[item.severity]:7}  {item.title}{needs}")
+        say("")
+    say(f"{words.plural(len(chosen), 'rule')}. More of one: crlm-qc explain CODE")
+
+
+def _as_dict(item: Rule, profile: Profile) -> dict[str, object]:
+    return {
+        "code": item.code,
+        "slug": item.slug,
+        "family": item.family,
+        "kind": item.kind.value,
+        "severity": item.severity.value,
+        "depth": item.depth.value,
+        "whole_release": item.whole_release,
+        "title": item.title,
+        "why": item.why,
+        "fix": item.fix,
+        "source": item.source,
+        "tables": list(item.tables),
+        "tolerances": to_plain(rule_text(item, profile).tolerances),
+    }
+
+
+def explain(
+    code: Annotated[str, typer.Argument(help="Code of a rule, such as CTS008, or its slug.")],
+    profile: Annotated[Path | None, typer.Option("--profile", help="Release profile whose tolerances to show.")] = None,
+) -> None:
+    """Say what a rule checks, why, with what tolerance, and what to do."""
+    item = _rule(registry(), code)
+    parts = [
+        ("Severity", words.WORDS[item.severity]),
+        ("Why", item.why),
+        ("How", "" if item.kind is RuleKind.AUDIT else inspect.getdoc(item.check) or ""),
+        ("What to do", item.fix),
+        ("Source", item.source),
+        ("Reads", ", ".join(item.tables)),
+        *(("Tolerance", said) for said in _tolerances(item, load_profile(profile))),
+        ("Depth", item.depth.value),
+        ("Only for", "a whole release, not a subset" if item.whole_release else ""),
+        ("Slug", item.slug),
+    ]
+    width = style_of(sys.stdout, Colour.NEVER).width
+    say(f"{item.code}  {item.title}\n")
+    for name, said in parts:
+        if said:
+            say(textwrap.fill(" ".join(said.split()), width, initial_indent=f"{name:12}", subsequent_indent=" " * 12))
+
+
+def _rule(every: Registry, code: str) -> Rule:
+    found = next((item for item in every if code.upper() == item.code or code.lower() == item.slug), None)
+    if found is None:
+        known = [*(item.code for item in every), *(item.slug for item in every)]
+        close = difflib.get_close_matches(code.upper(), known, 3, 0.5) or difflib.get_close_matches(code.lower(), known)
+        hint = f": close to {', '.join(close)}" if close else ""
+        raise UsageError(f"unknown rule {code}{hint}. See: crlm-qc rules")
+    return found
+
+
+def _tolerances(item: Rule, profile: Profile) -> list[str]:
+    """A line a tolerance: name, value, unit, and where it comes from."""
+    return [
+        f"{one.name} {words.quantity(one.value, one.unit)}: {one.why}" for one in rule_text(item, profile).tolerances
+    ]

@@ -1,0 +1,54 @@
+"""Which of several tables or lists of one kind an audit uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.release import Release
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def read_sources(release: Release, profile: Profile) -> Iterator[Rows]:
+    """Read the tables and lists: of several the one to use, and of the others only that they are there."""
+    from crlm_qc.evidence.manifest import read_manifest
+
+    yield from _likeliest_metadata(release, profile)
+    yield from _newest_workbook(release, profile)
+    yield from _use(0, [read_manifest(one.location, one.path) for one in release.of("manifest")])
+
+
+def _use(chosen: int, read: Sequence[Rows]) -> Iterator[Rows]:
+    """The rows of one file, and of the others only that they are there."""
+    for place, found in enumerate(read):
+        for row in found["sources"]:
+            row["used"] = place == chosen
+        yield found if place == chosen else {"sources": found["sources"]}
+
+
+def _likeliest_metadata(release: Release, profile: Profile) -> Iterator[Rows]:
+    """Of several, the one with most of the downloader's headings; a table of another kind is none of them."""
+    from crlm_qc.evidence.metadata import read_metadata
+
+    read = [read_metadata(one.location, release.root, profile, one.path) for one in release.of("metadata")]
+    known = [_known_headings(found["sources"][0], profile) for found in read]
+    if any(known):
+        read = [found for found, count in zip(read, known, strict=True) if count]
+        known = [count for count in known if count]
+    yield from _use(known.index(max(known)) if known else 0, read)
+
+
+def _known_headings(source: Mapping[str, Any], profile: Profile) -> int:
+    headings = json.loads(source.get("columns") or "[]")
+    return len(set(profile.metadata_columns) & set(headings))
+
+
+def _newest_workbook(release: Release, profile: Profile) -> Iterator[Rows]:
+    from crlm_qc.evidence.workbook.sheets import edition_rank, read_workbook
+
+    read = [read_workbook(one.location, profile, one.path) for one in release.of("clinical")]
+    ranks = [edition_rank(found["sources"][0], profile) for found in read]
+    yield from _use(ranks.index(max(ranks)) if ranks else 0, read)

@@ -1,0 +1,1 @@
+"""One DICOM file: its header, and the values in it."""

@@ -1,0 +1,329 @@
+"""Opens one DICOM file and reads its header, up to the pixels.
+
+Nothing here raises for bad data but `Unreadable`, which carries the problem's code.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pydicom import config
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset, read_partial
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
+
+from crlm_qc.evidence.dicom.values import CODES, NATIVE, has_value, integer, reals, text
+
+if TYPE_CHECKING:
+    from pydicom.tag import BaseTag
+
+UNDEFINED = 0xFFFFFFFF
+MAX_INFLATED = 1 << 30
+"""A deflated data set that grows beyond this many bytes is refused: it is no segmentation of this collection."""
+MAX_AFTER = 1 << 16
+"""Elements after Pixel Data that are longer, bytes, are not kept."""
+_LAST_PIXEL_TAG = 0x7FE00010
+_PIXEL_TAGS = frozenset(range(0x7FE00008, _LAST_PIXEL_TAG + 1))
+_DEFLATED_UID = DeflatedExplicitVRLittleEndian.encode()
+_ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
+_META_START, _META_GROUP_END = 140, 144
+
+
+class Unreadable(Exception):  # noqa: N818 - a state of the file, not of the program
+    """The file can't be read as DICOM.
+
+    Parameters
+    ----------
+    problem : str
+        A code of the `files` contract.
+    detail : str
+        The problem in words, with no text from the file.
+    """
+
+    def __init__(self, problem: str, detail: str) -> None:
+        super().__init__(detail)
+        self.problem = problem
+        self.detail = detail
+
+
+@dataclass(slots=True)
+class PixelElement:
+    """The Pixel Data element (or Float or Double Float Pixel Data) as the file has it."""
+
+    location: str
+    """The file."""
+    offset: int
+    """Where its value begins."""
+    found: int
+    """Bytes of its value that are there; of an encapsulated one, bytes of its fragments."""
+    encapsulated: bool
+    end: int
+    """Where the value ends."""
+    vr: str
+    """Its VR: bytes of OW are swapped in a big-endian file, those of OB are not."""
+    held: bytes | None = None
+    """The value, once it was read."""
+
+    @property
+    def length(self) -> int:
+        """Bytes that the value takes in the file."""
+        return self.end - self.offset
+
+    def hold(self, stream: BinaryIO) -> None:
+        """Read the value from the open file and keep it."""
+        stream.seek(self.offset)
+        self.held = stream.read(self.length)
+
+    def value(self) -> bytes:
+        """The value, of an encapsulated one with its items: kept since the header was read, or read now."""
+        if self.held is not None:
+            return self.held
+        with Path(self.location).open("rb") as stream:
+            stream.seek(self.offset)
+            return stream.read(self.length)
+
+
+def compressed(transfer_syntax: str | None, pixels: PixelElement) -> bool:
+    """Whether Pixel Data must be decoded before its values can be read."""
+    return pixels.encapsulated or transfer_syntax not in NATIVE
+
+
+@dataclass(slots=True)
+class Header:
+    """The header of one DICOM file."""
+
+    data: Dataset
+    meta: Dataset
+    size: int
+    pixels: PixelElement | None
+    trailing: int
+    """Bytes after the data set that are no element."""
+    after: list[tuple[int, str | None, bytes]] = field(default_factory=list)
+    """Elements after Pixel Data: tag, VR (None where the file says none) and value; long ones are left out."""
+    malformed: list[str] = field(default_factory=list)
+    """Keywords of values that could not be read as what they should be."""
+
+    @property
+    def transfer_syntax(self) -> str | None:
+        """TransferSyntaxUID, as found."""
+        return text(self.meta, "TransferSyntaxUID")
+
+    def integer(self, keyword: str) -> int | None:
+        """A whole number; one that is malformed is noted."""
+        value = integer(self.data, keyword)
+        self._note(keyword, value)
+        return value
+
+    def reals(self, keyword: str, length: int) -> tuple[float, ...] | None:
+        """Decimal numbers, all of them or none; a malformed or wrong number of them is noted."""
+        values = reals(self.data, keyword, length)
+        self._note(keyword, values)
+        return values
+
+    def spacings(self, keyword: str, length: int) -> tuple[float, ...] | None:
+        """Distances, all of them or none; where one is not above 0, they are noted as malformed."""
+        values = self.reals(keyword, length)
+        if values is not None and min(values) <= 0:
+            self.malformed.append(keyword)
+            return None
+        return values
+
+    def real(self, keyword: str) -> float | None:
+        """A decimal number; one that is malformed is noted."""
+        values = self.reals(keyword, 1)
+        return None if values is None else values[0]
+
+    def _note(self, keyword: str, value: object) -> None:
+        if value is None and has_value(self.data, keyword):
+            self.malformed.append(keyword)
+
+
+def quiet() -> None:
+    """Have pydicom take values as they are, without checking them: the rules judge."""
+    config.settings.reading_validation_mode = config.IGNORE
+
+
+def read_header(stream: BinaryIO, size: int, location: str) -> Header:
+    """Read a header up to the Pixel Data, which is measured and not read.
+
+    Parameters
+    ----------
+    stream : binary file
+        The file, open at its beginning and buffered.
+    size : int
+        Its size, bytes.
+    location : str
+        Where it can be opened again.
+
+    Returns
+    -------
+    Header
+        Raw elements, and where Pixel Data lies.
+
+    Raises
+    ------
+    Unreadable
+        Empty, not DICOM (PS3.10 7.1: no preamble and prefix), or the header ends early or makes no sense.
+    """
+    if size == 0:
+        raise Unreadable("empty", "the file has no bytes")
+    start = stream.read(512)
+    stream.seek(0)
+    if start[128:132] != b"DICM":
+        raise Unreadable("not-dicom", "no DICOM prefix after 128 bytes (PS3.10 7.1)")
+    watch, file = _Watch(), stream
+    try:
+        if _DEFLATED_UID in start:
+            data, stream, size = _inflate(stream, watch)
+        else:
+            data = read_partial(stream, stop_when=watch)
+    except Unreadable:
+        raise
+    except (EOFError, struct.error):
+        raise Unreadable("cut-header", "the file ends within its header") from None
+    except Exception as error:  # noqa: BLE001 - a broken file may make the parser raise anything
+        cut = not watch.stopped and stream.tell() >= size
+        problem, words = (
+            ("cut-header", "the file ends within its header") if cut else ("bad-header", "the header can't be parsed")
+        )
+        raise Unreadable(problem, f"{words} ({type(error).__name__})") from None
+    if not watch.stopped:
+        _refuse_cut(data, watch, size)
+        return Header(data, data.file_meta, size, None, 0)
+    pixels = _locate_pixels(stream, size, data, location)
+    if stream is not file:
+        # Inflated: nothing can be opened again to read them.
+        pixels.hold(stream)
+    after: list[tuple[int, str | None, bytes]] = []
+    trailing = _trailing(stream, size, data, pixels.end, after)
+    return Header(data, data.file_meta, size, pixels, trailing, after)
+
+
+class _Watch:
+    """Stops the parser before Pixel Data, and remembers what it saw last at the top level."""
+
+    __slots__ = ("last", "stopped")
+
+    def __init__(self) -> None:
+        self.last = -1
+        self.stopped = False
+
+    def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG002 - pydicom's signature
+        self.last = tag
+        # Looking a tag up is several times faster than comparing it.
+        self.stopped = tag in _PIXEL_TAGS
+        return self.stopped
+
+
+def _inflate(stream: BinaryIO, watch: _Watch) -> tuple[Any, BinaryIO, int]:
+    """Parse a deflated data set (PS3.5 A.5), refusing one that grows without bounds."""
+    raw = stream.read()
+    if len(raw) < _META_GROUP_END:
+        raise Unreadable("cut-header", "the file ends within its header")
+    end = _META_GROUP_END + int.from_bytes(raw[_META_START:_META_GROUP_END], "little")
+    outer = read_partial(BytesIO(raw[:end]))
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(raw[end:], MAX_INFLATED)
+    except zlib.error:
+        raise Unreadable("bad-header", "the deflated data set can't be inflated") from None
+    if inflater.unconsumed_tail:
+        raise Unreadable("bad-header", f"the deflated data set inflates to over {MAX_INFLATED} bytes")
+    buffer = BytesIO(inflated)
+    data: Any = read_dataset(buffer, is_implicit_VR=False, is_little_endian=True, stop_when=watch)
+    data.file_meta = outer.file_meta
+    return data, buffer, len(inflated)
+
+
+def _refuse_cut(data: Any, watch: _Watch, size: int) -> None:
+    """Raise if the file ended inside an element: pydicom hands such a value out cut short, without a word."""
+    keys = list(data.keys())
+    if not keys:
+        raise Unreadable("cut-header", "the file ends before its data set")
+    last = data.get_item(keys[-1], keep_deferred=True)
+    cut = last.tag != watch.last
+    if isinstance(last, RawDataElement) and last.length != UNDEFINED:
+        cut = cut or last.value_tell + last.length != size
+    if cut:
+        raise Unreadable("cut-header", "the file ends within its header")
+
+
+def _locate_pixels(stream: BinaryIO, size: int, data: Any, location: str) -> PixelElement:
+    """Measure the Pixel Data element that the stream stands before."""
+    element = _element_at(stream, stream.tell(), *_encoding(data))
+    if element is None:
+        raise Unreadable("cut-header", "the file ends within its header")
+    _, vr, length, offset = element
+    if length != UNDEFINED:
+        found = max(0, min(length, size - offset))
+        return PixelElement(location, offset, found, False, offset + found, vr)
+    found, position = 0, offset
+    while True:
+        stream.seek(position)
+        head = stream.read(8)
+        if len(head) < 8:
+            return PixelElement(location, offset, found, True, size, vr)
+        group, number, length = struct.unpack("<HHL", head)
+        position += 8
+        tag = group << 16 | number
+        if tag != _ITEM or length == UNDEFINED:
+            end = position if tag == _SEQUENCE_END else position - 8
+            return PixelElement(location, offset, found, True, end, vr)
+        there = max(0, min(length, size - position))
+        found += there
+        position += there
+
+
+def _trailing(stream: BinaryIO, size: int, data: Any, position: int, after: list[tuple[int, str | None, bytes]]) -> int:
+    """Bytes after Pixel Data that are no element; padding (FFFC,FFFC) and later groups are elements, and are kept."""
+    last = _LAST_PIXEL_TAG
+    while position < size:
+        element = _element_at(stream, position, *_encoding(data))
+        if element is None:
+            return size - position
+        tag, vr, length, offset = element
+        if tag <= last:
+            return size - position
+        if length == UNDEFINED:
+            # Only a Digital Signatures Sequence comes so late with an undefined length; its end is not looked for.
+            return 0
+        if offset + length > size:
+            return size - position
+        if length <= MAX_AFTER:
+            stream.seek(offset)
+            after.append((tag, None if data.original_encoding[0] else vr, stream.read(length)))
+        last, position = tag, offset + length
+    return 0
+
+
+def _encoding(data: Any) -> tuple[bool, bool]:
+    implicit, little = data.original_encoding
+    return bool(implicit), bool(little)
+
+
+def _element_at(stream: BinaryIO, position: int, implicit: bool, little: bool) -> tuple[int, str, int, int] | None:
+    """Tag, VR, length and value offset of the element at a position; None if there is none."""
+    stream.seek(position)
+    head = stream.read(12)
+    order = "<" if little else ">"
+    if len(head) < 8:
+        return None
+    group, number = struct.unpack(order + "HH", head[:4])
+    tag = group << 16 | number
+    if implicit:
+        return tag, "OW", struct.unpack(order + "L", head[4:8])[0], position + 8
+    if head[4:6] not in CODES:
+        return None
+    vr = head[4:6].decode()
+    if vr not in EXPLICIT_VR_LENGTH_32:
+        return tag, vr, struct.unpack(order + "H", head[6:8])[0], position + 8
+    if len(head) < 12:
+        return None
+    return tag, vr, struct.unpack(order + "L", head[8:12])[0], position + 12

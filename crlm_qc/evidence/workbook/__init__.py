@@ -1,0 +1,1 @@
+"""The clinical workbook: an xlsx file, or a CSV export of its patient sheet."""

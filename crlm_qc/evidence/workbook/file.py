@@ -1,0 +1,195 @@
+"""Opens a workbook, xlsx or CSV, as an untrusted file: nothing in it is run, followed or expanded."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import math
+import re
+import warnings
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.workbook.book import MAX_BYTES, MAX_COLUMNS, MAX_PARTS, MAX_ROWS, Book, Cell, Sheet, UnusableError
+from crlm_qc.evidence.workbook.facts import facts_of
+
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ZIP_START: Final = b"PK\x03\x04"
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_DECIMAL_COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")
+
+
+def open_book(path: Path, profile: Profile) -> Book:
+    """Open a workbook.
+
+    Raises
+    ------
+    UnusableError
+        It can't be used; the code and the reason say why.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UnusableError("too-large", f"the file is larger than {MAX_BYTES // 2**20} MB")
+        data = path.read_bytes()
+    except PermissionError:
+        raise UnusableError("permission", "the file may not be read") from None
+    except OSError:
+        raise UnusableError("unreadable", "the file can't be read from disk") from None
+    if not data.strip():
+        raise UnusableError("empty", "the file is empty")
+    if data.startswith(_OLE):
+        if "EncryptedPackage".encode("utf-16-le") in data:
+            raise UnusableError("encrypted", "the workbook is encrypted with a password")
+        raise UnusableError("not-xlsx", "it is a file of the old Excel format (.xls): save it as .xlsx")
+    if data.startswith(ZIP_START):
+        return _open_xlsx(data, profile)
+    if path.suffix.lower() == ".csv":
+        return Book([_read_csv(data)])
+    raise UnusableError("not-xlsx", "it is no xlsx file, which begins as a zip archive does")
+
+
+def _open_xlsx(data: bytes, profile: Profile) -> Book:
+    archive = _safe_archive(data)
+    with archive, warnings.catch_warnings():
+        # openpyxl warns of extensions that it leaves out when it writes; nothing is written here.
+        warnings.simplefilter("ignore")
+        try:
+            sheets = _read_sheets(data)
+            return Book(sheets, list(facts_of(archive, sheets, profile)))
+        except Exception:  # noqa: BLE001 - a malformed part can make openpyxl raise nearly anything
+            raise UnusableError("malformed", "a part of the workbook is damaged or is no valid XML") from None
+
+
+def _safe_archive(data: bytes) -> zipfile.ZipFile:
+    """The archive, once it is known to be a workbook that unpacks to a bearable size and declares no XML entities."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        parts = archive.infolist()
+        names = {part.filename for part in parts}
+        if "xl/workbook.xml" not in names:
+            raise UnusableError("not-xlsx", "it is a zip archive that holds no xlsx workbook")
+        # What zipfile unpacks of a part never exceeds the size that the archive's directory states.
+        if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_BYTES:
+            raise UnusableError("too-large", f"the workbook unpacks to more than {MAX_BYTES // 2**20} MB")
+        for part in parts:
+            if part.filename.endswith((".xml", ".rels", ".vml")):
+                content = archive.read(part)
+                if any("<!DOCTYPE".encode(code) in content for code in ("ascii", "utf-16-le", "utf-16-be")):
+                    raise UnusableError("malformed", "a part of the workbook declares XML entities, which no xlsx has")
+    except UnusableError:
+        raise
+    except Exception:  # noqa: BLE001 - damage shows as BadZipFile, zlib.error, EOFError and more, of no common family
+        raise UnusableError("malformed", "the zip archive of the workbook is damaged or encrypted") from None
+    return archive
+
+
+def _read_sheets(data: bytes) -> list[Sheet]:
+    import openpyxl
+
+    # Read-only mode takes rows one by one and never grows a sheet by what a merged range or a link claims to cover.
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False, keep_links=False)
+    sheets = []
+    worksheets: Iterable[Any] = book.worksheets
+    for worksheet in worksheets:
+        worksheet.reset_dimensions()
+        sheet = Sheet(worksheet.title)
+        for number, row in enumerate(worksheet.iter_rows(max_row=MAX_ROWS, max_col=MAX_COLUMNS), 1):
+            cells = [
+                made
+                for column, cell in enumerate(row, 1)
+                if cell.value is not None and (made := _cell(column, cell)) is not None
+            ]
+            if cells:
+                sheet.rows[number] = cells
+        sheets.append(sheet)
+    book.close()
+    return sheets
+
+
+def _cell(column: int, cell: Any) -> Cell | None:
+    value, sort = cell.value, cell.data_type
+    number_format = str(cell.number_format)
+    if sort == "f":
+        return Cell(column, "formula", "=", None, number_format)
+    if sort == "e":
+        return Cell(column, "error", str(value), None, number_format)
+    if isinstance(value, bool):
+        return Cell(column, "boolean", str(value).upper(), None, number_format)
+    if isinstance(value, int | float):
+        if not math.isfinite(value):
+            return Cell(column, "error", str(value), None, number_format)
+        return Cell(column, "number", _digits(float(value)), float(value), number_format)
+    if isinstance(value, dt.datetime | dt.date | dt.time):
+        return Cell(column, "date", value.isoformat(), None, number_format)
+    if isinstance(value, dt.timedelta):
+        return Cell(column, "date", str(value), None, number_format)
+    return _text_cell(column, str(value), number_format)
+
+
+def _text_cell(column: int, text: str, number_format: str | None) -> Cell | None:
+    if not text.strip():
+        return None
+    return Cell(column, "text", text, _number(text), number_format)
+
+
+def _number(text: str) -> float | None:
+    """The number that a text holds; `70%` holds 0.7."""
+    plain = text.strip()
+    percent = plain.endswith("%")
+    plain = plain.removesuffix("%").rstrip()
+    if len(plain) > 40 or not _NUMBER.fullmatch(plain):
+        return None
+    number = float(plain) / (100 if percent else 1)
+    return number if math.isfinite(number) else None
+
+
+def _digits(number: float) -> str:
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+
+
+def decoded(data: bytes, *, cut: bool = False) -> str:
+    """Text of a CSV export: UTF-8, UTF-16 with its mark, or what Excel writes on Western Windows."""
+    if b"\x00" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UnusableError("not-xlsx", "it is neither an xlsx file nor text")
+    code = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        text = data.decode(code, errors="ignore" if cut else "strict")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read_csv(data: bytes) -> Sheet:
+    text = decoded(data)
+    first = text.lstrip("\n").partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    sheet = Sheet(None, has_types=False)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    try:
+        for number, values in enumerate(reader, 1):
+            if number > MAX_ROWS:
+                break
+            cells = [_csv_cell(column, value, delimiter) for column, value in enumerate(values[:MAX_COLUMNS], 1)]
+            if kept := [cell for cell in cells if cell is not None]:
+                sheet.rows[number] = kept
+    except csv.Error:
+        raise UnusableError("malformed", "the CSV file has a broken quotation", reader.line_num) from None
+    return sheet
+
+
+def _csv_cell(column: int, text: str, delimiter: str) -> Cell | None:
+    if delimiter == ";" and _DECIMAL_COMMA.fullmatch(text.strip().removesuffix("%").rstrip()):
+        text = text.replace(",", ".")
+    cell = _text_cell(column, text, None)
+    if cell is not None and cell.value is not None and "%" not in text:
+        return Cell(column, "number", text.strip(), cell.value)
+    return cell
+
+
+def all_columns(profile: Profile) -> list[str]:
+    """Columns of every edition that the profile knows."""
+    return sorted({column for edition in profile.editions for column in edition.columns})

@@ -1,0 +1,185 @@
+"""The clinical workbook: an xlsx file, or a CSV export of its patient sheet.
+
+A workbook is untrusted: nothing in it is run, followed or expanded. Formulas are seen as formulas and never worked out,
+and the result that a spreadsheet kept beside one is not read, for nobody can tell whether it is still right.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.workbook.book import Row, Sheet, UnusableError, column_letters
+from crlm_qc.evidence.workbook.facts import strings_of
+from crlm_qc.evidence.workbook.file import ZIP_START, all_columns, decoded, open_book
+
+_HEADING_ROWS: Final = 20
+"""Rows among which the headings are looked for; titles may stand above them."""
+_MIN_HEADINGS: Final = 3
+"""Known headings that make a sheet the patient sheet."""
+_DICTIONARY_HEADINGS: Final = ("variable name", "description", "values")
+
+
+def read_workbook(path: Path, profile: Profile, relative: str) -> dict[str, list[Row]]:
+    """Read the clinical workbook.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An xlsx or xlsm file, or a CSV export of the patient sheet.
+    profile : Profile
+        The collection's profile, which names sheets, columns and editions.
+    relative : str
+        The path relative to the release, to be written down.
+
+    Returns
+    -------
+    dict of str to list of dict
+        Rows of the tables `sources` (one row), `clinical`, `clinical_dictionary` and `workbook`. A file that can't be
+        used gives its problem in `sources`, never an exception.
+    """
+    source: Row = {"source": "clinical", "path": relative, "used": True}
+    tables: dict[str, list[Row]] = {"sources": [source], "clinical": [], "clinical_dictionary": [], "workbook": []}
+    try:
+        book = open_book(path, profile)
+    except UnusableError as error:
+        source.update(problem=error.problem, detail=error.detail, line=error.line)
+        return tables
+    tables["workbook"] = book.facts
+    found = _patient_sheet(book.sheets, profile)
+    if found is None:
+        source.update(problem="no-patient-sheet", detail="no sheet has the headings of the patient sheet")
+        return tables
+    sheet, heading_row = found
+    headings = _headings(sheet, heading_row)
+    edition = _edition(headings.values(), profile)
+    tables["clinical"] = _clinical(sheet, heading_row, headings, profile)
+    tables["clinical_dictionary"] = _dictionary([item for item in book.sheets if item is not sheet], profile)
+    source.update(
+        columns=json.dumps(list(headings.values())),
+        edition=edition,
+        n_rows=len({row["row"] for row in tables["clinical"]}),
+    )
+    return tables
+
+
+def looks_like_workbook(path: Path, profile: Profile) -> bool:
+    """Whether a file is the clinical workbook, judged by its headings; cheap enough for every file of a release.
+
+    A spreadsheet whose name speaks of clinical data counts as well: if it can't be opened, that must be said.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".xlsx", ".xlsm", ".xls", ".csv") or path.name.startswith(("~$", ".")):
+        return False
+    if suffix != ".csv" and "clinical" in path.stem.lower():
+        return True
+    known = _known(profile)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8192)
+        if suffix == ".csv":
+            line = decoded(head, cut=True).lstrip("\n").partition("\n")[0]
+            return _matches(re.split(r"[,;\t]", line.replace('"', "")), known) >= _MIN_HEADINGS
+        if not head.startswith(ZIP_START):
+            return False
+        strings = strings_of(path)
+        return sum(plain_heading(name).encode() in strings for name in all_columns(profile)) >= _MIN_HEADINGS
+    except (OSError, zipfile.BadZipFile, UnusableError, NotImplementedError, RuntimeError, EOFError, ValueError):
+        return False
+
+
+def edition_rank(source: Mapping[str, Any], profile: Profile) -> int:
+    """How new the edition of a `sources` row is: 0 for the oldest known, -1 where none was recognised."""
+    names = [edition.name for edition in profile.editions]
+    edition = source.get("edition")
+    return names.index(edition) if isinstance(edition, str) and edition in names else -1
+
+
+def _known(profile: Profile) -> frozenset[str]:
+    return frozenset(map(plain_heading, all_columns(profile)))
+
+
+def _matches(headings: Iterable[str], known: frozenset[str]) -> int:
+    return len({plain_heading(heading) for heading in headings} & known)
+
+
+def _patient_sheet(sheets: Sequence[Sheet], profile: Profile) -> tuple[Sheet, int] | None:
+    """The sheet whose headings are the most like the patient sheet's, whatever its name, and the row they stand in."""
+    known = _known(profile)
+    best: tuple[int, bool, Sheet, int] | None = None
+    for sheet in sheets:
+        for number in sorted(sheet.rows)[:_HEADING_ROWS]:
+            score = _matches((cell.text for cell in sheet.rows[number] if cell.type == "text"), known)
+            named = sheet.name == profile.patient_sheet
+            if score >= _MIN_HEADINGS and (best is None or (score, named) > best[:2]):
+                best = (score, named, sheet, number)
+    return None if best is None else best[2:]
+
+
+def _headings(sheet: Sheet, heading_row: int) -> dict[int, str]:
+    """Headings by column; one that stands twice is numbered, a column of values without one is named by its letters."""
+    headings: dict[int, str] = {}
+    seen: dict[str, int] = {}
+    for cell in sheet.rows[heading_row]:
+        times = seen[cell.text] = seen.get(cell.text, 0) + 1
+        headings[cell.column] = cell.text if times == 1 else f"{cell.text}[{times}]"
+    used = {cell.column for number, cells in sheet.rows.items() if number > heading_row for cell in cells}
+    headings |= {column: f"[{column_letters(column)}]" for column in used - set(headings)}
+    return dict(sorted(headings.items()))
+
+
+def _edition(headings: Iterable[str], profile: Profile) -> str | None:
+    """The edition whose columns are the most like the headings (shared columns over all of both)."""
+    found = {plain_heading(heading) for heading in headings}
+
+    def likeness(columns: Iterable[str]) -> float:
+        names = set(map(plain_heading, columns))
+        return len(found & names) / len(found | names)
+
+    best = max(profile.editions, key=lambda edition: likeness(edition.columns), default=None)
+    return None if best is None else best.name
+
+
+def _clinical(sheet: Sheet, heading_row: int, headings: Mapping[int, str], profile: Profile) -> list[Row]:
+    patient_column = next(
+        (at for at, name in headings.items() if plain_heading(name) == plain_heading(profile.patient_column)), None
+    )
+    rows: list[Row] = []
+    for number, cells in sheet.rows.items():
+        if number <= heading_row:
+            continue
+        by_column = {cell.column: cell for cell in cells}
+        id_cell = by_column.get(patient_column) if patient_column is not None else None
+        patient_id = None if id_cell is None else id_cell.text
+        stripped = "" if patient_id is None else patient_id.strip()
+        who = {"patient_id": patient_id, "patient": stripped if profile.is_patient_id(stripped) else None}
+        for column, heading in headings.items():
+            cell = by_column.get(column)
+            row: Row = {"row": number, **who, "column": heading, "type": "blank" if cell is None else cell.type}
+            if cell is not None:
+                row |= {"text": cell.text, "value": cell.value, "number_format": cell.number_format}
+            rows.append(row)
+    return rows
+
+
+def _dictionary(sheets: Sequence[Sheet], profile: Profile) -> list[Row]:
+    for sheet in sorted(sheets, key=lambda item: item.name != profile.dictionary_sheet):
+        for number in sorted(sheet.rows)[:_HEADING_ROWS]:
+            at = {plain_heading(cell.text): cell.column for cell in sheet.rows[number]}
+            if _DICTIONARY_HEADINGS[0] in at:
+                return list(_dictionary_rows(sheet, number, [at.get(name) for name in _DICTIONARY_HEADINGS]))
+    return []
+
+
+def _dictionary_rows(sheet: Sheet, heading_row: int, columns: Sequence[int | None]) -> Iterator[Row]:
+    for number, cells in sheet.rows.items():
+        texts = {cell.column: cell.text.strip() for cell in cells}
+        variable, description, values = (None if at is None else texts.get(at) for at in columns)
+        if number > heading_row and variable is not None:
+            yield {"row": number, "variable": variable, "description": description, "values": values}

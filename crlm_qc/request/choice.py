@@ -1,0 +1,89 @@
+"""Which rules and which waivers a request chooses."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.waivers import Waiver, load_waivers
+from crlm_qc.model.errors import UsageError
+from crlm_qc.model.settings import Settings
+from crlm_qc.model.severity import Severity
+from crlm_qc.rulebook.registry import Registry
+from crlm_qc.rulebook.rule import Rule
+from crlm_qc.rules import registry as all_rules
+
+
+def all_waivers(
+    given: Sequence[Waiver], settings: Settings, profile: Profile, *, allow_did_waivers: bool = False
+) -> tuple[Waiver, ...]:
+    """The waivers that hold: those given, and behind them the known issues of the published release.
+
+    Raises
+    ------
+    UsageError
+        One accepts a rule that is not known, or what identifies a person.
+    """
+    registry = all_rules()
+    waivers = (*given, *known_issues(profile)) if settings.known_issues else tuple(given)
+    for waiver in waivers:
+        if waiver.rule not in registry:
+            raise _unknown(registry, waiver.rule, "the waivers")
+        if not allow_did_waivers and _identifies(registry[waiver.rule]):
+            raise UsageError(
+                f"the waivers accept {waiver.rule}, which is about what identifies a person: mend it, or look again at "
+                "each of its findings and give --allow-did-waivers"
+            )
+    return waivers
+
+
+def known_issues(profile: Profile) -> tuple[Waiver, ...]:
+    """Documented faults of the published release, which the profile ships.
+
+    Raises
+    ------
+    crlm_qc.model.errors.WaiverError
+        The profile's file can't be used.
+    """
+    if profile.known_issues is None or profile.folder is None:
+        return ()
+    return load_waivers(profile.folder / profile.known_issues, known=True)
+
+
+def choose(registry: Registry, settings: Settings) -> list[Rule]:
+    """The rules that the settings select.
+
+    Raises
+    ------
+    UsageError
+        A code, beginning of a code, or slug that no rule has.
+    """
+    selected = {item.code for text in settings.select for item in _matching(registry, text, "--select")}
+    ignored = {item.code for text in settings.ignore for item in _matching(registry, text, "--ignore")}
+    for code in settings.severity:
+        if code not in registry:
+            raise _unknown(registry, code, "--severity")
+    return [item for item in registry if (not settings.select or item.code in selected) and item.code not in ignored]
+
+
+def _identifies(item: Rule) -> bool:
+    """Whether a rule is about what identifies a person, so that a waiver alone can't accept it."""
+    return item.family == "DID" and item.severity is Severity.ERROR
+
+
+def _matching(registry: Registry, text: str, option: str) -> Sequence[Rule]:
+    if text and (matching := registry.matching(text)):
+        return matching
+    raise _unknown(registry, text, option)
+
+
+def _unknown(registry: Registry, text: str, option: str) -> UsageError:
+    known = [item.code for item in registry]
+    short = re.fullmatch(r"([A-Z]{3})([0-9]{1,2})", text.upper())
+    # CTS8 is meant as CTS008, which other codes may be closer to letter by letter.
+    padded = [code] if short and (code := f"{short[1]}{short[2]:0>3}") in registry else []
+    close = list(dict.fromkeys([*padded, *difflib.get_close_matches(text.upper(), known, n=3, cutoff=0.5)]))[:3]
+    hint = f": close to {', '.join(close)}" if close else ""
+    return UsageError(f"unknown rule {text} in {option}{hint}. See: crlm-qc rules")

@@ -1,0 +1,131 @@
+"""A rule of the catalogue, and what its check comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.severity import Severity
+from crlm_qc.rulebook.context import Context
+
+
+class RuleKind(StrEnum):
+    """How a rule is written."""
+
+    PLAIN = "plain"
+    """A function from tables to findings."""
+    TABLE = "table"
+    """A check of a Pandera model."""
+    EXPECTATION = "expectation"
+    """An expectation of a Great Expectations suite."""
+    AUDIT = "audit"
+    """Speaks of the audit itself, which makes its findings."""
+
+
+class Skip(Exception):  # noqa: N818 - a skip is no error
+    """Raised by a check that has nothing to look at, or can't look.
+
+    Parameters
+    ----------
+    reason : str
+        Why, in words for people.
+    incomplete : bool
+        Whether something that was asked for could not be checked (a missing decoder), so that the audit is incomplete.
+    """
+
+    def __init__(self, reason: str, *, incomplete: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.incomplete = incomplete
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check came to: how many subjects it examined, and what it found on them."""
+
+    examined: int
+    findings: Sequence[Found] = ()
+
+
+Check = Callable[[Context], Checked]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the catalogue; the code is a public contract and keeps its meaning."""
+
+    code: str
+    slug: str
+    severity: Severity
+    title: str
+    """What is wrong when it fires, in a few words."""
+    why: str
+    """Why it matters to who uses the data."""
+    fix: str
+    """What a curator can do."""
+    source: str
+    """A section of DICOM PS3, the data dictionary, or the published description."""
+    tables: tuple[str, ...]
+    """Evidence tables that it reads."""
+    check: Check = field(repr=False, compare=False)
+    kind: RuleKind = RuleKind.PLAIN
+    depth: Depth = Depth.HEADERS
+    """How deep the files must have been read."""
+    whole_release: bool = False
+    """Compares the release as a whole with the published one: off for a subset."""
+    tolerances: tuple[str, ...] = ()
+    """Fields of `Tolerances` that decide whether it fires, wherever the comparison is made."""
+
+    @property
+    def family(self) -> str:
+        """The three letters that the code begins with."""
+        return self.code[:3]
+
+
+class RegistryError(RuntimeError):
+    """Two rules share a code or a slug, or a rule is malformed."""
+
+
+def rule(
+    code: str,
+    slug: str,
+    severity: Severity,
+    *,
+    title: str,
+    why: str,
+    fix: str,
+    source: str,
+    tables: Iterable[str],
+    depth: Depth = Depth.HEADERS,
+    whole_release: bool = False,
+    kind: RuleKind = RuleKind.PLAIN,
+    tolerances: Iterable[str] = (),
+) -> Callable[[Check], Rule]:
+    """Make a rule of the function below; its module lies in `crlm_qc.rules`, where the registry finds it."""
+
+    def decorate(check: Check) -> Rule:
+        return Rule(
+            code,
+            slug,
+            severity,
+            title,
+            why,
+            fix,
+            source,
+            tuple(tables),
+            check,
+            kind,
+            depth,
+            whole_release,
+            tuple(tolerances),
+        )
+
+    return decorate
+
+
+def made_by_the_audit(_: Context) -> Checked:
+    """The check of a rule of kind `AUDIT`: it is never run."""
+    raise RegistryError("the audit makes the findings of this rule itself")

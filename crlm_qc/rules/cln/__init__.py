@@ -1,0 +1,1 @@
+"""CLN: the clinical workbook."""

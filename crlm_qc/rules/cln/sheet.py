@@ -1,0 +1,203 @@
+"""The workbook's sheet as a whole: its columns, its rows, its dictionary."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from crlm_qc.collection.headings import plain_heading
+from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
+from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
+from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES, patient_of
+from crlm_qc.subjects.needs import need_workbook
+from crlm_qc.subjects.words import text
+from crlm_qc.subjects.workbook import Reading, clinical
+
+
+@rule(
+    "CLN001",
+    "workbook-unreadable",
+    ERROR,
+    title="The clinical workbook can't be opened, or has no patient sheet",
+    why="Without the patient sheet the release has no clinical data, and nothing can be compared with the images.",
+    fix="Save the workbook as .xlsx without a password; keep the headings of the patient sheet in one row.",
+    source=DESCRIPTION,
+    tables=("sources",),
+)
+def workbook_unreadable(context: Context) -> Checked:
+    """A workbook that opens and has the patient sheet's headings in one of its sheets."""
+    sources = context["sources"]
+    used = sources[(sources["source"] == "clinical") & sources["used"]]
+    need_workbook(context)
+    if used.empty:
+        raise Skip("no clinical workbook")
+    found = []
+    for source in used[used["problem"].notna()].itertuples():
+        subject = Subject(Kind.FILE, path=context.show.path(str(source.path)))
+        sheetless = source.problem == "no-patient-sheet"
+        message = "The clinical workbook has no patient sheet" if sheetless else "The clinical workbook can't be opened"
+        detail = text(source.detail) or "it can't be read"
+        # The reader writes the detail, with no text from the file.
+        found.append(Found(subject, f"{message}: {detail}.", "an xlsx workbook with a patient sheet", detail))
+    return Checked(len(used), found)
+
+
+@rule(
+    "CLN002",
+    "clinical-column-missing",
+    ERROR,
+    title="A column of this edition of the workbook is missing",
+    why="Code that reads the published workbook by its headings fails, or a variable is lost.",
+    fix="Put the column back under its published heading.",
+    source=DICTIONARY,
+    tables=TABLES,
+)
+def clinical_column_missing(context: Context) -> Checked:
+    """Every column of the edition that the headings are the most like."""
+    table = clinical(context)
+    if table.edition is None:
+        raise Skip("the workbook is of no known edition")
+    missing = [name for name in table.edition.columns if name not in table.known]
+    found = [
+        Found(
+            Subject(Kind.COLUMN, path=table.path, column=name),
+            f"The workbook, recognised as the edition of {table.edition.name}, has no column {name}.",
+            f"a column {name}",
+            "none",
+        )
+        for name in missing
+    ]
+    return Checked(len(table.edition.columns), found)
+
+
+@rule(
+    "CLN003",
+    "clinical-column-unknown",
+    WARNING,
+    title="The workbook has an unknown column",
+    why="A column outside the published editions is undocumented, may hold what was not meant to be shared, or is a misspelt heading.",
+    fix="Take the column out, correct its heading, or add it to the profile's edition and to the Data Dictionary.",
+    source=DICTIONARY,
+    tables=TABLES,
+)
+def clinical_column_unknown(context: Context) -> Checked:
+    """Every heading is one of the edition's, as it is spelt there."""
+    table = clinical(context)
+    edition = table.edition
+    found = []
+    for heading, name in table.columns.items():
+        if name == heading and (edition is None or name in edition.columns):
+            continue
+        shown = context.show.text(heading, known=tuple(context.profile.variables))
+        base = re.sub(r"\[[0-9]+\]$", "", heading)
+        if name is None and base != heading and base in table.columns:
+            message = f"The heading {context.show.text(base, known=tuple(context.profile.variables))} stands over two columns."
+        elif name is None and re.fullmatch(r"\[[A-Z]{1,3}\]", heading):
+            shown = f"column {heading[1:-1]}"
+            message = f"C{shown[1:]} of the patient sheet has values and no heading."
+        elif name is None:
+            message = f"The column {shown} is in no published edition of the workbook."
+        elif name != heading:
+            message = f"The heading of {name} is spelt otherwise: case or white space differ."
+        else:
+            message = (
+                f"The column {name} does not belong to the edition of {edition.name if edition else 'this workbook'}."
+            )
+        subject = Subject(Kind.COLUMN, path=table.path, column=name or shown)
+        found.append(Found(subject, message, "a column of the edition" if name is None else name, shown))
+    return Checked(len(table.columns), found)
+
+
+@rule(
+    "CLN004",
+    "clinical-patient-id",
+    ERROR,
+    title="The patient's ID is malformed, blank or twice",
+    why="The ID alone links a row to its images; a row that can't be linked, or two rows for one patient, make the outcome unusable.",
+    fix="Correct the ID, or take the surplus row out.",
+    source=f"{DICTIONARY}, variable id",
+    tables=TABLES,
+    kind=RuleKind.TABLE,
+)
+def clinical_patient_id(context: Context) -> Checked:
+    """One row a patient, with an ID of the collection's form."""
+    table = clinical(context)
+    column = context.profile.patient_column
+    table.need(column)
+    cells = table.cells
+    ids = cells[cells["variable"] == column]
+    form = f"an ID of the form {context.profile.patient_id_form}"
+    found = []
+    cell: Any
+    valid = ids["text"].map(lambda value: isinstance(value, str) and context.profile.is_patient_id(value))
+    judged = ~ids["reading"].isin([Reading.FORMULA, Reading.RUNS])
+    for cell in ids[~valid & judged].itertuples():
+        value = text(cell.text)
+        patient = patient_of(cell.patient)
+        if value is None:
+            message = f"Row {cell.row} has no {column}."
+        elif patient is not None:
+            message = f"{column} in row {cell.row} has white space around {patient}."
+        else:
+            message = f"{column} in row {cell.row} is not of the form {context.profile.patient_id_form}."
+        subject = Subject(Kind.ROW, path=table.path, row=int(cell.row), column=column)
+        observed = context.show.patient(value) if patient is None else f"{patient} with white space"
+        found.append(Found(subject, message, form, observed, patient))
+    for repeated, rows in ids.groupby("patient"):
+        if len(rows) > 1:
+            numbers = [str(row) for row in rows["row"]]
+            found.append(
+                Found(
+                    Subject(Kind.ROW, path=table.path, row=int(rows["row"].iloc[1]), column=column),
+                    f"{repeated} stands in {len(rows)} rows: {listed(numbers)}.",
+                    "one row",
+                    plural(len(rows), "row"),
+                    str(repeated),
+                    len(rows),
+                    tuple(f"row {number}" for number in numbers),
+                )
+            )
+    return Checked(len(ids), found)
+
+
+@rule(
+    "CLN008",
+    "clinical-dictionary-incomplete",
+    WARNING,
+    title="Patient sheet and Data Dictionary do not name the same columns",
+    why="A column without an entry can't be understood, and an entry without a column promises data that is not there.",
+    fix="Add the entry to the Data Dictionary sheet, or take the surplus one out.",
+    source=DICTIONARY,
+    tables=(*TABLES, "workbook"),
+)
+def clinical_dictionary_incomplete(context: Context) -> Checked:
+    """An entry a column and a column an entry; unknown and missing columns are other rules' matter."""
+    table = clinical(context)
+    dictionary = context["clinical_dictionary"]
+    entries = [name for name in dictionary["variable"] if isinstance(name, str)]
+    if not entries:
+        if not (context["workbook"]["fact"] == "sheet").any():
+            raise Skip("a CSV export has no Data Dictionary sheet")
+        message = "The workbook has no Data Dictionary sheet, or it explains no variable."
+        return Checked(1, [Found(RELEASE, message, "a sheet Data Dictionary with an entry a column", "none")])
+    named = {plain_heading(name): name for name in entries}
+    # The published dictionary calls the patient's column so.
+    if "id" in named:
+        named.setdefault(plain_heading(context.profile.patient_column), named.pop("id"))
+    columns = {plain_heading(name) for name in table.columns}
+    of_edition = {plain_heading(name) for name in (table.edition.columns if table.edition else ())}
+    found = []
+    for name in sorted(table.known):
+        if plain_heading(name) not in named:
+            subject = Subject(Kind.COLUMN, path=table.path, column=name)
+            found.append(Found(subject, f"The Data Dictionary has no entry for {name}.", "an entry", "none"))
+    for plain, name in named.items():
+        if plain not in columns and plain not in of_edition:
+            shown = context.show.text(name, known=tuple(context.profile.variables))
+            subject = Subject(Kind.COLUMN, path=table.path, column=shown)
+            message = f"The Data Dictionary has an entry {shown}, and the patient sheet no such column."
+            found.append(Found(subject, message, "a column", "none"))
+    return Checked(len(table.columns) + len(entries), found)

@@ -1,0 +1,1 @@
+"""CTS: the CT series."""

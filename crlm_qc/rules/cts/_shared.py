@@ -1,0 +1,52 @@
+"""What rules on the CT series share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.severity import Severity
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked
+from crlm_qc.subjects.ct import CtSeries, series_of
+
+PLANE = "DICOM PS3.3 C.7.6.2.1.1 (Image Position and Image Orientation)"
+TABLES = ("slices", "files")
+
+
+def each(context: Context, judge: Callable[[CtSeries], Iterable[Found]]) -> Checked:
+    """Every CT series."""
+    series = series_of(context)
+    return Checked(len(series), [found for one in series for found in judge(one)])
+
+
+def each_stack(context: Context, judge: Callable[[CtSeries], Iterable[Found]]) -> Checked:
+    """Every CT series with a stack."""
+    series = [one for one in series_of(context) if one.stack is not None and len(one.stack.order)]
+    return Checked(len(series), [found for one in series for found in judge(one)])
+
+
+def found_in(
+    context: Context,
+    series: CtSeries,
+    message: str,
+    expected: str,
+    observed: str,
+    places: Sequence[int] = (),
+    *,
+    column: str | None = None,
+    count: int | None = None,
+    examples: Sequence[str] | None = None,
+    severity: Severity | None = None,
+) -> Found:
+    """A finding on a series; its count and examples are the slices named."""
+    return Found(
+        series.subject(context, column),
+        message,
+        expected,
+        observed,
+        series.patient,
+        max(1, len(places)) if count is None else count,
+        tuple(series.names(context, places[:5]) if examples is None else examples),
+        severity,
+    )

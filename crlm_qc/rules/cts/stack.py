@@ -1,0 +1,226 @@
+"""The stack of slices: gaps, uneven spacing, tilt, overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.cts._shared import PLANE, TABLES, each, each_stack, found_in
+from crlm_qc.subjects.ct import CtSeries
+from crlm_qc.subjects.needs import published
+from crlm_qc.subjects.words import number
+
+if TYPE_CHECKING:
+    from crlm_qc.geometry.stack import Gap
+
+
+@rule(
+    "CTS007",
+    "slice-position-twice",
+    ERROR,
+    title="Two slices at one position",
+    why="Loaders keep one of them at random or fail on a spacing of 0. If the slice that should lie elsewhere leaves a gap, that gap is part of this finding, not a missing slice. Copies of one SOP Instance are REL006's.",
+    fix="Remove the surplus slice, or correct its ImagePositionPatient.",
+    source=PLANE,
+    tables=TABLES,
+    tolerances=("position_mm",),
+)
+def slice_position_twice(context: Context) -> Checked:
+    """Every stack."""
+
+    def judge(series: CtSeries) -> Iterable[Found]:
+        stack = series.stack
+        if stack is None or not stack.duplicates:
+            return
+        places = [index for group in stack.duplicates for index in group]
+        groups = [" = ".join(series.names(context, group)) for group in stack.duplicates]
+        what = "a position" if len(groups) == 1 else f"{len(groups)} positions"
+        message = f"{plural(len(places), 'slice')} share {what}: {listed(groups)}."
+        expected = f"one slice a position, over {number(context.tolerances.position_mm)} mm apart"
+        yield found_in(
+            context, series, message, expected, f"{stack.n_surplus} too many", count=len(places), examples=groups
+        )
+
+    return each_stack(context, judge)
+
+
+@rule(
+    "CTS008",
+    "slice-missing",
+    ERROR,
+    title="A slice is missing",
+    why="Volumes, and masks on the missing slice, are wrong, and most loaders close the gap silently. Silent where a file of the folder that can't be read (REL004), lies in another series (REL014), or a slice that repeats a position (CTS007) or lies off the lattice (CTS009) explains each gap.",
+    fix="Fetch the missing slices; if they were never there, say so in the release notes.",
+    source=PLANE,
+    tables=TABLES,
+    tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
+)
+def slice_missing(context: Context) -> Checked:
+    """Every stack, by gaps that are a multiple of the spacing."""
+
+    def judge(series: CtSeries) -> Iterable[Found]:
+        stack = series.stack
+        if stack is None or not stack.missing or stack.n_missing <= series.explained:
+            return
+        between = [_between(context, series, gap) for gap in stack.missing]
+        verb = "is" if stack.n_missing == 1 else "are"
+        message = f"{plural(stack.n_missing, 'slice')} {verb} missing: {listed(between)}."
+        yield found_in(
+            context,
+            series,
+            message,
+            f"a slice every {number(stack.spacing)} mm",
+            f"gaps of {listed([number(gap.size) + ' mm' for gap in stack.missing])}",
+            count=stack.n_missing,
+            examples=between,
+        )
+
+    return each_stack(context, judge)
+
+
+def _between(context: Context, series: CtSeries, gap: Gap) -> str:
+    below, above = series.names(context, (gap.below, gap.above))
+    heights = series.slices["position_z"][[gap.below, gap.above]]
+    missing = f"{gap.missing} between" if gap.missing else f"{number(gap.size)} mm between"
+    return f"{missing} {below} and {above} (z {number(heights[0])} and {number(heights[1])} mm)"
+
+
+@rule(
+    "CTS009",
+    "slice-spacing-uneven",
+    ERROR,
+    title="Uneven slice spacing",
+    why="Volumes and shapes are computed with one spacing; an uneven stack has none. Gaps of whole slices are CTS008's, doubled positions CTS007's, a sideways drift CTS010's.",
+    fix="Correct ImagePositionPatient from the scanner's original, or take the series out.",
+    source=PLANE,
+    tables=TABLES,
+    tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
+)
+def slice_spacing_uneven(context: Context) -> Checked:
+    """Every stack."""
+
+    def judge(series: CtSeries) -> Iterable[Found]:
+        stack = series.stack
+        if stack is None or not stack.uneven:
+            return
+        between = [_between(context, series, gap) for gap in stack.uneven]
+        off = series.names(context, stack.off_lattice)
+        named = f" Off the lattice: {listed(off)}." if off else ""
+        message = f"{plural(len(stack.uneven), 'gap')} of uneven size: {listed(between, 3)}.{named}"
+        expected = f"{number(stack.spacing)} mm, within {number(stack.tolerance)} mm"
+        sizes = [gap.size for gap in stack.uneven]
+        observed = f"{number(min(sizes))} to {number(max(sizes))} mm" if len(sizes) > 1 else f"{number(sizes[0])} mm"
+        yield found_in(context, series, message, expected, observed, count=len(stack.uneven), examples=off or between)
+
+    return each_stack(context, judge)
+
+
+@rule(
+    "CTS010",
+    "stack-sheared",
+    ERROR,
+    title="The slices do not lie on their normal",
+    why="After a gantry tilt, or with a slice put sideways, the volume is no box: loaders that ignore it shear the anatomy.",
+    fix="Resample the series upright, or correct ImagePositionPatient.",
+    source=PLANE,
+    tables=TABLES,
+    tolerances=("shear_mm",),
+)
+def stack_sheared(context: Context) -> Checked:
+    """Every stack."""
+    limit = context.tolerances.shear_mm
+
+    def judge(series: CtSeries) -> Iterable[Found]:
+        stack = series.stack
+        if stack is None or not (stack.sheared or stack.displaced):
+            return
+        if stack.sheared:
+            observed = f"{number(stack.drift)} mm over the stack ({number(stack.tilt, 2)} degrees)"
+            message = f"The slices drift sideways by {observed}."
+        else:
+            names = series.names(context, stack.displaced)
+            verb = "lies" if len(names) == 1 else "lie"
+            observed = f"{plural(len(names), 'slice')} sideways"
+            message = f"{listed(names)} {verb} sideways of the other slices."
+        yield found_in(
+            context,
+            series,
+            message,
+            f"at most {number(limit)} mm",
+            observed,
+            [] if stack.sheared else stack.displaced,
+        )
+
+    return each_stack(context, judge)
+
+
+@rule(
+    "CTS012",
+    "slice-thickness-differs",
+    INFO,
+    title="SliceThickness is not the slice spacing",
+    why="The slices overlap or leave gaps, which is common and no fault; but who computes volumes with SliceThickness gets them wrong. A sheared stack is CTS010's.",
+    fix="Nothing; take the spacing from ImagePositionPatient.",
+    source="DICOM PS3.3 C.7.6.2 (Slice Thickness)",
+    tables=TABLES,
+    tolerances=("spacing_mm", "spacing_fraction"),
+)
+def slice_thickness_differs(context: Context) -> Checked:
+    """Every stack of two slices or more."""
+    import numpy as np
+
+    def judge(series: CtSeries) -> Iterable[Found]:
+        stack = series.stack
+        values = series.slices["slice_thickness"]
+        thickness = float(np.nanmedian(values)) if series.slices.present("slice_thickness").any() else None
+        if stack is None or stack.sheared or thickness is None or not np.isfinite(stack.spacing):
+            return
+        if abs(thickness - stack.spacing) > stack.tolerance:
+            what = "overlap" if thickness > stack.spacing else "leave gaps"
+            message = f"SliceThickness is {number(thickness)} mm, the slice spacing {number(stack.spacing)} mm: the slices {what}."
+            yield found_in(
+                context,
+                series,
+                message,
+                f"{number(stack.spacing)} mm",
+                f"{number(thickness)} mm",
+                count=len(series.slices),
+                examples=(),
+            )
+
+    return each_stack(context, judge)
+
+
+@rule(
+    "CTS014",
+    "slice-count-unpublished",
+    WARNING,
+    title="Slice count outside the published range",
+    why="Fewer slices than any published series mean a part of it; more mean several series in one.",
+    fix="Download the series again, or correct the description.",
+    source="published description: slices a series, min and max",
+    tables=TABLES,
+)
+def slice_count_unpublished(context: Context) -> Checked:
+    """Every CT series; files that can't be read count as slices."""
+    span = published(context.profile.published.slices_per_series, "slice counts")
+
+    def judge(series: CtSeries) -> Iterable[Found]:
+        count = len(series.slices)
+        if count > span.max or count + series.unknown < span.min:
+            expected = f"{number(span.min)} to {number(span.max)}"
+            yield found_in(
+                context,
+                series,
+                f"The series has {plural(count, 'slice')}; published are {expected}.",
+                expected,
+                str(count),
+                examples=(),
+            )
+
+    return each(context, judge)

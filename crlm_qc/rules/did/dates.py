@@ -1,0 +1,205 @@
+"""Dates and ages that identify a person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from crlm_qc.collection.deidentification import GROUP, is_too_old
+from crlm_qc.collection.show import OLDEST
+from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.subjects.identifiers import every_series, grouped_by
+from crlm_qc.subjects.words import text
+
+
+@rule(
+    "DID010",
+    "age-over-89",
+    ERROR,
+    title="An age over 89 years",
+    why="So few people are that old that an age over 89 may identify one of them.",
+    fix="Give all ages over 89 as one group, such as 090Y, in the headers and in the workbook alike, and say so in the data dictionary.",
+    source="45 CFR 164.514(b)(2)(i)(C), Safe Harbor; DICOM PS3.15 2024b E.3.7 Retain Patient Characteristics Option",
+    tables=("slices", "dsos", "clinical", "sources", "files", "identifiers"),
+)
+def age_over_89(context: Context) -> Checked:
+    """PatientAge of every file, in items too, and the workbook's column `age`; 90, the usual name of the group, is allowed."""
+    import pandas as pd
+
+    headers = pd.concat([context[name][["patient", "patient_age"]] for name in ("slices", "dsos")], ignore_index=True)
+    headers = headers[headers["patient_age"].notna()]
+    old = headers[headers["patient_age"].map(is_too_old).astype(bool)]
+    clinical = context["clinical"]
+    ages = clinical[(clinical["column"].str.strip().str.casefold() == "age") & clinical["value"].notna()]
+    findings = [
+        Found(
+            Subject(Kind.PATIENT, column="PatientAge"),
+            f"PatientAge (0010,1010) is over {OLDEST} years in {plural(len(rows), 'file')}.",
+            f"at most {OLDEST} years, or 090Y for all above",
+            f"over {OLDEST} years",
+            str(patient) or None,
+            len(rows),
+        )
+        for patient, rows in old.groupby(old["patient"].fillna(""), sort=True)
+    ]
+    findings += _old_elsewhere(context)
+    sources = context["sources"]
+    used = sources[(sources["source"] == "clinical") & sources["used"].fillna(False).astype(bool)]
+    path = context.show.path(used["path"].iloc[0]) if len(used) else None
+    findings += [
+        Found(
+            Subject(Kind.ROW, path=path, row=int(row), column="age"),
+            f"Row {row} of the workbook gives an age over {OLDEST} years.",
+            f"at most {OLDEST} years, or 90 for all above",
+            f"over {OLDEST} years",
+            text(patient),
+        )
+        for row, patient, value in zip(ages["row"], ages["patient"], ages["value"], strict=True)
+        if value > GROUP
+    ]
+    return Checked(len(headers) + len(ages), findings)
+
+
+def _old_elsewhere(context: Context) -> list[Found]:
+    """Ages in items of sequences, and in files outside of patient folders."""
+    try:
+        series = every_series(context)
+    except Skip:
+        return []
+    findings = []
+    for one in series:
+        old = [row for row in one.present if row.tag == "00101010" and row.code == "over"]
+        beyond = [row for row in old if one.patient is None or "/" in row.attribute]
+        for attribute, rows in grouped_by(beyond, lambda row: row.attribute):
+            count = one.files(rows)
+            message = f"{attribute} (0010,1010) is over {OLDEST} years in {count:,} of {one.counted}."
+            expected, observed = f"at most {OLDEST} years, or 090Y for all above", f"over {OLDEST} years"
+            findings.append(Found(one.subject(attribute), message, expected, observed, one.patient, count))
+    return findings
+
+
+@rule(
+    "DID011",
+    "dates-not-shifted-together",
+    INFO,
+    title="A series' date was not shifted with its study's",
+    why="Who knows when the series was really made can work out by how much the dates of the study were shifted.",
+    fix="Shift the dates of a study by the same number of days; if the date is meant to stay, add it to the profile's series_dates.",
+    source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options: relationships are preserved",
+    tables=("slices", "dsos"),
+)
+def dates_not_shifted_together(context: Context) -> Checked:
+    """SeriesDate against StudyDate of every series; dates that the profile knows not to be shifted are left out."""
+    import pandas as pd
+
+    known = context.profile.deidentification
+    columns = ["patient", "path", "series_uid", "modality", "study_date", "series_date"]
+    # What is a segmentation object is one whatever its Modality says (DSO001).
+    dsos = context["dsos"][columns].assign(modality="SEG")
+    rows = pd.concat([context["slices"][columns], dsos], ignore_index=True)
+    findings, examined = [], 0
+    for (patient, uid), group in rows.groupby([rows["patient"].fillna(""), rows["series_uid"].fillna("")], sort=True):
+        examined += 1
+        apart = []
+        for modality, study, series in zip(group["modality"], group["study_date"], group["series_date"], strict=True):
+            first, second = _date(study), _date(series)
+            if first and second and series not in known.series_dates.get(modality, ()):
+                apart.append(abs((second - first).days))
+        far = [days for days in apart if days > known.same_study_days]
+        if not far:
+            continue
+        years = max(far) / 365.25
+        observed = f"about {plural(round(years), 'year')} apart" if years >= 1 else "less than a year apart"
+        folder = group["path"].str.rpartition("/")[0].min()
+        findings.append(
+            Found(
+                Subject(Kind.SERIES, context.show.path(folder), context.show.uid(str(uid)), column="SeriesDate"),
+                f"SeriesDate does not lie by StudyDate in {len(far):,} of {plural(len(group), 'file')}.",
+                f"at most {known.same_study_days:g} days apart",
+                observed,
+                str(patient) or None,
+                len(far),
+            )
+        )
+    return Checked(examined, findings)
+
+
+@lru_cache(4096)
+def _date(value: Any) -> dt.date | None:
+    try:
+        return dt.datetime.strptime(value, "%Y%m%d").date()  # noqa: DTZ007 - a DA has no time zone
+    except (TypeError, ValueError):
+        return None
+
+
+@rule(
+    "DID014",
+    "study-date-outside-range",
+    WARNING,
+    title="A study's or acquisition's date outside the release's shifted dates",
+    why="The release's dates were all shifted into one range; a date outside it may be a real one.",
+    fix="Compare with the source; shift the dates of the patient as the others' were, in headers, folder names and metadata.csv.",
+    source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options; release profile",
+    tables=("slices", "dsos", "files", "identifiers"),
+)
+def study_date_outside_range(context: Context) -> Checked:
+    """StudyDate of every file, and the other dates of CT images, against first_date and last_date of the profile."""
+    import pandas as pd
+
+    known = context.profile.deidentification
+    if not (known.first_date and known.last_date):
+        raise Skip("the profile has no range of shifted dates")
+    rows = pd.concat([context[name][["patient", "study_date"]] for name in ("slices", "dsos")], ignore_index=True)
+    rows = rows[rows["study_date"].map(_date).notna()]
+    findings = []
+    for patient, group in rows.groupby(rows["patient"].fillna(""), sort=True):
+        early = int((group["study_date"] < known.first_date).sum())
+        late = int((group["study_date"] > known.last_date).sum())
+        if early or late:
+            sides = [*(["before"] if early else []), *(["after"] if late else [])]
+            where = " and ".join(sides)
+            findings.append(
+                Found(
+                    Subject(Kind.PATIENT, column="StudyDate"),
+                    f"StudyDate lies {where} the release's range in {early + late:,} of {plural(len(group), 'file')}.",
+                    f"{known.first_date} to {known.last_date}",
+                    f"a date {where} it",
+                    str(patient) or None,
+                    early + late,
+                )
+            )
+    # Where the study's date is told of, its other dates are those of the same day.
+    told = {one.patient for one in findings}
+    findings += [one for one in _dates_elsewhere(context) if one.patient not in told]
+    return Checked(len(rows), findings)
+
+
+def _dates_elsewhere(context: Context) -> Iterator[Found]:
+    """Dates of acquisition, content and making of CT images that lie outside of the range."""
+    known = context.profile.deidentification
+    try:
+        series = every_series(context)
+    except Skip:
+        return
+    for one in series:
+        strange = [row for row in one.present if row.code in ("before", "after")]
+        if not strange:
+            continue
+        names = [name for name, _ in grouped_by(strange, lambda row: row.attribute)]
+        sides = [side for side in ("before", "after") if any(row.code == side for row in strange)]
+        where = " and ".join(sides)
+        count = max(one.files(rows) for _, rows in grouped_by(strange, lambda row: row.attribute))
+        yield Found(
+            one.subject(names[0]),
+            f"{listed(names)} {'lies' if len(names) == 1 else 'lie'} {where} the release's range in {count:,} of {one.counted}.",
+            f"{known.first_date} to {known.last_date}",
+            f"a date {where} it",
+            one.patient,
+            count,
+        )

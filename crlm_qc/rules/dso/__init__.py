@@ -1,0 +1,1 @@
+"""DSO: the segmentation object and its references."""

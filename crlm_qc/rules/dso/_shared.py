@@ -1,0 +1,76 @@
+"""What rules on the segmentation object share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.severity import Severity
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked
+from crlm_qc.subjects.ct import CtSeries
+from crlm_qc.subjects.dso import Dso, dsos_of
+from crlm_qc.subjects.words import text
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Flags = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+IMAGE = "DICOM PS3.3 A.51 (Segmentation IOD), C.8.20.2 (Segmentation Image)"
+REFERENCES = "DICOM PS3.3 C.12.2 (Common Instance Reference)"
+DERIVATION = "DICOM PS3.3 C.7.6.16.2.6 (Derivation Image Macro)"
+GROUPS = "DICOM PS3.3 C.7.6.16 (Multi-frame Functional Groups)"
+SEGMENTS = "DICOM PS3.3 C.8.20.2 and C.8.20.4 (Segment Description Macro)"
+OWN = ("dsos", "frames", "segments", "references")
+WITH_CT = (*OWN, "slices", "files")
+
+
+def each(context: Context, judge: Callable[[Dso], Iterable[Found]]) -> Checked:
+    """Every segmentation object."""
+    dsos = dsos_of(context)
+    return Checked(len(dsos), [found for dso in dsos for found in judge(dso)])
+
+
+def each_compared(context: Context, judge: Callable[[Dso, CtSeries], Iterable[Found]]) -> Checked:
+    """Every segmentation object that there is a CT series for; where it can't be told which (DSO031), none is taken."""
+    pairs = [(dso, dso.ct) for dso in dsos_of(context) if dso.ct is not None]
+    return Checked(len(pairs), [found for dso, ct in pairs for found in judge(dso, ct)])
+
+
+def each_with_ct(context: Context, judge: Callable[[Dso, CtSeries], Iterable[Found]]) -> Checked:
+    """Every segmentation object that there is a CT series for, and that refers to no other."""
+    pairs = [(dso, dso.ct) for dso in dsos_of(context) if dso.ct is not None and not dso.foreign]
+    return Checked(len(pairs), [found for dso, ct in pairs for found in judge(dso, ct)])
+
+
+def found_in(
+    context: Context,
+    dso: Dso,
+    message: str,
+    expected: str,
+    observed: str,
+    *,
+    segment: int | None = None,
+    column: str | None = None,
+    count: int = 1,
+    examples: Sequence[str] = (),
+    severity: Severity | None = None,
+) -> Found:
+    subject = dso.subject(context, segment, column)
+    return Found(subject, message, expected, observed, dso.patient, count, tuple(examples[:5]), severity)
+
+
+def absent(dso: Dso, keyword: str) -> str:
+    """Why an attribute of the functional groups has no value."""
+    malformed = text(dso.row["malformed"])
+    return "malformed" if malformed is not None and keyword in json.loads(malformed) else "missing"
+
+
+def many_segments_a_frame(dso: Dso) -> bool:
+    """A label map holds all segments in each frame, which names none."""
+    return dso.is_label_map and not dso.frames.present("segment_number").any()

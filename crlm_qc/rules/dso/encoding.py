@@ -1,0 +1,235 @@
+"""How the masks are encoded: frames, bytes, type, dimensions."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.words import plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each, found_in
+from crlm_qc.rules.dso.frames import doubled_frames
+from crlm_qc.subjects.columns import ORIENTATION, POSITION
+from crlm_qc.subjects.dso import Dso
+from crlm_qc.subjects.sources import sources_of
+from crlm_qc.subjects.words import text, whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from crlm_qc.rules.dso._shared import Flags
+
+_BINARY = "BINARY"
+_TYPES = frozenset({_BINARY, "FRACTIONAL", "LABELMAP"})
+_SEGMENT_POINTER, _POSITION_POINTER = "0062000B", "00200032"
+
+
+@rule(
+    "DSO015",
+    "frame-count-differs",
+    ERROR,
+    title="NumberOfFrames differs from the per-frame items",
+    why="Readers go by one or the other: frames are lost, or get another frame's segment and position. Without the sequence nothing is known of any frame, so the rules on frames (DSO008, DSO018, DSO019, DSO030) stay silent.",
+    fix="Write the object again with one Per-Frame Functional Groups item a frame.",
+    source=GROUPS,
+    tables=OWN,
+)
+def frame_count_differs(context: Context) -> Checked:
+    """Every segmentation object; a Label Map or binary object alike."""
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        frames, items = whole(dso.row["number_of_frames"]), whole(dso.row["n_frame_items"])
+        if frames is None or frames != items:
+            shown = "missing" if frames is None else str(frames)
+            there = "no Per-Frame Functional Groups Sequence" if items is None else plural(items, "per-frame item")
+            message = f"NumberOfFrames is {shown}, and there {'is' if items in (None, 1) else 'are'} {there}."
+            yield found_in(context, dso, message, there, f"NumberOfFrames {shown}")
+
+    return each(context, judge)
+
+
+@rule(
+    "DSO016",
+    "mask-data-length",
+    ERROR,
+    title="Pixel Data length differs from what the frames need",
+    why="The last masks are cut off, or every frame after a surplus is shifted into the next. Silent where the length fits the per-frame items, so that NumberOfFrames alone is wrong (DSO015).",
+    fix="Export the object again.",
+    source="DICOM PS3.5 8.1.1 and D (bit-packed pixel data)",
+    tables=OWN,
+)
+def mask_data_length(context: Context) -> Checked:
+    """Every object that is not compressed."""
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        needed, found = whole(dso.row["pixel_bytes_expected"]), whole(dso.row["pixel_bytes_found"])
+        if needed is None or found is None or found in (needed, _bytes_of_items(dso)):
+            return
+        frames = whole(dso.row["number_of_frames"]) or 0
+        message = (
+            f"Pixel Data holds {plural(found, 'byte')}, {plural(abs(found - needed), 'byte')} too "
+            f"{'few' if found < needed else 'many'} for {plural(frames, 'frame')}."
+        )
+        yield found_in(context, dso, message, plural(needed, "byte"), plural(found, "byte"))
+
+    return each(context, judge)
+
+
+def _bytes_of_items(dso: Dso) -> int | None:
+    """Bytes that as many frames as there are per-frame items need, padded to even."""
+    size = [whole(dso.row[column]) for column in ("rows", "columns", "bits_allocated", "n_frame_items")]
+    if any(value is None for value in size):
+        return None
+    bits = (
+        (whole(dso.row["samples_per_pixel"]) or 1) * (size[0] or 0) * (size[1] or 0) * (size[2] or 0) * (size[3] or 0)
+    )
+    needed = -(-bits // 8)
+    return needed + needed % 2
+
+
+@rule(
+    "DSO022",
+    "not-binary",
+    WARNING,
+    title="Segmentation type or encoding other than published",
+    why="The published objects are BINARY and uncompressed; many readers can't open fractional, label map or compressed ones. They are read all the same where that can be done.",
+    fix="Export the object as BINARY in Explicit VR Little Endian.",
+    source="DICOM PS3.3 C.8.20.2 (Segmentation Type); published description",
+    tables=OWN,
+)
+def not_binary(context: Context) -> Checked:
+    """Every segmentation object."""
+    published = context.profile.published.transfer_syntax_uid
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        kind, syntax = text(dso.row["segmentation_type"]), text(dso.row["transfer_syntax_uid"])
+        bits = whole(dso.row["bits_allocated"])
+        words, expected = [], []
+        if kind != _BINARY:
+            words.append(f"SegmentationType {context.show.text(kind, _TYPES)}")
+            expected.append(f"SegmentationType {_BINARY}")
+        elif bits not in (None, 1):
+            words.append(f"BitsAllocated {bits}")
+            expected.append("BitsAllocated 1")
+        if None not in (syntax, published) and syntax != published:
+            words.append(f"TransferSyntaxUID {context.show.uid(syntax)}")
+            expected.append(f"TransferSyntaxUID {published}")
+        if words:
+            yield found_in(
+                context, dso, f"The object has {' and '.join(words)}.", "; ".join(expected), "; ".join(words)
+            )
+
+    return each(context, judge)
+
+
+@rule(
+    "DSO023",
+    "dimension-index-contradicts",
+    WARNING,
+    title="DimensionIndexValues contradict positions or segments",
+    why="Viewers order frames by their dimension indices: the frames of a segment come in the wrong order, or under the wrong segment. They are required in every frame where the Dimension Index Sequence has items. Frames that DSO011, DSO018 or DSO020 name are left alone.",
+    fix="Write the indices anew from segment numbers and positions.",
+    source="DICOM PS3.3 C.7.6.17 (Multi-frame Dimension), C.7.6.16.2.2 (Frame Content Macro: Dimension Index Values)",
+    tables=WITH_CT,
+)
+def dimension_index_contradicts(context: Context) -> Checked:
+    """Every object with a Dimension Index Sequence, and with items for its frames (else DSO015)."""
+    examined = 0
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        nonlocal examined
+        pointers = json.loads(text(dso.row["dimension_pointers"]) or "[]")
+        if not pointers or not dso.framed or not len(dso.frames):
+            return
+        examined += 1
+        if not dso.frames.present("dimension_index").any():
+            message = (
+                f"No frame has DimensionIndexValues, and the object declares {plural(len(pointers), 'dimension')}."
+            )
+            expected = f"{plural(len(pointers), 'index', 'indices')} a frame"
+            yield found_in(context, dso, message, expected, "none", count=len(dso.frames))
+            return
+        wrong, words = _index_contradictions(context, dso, pointers)
+        if wrong.any():
+            message = f"DimensionIndexValues of {dso.frames_by_segment(context, wrong)} {' and '.join(words)}."
+            expected = "one index a segment, and indices that rise or fall with the position"
+            yield found_in(context, dso, message, expected, plural(int(wrong.sum()), "frame"), count=int(wrong.sum()))
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)
+
+
+def _index_contradictions(context: Context, dso: Dso, pointers: list[str]) -> tuple[Flags, list[str]]:
+    """Frames whose indices contradict what they index, and how."""
+    import numpy as np
+
+    n = len(dso.frames)
+    wrong = np.zeros(n, dtype=bool)
+    values = [json.loads(value) if isinstance(value, str) else [] for value in dso.frames["dimension_index"].tolist()]
+    length = np.array([len(value) for value in values])
+    if (length != len(pointers)).any():
+        return length != len(pointers), [f"do not count {plural(len(pointers), 'dimension')}"]
+    index = np.array(values, dtype=np.float64).reshape(n, len(pointers))
+    numbers = dso.numbers
+    usable = ~sources_of(context, dso).elsewhere & np.isin(numbers, list(dso.declared_numbers))
+    usable[[place for group in doubled_frames(context, dso) for place in group]] = False
+    words = []
+    if _SEGMENT_POINTER in pointers:
+        chosen = _not_one_to_one(numbers, index[:, pointers.index(_SEGMENT_POINTER)], usable)
+        if chosen.any():
+            words.append("contradict their segments")
+            wrong |= chosen
+    if _POSITION_POINTER in pointers:
+        chosen = _out_of_step(dso, index[:, pointers.index(_POSITION_POINTER)], usable)
+        if chosen.any():
+            words.append("contradict their positions")
+            wrong |= chosen
+    return wrong, words
+
+
+def _not_one_to_one(numbers: npt.NDArray[np.float64], index: npt.NDArray[np.float64], usable: Flags) -> Flags:
+    """Frames whose segment mostly has another index, or whose index mostly another segment."""
+    import numpy as np
+
+    wrong = np.zeros(len(numbers), dtype=bool)
+    for keys, values in ((numbers, index), (index, numbers)):
+        for key in np.unique(keys[usable]):
+            own = usable & (keys == key)
+            counts = Counter(values[own].tolist())
+            common = min(counts, key=lambda value: (-counts[value], value))
+            wrong |= own & (values != common)
+    return wrong
+
+
+def _out_of_step(dso: Dso, index: npt.NDArray[np.float64], usable: Flags) -> Flags:
+    """Frames whose index is not in the order of positions within their segment."""
+    import numpy as np
+
+    from crlm_qc.geometry.stack import unit_normal
+
+    wrong = np.zeros(len(index), dtype=bool)
+    if not len(index):
+        return wrong
+    axes = dso.frames.matrix(ORIENTATION)[0]
+    along = dso.frames.matrix(POSITION) @ unit_normal(axes[:3], axes[3:])
+    usable = usable & np.isfinite(along)
+    numbers = dso.numbers
+    groups = []
+    rising = 0
+    for value in np.unique(numbers[usable]):
+        places = (usable & (numbers == value)).nonzero()[0]
+        places = places[np.argsort(along[places], kind="stable")]
+        groups.append(places)
+        rising += int(np.sign(np.diff(index[places])).sum())
+    for places in groups:
+        steps = np.diff(index[places]) * (1 if rising >= 0 else -1)
+        bad = steps <= 0
+        wrong[places[:-1][bad]] = True
+        wrong[places[1:][bad]] = True
+    return wrong

@@ -1,0 +1,218 @@
+"""Frames of a segment: twice, missing, empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from crlm_qc.collection.profile import VESSEL
+from crlm_qc.model.finding import Found
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each, found_in
+from crlm_qc.rules.dso.labels import role_of
+from crlm_qc.subjects.columns import ORIENTATION, POSITION
+from crlm_qc.subjects.ct import stack_of
+from crlm_qc.subjects.dso import Dso, measured
+from crlm_qc.subjects.sources import sources_of
+from crlm_qc.subjects.words import number, ranges, whole
+
+if TYPE_CHECKING:
+    from crlm_qc.rules.dso._shared import Ints
+
+
+@rule(
+    "DSO020",
+    "frame-twice",
+    ERROR,
+    title="Two frames for one segment at one position",
+    why="Tools keep the first, the last, or the union: the mask depends on the reader. Frames that DSO011 names are left alone.",
+    fix="Merge the two frames, or give the one its right segment or position.",
+    source=GROUPS,
+    tables=WITH_CT,
+    tolerances=("position_mm",),
+)
+def frame_twice(context: Context) -> Checked:
+    """Every frame with a segment and a position."""
+    examined = 0
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        nonlocal examined
+        examined += len(dso.frames)
+        doubled = doubled_frames(context, dso)
+        if doubled:
+            words = [
+                f"frames {ranges(dso.frames['frame'][list(group)])} "
+                f"({dso.label(context, dso.numbers[group[0]])}) {_whereabouts(context, dso, group[0])}"
+                for group in doubled
+            ]
+            message = f"Several frames of one segment lie at one position: {listed(words)}."
+            count = sum(len(group) for group in doubled)
+            yield found_in(
+                context,
+                dso,
+                message,
+                "one frame a segment and position",
+                plural(count, "frame"),
+                count=count,
+                examples=words,
+            )
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)
+
+
+def _whereabouts(context: Context, dso: Dso, place: int) -> str:
+    """Where a frame lies: `on 1-07.dcm`, or its z if it has no source slice."""
+    source = int(sources_of(context, dso).slice[place])
+    if dso.ct is not None and source >= 0:
+        return f"on {dso.ct.names(context, [source])[0]}"
+    return f"at z {number(float(dso.frames['position_z'][place]))} mm"
+
+
+def doubled_frames(context: Context, dso: Dso) -> list[tuple[int, ...]]:
+    """Groups of frames of one segment at one position, by their place; frames off their source slice left out."""
+    return context.once(("doubled", dso.path), lambda: _find_doubled(context, dso))
+
+
+def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
+    import numpy as np
+
+    points, numbers = dso.frames.matrix(POSITION), dso.numbers
+    usable = np.isfinite(points).all(axis=1) & np.isfinite(numbers) & ~sources_of(context, dso).elsewhere
+    places = usable.nonzero()[0]
+    if not len(places):
+        return []
+    # Positions within the tolerance differ little along every axis, so neighbours in order along the axis on which
+    # the frames spread most are enough to compare.
+    axis = int(np.argmax(np.ptp(points[places], axis=0)))
+    order = places[np.lexsort((points[places, axis], numbers[places]))]
+    near = np.linalg.norm(np.diff(points[order], axis=0), axis=1) <= context.tolerances.position_mm
+    same = near & (np.diff(numbers[order]) == 0)
+    groups = np.split(order, np.flatnonzero(~same) + 1)
+    return [tuple(sorted(int(place) for place in group)) for group in groups if len(group) > 1]
+
+
+@rule(
+    "DSO021",
+    "segment-gap",
+    WARNING,
+    title="A segment's frames leave a gap along z",
+    why="A structure that is drawn above and below a slice, and not on it, was mostly forgotten there. A slice that the CT lacks or that lies astray (CTS007, CTS009), and a frame that went to another segment or position (DSO018, DSO020), are no gap; two lesions under one label, may rightly leave one. So may the branches of a vessel, for which it is a note.",
+    fix="Look at the slices of the gap, and draw the segment there if it is there.",
+    source=GROUPS,
+    tables=WITH_CT,
+    tolerances=("position_mm", "lattice_fraction"),
+)
+def segment_gap(context: Context) -> Checked:
+    """Every segment with two frames or more; objects whose frames and items do not agree (DSO015) are left alone."""
+    examined = 0
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        nonlocal examined
+        if whole(dso.row["number_of_frames"]) != whole(dso.row["n_frame_items"]) or not len(dso.frames):
+            return
+        planes, names = _planes(context, dso)
+        numbers = dso.numbers
+        known = dso.declared_numbers
+        lost = {int(planes[group[0]]) for group in doubled_frames(context, dso)}
+        lost |= {int(plane) for plane, value in zip(planes, numbers, strict=True) if value not in known}
+        lost |= _suspect_planes(dso)
+        for value in sorted(set(numbers[(numbers == numbers) & (planes >= 0)].tolist())):
+            own = set(planes[(numbers == value) & (planes >= 0)].tolist())
+            if len(own) < 2:
+                continue
+            examined += 1
+            gap = sorted(set(range(min(own), max(own))) - own - lost)
+            if gap:
+                label = dso.label(context, value)
+                where = listed([names[plane] for plane in gap])
+                message = f"{label[0].upper()}{label[1:]} has no frame on {plural(len(gap), 'slice')} between its first and last: {where}."
+                yield found_in(
+                    context,
+                    dso,
+                    message,
+                    "a frame on every slice from first to last",
+                    f"{plural(len(gap), 'slice')} without",
+                    segment=int(value),
+                    count=len(gap),
+                    examples=[names[plane] for plane in gap],
+                    severity=INFO if role_of(context, dso.labels.get(int(value))) == VESSEL else None,
+                )
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)
+
+
+def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str]]:
+    """The plane that each frame belongs to, counted along the normal over planes that are there; and names of planes.
+
+    The CT's slices are the planes, by source image first and by position where there is none; without a CT the
+    positions of all frames are. -1 for a frame that lies on no plane.
+    """
+    import numpy as np
+
+    from crlm_qc.geometry.stack import unit_normal
+
+    points = dso.frames.matrix(POSITION)
+    ct = None if dso.foreign else dso.ct
+    if ct is not None and ct.stack is not None and len(ct.stack.order):
+        stack = ct.stack
+        planes, away = stack.nearest_plane(points)
+        spacing = stack.spacing if np.isfinite(stack.spacing) else 0.0
+        slack = max(context.tolerances.position_mm, context.tolerances.lattice_fraction * spacing)
+        planes = np.where(np.abs(away) <= slack, planes, -1)
+        source = sources_of(context, dso).slice
+        placed = np.isin(source, stack.order)
+        planes[placed] = stack.plane_of(source[placed])
+        ranks = stack.plane_of(stack.order)
+        names = dict(zip(ranks.tolist(), ct.names(context, stack.order.tolist()), strict=True))
+        return planes, names
+    axes = dso.frames.matrix(ORIENTATION)[0]
+    if not np.isfinite(unit_normal(axes[:3], axes[3:])).all():
+        return np.full(len(points), -1, dtype=np.int64), {}
+    own, _ = stack_of(context, points, axes)
+    planes = np.full(len(points), -1, dtype=np.int64)
+    if own is None:
+        return planes, {}
+    planes[own.order] = own.plane_of(own.order)
+    names = {int(planes[place]): f"z {number(points[place, 2])} mm" for place in own.order.tolist()}
+    return planes, names
+
+
+def _suspect_planes(dso: Dso) -> set[int]:
+    """Planes of slices whose own position is at fault, so that they may lie among other slices than they should."""
+    if dso.ct is None or dso.ct.stack is None or dso.ct.stack.sheared:
+        return set()
+    return set(dso.ct.stack.plane_of(sorted(dso.ct.suspect)).tolist())
+
+
+@rule(
+    "DSO030",
+    "frame-empty",
+    INFO,
+    title="A frame holds no pixel",
+    why="It does no harm, but the published objects have frames only where their segment has pixels. A segment that is empty as a whole is DSO019's.",
+    fix="Leave empty frames out when the object is next written.",
+    source=GROUPS,
+    tables=OWN,
+    depth=Depth.MASKS,
+)
+def frame_empty(context: Context) -> Checked:
+    """Every frame of objects whose masks were measured."""
+    import numpy as np
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        blank = [value for row in dso.declared if whole(row["voxels"]) == 0 and (value := whole(row["segment_number"]))]
+        empty = (dso.frames["voxels"] == 0) & ~np.isin(dso.numbers, blank)
+        if dso.framed and empty.any():
+            count = int(empty.sum())
+            frames = dso.frames_by_segment(context, empty)
+            message = f"{frames[0].upper()}{frames[1:]} {'holds' if count == 1 else 'hold'} no pixel."
+            yield found_in(context, dso, message, "a pixel or more a frame", plural(count, "empty frame"), count=count)
+
+    dsos = measured(context)
+    return Checked(sum(len(dso.frames) for dso in dsos), [found for dso in dsos for found in judge(dso)])

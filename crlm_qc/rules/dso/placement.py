@@ -1,0 +1,264 @@
+"""Where frames lie to their source slices, and to the stack."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each, each_with_ct, found_in
+from crlm_qc.subjects.columns import POSITION
+from crlm_qc.subjects.ct import CtSeries
+from crlm_qc.subjects.dso import Dso, dsos_of
+from crlm_qc.subjects.sources import reach_of, sources_of
+from crlm_qc.subjects.words import number, text
+
+if TYPE_CHECKING:
+    from crlm_qc.rules.dso._shared import Flags
+
+
+@rule(
+    "DSO008",
+    "frame-without-source",
+    WARNING,
+    title="A frame names no source image",
+    why="Viewers that match frames to slices by source image drop the frame.",
+    fix="Write the Derivation Image Sequence of every frame.",
+    source=DERIVATION,
+    tables=OWN,
+)
+def frame_without_source(context: Context) -> Checked:
+    """Every frame of objects that say something of their frames."""
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        lacking = dso.frames["n_sources"] == 0
+        if dso.framed and lacking.any():
+            count = int(lacking.sum())
+            frames = dso.frames_by_segment(context, lacking)
+            message = f"{count} of {plural(len(dso.frames), 'frame')} without a source image: {frames}."
+            yield found_in(context, dso, message, "a source image a frame", f"{count} without", count=count)
+
+    dsos = dsos_of(context)
+    return Checked(sum(len(dso.frames) for dso in dsos), each(context, judge).findings)
+
+
+@rule(
+    "DSO009",
+    "source-outside-ct",
+    ERROR,
+    title="A frame's source image is not in the CT series",
+    why="The frame was drawn on an image that this patient's CT does not have. Silent where as many files of the CT folder can't be read (REL004), lie in another series (REL014), or repeat another slice (REL006).",
+    fix="Correct the source image reference, or fetch the slice.",
+    source=DERIVATION,
+    tables=WITH_CT,
+)
+def source_outside_ct(context: Context) -> Checked:
+    """Every object with its CT."""
+    import numpy as np
+
+    def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
+        outside = sources_of(context, dso).outside
+        uids = sorted({uid for named in outside.values() for uid in named})
+        if len(uids) <= ct.unknown:
+            return
+        chosen = np.zeros(len(dso.frames), dtype=bool)
+        chosen[list(outside)] = True
+        verb = "names" if len(outside) == 1 else "name"
+        frames = dso.frames_by_segment(context, chosen)
+        elsewhere = _owners(context, dso, uids)
+        whose = f": {listed(elsewhere)}" if elsewhere else ""
+        message = (
+            f"{frames[0].upper()}{frames[1:]} {verb} {plural(len(uids), 'source image')} outside the CT series{whose}."
+        )
+        yield found_in(
+            context,
+            dso,
+            message,
+            "source images of the patient's CT series",
+            plural(len(uids), "other image"),
+            count=len(outside),
+            examples=[context.show.uid(uid) for uid in uids],
+        )
+
+    return each_with_ct(context, judge)
+
+
+def _owners(context: Context, dso: Dso, uids: Iterable[str]) -> list[str]:
+    """Where images lie that are in the release, in words: `23 of another CT series of this patient (1.2.3)`."""
+    table = context["slices"]
+    whose: dict[str, tuple[str | None, str | None]] = context.once(
+        "owners of slices",
+        lambda: {
+            uid: (text(patient), text(series))
+            for uid, patient, series in zip(
+                table["sop_instance_uid"], table["patient"], table["series_uid"], strict=True
+            )
+            if isinstance(uid, str)
+        },
+    )
+    counts = Counter(whose[uid] for uid in uids if uid in whose)
+    words = []
+    for (patient, series), count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))):
+        own = patient == dso.patient
+        owner = "another CT series of this patient" if own else f"a CT series of {context.show.patient(patient)}"
+        words.append(f"{count} of {owner} ({context.show.uid(series)})")
+    return words
+
+
+@rule(
+    "DSO011",
+    "frame-position-off-slice",
+    ERROR,
+    title="A frame lies elsewhere than its source slice",
+    why="The mask is drawn on one slice and placed on another: tools that go by reference and tools that go by position disagree. What rounding and the jitter of the table explain is left alone, and so are frames on slices that CTS007, CTS009 or CTS010 name.",
+    fix="Take each frame's ImagePositionPatient from its source slice, or correct the reference.",
+    source=f"{DERIVATION}; C.7.6.16.2.3 (Plane Position)",
+    tables=WITH_CT,
+    tolerances=(
+        "frame_along_fraction",
+        "frame_in_plane_fraction",
+        "position_mm",
+        "spacing_mm",
+        "spacing_fraction",
+    ),
+)
+def frame_position_off_slice(context: Context) -> Checked:
+    """Every frame with a source slice."""
+    examined = 0
+
+    def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
+        nonlocal examined
+        sources = sources_of(context, dso)
+        examined += int(sources.in_ct.sum())
+        if not sources.elsewhere.any():
+            return
+        reach = reach_of(context, ct)
+        places = sources.elsewhere.nonzero()[0].tolist()
+        words = [_displacement(context, dso, ct, place) for place in places[:5]]
+        frames = dso.frames_by_segment(context, sources.elsewhere)
+        if len(places) == 1:
+            message = words[0][0].upper() + words[0][1:] + "."
+        else:
+            message = f"{len(places)} frames lie elsewhere than their source slices: {frames}. For one, {words[0]}."
+        away = [math.hypot(sources.along[place], sources.sideways[place]) for place in places]
+        expected = (
+            f"the source slice's position, within {number(reach.along)} mm along the normal and "
+            f"{number(reach.in_plane)} mm in plane"
+        )
+        observed = f"up to {number(max(away))} mm away" if len(away) > 1 else f"{number(away[0])} mm away"
+        yield found_in(context, dso, message, expected, observed, count=len(places), examples=words)
+
+    findings = each_with_ct(context, judge).findings
+    return Checked(examined, findings)
+
+
+def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int) -> str:
+    """How a frame lies to its source slice: `frame 57 (Tumor_1) lies 2.5 mm (half a slice) below 1-031.dcm`."""
+    import numpy as np
+
+    sources, reach = sources_of(context, dso), reach_of(context, ct)
+    along, sideways = float(sources.along[place]), float(sources.sideways[place])
+    words = []
+    if abs(along) > reach.along:
+        spacing = float("nan") if ct.stack is None else ct.stack.spacing
+        slices = f" ({_slices(abs(along) / spacing)})" if np.isfinite(spacing) else ""
+        words.append(f"{number(abs(along))} mm{slices} {'above' if along > 0 else 'below'}")
+    if sideways > reach.in_plane:
+        words.append(f"{number(sideways)} mm sideways of")
+    name = ct.names(context, [int(sources.slice[place])])[0]
+    label = dso.label(context, dso.numbers[place])
+    return f"frame {int(dso.frames['frame'][place])} ({label}) lies {' and '.join(words)} its source slice {name}"
+
+
+def _slices(count: float) -> str:
+    if abs(count - 0.5) < 0.02:
+        return "half a slice"
+    if abs(count - round(count)) < 0.02:
+        return plural(round(count), "slice")
+    return f"{number(count, 2)} slices"
+
+
+@rule(
+    "DSO014",
+    "frame-off-lattice",
+    ERROR,
+    title="A frame lies off the CT's slices, or outside the CT",
+    why="Such a frame meets no slice: it is dropped, or moved to a neighbour. Frames with a source slice in the CT are DSO011's; one whose source slice is not there (DSO007, DSO009) may lie in the gap or beyond the end, in whole steps.",
+    fix="Take each frame's position from the slice that it was drawn on.",
+    source="DICOM PS3.3 C.7.6.16.2.3 (Plane Position)",
+    tables=WITH_CT,
+    tolerances=("position_mm", "lattice_fraction", "frame_in_plane_fraction"),
+)
+def frame_off_lattice(context: Context) -> Checked:
+    """Every frame without a source slice in the CT, and every frame without a position."""
+    examined = 0
+
+    def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
+        nonlocal examined
+        if ct.stack is None or not len(ct.stack.order) or not len(dso.frames):
+            return
+        examined += len(dso.frames)
+        nowhere = (
+            "without a position" if absent(dso, "ImagePositionPatient") == "missing" else "with a malformed position"
+        )
+        unplaced, off, outside, words = _off_lattice(context, dso, ct, nowhere)
+        parts = [
+            f"{dso.frames_by_segment(context, chosen)} {what}"
+            for chosen, what in (
+                (unplaced, nowhere),
+                (off, "off the lattice of the CT slices"),
+                (outside, "outside the CT"),
+            )
+            if chosen.any()
+        ]
+        chosen = unplaced | off | outside
+        if parts:
+            count = int(chosen.sum())
+            fraction = number(100 * context.tolerances.lattice_fraction)
+            message = f"{parts[0][0].upper()}{'; '.join(parts)[1:]}."
+            expected = f"on a slice of the CT, within {fraction}% of the slice spacing"
+            examples = [words[place] for place in chosen.nonzero()[0].tolist()]
+            yield found_in(context, dso, message, expected, plural(count, "frame"), count=count, examples=examples)
+
+    findings = each_with_ct(context, judge).findings
+    return Checked(examined, findings)
+
+
+def _off_lattice(context: Context, dso: Dso, ct: CtSeries, nowhere: str) -> tuple[Flags, Flags, Flags, list[str]]:
+    """Frames without a position, off the lattice, and outside of the stack; and where each lies, in words."""
+    import numpy as np
+
+    assert ct.stack is not None
+    tolerances = context.tolerances
+    points = dso.frames.matrix(POSITION)
+    sources = sources_of(context, dso)
+    index, sideways, along = ct.stack.index_of(points)
+    _, from_plane = ct.stack.nearest_plane(points)
+    spacing = ct.stack.spacing if np.isfinite(ct.stack.spacing) else 0.0
+    slack = max(tolerances.position_mm, tolerances.lattice_fraction * spacing)
+    unplaced = np.asarray(~np.isfinite(points).all(axis=1), dtype=bool)
+    free = ~sources.in_ct & ~unplaced
+    on_plane = np.minimum(np.abs(along), np.abs(from_plane)) <= slack
+    in_plane = reach_of(context, ct).in_plane
+    beside = sideways > in_plane
+    off = free & (~on_plane | beside)
+    named_elsewhere = np.zeros(len(points), dtype=bool)
+    named_elsewhere[list(sources.outside)] = True
+    last = ct.stack.last_index
+    beyond = (np.round(index) < 0) | (np.round(index) > last)
+    outside = free & ~off & beyond & ~named_elsewhere
+    far_out = off & beyond & ~named_elsewhere & (np.abs(from_plane) > max(slack, spacing))
+    words = [
+        f"frame {int(frame)} {nowhere}"
+        if not np.isfinite(point).all()
+        else f"frame {int(frame)} at z {number(point[2])} mm, {number(abs(plane))} mm from the nearest slice"
+        + (f" and {number(aside)} mm sideways" if aside > in_plane else "")
+        for frame, point, plane, aside in zip(dso.frames["frame"], points, from_plane, sideways, strict=True)
+    ]
+    return unplaced, off & ~far_out, outside | far_out, words

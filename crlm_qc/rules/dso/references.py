@@ -1,0 +1,349 @@
+"""What the object refers to: series, instances, source images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.dso._shared import OWN, REFERENCES, WITH_CT, each, each_with_ct, found_in
+from crlm_qc.subjects.ct import CtSeries
+from crlm_qc.subjects.dso import Dso
+from crlm_qc.subjects.sources import sources_of
+from crlm_qc.subjects.words import ranges, text, whole
+
+if TYPE_CHECKING:
+    pass
+
+
+@rule(
+    "DSO005",
+    "no-referenced-series",
+    ERROR,
+    title="No Referenced Series Sequence",
+    why="Viewers find the CT of a segmentation by this list and refuse an object without it.",
+    fix="Write the Referenced Series Sequence with the CT series and its instances.",
+    source=REFERENCES,
+    tables=OWN,
+)
+def no_referenced_series(context: Context) -> Checked:
+    """Every segmentation object."""
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        if not whole(dso.row["n_referenced_series"]):
+            yield found_in(context, dso, "The object has no Referenced Series Sequence.", "one item", "none")
+
+    return each(context, judge)
+
+
+@rule(
+    "DSO006",
+    "references-other-series",
+    ERROR,
+    title="The referenced series is not this patient's CT series",
+    why="Tools load the referenced series under the mask: another patient's, or nothing. The object's geometry and instances are not compared with this patient's CT then.",
+    fix="Find out which CT the object was drawn on, and correct the reference or move the file.",
+    source=REFERENCES,
+    tables=(*WITH_CT, "series", "metadata"),
+)
+def references_other_series(context: Context) -> Checked:
+    """Every object with references, of patients who have a CT series."""
+    owners = {
+        str(uid): str(patient)
+        for table in ("metadata", "series")
+        for uid, patient in zip(context[table]["series_uid"], context[table]["patient"], strict=True)
+        if isinstance(uid, str) and isinstance(patient, str)
+    }
+    own_series = {(text(patient), uid) for patient, uid in _ct_series(context)}
+    examined = 0
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        nonlocal examined
+        compared = [dso.ct] if dso.ct is not None else list(dso.choices)
+        if not compared:
+            return
+        examined += 1
+        expected = " or ".join(context.show.uid(one.uid) for one in compared)
+        for uid in dso.series:
+            if (dso.patient, uid) in own_series:
+                continue
+            whose = owners.get(uid or "")
+            if whose is not None and whose != dso.patient:
+                what = f"a series of {whose}"
+            else:
+                what = "another series of this patient" if whose else "a series that is not in the release"
+            message = f"The object refers to {what}, not to the patient's CT series."
+            observed = f"{context.show.uid(uid)} ({what})"
+            yield found_in(context, dso, message, expected, observed, column="ReferencedSeriesSequence")
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)
+
+
+def _ct_series(context: Context) -> Iterator[tuple[Any, Any]]:
+    slices = context["slices"][["patient", "series_uid"]].drop_duplicates()
+    return zip(slices["patient"], slices["series_uid"], strict=True)
+
+
+@rule(
+    "DSO007",
+    "referenced-instance-missing",
+    ERROR,
+    title="A referenced instance is not on disk",
+    why="The CT slice that the mask was drawn on is not in the release. Silent where as many files of the CT folder can't be read (REL004) or repeat another slice (REL006).",
+    fix="Fetch the missing slices, or correct the references.",
+    source=REFERENCES,
+    tables=WITH_CT,
+)
+def referenced_instance_missing(context: Context) -> Checked:
+    """Every object with its CT: the instances of the top-level list."""
+    there = context.once("sop instances", lambda: frozenset(context["files"]["sop_instance_uid"].dropna()))
+
+    def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
+        missing = [uid for uid in dso.instances if uid not in there]
+        if len(missing) > ct.unknown:
+            uids = [context.show.uid(uid) for uid in missing]
+            verb = "is" if len(missing) == 1 else "are"
+            message = f"{len(missing)} of {plural(len(dso.instances), 'referenced instance')} {verb} not on disk."
+            yield found_in(
+                context,
+                dso,
+                message,
+                "all referenced instances on disk",
+                f"{len(missing)} missing",
+                count=len(missing),
+                examples=uids,
+            )
+
+    return each_with_ct(context, judge)
+
+
+@rule(
+    "DSO010",
+    "source-not-listed",
+    WARNING,
+    title="A frame's source image is missing from the top-level list",
+    why="Archives that fetch what the top-level list names fetch too little, and the frame has no slice under it (dcmqi issue 554). A missing list is DSO005's.",
+    fix="Write the Referenced Instance Sequence from the source images of all frames.",
+    source=f"{REFERENCES}; C.7.6.16.2.6",
+    tables=WITH_CT,
+)
+def source_not_listed(context: Context) -> Checked:
+    """Every object with its CT and with a top-level list."""
+    import numpy as np
+
+    def judge(dso: Dso, _: CtSeries) -> Iterable[Found]:
+        if not whole(dso.row["n_referenced_series"]):
+            return
+        listed_instances = set(dso.instances)
+        omitted = {frame: uid for frame, uid in dso.sources if uid is not None and uid not in listed_instances}
+        if not omitted:
+            return
+        uids = sorted(set(omitted.values()))
+        frames = np.isin(dso.frames["frame"], list(omitted))
+        verb = "is" if len(uids) == 1 else "are"
+        message = (
+            f"{plural(len(uids), 'source image')} of {dso.frames_by_segment(context, frames)} {verb} "
+            "not in the top-level reference list."
+        )
+        yield found_in(
+            context,
+            dso,
+            message,
+            "every source image listed",
+            f"{len(uids)} not listed",
+            count=len(uids),
+            examples=[context.show.uid(uid) for uid in uids],
+        )
+
+    return each_with_ct(context, judge)
+
+
+@rule(
+    "DSO031",
+    "several-ct-series",
+    ERROR,
+    title="The object refers to several CT series of the patient",
+    why="A mask is drawn on one series. With several of them, tools pick one, each its own; so does no check of this audit. Where most source images of the frames lie in one series, the object is compared with that (a warning); else it is compared with none, and what DSO002 to DSO014 would find is not known.",
+    fix="Find out which CT the object was drawn on, and refer to that one alone.",
+    source=f"{REFERENCES}; published description: one CT series a patient",
+    tables=WITH_CT,
+)
+def several_ct_series(context: Context) -> Checked:
+    """Every object of patients who have a CT series."""
+    examined = 0
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        nonlocal examined
+        examined += dso.ct is not None or bool(dso.choices)
+        count = len(dso.choices)
+        if count < 2:
+            return
+        uids = [context.show.uid(one.uid) for one in dso.choices]
+        named = {one.uid for one in dso.choices} & set(dso.series)
+        if named or dso.ct is not None:
+            message = f"The object refers to {count} CT series of this patient: {listed(uids)}."
+        else:
+            message = f"The object refers to no CT series, and this patient has {count}: {listed(uids)}."
+        if dso.ct is None:
+            message += " Which one it was drawn on can't be told, so it was compared with none."
+        else:
+            most = len(sources_of(context, dso).in_ct.nonzero()[0])
+            message += (
+                f" It was compared with {context.show.uid(dso.ct.uid)}, where the source images of {most} of "
+                f"{plural(len(dso.frames), 'frame')} lie."
+            )
+        yield found_in(
+            context,
+            dso,
+            message,
+            "one CT series",
+            f"{count} CT series",
+            column="ReferencedSeriesSequence",
+            count=count,
+            examples=uids,
+            severity=None if dso.ct is None else WARNING,
+        )
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "DSO033",
+    "reference-contradicts-image",
+    WARNING,
+    title="A reference contradicts the image that it names",
+    why="Software finds the image by instance and class together, and gives up where the class is another; a frame number sends it to a frame that an image of one frame does not have. Images of another class than CT are CTS001's.",
+    fix="Take ReferencedSOPClassUID from the image; leave ReferencedFrameNumber out for an image of one frame.",
+    source="DICOM PS3.3 10.3 (Image SOP Instance Reference Macro: Referenced SOP Class UID, Referenced Frame Number)",
+    tables=(*OWN, "files", "slices"),
+)
+def reference_contradicts_image(context: Context) -> Checked:
+    """Every reference, top-level or of a frame, to an image that is on disk."""
+    images = context.once("referenced images", lambda: _images(context))
+    rows = _references_to(context, images)
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        own = rows.get(dso.path, ())
+        yield from _misclassed(context, dso, own, images)
+        yield from _misframed(context, dso, own, images)
+
+    findings = each(context, judge).findings
+    return Checked(sum(map(len, rows.values())), findings)
+
+
+class _Reference(NamedTuple):
+    """A reference to an image."""
+
+    level: str
+    frame: float
+    sop_class: Any
+    uid: str
+    number: float
+    """ReferencedFrameNumber, NaN if there is none."""
+
+
+class _Image(NamedTuple):
+    """What is known of an image on disk."""
+
+    classes: frozenset[str]
+    """Its SOP class; several if two files have its SOP Instance UID (REL006), none if it is missing (CTS019)."""
+    frames: int
+
+
+def _images(context: Context) -> dict[str, _Image]:
+    """Every file that has a SOP Instance UID."""
+    files, slices = context["files"], context["slices"]
+    classes: dict[str, set[str]] = {}
+    for uid, sop_class in zip(files["sop_instance_uid"].tolist(), files["sop_class_uid"].tolist(), strict=True):
+        if isinstance(uid, str):
+            classes.setdefault(uid, set()).update([sop_class] if isinstance(sop_class, str) else [])
+    counts = slices["number_of_frames"].fillna(1).astype("int64").tolist()
+    frames: dict[str, int] = {}
+    for uid, count in zip(slices["sop_instance_uid"].tolist(), counts, strict=True):
+        if isinstance(uid, str):
+            frames[uid] = max(1, count, frames.get(uid, 1))
+    return {uid: _Image(frozenset(found), frames.get(uid, 1)) for uid, found in classes.items()}
+
+
+def _references_to(context: Context, images: Mapping[str, _Image]) -> dict[str, list[_Reference]]:
+    """References of each object to images on disk."""
+    table = context["references"]
+    columns = [table[name].tolist() for name in ("dso", "level", "sop_class_uid", "sop_instance_uid")]
+    numbers = [table[name].astype("float64").tolist() for name in ("frame", "frame_number")]
+    rows: dict[str, list[_Reference]] = {}
+    for dso, level, sop_class, uid, frame, number_of_frame in zip(*columns, *numbers, strict=True):
+        if level != "series" and uid in images:
+            rows.setdefault(dso, []).append(_Reference(level, frame, sop_class, uid, number_of_frame))
+    return rows
+
+
+def _misclassed(
+    context: Context, dso: Dso, rows: Iterable[_Reference], images: Mapping[str, _Image]
+) -> Iterator[Found]:
+    classes = context.profile.modalities["CT"]
+    wrong = []
+    for row in rows:
+        theirs = images[row.uid].classes
+        # An image that is no CT is CTS001's, and the object is right.
+        excused = row.sop_class in classes and not theirs & set(classes)
+        if theirs and row.sop_class not in theirs and not excused:
+            wrong.append(row)
+    if wrong:
+        own = sorted({_class_name(context, row.sop_class) for row in wrong})
+        right = sorted({_class_name(context, one) for row in wrong for one in images[row.uid].classes})
+        are = "the image is" if len(wrong) == 1 else "the images are"
+        message = (
+            f"ReferencedSOPClassUID of {_which(context, dso, wrong)} is {listed(own)}, and {are} of {listed(right)}."
+        )
+        yield found_in(
+            context, dso, message, listed(right), listed(own), column="ReferencedSOPClassUID", count=len(wrong)
+        )
+
+
+def _misframed(context: Context, dso: Dso, rows: Iterable[_Reference], images: Mapping[str, _Image]) -> Iterator[Found]:
+    wrong = [
+        row
+        for row in rows
+        if row.number == row.number and (images[row.uid].frames == 1 or not 1 <= row.number <= images[row.uid].frames)
+    ]
+    if wrong:
+        numbers = ranges(row.number for row in wrong)
+        most = sorted({images[row.uid].frames for row in wrong})
+        have = "the image has" if len(wrong) == 1 else "the images have"
+        there = "one frame" if most == [1] else f"{ranges(most)} frames"
+        yield found_in(
+            context,
+            dso,
+            f"ReferencedFrameNumber of {_which(context, dso, wrong)} is {numbers}, and {have} {there}.",
+            "none for an image of one frame" if most == [1] else f"1 to {most[-1]}",
+            numbers,
+            column="ReferencedFrameNumber",
+            count=len(wrong),
+            # The one frame that there is: said too often, and right all the same.
+            severity=INFO if all(row.number == 1 for row in wrong) else None,
+        )
+
+
+def _class_name(context: Context, uid: Any) -> str:
+    """A SOP class in words: its UID, and its name if the profile has it."""
+    names = {one: name for classes in context.profile.modalities.values() for one, name in classes.items()}
+    shown = context.show.uid(text(uid))
+    return f"{shown} ({names[uid]})" if uid in names else shown
+
+
+def _which(context: Context, dso: Dso, rows: Sequence[_Reference]) -> str:
+    """References in words: `33 references of the top-level list and the source images of frames 1-28 (Liver)`."""
+    import numpy as np
+
+    top = sum(row.level == "instance" for row in rows)
+    frames = np.isin(dso.frames["frame"], [row.frame for row in rows if row.level == "frame"])
+    words = [f"{plural(top, 'reference')} of the top-level list"] if top else []
+    if frames.any():
+        words.append(f"the source images of {dso.frames_by_segment(context, frames)}")
+    return " and ".join(words)

@@ -1,0 +1,148 @@
+"""Segments: their numbers, and whether they hold anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.severity import ERROR
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.dso._shared import OWN, SEGMENTS, each, found_in, many_segments_a_frame
+from crlm_qc.subjects.dso import Dso
+from crlm_qc.subjects.words import ranges, whole
+
+if TYPE_CHECKING:
+    pass
+
+
+def _misnumbered(dso: Dso) -> bool:
+    """Whether declared segment numbers are not 1..n; a label map may declare its background as 0."""
+    numbers = sorted(whole(row["segment_number"]) or 0 for row in dso.declared)
+    if dso.is_label_map and numbers[:1] == [0]:
+        del numbers[0]
+    return numbers != list(range(1, len(numbers) + 1))
+
+
+@rule(
+    "DSO017",
+    "segment-numbers",
+    ERROR,
+    title="Segment numbers are not 1..n",
+    why="The standard counts segments from 1 in steps of 1; tools that index by number read the wrong segment or none. Frames that still use the right number are part of this finding.",
+    fix="Number the segments 1..n, in the Segment Sequence and in every frame.",
+    source=f"{SEGMENTS}: Segment Number (0062,0004)",
+    tables=OWN,
+)
+def segment_numbers(context: Context) -> Checked:
+    """Every object with segments."""
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        if not dso.declared or not _misnumbered(dso):
+            return
+        numbers = [whole(row["segment_number"]) for row in dso.declared]
+        shown = listed(["none" if value is None else str(value) for value in numbers], 12)
+        message = f"Segments are numbered {shown}, not 1 to {len(numbers)}."
+        yield found_in(context, dso, message, f"1 to {len(numbers)}", shown, count=len(numbers))
+
+    return each(context, judge)
+
+
+def _only_numbered_wrong(dso: Dso) -> bool:
+    """Whether wrong numbers in the Segment Sequence explain frames of undeclared segments."""
+    empty = sum(row["n_frames"] == 0 for row in dso.declared)
+    return _misnumbered(dso) and 0 < len(dso.undeclared) <= empty
+
+
+@rule(
+    "DSO018",
+    "segment-undeclared",
+    ERROR,
+    title="A frame names a segment that is not declared, or several segments",
+    why="Nobody can tell what the frame's mask shows. If the Segment Sequence is misnumbered, DSO017 says so. Of several segments the first is taken for every other check.",
+    fix="Declare the segment, or correct the frame's Segment Identification Sequence, which has one item.",
+    source="DICOM PS3.3 C.8.20.3.1 (Segment Identification Macro)",
+    tables=OWN,
+)
+def segment_undeclared(context: Context) -> Checked:
+    """Every frame of objects that name one segment a frame."""
+    import numpy as np
+
+    examined = 0
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        nonlocal examined
+        if many_segments_a_frame(dso) or not dso.framed:
+            return
+        examined += len(dso.frames)
+        known = dso.declared_numbers
+        numbers = dso.numbers
+        several = dso.frames["n_segment_items"] > 1
+        if several.any():
+            frames = dso.frames_by_segment(context, several)
+            verb = "names" if several.sum() == 1 else "name"
+            message = f"{frames[0].upper()}{frames[1:]} {verb} several segments; only the first was taken."
+            yield found_in(
+                context,
+                dso,
+                message,
+                "one segment a frame",
+                "several",
+                column="SegmentIdentificationSequence",
+                count=int(several.sum()),
+            )
+        wrong = ~np.isin(numbers, list(known))
+        if not wrong.any() or (_only_numbered_wrong(dso) and not np.isnan(numbers).any()):
+            return
+        undeclared = sorted({int(value) for value in numbers[wrong].tolist() if value == value})
+        what = f"segment {ranges(undeclared)}, which is not declared" if undeclared else "no segment"
+        one = int(wrong.sum()) == 1
+        frames = f"{'Frame' if one else 'Frames'} {ranges(dso.frames['frame'][wrong])}"
+        verb = "names" if one else "name"
+        expected = f"segments {ranges(known)}" if known else "declared segments"
+        yield found_in(context, dso, f"{frames} {verb} {what}.", expected, what, count=int(wrong.sum()))
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "DSO019",
+    "segment-empty",
+    ERROR,
+    title="A declared segment has no pixels",
+    why="The label promises a structure that is not there. Frames that name an undeclared segment instead are DSO017's or DSO018's.",
+    fix="Draw the structure, or take the segment out.",
+    source=SEGMENTS,
+    tables=OWN,
+)
+def segment_empty(context: Context) -> Checked:
+    """Every declared segment: frames, and pixels where the masks were measured."""
+    examined = 0
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        nonlocal examined
+        if not dso.framed:
+            return
+        examined += len(dso.declared)
+        by_frame = not many_segments_a_frame(dso)
+        frameless = sum(row["n_frames"] == 0 for row in dso.declared)
+        explained = frameless <= len(dso.undeclared)
+        for row in dso.declared:
+            value, frames = whole(row["segment_number"]), int(row["n_frames"])
+            lost = by_frame and frames == 0
+            # What is filled nowhere by half has pixels all the same: SEG020 says so.
+            faint = float(row["fraction_max"]) > 0
+            if (value == 0 and dso.is_label_map) or (lost and explained) or (faint and not lost):
+                continue
+            if lost or whole(row["voxels"]) == 0:
+                label = dso.label(context, value)
+                what = "no frame" if lost else f"{plural(frames, 'frame')} and no pixel"
+                yield found_in(
+                    context, dso, f"{label[0].upper()}{label[1:]} has {what}.", "pixels", what, segment=value
+                )
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)

@@ -1,0 +1,1 @@
+"""MET: metadata.csv, the downloader's list of series."""

@@ -1,0 +1,38 @@
+"""What rules on metadata.csv share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from crlm_qc.model.finding import Found
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked
+from crlm_qc.rules.met._model import failures, rows, source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = ("sources", "metadata")
+DISK = (*TABLES, "files", "patients")
+DOWNLOADER = "metadata.csv as the NBIA Data Retriever writes it"
+UID_FORM = "a DICOM UID"
+
+
+def labelled(table: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
+    """Labels and rows as named tuples."""
+    return zip(table.index, table.itertuples(index=False), strict=True)
+
+
+def model_rule(
+    context: Context, code: str, columns: tuple[str, ...], say: Callable[[Any, list[str]], Found]
+) -> Checked:
+    """One finding a row that fails a check of the model."""
+    given = source(context)
+    present = [column for column in columns if given.has(column)]
+    table = rows(context, *(columns[:1] if not present else present[:1]))
+    wrong: dict[Any, list[str]] = {}
+    for failure in failures(context).get(code, ()):
+        wrong.setdefault(failure.row, []).append(failure.column or "")
+    chosen = table.loc[list(wrong)]
+    return Checked(len(table), [say(row, wrong[label]) for label, row in labelled(chosen)])

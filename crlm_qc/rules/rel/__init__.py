@@ -1,0 +1,1 @@
+"""REL: the release on disk."""

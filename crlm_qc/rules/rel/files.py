@@ -1,0 +1,235 @@
+"""Files one by one: readable, whole, DICOM, where they belong."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.rel._shared import DOWNLOADER
+from crlm_qc.subjects.words import by_folder, file_names, file_subject, most_common, text, whole
+
+_PROBLEMS = {
+    "empty": "the file has no bytes",
+    "not-dicom": "the file is not DICOM",
+    "cut-header": "the file ends within its header",
+    "bad-header": "the header can't be parsed",
+    "permission": "the file may not be opened",
+}
+_LINKS = {
+    "link-outside": "leads outside the release",
+    "link-broken": "leads to nothing",
+    "link-folder": "leads to another folder",
+}
+
+
+@rule(
+    "REL004",
+    "file-unreadable",
+    ERROR,
+    title="A file in a series folder can't be read as DICOM",
+    why="A slice or mask that can't be read is lost, mostly to a broken download or copy. Other rules count such a file as there: they raise no missing slice or reference for it.",
+    fix="Download or copy the file again.",
+    source="DICOM PS3.10 7.1 (file meta information), PS3.5 7.1 (data elements)",
+    tables=("files",),
+)
+def file_unreadable(context: Context) -> Checked:
+    """Every file of a patient's folder that should be DICOM."""
+    files = context["files"]
+    candidates = files[files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"])]
+    findings = []
+    for patient, subject, rows in by_folder(context, candidates[candidates["kind"] == "unreadable"]):
+        names = file_names(context, rows["path"])
+        reasons = Counter(_PROBLEMS.get(str(problem), "the file can't be read") for problem in rows["problem"])
+        if len(rows) == 1:
+            message = f"{names[0]} can't be read as DICOM: {next(iter(reasons))}."
+        else:
+            message = f"{len(rows)} files can't be read as DICOM: {listed(names)}."
+        observed = "; ".join(f"{reason} ({count})" for reason, count in sorted(reasons.items()))
+        findings.append(Found(subject, message, "a DICOM file", observed, patient, len(rows), tuple(names)))
+    return Checked(len(candidates), findings)
+
+
+@rule(
+    "REL005",
+    "pixel-data-length",
+    ERROR,
+    title="Pixel Data is shorter or longer than the header needs, or bytes follow the data set",
+    why="Missing bytes are missing pixels, and most readers refuse the file or show rubbish; surplus bytes come from a broken transfer. The length of a segmentation object's Pixel Data is DSO016's.",
+    fix="Download or export the file again.",
+    source="DICOM PS3.5 8.1.1 (pixel data encoding), PS3.10 7.2 (data set encapsulation)",
+    tables=("files",),
+)
+def pixel_data_length(context: Context) -> Checked:
+    """Every CT image; segmentation objects for bytes after the data set."""
+    files = context["files"]
+    images = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
+    known = images["pixel_bytes_expected"].notna() & images["pixel_bytes_found"].notna() & (images["kind"] != "dso")
+    wrong = (known & (images["pixel_bytes_expected"] != images["pixel_bytes_found"])).fillna(False).astype(bool)
+    trailing = (images["trailing_bytes"] > 0).fillna(False).astype(bool)
+    findings = []
+    for patient, subject, rows in by_folder(context, images[wrong | trailing]):
+        names = file_names(context, rows["path"])
+        details = [_length_words(row) for row in rows.to_dict("records")]
+        examples = tuple(f"{name}: {detail}" for name, detail in zip(names, details, strict=True))
+        if len(rows) == 1:
+            message = f"{names[0]}: {details[0]}."
+        else:
+            message = f"{len(rows)} files hold fewer or more bytes than they should: {listed(names)}."
+        needed = most_common(rows["pixel_bytes_expected"])
+        expected = "no bytes after the data set" if needed is None else f"{plural(int(needed), 'byte')} of Pixel Data"
+        findings.append(Found(subject, message, expected, details[0], patient, len(rows), examples))
+    return Checked(len(images), findings)
+
+
+def _length_words(row: dict[str, Any]) -> str:
+    found, needed, after = (whole(row[key]) for key in ("pixel_bytes_found", "pixel_bytes_expected", "trailing_bytes"))
+    words = []
+    if row["kind"] != "dso" and found is not None and needed is not None and found != needed:
+        words.append(
+            f"Pixel Data holds {plural(found, 'byte')}, {plural(abs(found - needed), 'byte')} too "
+            + ("few" if found < needed else "many")
+        )
+    if after:
+        words.append(f"{plural(after, 'byte')} after the data set")
+    return " and ".join(words)
+
+
+@rule(
+    "REL007",
+    "unexpected-file",
+    WARNING,
+    title="A file that does not belong into the collection's folders",
+    why="Notes, exports and copies that slip into a series folder ship with the release, and may name a patient.",
+    fix="Take the file out; documents of the release belong beside the collection's folder.",
+    source=DOWNLOADER,
+    tables=("files",),
+)
+def unexpected_file(context: Context) -> Checked:
+    """Every file inside the folders of the collection and of patients, and every DICOM file outside of them."""
+    files = context["files"]
+    in_collection = files["in_collection"].fillna(False).astype(bool)
+    # DICOM belongs into patient folders, wherever else it lies.
+    inside = files[in_collection | (files["kind"] == "other-dicom")]
+    findings = []
+    for patient, subject, rows in by_folder(context, inside[inside["kind"].isin(["unexpected", "other-dicom"])]):
+        names = file_names(context, rows["path"])
+        what = "is no part of the collection" if len(rows) == 1 else "are no part of the collection"
+        message = f"{listed(names)} {what}."
+        is_dicom = (rows["kind"] == "other-dicom").all()
+        outside = "a DICOM file outside of patient folders" if patient is None else "a DICOM file that is no image"
+        kinds = outside if is_dicom else "another file"
+        findings.append(
+            Found(subject, message, "CT images and segmentation objects", kinds, patient, len(rows), tuple(names))
+        )
+    return Checked(len(inside), findings)
+
+
+@rule(
+    "REL012",
+    "file-meta-disagrees",
+    ERROR,
+    title="File meta information disagrees with the data set",
+    why="Archives index by the one and readers by the other, so the same file gets two identities.",
+    fix="Write the file again with Media Storage SOP Instance and Class UID taken from the data set.",
+    source="DICOM PS3.10 7.1 (Media Storage SOP Class and Instance UID)",
+    tables=("files",),
+)
+def file_meta_disagrees(context: Context) -> Checked:
+    """Every DICOM file that has both."""
+    files = context["files"]
+    pairs = {
+        "MediaStorageSOPInstanceUID": ("meta_sop_instance_uid", "sop_instance_uid"),
+        "MediaStorageSOPClassUID": ("meta_sop_class_uid", "sop_class_uid"),
+    }
+    examined = files[files["meta_sop_instance_uid"].notna() & files["sop_instance_uid"].notna()]
+    wrong = {
+        keyword: files[meta].notna() & files[data].notna() & (files[meta] != files[data])
+        for keyword, (meta, data) in pairs.items()
+    }
+    either = wrong["MediaStorageSOPInstanceUID"] | wrong["MediaStorageSOPClassUID"]
+    findings = []
+    for patient, subject, rows in by_folder(context, files[either]):
+        names = file_names(context, rows["path"])
+        keywords = [keyword for keyword in pairs if wrong[keyword].loc[rows.index].any()]
+        meta, data = pairs[keywords[0]]
+        row = rows[wrong[keywords[0]].loc[rows.index]].iloc[0]
+        files_named = names[0] if len(names) == 1 else plural(len(names), "file")
+        findings.append(
+            Found(
+                subject,
+                f"{' and '.join(keywords)} of {files_named} is not the data set's.",
+                context.show.uid(row[data]),
+                context.show.uid(row[meta]),
+                patient,
+                len(rows),
+                tuple(names),
+            )
+        )
+    return Checked(len(examined), findings)
+
+
+@rule(
+    "REL013",
+    "link-outside",
+    ERROR,
+    title="A link that leads out of the release, or to nothing",
+    why="A link ships as nothing, or as whatever lies at its end on another machine. It was not followed.",
+    fix="Put the file itself in the link's place, or remove the link.",
+    source=DOWNLOADER,
+    tables=("files",),
+)
+def link_outside(context: Context) -> Checked:
+    """Every file and link."""
+    files = context["files"]
+    findings = []
+    for row in files[files["problem"].isin(list(_LINKS))].sort_values("path").to_dict("records"):
+        what = _LINKS[row["problem"]]
+        message = f"{file_names(context, [row['path']])[0]} is a link that {what}; it was not followed."
+        findings.append(
+            Found(file_subject(context, row["path"]), message, "a file", f"a link that {what}", text(row["patient"]))
+        )
+    return Checked(len(files), findings)
+
+
+@rule(
+    "REL016",
+    "uid-invalid",
+    ERROR,
+    title="An invalid UID in a DICOM header",
+    why="Archives and viewers refuse such an object, or cut the UID so that references no longer meet.",
+    fix="Write the object again with valid UIDs, everywhere that they are referred to.",
+    source="DICOM PS3.5 9.1 (UID encoding) and 6.2 (VR UI)",
+    tables=("files",),
+)
+def uid_invalid(context: Context) -> Checked:
+    """Every DICOM file."""
+    files = context["files"]
+    dicom = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
+    findings = []
+    for patient, subject, rows in by_folder(context, dicom[dicom["invalid_uids"].notna()]):
+        keywords = Counter(keyword for value in rows["invalid_uids"] for keyword in set(json.loads(value)))
+        if not keywords:
+            continue
+        names = file_names(context, rows["path"])
+        files_named = names[0] if len(names) == 1 else plural(len(names), "file")
+        message = (
+            f"{', '.join(sorted(keywords))} of {files_named} {'is' if len(keywords) == 1 else 'are'} no valid UID."
+        )
+        findings.append(
+            Found(
+                subject,
+                message,
+                "digits and dots, no component with a leading zero, at most 64 characters",
+                ", ".join(f"{keyword} in {plural(count, 'file')}" for keyword, count in sorted(keywords.items())),
+                patient,
+                len(rows),
+                tuple(names),
+            )
+        )
+    return Checked(len(dicom), findings)

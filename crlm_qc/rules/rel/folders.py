@@ -1,0 +1,160 @@
+"""Names of folders against what lies in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from crlm_qc.collection.show import LARGEST
+from crlm_qc.model.finding import Found
+from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.rel._shared import DOWNLOADER
+from crlm_qc.rules.rel.series import images_of
+from crlm_qc.subjects.words import by_folder, file_names, folder_of, folder_subject, most_common, name_of, text
+
+_STUDY_FOLDER = re.compile(r"([0-9]{2})-([0-9]{2})-([0-9]{4})-(.*)-([0-9.]{1,5})", re.DOTALL)
+_SERIES_FOLDER = re.compile(r"([0-9]{1,12})\.([0-9]{6})-(.*)-([0-9.]{1,5})", re.DOTALL)
+_LEAST_CUT = 12
+"""A description in a folder name that is shorter than this was not cut short: no file system needs it to be."""
+
+
+@rule(
+    "REL010",
+    "folder-name-contradicts",
+    WARNING,
+    title="A folder's name contradicts the files in it",
+    why="People pick series by the folder's date, description, number and last UID digits; a wrong name leads to the wrong images.",
+    fix="Download the series again, or rename the folder after its headers.",
+    source=DOWNLOADER,
+    tables=("slices", "dsos"),
+)
+def folder_name_contradicts(context: Context) -> Checked:
+    """Every study and series folder whose name has the downloader's form."""
+    import pandas as pd
+
+    columns = ["patient", "path", "study_date", "study_id", "study_description", "series_description"]
+    columns += ["series_number", "study_uid", "series_uid"]
+    rows = pd.concat([context["slices"][columns], context["dsos"][columns]], ignore_index=True)
+    rows["folder"] = rows["path"].map(folder_of)
+    rows["parent"] = rows["folder"].map(folder_of)
+    examined, findings = 0, []
+    for level, contradictions in (("parent", _study_contradictions), ("folder", _series_contradictions)):
+        for folder, group in rows.groupby(level, sort=True):
+            found = contradictions(context, name_of(str(folder)), group)
+            if found is None:
+                continue
+            examined += 1
+            if found:
+                keywords, expected, observed = zip(*found, strict=True)
+                findings.append(
+                    Found(
+                        folder_subject(context, str(folder)),
+                        f"The folder's name contradicts {' and '.join(keywords)} of the {len(group)} files in it."
+                        if len(group) > 1
+                        else f"The folder's name contradicts {' and '.join(keywords)} of the file in it.",
+                        "; ".join(expected),
+                        "; ".join(observed),
+                        text(group["patient"].iloc[0]),
+                    )
+                )
+    return Checked(examined, findings)
+
+
+Contradictions = list[tuple[str, str, str]]
+
+
+def _study_contradictions(context: Context, name: str, rows: Any) -> Contradictions | None:
+    match = _STUDY_FOLDER.fullmatch(name)
+    if not match:
+        return None
+    month, day, year, middle, tail = match.groups()
+    found: Contradictions = []
+    date = most_common(rows["study_date"])
+    if date is not None and date != year + month + day:
+        named = context.show.date(f"{month}-{day}-{year}")
+        found.append(("StudyDate", f"StudyDate {context.show.date(date)}", f"folder {named}"))
+    numbers = {"NA", "", most_common(rows["study_id"]) or ""}
+    descriptions = _description_forms(most_common(rows["study_description"]))
+    if not any(_agree(middle, f"{number} {description}") for number in numbers for description in descriptions):
+        shown = context.show.text(most_common(rows["study_description"]))
+        found.append(("StudyDescription", f"StudyDescription {shown}", f"folder {context.show.text(middle)}"))
+    return found + _tail(context, "StudyInstanceUID", tail, most_common(rows["study_uid"]))
+
+
+def _series_contradictions(context: Context, name: str, rows: Any) -> Contradictions | None:
+    match = _SERIES_FOLDER.fullmatch(name)
+    if not match:
+        return None
+    integral, fraction, middle, tail = match.groups()
+    found: Contradictions = []
+    series_number = most_common(rows["series_number"])
+    if series_number is not None and (int(integral) != series_number or int(fraction)):
+        shown = context.show.number(int(series_number))
+        folder = f"{integral}.{fraction}" if int(integral) <= LARGEST else context.show.number(int(integral))
+        found.append(("SeriesNumber", f"SeriesNumber {shown}", f"folder {folder}"))
+    description = most_common(rows["series_description"])
+    if not any(_agree(middle, form) for form in _description_forms(description)):
+        found.append(
+            (
+                "SeriesDescription",
+                f"SeriesDescription {context.show.text(description)}",
+                f"folder {context.show.text(middle)}",
+            )
+        )
+    return found + _tail(context, "SeriesInstanceUID", tail, most_common(rows["series_uid"]))
+
+
+def _description_forms(description: str | None) -> tuple[str, ...]:
+    """What a folder's name may hold of a description: NA (or nothing) where there is none to hold."""
+    if description is None or not _plain(description):
+        return ("NA", "")
+    return (description,)
+
+
+def _plain(value: str) -> str:
+    """Letters and digits alone: the downloader drops what a file system refuses, and some copies change spaces."""
+    return "".join(character for character in value if character.isalnum()).casefold()
+
+
+def _agree(shown: str, full: str) -> bool:
+    short, whole_text = _plain(shown), _plain(full)
+    return short == whole_text or (len(short) >= _LEAST_CUT and whole_text.startswith(short))
+
+
+def _tail(context: Context, keyword: str, tail: str, uid: str | None) -> Contradictions:
+    if uid is None or uid[-5:].strip(".") == tail or uid.replace(".", "")[-5:] == tail:
+        return []
+    own = uid if context.show.uid(uid) == uid else ""
+    ending = f"ending in {own.rpartition('.')[2][-5:]}" if own else context.show.uid(uid)
+    # The end of a folder's name is part of every path.
+    return [(keyword, f"{keyword} {ending}", f"folder {context.show.text(tail, known=(tail,))}")]
+
+
+@rule(
+    "REL011",
+    "patient-of-another-folder",
+    ERROR,
+    title="PatientID in the file is not the patient of the folder",
+    why="One patient's images under another's name: clinical data of the wrong person would be joined to them.",
+    fix="Find out whose images they are; move them, or correct PatientID.",
+    source="DICOM PS3.3 C.7.1.1 (Patient ID); layout that the NBIA Data Retriever writes",
+    tables=("files",),
+)
+def patient_of_another_folder(context: Context) -> Checked:
+    """Every DICOM image in a patient's folder that has a PatientID."""
+    images = images_of(context)
+    images = images[images["patient"].notna() & images["patient_id"].notna()]
+    findings = []
+    for patient, subject, rows in by_folder(context, images[images["patient_id"] != images["patient"]]):
+        ids = sorted({context.show.patient(value) for value in rows["patient_id"]})
+        valid = context.profile.is_patient_id(patient or "")
+        what = f"of {patient}'s folder" if valid else "of a folder whose name is no patient ID"
+        files = file_names(context, rows["path"])[0] if len(rows) == 1 else plural(len(rows), "file")
+        message = f"PatientID in {files} {what} is {listed(ids)}."
+        expected = patient if valid and patient else f"a folder named {context.profile.patient_id_form}"
+        names = tuple(file_names(context, rows["path"]))
+        findings.append(Found(subject, message, expected, listed(ids), patient, len(rows), names))
+    return Checked(len(images), findings)

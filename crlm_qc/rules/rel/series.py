@@ -1,0 +1,211 @@
+"""Series on disk: missing, surplus, spread over folders, instances twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.severity import ERROR
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.rel._shared import DOWNLOADER
+from crlm_qc.subjects.words import file_names, folder_of, folder_subject, text
+
+
+def images_of(context: Context) -> Any:
+    """Files that are CT images or segmentation objects."""
+    files = context["files"]
+    return files[files["kind"].isin(["ct", "dso"])]
+
+
+@rule(
+    "REL006",
+    "sop-instance-twice",
+    ERROR,
+    title="One SOP Instance UID in two files",
+    why="The UID names one image in the world: archives keep only one of the two files, and references become ambiguous.",
+    fix="Remove the copy; if the images differ, give one of them a UID of its own and mend what refers to it.",
+    source="DICOM PS3.3 C.12.1.1.1 (SOP Instance UID), PS3.5 9",
+    tables=("files",),
+)
+def sop_instance_twice(context: Context) -> Checked:
+    """Every DICOM file with a SOP Instance UID."""
+    files = context["files"]
+    named = files[files["sop_instance_uid"].notna()]
+    twice = named[named["sop_instance_uid"].duplicated(keep=False)].sort_values("path")
+    groups: dict[tuple[str, ...], list[tuple[str, list[str], str | None]]] = {}
+    for uid, rows in twice.groupby("sop_instance_uid", sort=False):
+        paths = rows["path"].tolist()
+        key = tuple(sorted({folder_of(path) for path in paths}))
+        groups.setdefault(key, []).append((str(uid), paths, text(rows["patient"].iloc[-1])))
+    findings = []
+    for folders, cases in sorted(groups.items()):
+        uid, paths, patient = cases[0]
+        examples = tuple(" = ".join(context.show.path(path) for path in same) for _, same, _ in cases)
+        if len(cases) == 1:
+            subject = Subject(Kind.FILE, context.show.path(paths[-1]), context.show.uid(uid))
+            message = f"One SOP Instance UID is in {len(paths)} files: {listed([context.show.path(p) for p in paths])}."
+        else:
+            subject = folder_subject(context, folders[-1])
+            where = f"in {context.show.path(folders[0] or '.')}" if len(folders) == 1 else "in several folders"
+            message = f"{len(cases)} SOP Instance UIDs are in two files each, {where}."
+        observed = f"{sum(len(same) for _, same, _ in cases)} files"
+        findings.append(Found(subject, message, "one file a SOP Instance UID", observed, patient, len(cases), examples))
+    return Checked(len(named), findings)
+
+
+def _unread_folders(context: Context) -> Counter[str]:
+    """Patients with folders that hold unreadable files and no readable image: each may be the series that is missing."""
+    files = context["files"]
+    unread = files[(files["kind"] == "unreadable") & files["patient"].notna()]
+    readable = set(images_of(context)["folder"].dropna())
+    folders = {(row["patient"], row["folder"]) for row in unread.to_dict("records") if row["folder"] not in readable}
+    return Counter(patient for patient, _ in folders)
+
+
+@rule(
+    "REL008",
+    "series-missing",
+    ERROR,
+    title="A patient without CT series or without segmentation object",
+    why="Each patient has one of each; a mask without its CT, or a CT without masks, can't be used as described. A series whose files are all unreadable is REL004's.",
+    fix="Fetch the missing series, or take the patient out of the release.",
+    source="published description: one CT series and one segmentation object a patient",
+    tables=("patients", "series", "files"),
+)
+def series_missing(context: Context) -> Checked:
+    """Every patient folder."""
+    patients, series = context["patients"], context["series"]
+    there = {(row["patient"], row["role"]) for row in series.to_dict("records")}
+    unread = _unread_folders(context)
+    findings = []
+    for patient, folder in zip(patients["patient"], patients["folder"], strict=True):
+        lacking = [
+            words
+            for role, words in (("ct", "CT series"), ("dso", "segmentation object"))
+            if (patient, role) not in there
+        ]
+        if lacking and unread[patient] < len(lacking):
+            subject = Subject(Kind.PATIENT, path=context.show.path(folder))
+            message = f"{patient} has no {' and no '.join(lacking)}."
+            findings.append(
+                Found(
+                    subject,
+                    message,
+                    "one CT series and one segmentation object",
+                    f"no {', no '.join(lacking)}",
+                    patient,
+                )
+            )
+    return Checked(len(patients), findings)
+
+
+@rule(
+    "REL009",
+    "series-surplus",
+    ERROR,
+    title="A patient with more than one CT series or segmentation object",
+    why="Nothing says which of them counts, and tools take either. Series mixed in one folder are REL014's, copies REL006's.",
+    fix="Keep the series that the segmentation refers to and take the other out.",
+    source="published description: series a patient",
+    tables=("patients", "series", "files"),
+)
+def series_surplus(context: Context) -> Checked:
+    """Every patient folder."""
+    images = images_of(context)
+    images = images[images["patient"].notna()].sort_values("path")
+    images = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
+    words: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
+    folders: dict[str, list[str]] = {}
+    for (patient, role), rows in images.groupby(["patient", "kind"], sort=True):
+        # A folder that mixes series counts once; a segmentation object is one file.
+        units = rows["path"] if role == "dso" else _merged(rows)
+        count = int(units.nunique())
+        if count > context.profile.published.series_per_patient["CT" if role == "ct" else "SEG"]:
+            what = "CT series" if role == "ct" else "segmentation objects"
+            words.setdefault(str(patient), []).append(f"{count} {what}")
+            counts[str(patient)] += count
+            folders.setdefault(str(patient), []).extend(sorted(rows["folder"].dropna().unique()))
+    findings = []
+    for patient, observed in words.items():
+        shown = [context.show.path(folder) for folder in folders[patient]]
+        message = f"{patient} has {' and '.join(observed)}: {listed(shown)}."
+        expected = "one CT series and one segmentation object"
+        findings.append(
+            Found(Subject(Kind.PATIENT), message, expected, ", ".join(observed), patient, counts[patient], tuple(shown))
+        )
+    return Checked(len(context["patients"]), findings)
+
+
+def _merged(rows: Any) -> Any:
+    """A name for each image's series, series that share a folder taken as one."""
+    series = rows["series_uid"].fillna("")
+    leader: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while leader.setdefault(name, name) != name:
+            name = leader[name]
+        return name
+
+    for uid, folder in sorted(set(zip(series, rows["folder"].fillna(""), strict=True))):
+        leader[find("series " + uid)] = find("folder " + folder)
+    return series.map(lambda uid: find("series " + uid))
+
+
+@rule(
+    "REL014",
+    "series-spread-or-mixed",
+    ERROR,
+    title="One series in several folders, or several series in one folder",
+    why="People and tools take a folder for a series: they load half of it, or two series as one. Rules on stacks leave the smaller series of a mixed folder alone.",
+    fix="Give each series one folder of its own.",
+    source=DOWNLOADER,
+    tables=("files",),
+)
+def series_spread_or_mixed(context: Context) -> Checked:
+    """Every series and every folder that holds images."""
+    images = images_of(context)
+    images = images[images["series_uid"].notna()].sort_values("path")
+    # A folder that holds nothing but copies is REL006's.
+    originals = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
+    findings = [*_spread(context, originals), *_mixed(context, originals)]
+    return Checked(int(originals["series_uid"].nunique()), findings)
+
+
+def _spread(context: Context, images: Any) -> Iterator[Found]:
+    for (patient, uid), rows in images.groupby(["patient", "series_uid"], dropna=False, sort=True):
+        counts = rows["folder"].fillna("").value_counts().sort_index()
+        if len(counts) > 1:
+            folders = [
+                f"{context.show.path(folder or '.')} ({plural(count, 'file')})" for folder, count in counts.items()
+            ]
+            subject = Subject(Kind.SERIES, path=context.show.path(counts.idxmax() or "."), uid=context.show.uid(uid))
+            message = f"The series lies in {len(counts)} folders: {listed(folders)}."
+            yield Found(
+                subject, message, "one folder", f"{len(counts)} folders", text(patient), len(counts), tuple(folders)
+            )
+
+
+def _mixed(context: Context, images: Any) -> Iterator[Found]:
+    for folder, rows in images.groupby(images["folder"].fillna(""), sort=True):
+        counts = rows["series_uid"].value_counts()
+        if len(counts) > 1:
+            smaller = rows[rows["series_uid"] != min(counts.index, key=lambda uid: (-counts[uid], uid))]
+            names = file_names(context, smaller["path"])
+            message = (
+                f"The folder holds {len(counts)} series; {plural(len(smaller), 'file')} "
+                f"{'does' if len(smaller) == 1 else 'do'} not belong to the largest: {listed(names)}."
+            )
+            yield Found(
+                folder_subject(context, str(folder)),
+                message,
+                "one series",
+                f"{len(counts)} series",
+                text(rows["patient"].iloc[0]),
+                len(counts),
+                tuple(names),
+            )

@@ -1,0 +1,1 @@
+"""SEG: what the masks hold."""

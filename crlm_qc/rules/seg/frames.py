@@ -1,0 +1,166 @@
+"""Masks of frames: one drawn twice, thresholds of fractions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from crlm_qc.model.finding import Found
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.severity import WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.seg._shared import SOURCE, TABLES, each
+from crlm_qc.subjects.dso import measured
+from crlm_qc.subjects.masks import Masks
+from crlm_qc.subjects.sources import sources_of
+from crlm_qc.subjects.words import number, text, whole
+
+_STEADY = 0.75
+"""`frames.jump` above which a mask does not go with those beside it: one from two slices farther has 1, a steady outline 0.5."""
+_HALF = 0.5
+"""Part of Maximum Fractional Value from which on a voxel of a FRACTIONAL segment counts."""
+
+
+@rule(
+    "SEG019",
+    "mask-repeated",
+    WARNING,
+    title="Two frames of one segment hold the same mask, slices apart",
+    why="No organ has the very same outline on two slices with others between them: a frame was written with the mask of another one, and what was drawn on its slice is lost. Neighbouring slices may be alike, and so may those at equal distances from the middle of a ball: a mask counts that does not go with the slices beside it. Two frames at one position are DSO020's.",
+    fix="Lay both masks over their slices, and write the lost one again.",
+    source=SOURCE,
+    tables=TABLES,
+    depth=Depth.MASKS,
+    tolerances=("repeated_mask_voxels",),
+)
+def mask_repeated(context: Context) -> Checked:
+    """Every segment with frames on two slices or more."""
+    least = context.tolerances.repeated_mask_voxels
+    examined = 0
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        nonlocal examined
+        drawings = _drawings(masks)
+        for segment in masks.segments:
+            own = drawings.get(segment.number, {})
+            if len(own) < 2:
+                continue
+            examined += 1
+            groups = _repeated(own, least)
+            if groups:
+                words = [_same(context, masks, group) for group in groups]
+                count = sum(len(group) - 1 for group in groups)
+                message = f"{segment.label}: {listed(words)}."
+                observed = f"{plural(count, 'frame')} with the mask of another one"
+                yield segment.found(
+                    context, message, "another mask on every slice", observed, count=count, examples=words
+                )
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What one frame holds."""
+
+    place: int
+    """Its place in the object's frames."""
+    mask: int
+    """The first frame with the same mask."""
+    voxels: int
+    jump: float
+    """How little it goes with the slices beside it."""
+
+
+def _drawings(masks: Masks) -> dict[int, dict[int, Drawing]]:
+    """Frames of each segment by the plane that they lie on; of several on one, the first. Empty for a label map."""
+    found: dict[int, dict[int, Drawing]] = {}
+    frames = masks.dso.frames
+    columns = (frames[name].tolist() for name in ("segment_number", "plane", "voxels", "frame", "twin", "jump"))
+    for place, (value, plane, voxels, frame, twin, jump) in enumerate(zip(*columns, strict=True)):
+        if value == value and plane == plane and voxels > 0:
+            drawing = Drawing(place, int(frame if twin != twin else twin), int(voxels), jump)
+            found.setdefault(int(value), {}).setdefault(int(plane), drawing)
+    return found
+
+
+def _repeated(drawings: Mapping[int, Drawing], least: float) -> list[list[Drawing]]:
+    """Frames with the same mask: of each run of neighbours the first, where others lie between the runs.
+
+    One at least must not go with the slices beside it: those at equal distances from the middle of a ball do.
+    """
+    planes = sorted(drawings)
+    groups: dict[int, list[list[Drawing]]] = {}
+    for rank, plane in enumerate(planes):
+        drawing = drawings[plane]
+        runs = groups.setdefault(drawing.mask, [])
+        if rank and drawings[planes[rank - 1]].mask == drawing.mask:
+            runs[-1].append(drawing)
+        else:
+            runs.append([drawing])
+    return [
+        [run[0] for run in runs]
+        for runs in groups.values()
+        if len(runs) > 1
+        and runs[0][0].voxels >= least
+        and any(drawing.jump > _STEADY for run in runs for drawing in run)
+    ]
+
+
+def _same(context: Context, masks: Masks, drawings: Sequence[Drawing]) -> str:
+    """Frames in words: `frames 9 (1-15.dcm) and 15 (1-21.dcm) hold the same 1,234 voxels; 9 does not go with ...`."""
+    slices = sources_of(context, masks.dso).slice
+    words, astray = [], []
+    for drawing in sorted(drawings, key=lambda drawing: drawing.place)[:5]:
+        frame, source = int(masks.dso.frames["frame"][drawing.place]), int(slices[drawing.place])
+        where = "" if masks.dso.ct is None or source < 0 else f" ({masks.dso.ct.names(context, [source])[0]})"
+        words.append(f"{frame}{where}")
+        if drawing.jump > _STEADY:
+            astray.append(str(frame))
+    said = f"frames {' and '.join(words)} hold the same {plural(drawings[0].voxels, 'voxel')}"
+    verb = "does" if len(astray) == 1 else "do"
+    return f"{said}; {' and '.join(astray)} {verb} not go with the slices beside it" if astray else said
+
+
+@rule(
+    "SEG020",
+    "fraction-threshold",
+    WARNING,
+    title="A FRACTIONAL object whose maximum is missing, or a segment that is nowhere filled by half",
+    why="A voxel belongs to a FRACTIONAL segment where at least half of it does. Without MaximumFractionalValue nobody knows what half is; and a segment that is below everywhere looks empty (DSO019) to whoever cuts it so, though something was drawn.",
+    fix="Add MaximumFractionalValue, or write the object as BINARY with the threshold that was meant.",
+    source="DICOM PS3.3 C.8.20.2.3 (Segmentation Fractional Type, Maximum Fractional Value)",
+    tables=TABLES,
+    depth=Depth.MASKS,
+)
+def fraction_threshold(context: Context) -> Checked:
+    """Every object whose masks were measured; one that is not FRACTIONAL needs no threshold."""
+    objects = measured(context)
+    findings = []
+    for dso in objects:
+        if text(dso.row["segmentation_type"]) != "FRACTIONAL":
+            continue
+        maximum = whole(dso.row["fractional_maximum"])
+        if maximum is None:
+            message = "The object is FRACTIONAL and names no MaximumFractionalValue."
+            findings.append(
+                Found(dso.subject(context, column="MaximumFractionalValue"), message, "a value", "none", dso.patient)
+            )
+        for row in dso.declared:
+            value, most = whole(row["segment_number"]), float(row["fraction_max"])
+            if value is not None and 0 < most < _HALF:
+                observed = f"at most {number(100 * most, 1)}% of the maximum"
+                findings.append(
+                    Found(
+                        dso.subject(context, value),
+                        f"No voxel of {dso.label(context, value)} is filled by half: its values are {observed}"
+                        f"{'' if maximum is None else f' of {maximum}'}.",
+                        "voxels of half the maximum or more",
+                        observed,
+                        dso.patient,
+                    )
+                )
+    return Checked(len(objects), findings)

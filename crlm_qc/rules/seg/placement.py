@@ -1,0 +1,171 @@
+"""Where the masks lie in the patient and on the CT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
+from crlm_qc.model.finding import Found
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.seg._shared import TABLES, each_liver
+from crlm_qc.subjects.columns import SPACING
+from crlm_qc.subjects.ct import need_pixels
+from crlm_qc.subjects.masks import Masks, Segment
+from crlm_qc.subjects.needs import need_role
+from crlm_qc.subjects.placement import Alignment, alignments, is_liver
+from crlm_qc.subjects.words import number
+
+
+@rule(
+    "SEG011",
+    "liver-on-the-left",
+    ERROR,
+    title="The liver lies on the patient's left",
+    why="The mask, or image and mask together, are mirrored: left and right are swapped for whoever uses them. CT values under the mask, where they were read, say which.",
+    fix="Mirror the mask, or image and mask; see whether stomach and spleen lie on the right too.",
+    source="DICOM PS3.3 C.7.6.2.1.1: x of patient coordinates grows to the patient's left",
+    tables=(*TABLES, "alignments"),
+    depth=Depth.MASKS,
+    tolerances=("laterality_mm",),
+)
+def liver_on_the_left(context: Context) -> Checked:
+    """Every liver whose CT has positions, against the middle of the image."""
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        leftward = _leftward(masks, liver)
+        if leftward is None or leftward <= context.tolerances.laterality_mm:
+            return
+        observed = f"{number(leftward, 1)} mm to the left of the image's middle"
+        message = f"The liver's centroid lies {observed}."
+        if alignment := _alignment(context, masks, liver):
+            gain = alignment.gain(_orientation(masks))
+            message += f" The mask fits the CT better elsewhere: {gain}." if gain else " It fits the CT as it lies."
+        yield liver.found(context, message, "to the right of it", observed)
+
+    return each_liver(context, judge)
+
+
+def _leftward(masks: Masks, liver: Segment) -> float | None:
+    """How far the liver's centroid lies to the left of the image's middle, mm; None if it can't be told."""
+    import numpy as np
+
+    ct, centroid = masks.dso.ct, _centroid(masks, liver)
+    if ct is None or ct.stack is None or ct.orientation is None or masks.dso.foreign:
+        return None
+    size = [ct.common(column) for column in ("rows", "columns", *SPACING)]
+    corners = ct.slices["position_x"][np.isfinite(ct.slices["position_x"])]
+    if None in size or not len(corners):
+        return None
+    rows, columns, between_rows, between_columns = map(float, size)
+    along_row = ct.orientation[0] * (columns - 1) / 2 * between_columns
+    along_column = ct.orientation[3] * (rows - 1) / 2 * between_rows
+    leftward = centroid - (float(np.median(corners)) + along_row + along_column)
+    # A liver beyond the image was moved, not mirrored; images without a size have no middle.
+    within = abs(leftward) <= abs(along_row) + abs(along_column) + between_columns
+    return float(leftward) if min(between_rows, between_columns) > 0 and within else None
+
+
+def _centroid(masks: Masks, liver: Segment) -> float:
+    """The liver's centroid along x, mm; where others are cut out of it (SEG018), with remnant and tumours."""
+    held = [liver, *masks.of(REMNANT, TUMOUR)] if masks.exclusive else [liver]
+    return sum(float(one.row["centroid_x"]) * one.voxels for one in held) / sum(one.voxels for one in held)
+
+
+def _alignment(context: Context, masks: Masks, liver: Segment) -> Alignment | None:
+    """The liver laid over the CT at several places; None if it was not, or its frames lie elsewhere than they say (DSO011)."""
+    return alignments(context).get((masks.dso.path, liver.number)) if masks.placed(liver) else None
+
+
+def _orientation(masks: Masks) -> list[float] | None:
+    ct = masks.dso.ct
+    return None if ct is None or ct.orientation is None else ct.orientation.tolist()
+
+
+@rule(
+    "SEG012",
+    "liver-values",
+    ERROR,
+    title="CT values inside the liver are not liver",
+    why="Mask and image do not match: another patient's, a mask far off, or wrong slope and intercept. A mask that fits close by, mirrored or upside down is SEG013's (mirrored to the patient's left SEG011's), invalid slopes are CTS015's, frames beside their slices DSO011's.",
+    fix="Lay the mask over the CT; look at references, positions and RescaleIntercept.",
+    source="liver in the portal venous phase: about 80 to 130 HU, a fatty one 10 to 50 HU",
+    tables=(*TABLES, "alignments"),
+    depth=Depth.PIXELS,
+    tolerances=("liver_below_fraction", "liver_noise_hu"),
+)
+def liver_values(context: Context) -> Checked:
+    """Every liver whose CT values were measured."""
+    need_pixels(context)
+    need_role(context, LIVER)
+    span, limit = context.profile.plausible["liver_hu"], context.tolerances.liver_below_fraction
+    examined = 0
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        nonlocal examined
+        median, below = float(liver.row["hu_median"]), float(liver.row["hu_below_minus10"])
+        if median != median or not masks.placed(liver):
+            return
+        examined += 1
+        alignment = _alignment(context, masks, liver)
+        if is_liver(context, median, below) or (alignment is not None and alignment.best is not None):
+            return
+        observed = f"median {number(median, 1)} HU, {number(100 * below, 1)}% below -10 HU"
+        expected = f"median {number(span.min)} to {number(span.max)} HU, at most {number(100 * limit)}% below -10 HU"
+        yield liver.found(context, f"The liver's mask holds other tissue: {observed}.", expected, observed)
+
+    findings = each_liver(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "SEG013",
+    "masks-displaced",
+    WARNING,
+    title="The masks fit the CT clearly better elsewhere: shifted, mirrored, turned or upside down",
+    why="The masks lie on the wrong anatomy: slices counted from another one or in reverse order, rows or columns mirrored, shifted or swapped. An error where CT values as stored are not a liver's; where none of the placements is better either, that is SEG012's. A liver on the patient's left is SEG011's; shifts of some millimetres can't be told.",
+    fix="Lay the masks over the CT, and write the object again from the right slices, rows and columns.",
+    source="CT values of liver under the mask at each placement: how far they spread about their median, and how many are below -10 HU",
+    tables=(*TABLES, "alignments"),
+    depth=Depth.PIXELS,
+    tolerances=(
+        "alignment_spread_hu",
+        "alignment_below_fraction",
+        "alignment_overlap_fraction",
+        "alignment_voxels",
+        "liver_below_fraction",
+        "liver_noise_hu",
+        "laterality_mm",
+    ),
+)
+def masks_displaced(context: Context) -> Checked:
+    """Every liver that was laid over the CT at several places."""
+    need_pixels(context)
+    limits = context.tolerances
+    examined = 0
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        nonlocal examined
+        alignment = _alignment(context, masks, liver)
+        if alignment is None:
+            return
+        examined += 1
+        leftward = _leftward(masks, liver)
+        if alignment.best is None or (leftward is not None and leftward > limits.laterality_mm):
+            return
+        gain = alignment.gain(_orientation(masks))
+        yield liver.found(
+            context,
+            f"The liver's mask fits the CT better elsewhere: {gain}.",
+            f"no placement with a spread lower by over {number(limits.alignment_spread_hu)} HU and "
+            f"{number(100 * limits.alignment_below_fraction, 1)}% less below -10 HU",
+            gain,
+            severity=None
+            if is_liver(context, float(liver.row["hu_median"]), float(liver.row["hu_below_minus10"]))
+            else ERROR,
+        )
+
+    findings = each_liver(context, judge).findings
+    return Checked(examined, findings)

@@ -1,0 +1,183 @@
+"""The shape of a mask: pieces, specks, holes, borders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from crlm_qc.collection.profile import LIVER, TUMOUR, VESSEL
+from crlm_qc.model.finding import Found
+from crlm_qc.model.settings import Depth
+from crlm_qc.model.severity import INFO, WARNING
+from crlm_qc.model.words import listed, plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rules.seg._shared import SOURCE, TABLES, each, each_liver, ml
+from crlm_qc.subjects.masks import Masks, Segment
+from crlm_qc.subjects.needs import need_role
+from crlm_qc.subjects.words import number, whole
+
+
+@rule(
+    "SEG008",
+    "liver-in-pieces",
+    WARNING,
+    title="The liver is in pieces",
+    why="A liver is one organ; a large second piece is another organ, or the mask misses a slice.",
+    fix="Look at the pieces of the mask.",
+    source=SOURCE,
+    tables=TABLES,
+    depth=Depth.MASKS,
+    tolerances=("liver_pieces_fraction",),
+)
+def liver_in_pieces(context: Context) -> Checked:
+    """Every liver: face-connected components. Of segments that exclude each other (SEG018), all together."""
+    limit = context.tolerances.liver_pieces_fraction
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        columns = ("largest_component", "components", "voxels")
+        together = masks.parts if masks.exclusive else []
+        if together:
+            columns = ("union_largest", "union_components", "union_voxels")
+        largest, components, voxels = (whole(liver.row[column]) for column in columns)
+        if largest is None or components is None or not voxels or not masks.placed(liver, *together):
+            return
+        apart = 1 - largest / voxels
+        if apart > limit:
+            share = f"{number(100 * (1 - apart), 1)}%"
+            message = f"The liver is in {plural(components, 'piece')}; the largest holds {share} of it."
+            expected = f"at least {number(100 * (1 - limit))}% in one piece"
+            yield liver.found(context, message, expected, share, count=components)
+
+    return each_liver(context, judge)
+
+
+@rule(
+    "SEG009",
+    "specks",
+    INFO,
+    title="Specks: components of under 10 voxels",
+    why="Slips of the brush hardly change a volume, but they do change counts of lesions and surface distances.",
+    fix="Remove them when the mask is next edited.",
+    source=SOURCE,
+    tables=TABLES,
+    depth=Depth.MASKS,
+)
+def specks(context: Context) -> Checked:
+    """Every segment but the vessels, which rightly come in small pieces, and a liver that others are cut out of (SEG018)."""
+    examined = 0
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        nonlocal examined
+        for segment in masks.segments:
+            cut = segment.role == LIVER and masks.exclusive
+            if segment.role == VESSEL or cut or not masks.placed(segment):
+                continue
+            examined += 1
+            count = whole(segment.row["specks"]) or 0
+            if count:
+                message = f"{segment.label} has {plural(count, 'component')} of under 10 voxels."
+                yield segment.found(context, message, "none", str(count), count=count)
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "SEG010",
+    "mask-at-border",
+    WARNING,
+    title="A mask touches the image border",
+    why="The organ goes on beyond the image, so its volume is too small; or the mask was shifted.",
+    fix="Look whether the field of view cuts the organ.",
+    source=SOURCE,
+    tables=TABLES,
+    depth=Depth.MASKS,
+)
+def mask_at_border(context: Context) -> Checked:
+    """Every object: one finding for all its segments that touch a border."""
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        rows, columns = whole(masks.dso.row["rows"]), whole(masks.dso.row["columns"])
+        if rows is None or columns is None:
+            return
+        words = []
+        for segment in masks.segments:
+            edges = (
+                ("first row", "row_min", 0),
+                ("last row", "row_max", rows - 1),
+                ("first column", "column_min", 0),
+                ("last column", "column_max", columns - 1),
+            )
+            touched = [name for name, column, at in edges if whole(segment.row[column]) == at]
+            if touched:
+                words.append(f"{segment.label} ({', '.join(touched)})")
+        if words:
+            message = f"{plural(len(words), 'segment')} {'touches' if len(words) == 1 else 'touch'} the image border: {listed(words)}."
+            yield Found(
+                masks.dso.subject(context),
+                message,
+                "a margin around every segment",
+                listed(words),
+                masks.dso.patient,
+                len(words),
+                tuple(words[:5]),
+            )
+
+    return each(context, judge)
+
+
+@rule(
+    "SEG015",
+    "tumour-on-one-slice",
+    INFO,
+    title="A tumour is on one slice only",
+    why="A small lesion may be; but a volume and a diameter along z from one slice say little.",
+    fix="Look whether the lesion goes on in the neighbouring slices.",
+    source=SOURCE,
+    tables=TABLES,
+    depth=Depth.MASKS,
+)
+def tumour_on_one_slice(context: Context) -> Checked:
+    """Every tumour, but for those whose frames lie on top of each other (DSO011, DSO020)."""
+    need_role(context, TUMOUR)
+    examined = 0
+
+    def judge(masks: Masks) -> Iterable[Found]:
+        nonlocal examined
+        for tumour in masks.of(TUMOUR):
+            if tumour.piled:
+                continue
+            examined += 1
+            if whole(tumour.row["n_planes"]) == 1:
+                yield tumour.found(context, f"{tumour.label} is on one slice only.", "two slices or more", "1")
+
+    findings = each(context, judge).findings
+    return Checked(examined, findings)
+
+
+@rule(
+    "SEG016",
+    "liver-holes",
+    WARNING,
+    title="Holes in the liver",
+    why="What the liver encloses and no segment fills was left out by a slip: its volume is too small.",
+    fix="Fill the holes, or draw what is in them as a segment.",
+    source=SOURCE,
+    tables=TABLES,
+    depth=Depth.MASKS,
+    tolerances=("liver_hole_ml",),
+)
+def liver_holes(context: Context) -> Checked:
+    """Every liver whose holes were measured: in 3-D, not connected to the outside."""
+    limit = context.tolerances.liver_hole_ml
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        voxels = whole(liver.row["hole_voxels"])
+        if voxels is None or not masks.placed(liver):
+            return
+        volume = voxels * liver.volume / liver.voxels
+        if volume > limit:
+            message = f"The liver encloses holes of {ml(volume)} that no segment fills."
+            yield liver.found(context, message, f"at most {ml(limit)}", ml(volume), count=voxels)
+
+    return each_liver(context, judge)

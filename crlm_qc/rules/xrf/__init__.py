@@ -1,0 +1,1 @@
+"""XRF: the sources against each other."""

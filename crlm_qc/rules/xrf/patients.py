@@ -1,0 +1,110 @@
+"""XRF001: patients across the sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crlm_qc.collection.forms import is_uid
+from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import listed
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Checked, Skip, rule
+
+DISK, METADATA, WORKBOOK, MANIFEST = "the disk", "metadata.csv", "the workbook", "the manifest"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The patients of one source."""
+
+    patients: frozenset[str]
+    malformed: int
+    """Entries that may be a patient who seems to be missing: malformed IDs and UIDs, which other rules name."""
+
+
+def _valid(context: Context, values: Any) -> frozenset[str]:
+    return frozenset(str(value) for value in values.dropna() if context.profile.is_patient_id(str(value)))
+
+
+def _sources(context: Context) -> dict[str, Source]:
+    """Every source that was found, with its patients."""
+    found: dict[str, Source] = {}
+    patients = context["patients"]
+    if len(patients):
+        valid = patients["valid"].fillna(False).astype(bool)
+        found[DISK] = Source(_valid(context, patients.loc[valid, "patient"]), int((~valid).sum()))
+    metadata = context["metadata"]
+    if len(metadata):
+        found[METADATA] = Source(_valid(context, metadata["patient"]), int(metadata["patient"].isna().sum()))
+    rows = context["clinical"][["row", "patient"]].drop_duplicates()
+    if len(rows):
+        # A row whose ID is another row's may be that of the patient who seems to be missing.
+        found[WORKBOOK] = Source(
+            _valid(context, rows["patient"]), int((rows["patient"].isna() | rows["patient"].duplicated()).sum())
+        )
+    manifest = context["manifest"]
+    if len(manifest):
+        owners = _series_of_patients(context)
+        entries = set(manifest["entry"])
+        listed_patients = frozenset(patient for patient, uids in owners.items() if uids & entries)
+        # Nobody can tell whether the manifest has a patient of whom no series is known.
+        unknown = _everybody(found) - set(owners)
+        malformed = sum(not is_uid(entry) for entry in manifest["entry"])
+        found[MANIFEST] = Source(listed_patients | unknown, malformed)
+    return found
+
+
+def _everybody(found: Mapping[str, Source]) -> frozenset[str]:
+    return frozenset().union(*(source.patients for source in found.values()))
+
+
+def _series_of_patients(context: Context) -> dict[str, set[str]]:
+    owners: dict[str, set[str]] = {}
+    is_patient = context.profile.is_patient_id
+    for table in ("series", "metadata"):
+        for patient, uid in zip(context[table]["patient"], context[table]["series_uid"], strict=True):
+            if isinstance(patient, str) and isinstance(uid, str) and is_patient(patient):
+                owners.setdefault(patient, set()).add(uid)
+    return owners
+
+
+@rule(
+    "XRF001",
+    "patient-not-in-all-sources",
+    Severity.ERROR,
+    title="A patient is in one source and not in another",
+    why="Images without clinical data, or the reverse, can't be used as described, and the release does not hold what its lists promise. IDs and UIDs that are malformed (MET006, CLN004, MAN002, REL011) may be the patients that seem to be missing, and are counted as such.",
+    fix="Add the patient to the sources that lack it, or take it out of the others.",
+    source="published description: the same patients in images, metadata.csv, workbook and manifest",
+    tables=("patients", "series", "metadata", "clinical", "manifest"),
+)
+def patient_not_in_all_sources(context: Context) -> Checked:
+    """Every patient of any source; sources that were not found (REL001 to REL003) do not count."""
+    sources = _sources(context)
+    if len(sources) < 2:
+        raise Skip("fewer than two sources were found")
+    everybody = _everybody(sources)
+    if asked := context.settings.patients or context.evidence.facts.patients_read:
+        everybody &= frozenset(asked)
+    if context.settings.partial or context.evidence.facts.patients_read:
+        # Part of the release: who is not on disk was left out on purpose.
+        everybody &= sources[DISK].patients if DISK in sources else frozenset()
+    lacking: dict[str, list[str]] = {}
+    for name, source in sources.items():
+        absent = sorted(everybody - source.patients)
+        if len(absent) > source.malformed:
+            for patient in absent:
+                lacking.setdefault(patient, []).append(name)
+    findings = []
+    for patient, absent_from in sorted(lacking.items()):
+        present = [name for name in sources if patient in sources[name].patients]
+        if MANIFEST in present and patient not in _series_of_patients(context):
+            present.remove(MANIFEST)
+        message = f"{patient} is in {listed(present)}, and not in {listed(absent_from)}."
+        findings.append(
+            Found(Subject(Kind.PATIENT), message, "in every source", f"not in {listed(absent_from)}", patient)
+        )
+    return Checked(len(everybody), findings)

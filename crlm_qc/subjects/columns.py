@@ -1,0 +1,131 @@
+"""Columns of an evidence table as arrays, and what their rows have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+POSITION = ("position_x", "position_y", "position_z")
+ORIENTATION = ("row_x", "row_y", "row_z", "col_x", "col_y", "col_z")
+SPACING = ("spacing_row", "spacing_col")
+
+
+class Columns:
+    """Rows of a table as arrays: text as objects with None, numbers as float64 with NaN."""
+
+    def __init__(self, arrays: Mapping[str, Any], rows: Any = None) -> None:
+        self._arrays = arrays
+        self._rows = slice(None) if rows is None else rows
+        self._taken: dict[str, Any] = {}
+        self._matrices: dict[tuple[str, ...], Floats] = {}
+
+    @classmethod
+    def of(cls, table: Any) -> Columns:
+        """All rows of a table."""
+        import numpy as np
+
+        arrays: dict[str, Any] = {}
+        for name in table.columns:
+            values = table[name]
+            if values.dtype in ("Int64", "boolean", "float64"):
+                arrays[name] = values.to_numpy(dtype="float64", na_value=np.nan)
+            else:
+                arrays[name] = values.astype(object).where(values.notna(), None).to_numpy(dtype=object)
+        return cls(arrays)
+
+    def take(self, rows: Any) -> Columns:
+        """Some of its rows, by index."""
+        return Columns({name: self[name] for name in self._arrays}, rows)
+
+    def __getitem__(self, name: str) -> Any:
+        """One column."""
+        if name not in self._taken:
+            self._taken[name] = self._arrays[name][self._rows]
+        return self._taken[name]
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self["patient"])
+
+    def matrix(self, names: Sequence[str]) -> Floats:
+        """Columns of numbers side by side, shape (n, len(names))."""
+        import numpy as np
+
+        key = tuple(names)
+        if key not in self._matrices:
+            self._matrices[key] = np.stack([self[name] for name in names], axis=1)
+        return self._matrices[key]
+
+    def present(self, name: str) -> Flags:
+        """Whether each row has a value in a column."""
+        import numpy as np
+
+        values = self[name]
+        if values.dtype == object:
+            return np.array([value is not None for value in values.tolist()], dtype=bool)
+        found: Flags = ~np.isnan(values)
+        return found
+
+    def others(self, name: str, known: Collection[Any]) -> list[int]:
+        """Rows with a value in a column that is none of the known ones."""
+        return [
+            place
+            for place, value in enumerate(self[name].tolist())
+            if value is not None and value == value and value not in known
+        ]
+
+    def whole(self, name: str) -> dict[int, int]:
+        """Rows with a value in a column of whole numbers, and the values."""
+        return {place: int(value) for place, value in enumerate(self[name].tolist()) if value == value}
+
+    def groups(self, name: str) -> dict[str, Ints]:
+        """Indices of the rows of each value of a text column, in the order of rows; missing values left out."""
+        import numpy as np
+
+        places: dict[str, list[int]] = {}
+        for place, value in enumerate(self[name].tolist()):
+            if value is not None:
+                places.setdefault(value, []).append(place)
+        return {value: np.array(found, dtype=np.int64) for value, found in places.items()}
+
+
+def common_row(values: Floats) -> Floats | None:
+    """The commonest row of those without NaN; None if there is none."""
+    import numpy as np
+
+    usable = values[np.isfinite(values).all(axis=1)]
+    if not len(usable):
+        return None
+    if (usable == usable[0]).all():
+        first: Floats = usable[0]
+        return first
+    rows, counts = np.unique(usable, axis=0, return_counts=True)
+    common: Floats = rows[int(np.argmax(counts))]
+    return common
+
+
+def is_orthonormal(orientation: Floats, tolerance: float) -> Flags:
+    """Whether both directions have length 1 and are orthogonal; false where a value is missing.
+
+    Parameters
+    ----------
+    orientation : numpy.ndarray, shape (n, 6)
+        ImageOrientationPatient.
+    tolerance : float
+        How far lengths may be from 1, and the dot product from 0.
+    """
+    import numpy as np
+
+    row, col = orientation[:, :3], orientation[:, 3:]
+    lengths = np.abs(np.linalg.norm(np.stack([row, col]), axis=2) - 1) <= tolerance
+    orthogonal = np.abs((row * col).sum(axis=1)) <= tolerance
+    result: Flags = lengths.all(axis=0) & orthogonal
+    return result

@@ -1,0 +1,170 @@
+"""CT series as the rules look at them, each with its stack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
+from crlm_qc.subjects.words import file_names, folder_of, text
+
+if TYPE_CHECKING:
+    from crlm_qc.geometry.stack import Stack
+    from crlm_qc.rulebook.context import Context
+    from crlm_qc.subjects.columns import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class CtSeries:
+    """One CT series of a patient."""
+
+    patient: str | None
+    uid: str | None
+    folder: str
+    """The folder that most of its slices lie in."""
+    slices: Columns
+    """Its rows of `slices`, in the order of paths; copies of a slice (REL006) are left out."""
+    unknown: int
+    """Files of its folders that may be slices of it and can't be told: unreadable (REL004), of another series (REL014),
+    or copies that lie where another slice was (REL006)."""
+    stack: Stack | None
+    """None where its orientation is invalid (CTS005) or missing."""
+    orientation: Floats | None
+    """The orientation that most of its slices have, shape (6,)."""
+    failure: str | None = None
+    """Why no stack could be fitted to positions and a valid orientation; CTS019 says so."""
+    _common: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def subject(self, context: Context, column: str | None = None) -> Subject:
+        """The series as the subject of a finding."""
+        return Subject(
+            Kind.SERIES,
+            path=context.show.path(self.folder or "."),
+            uid=None if self.uid is None else context.show.uid(self.uid),
+            column=column,
+        )
+
+    def names(self, context: Context, places: Iterable[int]) -> list[str]:
+        """File names of some slices."""
+        paths = self.slices["path"]
+        return file_names(context, [paths[place] for place in places])
+
+    def common(self, column: str) -> Any:
+        """The value that most of its slices have, the least of them among equals; None if none has any."""
+        if column not in self._common:
+            counts = Counter(value for value in self.slices[column].tolist() if value is not None and value == value)
+            self._common[column] = min(counts, key=lambda value: (-counts[value], value)) if counts else None
+        return self._common[column]
+
+    @property
+    def explained(self) -> int:
+        """Slices that may be missing in the stack because of a fault that another rule names."""
+        unplaced = 0 if self.stack is None else len(self.slices) - len(self.stack.order)
+        astray = 0 if self.stack is None else self.stack.n_surplus + len(self.stack.off_lattice)
+        return self.unknown + unplaced + astray
+
+    @cached_property
+    def suspect(self) -> frozenset[int]:
+        """Slices whose own position is at fault (CTS007, CTS009, CTS010)."""
+        if self.stack is None:
+            return frozenset()
+        if self.stack.sheared:
+            return frozenset(range(len(self.slices)))
+        doubled = {index for group in self.stack.duplicates for index in group}
+        return frozenset(doubled | set(self.stack.off_lattice) | set(self.stack.displaced))
+
+
+def series_of(context: Context) -> list[CtSeries]:
+    """All CT series but the smaller ones of a mixed folder, which REL014 names."""
+    return context.once("ct series", lambda: _series(context))
+
+
+def _series(context: Context) -> list[CtSeries]:
+    files = context["files"]
+    slices = Columns.of(context["slices"].sort_values("path", kind="stable"))
+    unreadable = Counter(files.loc[files["kind"] == "unreadable", "folder"].fillna("").tolist())
+    folders = [folder_of(path) for path in slices["path"].tolist()]
+    owners = list(zip(slices["patient"].tolist(), slices["series_uid"].tolist(), strict=True))
+    rows: dict[tuple[str | None, str | None], list[int]] = {}
+    within: dict[str, set[tuple[str | None, str | None]]] = {}
+    for place, (owner, folder) in enumerate(zip(owners, folders, strict=True)):
+        rows.setdefault(owner, []).append(place)
+        within.setdefault(folder, set()).add(owner)
+    found = []
+    for owner in sorted(rows, key=lambda key: (key[0] or "", key[1] or "")):
+        places = rows[owner]
+        own = Counter(folders[place] for place in places)
+        neighbours = {other for folder in own for other in within[folder]} - {owner}
+        if any((-len(rows[other]), other[1] or "") < (-len(places), owner[1] or "") for other in neighbours):
+            continue
+        kept = _without_copies(slices, places, context.tolerances.position_mm)
+        strays = sum(len(rows[other]) for other in neighbours) + len(places) - len(kept)
+        folder = min(own, key=lambda name: (-own[name], name))
+        unknown = sum(unreadable[name] for name in own) + strays
+        found.append(_one_series(context, owner, folder, slices.take(kept), unknown))
+    return found
+
+
+def _without_copies(slices: Columns, places: list[int], tolerance: float) -> list[int]:
+    """Slices but those with a SOP Instance UID and position that an earlier one has."""
+    import numpy as np
+
+    uids, positions = slices["sop_instance_uid"], slices.matrix(POSITION)
+    first: dict[str, int] = {}
+    kept = []
+    for place in places:
+        uid = uids[place]
+        earlier = place if uid is None else first.setdefault(uid, place)
+        if earlier == place or np.linalg.norm(positions[place] - positions[earlier]) > tolerance:
+            kept.append(place)
+    return kept
+
+
+def _one_series(
+    context: Context, owner: tuple[str | None, str | None], folder: str, slices: Columns, unknown: int
+) -> CtSeries:
+    orientation = common_row(slices.matrix(ORIENTATION))
+    stack = failure = None
+    if orientation is not None and is_orthonormal(orientation[None, :], context.tolerances.orthonormal)[0]:
+        stack, failure = stack_of(context, slices.matrix(POSITION), orientation)
+    return CtSeries(*owner, folder, slices, unknown, stack, orientation, failure)
+
+
+def stack_of(context: Context, positions: Floats, orientation: Floats) -> tuple[Stack | None, str | None]:
+    """The stack of some positions; or None, and the type of the error that it could not be made for.
+
+    Numbers of one series or object must not cost the checks of all others. Who gets None says so, or counts the series
+    or object as not examined.
+    """
+    from crlm_qc.geometry.stack import fit
+
+    try:
+        return fit(positions, orientation[:3], orientation[3:], context.tolerances), None
+    except Exception as error:  # noqa: BLE001 - the text of an exception may hold values from files: its type alone is kept
+        return None, type(error).__name__
+
+
+def need_pixels(context: Context) -> None:
+    """Tell apart CT values that there are none of from those that no decoder was there for.
+
+    Raises
+    ------
+    crlm_qc.rulebook.rule.Skip
+        No slice could be read because a decoder is missing.
+    """
+    from crlm_qc.rulebook.rule import Skip
+
+    slices = context["slices"]
+    lacking = slices["pixels"] == "no-decoder"
+    if lacking.any() and slices["hu_min"].isna().all():
+        raise Skip(undecoded("the CT images", set(slices.loc[lacking, "pixels_detail"])), incomplete=True)
+
+
+def undecoded(what: str, details: Collection[Any]) -> str:
+    """Why something was not read, with the packages that would read it."""
+    said = sorted(detail for value in details if (detail := text(value)) is not None)
+    return f"{what} were not read: {'; '.join(said) or 'no decoder for them is installed'}"

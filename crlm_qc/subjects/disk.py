@@ -1,0 +1,147 @@
+"""The series on disk, as metadata.csv is compared with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from crlm_qc.collection.forms import is_uid
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Skip
+from crlm_qc.subjects.words import text
+
+HEADERS = ("study_uid", "study_date", "study_description", "series_description", "manufacturer", "sop_class_uid")
+"""Attributes that a row of metadata.csv repeats."""
+
+
+@dataclass
+class OnDisk:
+    """The files of one Series Instance UID."""
+
+    uid: str
+    patients: set[str | None] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    instances: set[str] = field(default_factory=set)
+    roles: set[str] = field(default_factory=set)
+    """`ct`, `dso`."""
+    n_files: int = 0
+    size: int = 0
+    sound: bool = True
+    """False where the bytes of a file are not as many as its header says (REL005)."""
+
+    @property
+    def patient(self) -> str | None:
+        """Its patient; None if it has none or several."""
+        return next(iter(self.patients)) if len(self.patients) == 1 else None
+
+    @property
+    def folder(self) -> str:
+        """The first of its folders."""
+        return min(self.folders)
+
+    def in_folder(self, folder: str) -> bool:
+        """Whether a file of it lies in a folder, or below it; `.` is the release."""
+        return folder == "." or any(own == folder or own.startswith(folder + "/") for own in self.folders)
+
+
+@dataclass
+class Folder:
+    """What a folder holds beside the series that a row names."""
+
+    uids: dict[str, int] = field(default_factory=dict)
+    """Series in it, with the number of their files there."""
+    unknown: int = 0
+    """Files that may be of any series: unreadable (REL004), links (REL013), without a valid Series Instance UID (REL016)."""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Every series on disk."""
+
+    series: Mapping[str, OnDisk]
+    folders: Mapping[str, Folder]
+
+    def unknown(self, folder: str) -> int:
+        """Files of a folder that may be of any series."""
+        return self.folders[folder].unknown if folder in self.folders else 0
+
+    def uncertain(self, one: OnDisk) -> int:
+        """Files in the folders of a series that may be of it: unknown ones, and those of other series (REL014)."""
+        held = [self.folders[folder] for folder in one.folders]
+        return sum(folder.unknown + sum(folder.uids.values()) - folder.uids.get(one.uid, 0) for folder in held)
+
+    def strays(self, one: OnDisk) -> bool:
+        """Whether a series only lies in the folder of a larger one (REL014)."""
+        return all(
+            any(
+                (count, other) > (self.folders[folder].uids[one.uid], one.uid)
+                for other, count in self.folders[folder].uids.items()
+                if other != one.uid
+            )
+            for folder in one.folders
+        )
+
+
+def disk(context: Context) -> Disk:
+    """The series on disk.
+
+    Raises
+    ------
+    Skip
+        There is no series on disk to compare with.
+    """
+    found = context.once((__name__, "disk"), lambda: _disk(context["files"]))
+    if not found.series:
+        raise Skip("no series was found on disk")
+    return found
+
+
+def _disk(files: Any) -> Disk:
+    series: dict[str, OnDisk] = {}
+    folders: dict[str, Folder] = {}
+    columns = ("kind", "patient", "folder", "size", "sop_instance_uid", "series_uid", "invalid_uids")
+    listed = files[files["kind"].isin(["ct", "dso", "unreadable", "link"])]
+    listed = listed.assign(size=listed["size"].fillna(0))
+    found, needed = listed["pixel_bytes_found"], listed["pixel_bytes_expected"]
+    unsound = (found != needed).fillna(value=False) | (listed["trailing_bytes"].fillna(0) > 0)
+    for bad, (kind, patient, place, size, instance, uid, invalid) in zip(
+        unsound, listed[list(columns)].itertuples(index=False, name=None), strict=True
+    ):
+        folder = folders.setdefault(text(place) or "", Folder())
+        known = kind in ("ct", "dso") and isinstance(uid, str) and is_uid(uid)
+        if not known or (isinstance(invalid, str) and "SeriesInstanceUID" in json.loads(invalid)):
+            folder.unknown += 1
+            continue
+        folder.uids[uid] = folder.uids.get(uid, 0) + 1
+        one = series.setdefault(uid, OnDisk(uid))
+        one.patients.add(text(patient))
+        one.folders.add(text(place) or "")
+        one.roles.add(kind)
+        one.n_files += 1
+        one.instances.add(instance if isinstance(instance, str) else f"file {one.n_files}")
+        one.size += int(size)
+        one.sound = one.sound and not bad
+    return Disk(series, folders)
+
+
+def headers(context: Context) -> dict[str, list[dict[str, Any]]]:
+    """The distinct values of the attributes that metadata.csv repeats, by Series Instance UID.
+
+    Returns
+    -------
+    dict of str to list of dict
+        Each dict has the columns of `HEADERS`, and `patient` and `patient_id`; most series have just one.
+    """
+
+    def make() -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for name in ("slices", "dsos"):
+            distinct = context[name][["series_uid", "patient", "patient_id", *HEADERS]].drop_duplicates()
+            for row in distinct.to_dict("records"):
+                if isinstance(row["series_uid"], str):
+                    found.setdefault(row["series_uid"], []).append(row)
+        return found
+
+    return context.once((__name__, "headers"), make)

@@ -1,0 +1,251 @@
+"""Segmentation objects as the rules look at them, each with its CT.
+
+What several rules need to know of one another stands here too, so that one fault is not told by all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.subjects.columns import Columns
+from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
+from crlm_qc.subjects.words import ranges, text, whole
+
+if TYPE_CHECKING:
+    from crlm_qc.rulebook.context import Context
+    from crlm_qc.subjects.columns import Flags, Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Dso:
+    """One segmentation object, and the CT series that it belongs to."""
+
+    patient: str | None
+    path: str
+    row: Mapping[str, Any]
+    """Its row of `dsos`."""
+    frames: Columns
+    """Its rows of `frames`, in the order of frame numbers."""
+    segments: tuple[Mapping[str, Any], ...]
+    """Its rows of `segments`."""
+    series: tuple[str | None, ...]
+    """Series that its top-level list names."""
+    instances: tuple[str, ...]
+    """Instances that its top-level list names, each once."""
+    sources: tuple[tuple[int, str | None], ...]
+    """Frame numbers, each with a source image that the frame names."""
+    ct: CtSeries | None
+    """The patient's CT series; of several (REL009), the one that it refers to. None if there is none (REL008), or if it
+    can't be told which (DSO031)."""
+    choices: tuple[CtSeries, ...]
+    """CT series of the patient that it refers to, by its top-level list or else by source images of its frames; all of
+    them if it refers to no series at all. Of more than one (DSO031), `ct` is the one that most source images lie in."""
+    foreign: bool
+    """Whether it refers to other series alone (DSO006), so that comparing it with this CT means little."""
+
+    def subject(self, context: Context, segment: int | None = None, column: str | None = None) -> Subject:
+        """The object, or one of its segments, as the subject of a finding."""
+        return Subject(
+            Kind.FILE if segment is None else Kind.SEGMENT,
+            path=context.show.path(self.path),
+            segment=segment,
+            column=column,
+        )
+
+    @property
+    def framed(self) -> bool:
+        """Whether anything is said of its frames: a Per-Frame Functional Groups Sequence is there (else DSO015)."""
+        return whole(self.row["n_frame_items"]) is not None
+
+    @cached_property
+    def declared(self) -> list[Mapping[str, Any]]:
+        """Segments of the Segment Sequence."""
+        return [row for row in self.segments if row["declared"]]
+
+    @cached_property
+    def undeclared(self) -> list[Mapping[str, Any]]:
+        """Segments that only frames name."""
+        return [row for row in self.segments if not row["declared"]]
+
+    @cached_property
+    def declared_numbers(self) -> frozenset[int]:
+        """Numbers of the declared segments."""
+        return frozenset(value for row in self.declared if (value := whole(row["segment_number"])) is not None)
+
+    @cached_property
+    def labels(self) -> dict[int, str]:
+        """Labels of segments, by their numbers; of two with one number the first."""
+        found: dict[int, str] = {}
+        for row in self.segments:
+            value, label = whole(row["segment_number"]), text(row["label"])
+            if value is not None and label is not None:
+                found.setdefault(value, label)
+        return found
+
+    @property
+    def numbers(self) -> Floats:
+        """Segment numbers of its frames, NaN where one is missing."""
+        values: Floats = self.frames["segment_number"]
+        return values
+
+    @property
+    def is_label_map(self) -> bool:
+        """Whether a frame holds several segments, which are its pixel values."""
+        return text(self.row["segmentation_type"]) == "LABELMAP"
+
+    def label(self, context: Context, number: float | None) -> str:
+        """A segment as a finding names it: its label if the vocabulary has it, else its number."""
+        if number is None or number != number:
+            return "no segment"
+        label = " ".join(self.labels.get(int(number), "").split())
+        if label and context.profile.term(label) is not None:
+            return context.show.text(label, known=(label,))
+        return f"segment {int(number)}"
+
+    def frames_by_segment(self, context: Context, chosen: Flags) -> str:
+        """Some frames in words: `frames 57-61 (Tumor_1), 70 (Liver)`."""
+        frames = self.frames["frame"][chosen].tolist()
+        labels: dict[str, list[int]] = {}
+        for number, frame in zip(self.numbers[chosen].tolist(), frames, strict=True):
+            labels.setdefault(self.label(context, number), []).append(int(frame))
+        words = [f"{ranges(found)} ({label})" for label, found in labels.items()]
+        return f"{'frame' if len(frames) == 1 else 'frames'} {', '.join(words)}"
+
+
+def dsos_of(context: Context) -> list[Dso]:
+    """All segmentation objects."""
+    return context.once("dsos", lambda: _dsos(context))
+
+
+def _dsos(context: Context) -> list[Dso]:
+    frames = Columns.of(context["frames"].sort_values(["dso", "frame"], kind="stable"))
+    of_dso = frames.groups("dso")
+    segments: dict[str, list[Mapping[str, Any]]] = {}
+    for row in context["segments"].to_dict("records"):
+        segments.setdefault(row["dso"], []).append(row)
+    references = _references(context)
+    by_patient: dict[str, list[CtSeries]] = {}
+    for series in series_of(context):
+        if series.patient is not None:
+            by_patient.setdefault(series.patient, []).append(series)
+    found = []
+    for row in context["dsos"].sort_values("path").to_dict("records"):
+        path, patient = row["path"], text(row["patient"])
+        named, instances, sources = references.get(path, ((), (), ()))
+        ct, choices = _ct_of(by_patient.get(patient or "", []), set(named), sources)
+        own = {uid for uid in named if uid is not None}
+        found.append(
+            Dso(
+                patient,
+                path,
+                row,
+                frames.take(of_dso.get(path, [])),
+                tuple(segments.get(path, ())),
+                named,
+                instances,
+                sources,
+                ct,
+                choices,
+                foreign=ct is not None and bool(own) and ct.uid not in own,
+            )
+        )
+    return found
+
+
+Named = tuple[tuple[str | None, ...], tuple[str, ...], tuple[tuple[int, str | None], ...]]
+
+
+def _references(context: Context) -> dict[str, Named]:
+    """Series, instances and frames' source images that each object names."""
+    table = Columns.of(context["references"])
+    columns = (table[name].tolist() for name in ("dso", "level", "series_uid", "sop_instance_uid", "frame"))
+    series: dict[str, dict[str | None, None]] = {}
+    instances: dict[str, dict[str, None]] = {}
+    sources: dict[str, list[tuple[int, str | None]]] = {}
+    for dso, level, series_uid, uid, frame in zip(*columns, strict=True):
+        if level == "series":
+            series.setdefault(dso, {})[series_uid] = None
+        elif level == "instance" and uid is not None:
+            instances.setdefault(dso, {})[uid] = None
+        elif level == "frame" and frame == frame:
+            sources.setdefault(dso, []).append((int(frame), uid))
+    return {
+        dso: (tuple(series.get(dso, ())), tuple(instances.get(dso, ())), tuple(sources.get(dso, ())))
+        for dso in {*series, *instances, *sources}
+    }
+
+
+def _ct_of(
+    series: list[CtSeries], named: set[str | None], sources: Sequence[tuple[int, str | None]]
+) -> tuple[CtSeries | None, tuple[CtSeries, ...]]:
+    """The CT series that the object refers to, and those among which it was chosen.
+
+    It is None if it is one of several and nothing says which. An object that refers to other series alone gets the
+    largest one of the patient, to be compared with.
+    """
+    meant = [one for one in series if one.uid in named]
+    if not meant and named - {None}:
+        return max(series, key=lambda one: (len(one.slices), one.uid or ""), default=None), ()
+    choices = meant or series
+    if len(choices) < 2:
+        return next(iter(choices), None), tuple(choices)
+    counts = [_frames_on(one, sources) for one in choices]
+    most = max(counts)
+    ct = choices[counts.index(most)] if most and counts.count(most) == 1 else None
+    if not meant and most:
+        # It names no series, and its frames name slices: those alone tell what it refers to.
+        choices = [one for one, count in zip(choices, counts, strict=True) if count]
+    return ct, tuple(choices)
+
+
+def _frames_on(series: CtSeries, sources: Sequence[tuple[int, str | None]]) -> int:
+    """How many source images of frames are slices of a series."""
+    own = set(series.slices["sop_instance_uid"].tolist()) - {None}
+    return sum(uid in own for _, uid in sources)
+
+
+def plane_differs(dso: Dso, columns: Sequence[str], theirs: Sequence[float], tolerance: float) -> Flags:
+    """Frames whose values are not the CT's, or are missing.
+
+    Parameters
+    ----------
+    dso : Dso
+        The object.
+    columns : sequence of str
+        Columns of `frames`.
+    theirs : sequence of float
+        The CT's values of them.
+    tolerance : float
+        How far each may be off.
+    """
+    import numpy as np
+
+    away = np.abs(dso.frames.matrix(columns) - np.asarray(theirs, dtype=np.float64))
+    within = np.less_equal(away, tolerance).all(axis=1)
+    return np.asarray(~within, dtype=bool)
+
+
+def measured(context: Context) -> list[Dso]:
+    """Objects whose masks were measured.
+
+    Raises
+    ------
+    crlm_qc.rulebook.rule.Skip
+        There is none.
+    """
+    from crlm_qc.rulebook.rule import Skip
+
+    found = [dso for dso in dsos_of(context) if dso.row["masks"] == "measured"]
+    if found:
+        return found
+    states = {dso.row["masks"] for dso in dsos_of(context)}
+    if "no-decoder" in states:
+        details = {dso.row["masks_detail"] for dso in dsos_of(context) if dso.row["masks"] == "no-decoder"}
+        raise Skip(undecoded("the masks", details), incomplete=True)
+    if "failed" in states:
+        raise Skip("no mask could be measured")
+    raise Skip("there is no segmentation object" if not states else "the masks were not measured")

@@ -1,0 +1,150 @@
+"""What of the headers may identify a person, series by series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from crlm_qc.collection.annex import Attribute, AttributeKind, attribute_table
+from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.words import plural
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Skip
+
+METHODS = "DeidentificationMethodCodeSequence"
+GRAVITY = {
+    AttributeKind.DIRECT: ERROR,
+    AttributeKind.INSTITUTION: ERROR,
+    AttributeKind.TRIAL: INFO,
+    AttributeKind.CHARACTERISTIC: WARNING,
+    AttributeKind.DATE: WARNING,
+    AttributeKind.DEVICE: WARNING,
+    AttributeKind.DESCRIPTOR: WARNING,
+}
+"""What a value that no option retains comes to. Attributes of a clinical trial name the trial, and archives add some."""
+PATIENT_NAME, PATIENT_ID = "00100010", "00100020"
+
+
+class _Held(NamedTuple):
+    """A row of `identifiers`."""
+
+    attribute: str
+    tag: str
+    state: str
+    code: str | None
+    pattern: str | None
+    creator: str | None
+    n_files: int
+
+
+Rows = Sequence[_Held]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The files of one series, and what their headers hold."""
+
+    context: Context
+    patient: str | None
+    uid: str | None
+    folder: str
+    n_files: int
+    rows: Rows
+    segmentation: bool = False
+    """Whether its files are segmentation objects."""
+
+    def subject(self, attribute: str) -> Subject:
+        """The series, as the subject of a finding on one attribute."""
+        show = self.context.show
+        return Subject(Kind.SERIES, path=show.path(self.folder or "."), uid=show.uid(self.uid), column=attribute)
+
+    def files(self, rows: Rows) -> int:
+        """Files that rows speak of: texts of several lengths may stand in one file."""
+        return min(self.n_files, sum(row.n_files for row in rows))
+
+    def of(self, attribute: str) -> Rows:
+        """Rows of one attribute."""
+        return [row for row in self.rows if row.attribute == attribute]
+
+    @property
+    def present(self) -> Rows:
+        """Rows of what is there."""
+        return [row for row in self.rows if row.state == "present"]
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is no series, but a directory of files outside of patient folders, which says nothing of itself."""
+        return self.patient is None and self.uid is None
+
+    @property
+    def counted(self) -> str:
+        """How many files there are, in words."""
+        return plural(self.n_files, "file")
+
+    @cached_property
+    def declared(self) -> frozenset[str]:
+        """Options that all its files declare; the profile's where they declare none, which is DID004's to tell."""
+        sets = [frozenset(row.code.split()) for row in self.of(METHODS) if row.code]
+        return frozenset.intersection(*sets) if sets else self.context.profile.deidentification.codes
+
+    @cached_property
+    def retained_against(self) -> list[tuple[str, Attribute, Rows]]:
+        """Attributes of Table E.1-1 that hold a value which no declared option retains, with their rows."""
+        table = attribute_table()
+        found: list[tuple[str, Attribute, Rows]] = []
+        for attribute, rows in grouped_by(self.present, lambda row: row.attribute):
+            tag = rows[0].tag
+            known = None if "x" in tag or tag == PATIENT_NAME else table.get(int(tag, 16))
+            if known is None or known.kind not in GRAVITY:
+                continue
+            if tag == PATIENT_ID:
+                # Of a file of a patient's folder, the ID itself is REL011's.
+                if "/" not in attribute and self.patient is not None:
+                    continue
+            elif known.may_hold_a_value(self.declared, segmentation=self.segmentation):
+                continue
+            # What lies in a sequence that should not be there is told with the sequence.
+            if not any(attribute.startswith(outer + "/") for outer, _, _ in found):
+                found.append((attribute, known, rows))
+        return found
+
+
+def grouped_by(rows: Rows, key: Callable[[_Held], str]) -> list[tuple[str, Rows]]:
+    """Rows by a key, in its order."""
+    groups: dict[str, list[_Held]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return sorted(groups.items(), key=lambda item: item[0])
+
+
+def every_series(context: Context) -> list[Series]:
+    """Series with what their headers hold, made once."""
+
+    def make() -> list[Series]:
+        rows: dict[tuple[str, str], list[_Held]] = {}
+        table = context["identifiers"].astype(object)
+        table = table.where(table.notna(), None)
+        columns = [table[name] for name in ("patient", "series_uid", *_Held._fields)]
+        for patient, uid, *held in zip(*columns, strict=True):
+            rows.setdefault((patient or "", uid or ""), []).append(_Held(*held))
+        files = context["files"]
+        files = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
+        keyed = files.assign(**{name: files[name].fillna("") for name in ("patient", "series_uid", "folder")})
+        keyed["is_dso"] = keyed["kind"] == "dso"
+        grouped = keyed.groupby(["patient", "series_uid"], sort=True)
+        counted = grouped.agg(folder=("folder", "min"), size=("folder", "size"), is_dso=("is_dso", "all"))
+        return [
+            Series(context, patient or None, uid or None, folder, int(size), rows[patient, uid], bool(is_dso))
+            for (patient, uid), folder, size, is_dso in zip(
+                counted.index, counted["folder"], counted["size"], counted["is_dso"], strict=True
+            )
+            if (patient, uid) in rows
+        ]
+
+    found = context.once((__name__, "series"), make)
+    if not found:
+        raise Skip("no DICOM header was read")
+    return found

@@ -1,0 +1,266 @@
+"""The clinical workbook as the rules look at it: its variables, its cells as they read, and a wide table of values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.profile import Sort, Variable
+from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Skip
+from crlm_qc.subjects.needs import need_workbook
+from crlm_qc.subjects.words import number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crlm_qc.collection.profile import Edition
+
+
+class Reading(StrEnum):
+    """How a cell reads; a cell has one reading, so that it gives one finding."""
+
+    MISSING = "missing"
+    """The dataset's code for a missing value."""
+    NUMBER = "number"
+    TEXT = "text"
+    """Text where text belongs."""
+    NO_NUMBER = "no-number"
+    """Words, a date or a truth value where a number or code belongs."""
+    FORMULA = "formula"
+    RUNS = "runs"
+    """Text that a spreadsheet would run as a formula."""
+    MISSING_OTHERWISE = "missing-otherwise"
+    """A missing value that is not written as the dataset's code."""
+    PERCENT_OTHERWISE = "percent-otherwise"
+    """A percent that is no fraction: text, or a whole number."""
+    NUMBER_AS_TEXT = "number-as-text"
+
+
+NOTES: Final = "relevant_notes"
+
+_NUMERIC: Final = frozenset({Sort.CODE, Sort.NUMBER, Sort.PERCENT})
+MARKERS: Final = frozenset(
+    {"na", "n/a", "n.a.", "nan", "nil", "null", "none", "unknown", "unk", "missing", "not known", "not available"}
+    | {"not applicable", "n/k", "nk", "tbd", "?", "-", "--", "."}
+)
+"""Words for a missing value, in lower case."""
+_SENTINELS: Final = frozenset({-99999.0, -9999.0, -99.0, -9.0, 999.0, 9999.0, 99999.0})
+"""Numbers that people write for a missing value; they count as one only where they can't be a value."""
+_WHOLE_PERCENT: Final = 100.0
+_RUNS: Final = r"^[\s]*[=+@\-]"
+"""Beginnings of text that a spreadsheet runs, also when it opens a CSV export."""
+
+
+@dataclass(frozen=True)
+class Clinical:
+    """The workbook that the audit read."""
+
+    path: str
+    """As it may be shown."""
+    edition: Edition | None
+    columns: Mapping[str, str | None]
+    """Headings as found to the variables that they mean; None for an unknown one."""
+    cells: pd.DataFrame
+    """A row a cell of a known variable: `row`, `patient`, `patient_id`, `variable`, `sort`, `text`, `type`, `value`,
+    `low`, `high`, `coded` (whether the value is one of the codes) and `reading`."""
+    wide: pd.DataFrame
+    """A row a patient row (index: row of the sheet), a column a variable; values that are missing or impossible are NaN."""
+    missing: pd.DataFrame
+    """The same shape: whether the cell holds the code for a missing value."""
+    patients: pd.Series[str]
+    """Patient of each row; missing where the row has no valid ID."""
+    codes: Mapping[str, frozenset[int]]
+    """Codes of each coded variable."""
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Variables that the sheet has a column of."""
+        return frozenset(name for name in self.columns.values() if name is not None)
+
+    def need(self, *variables: str) -> None:
+        """Skip the rule if the sheet lacks one of its columns.
+
+        Raises
+        ------
+        Skip
+            A column is not there: this edition has none, or another rule says that it is missing.
+        """
+        lacking = [name for name in variables if name not in self.known]
+        if lacking:
+            raise Skip(f"the workbook has no column {', '.join(lacking)}")
+
+    def single(self) -> pd.DataFrame:
+        """`wide` by patient instead of row, for patients that have just one row."""
+        rows = self.patients[self.patients.notna() & ~self.patients.duplicated(keep=False)]
+        by_patient = self.wide.loc[rows.index].copy()
+        by_patient.index = rows.to_numpy()
+        return by_patient.sort_index()
+
+
+def clinical(context: Context) -> Clinical:
+    """The workbook of this audit, made ready once.
+
+    Raises
+    ------
+    Skip
+        There is none, or it could not be read; other rules say so.
+    """
+    need_workbook(context)
+    if context["clinical"].empty:
+        sources = context["sources"]
+        found = not sources[(sources["source"] == "clinical") & sources["used"]].empty
+        raise Skip("the clinical workbook has no rows to read" if found else "no clinical workbook")
+    return context.once("clinical", lambda: _build(context))
+
+
+def value_text(value: float) -> str:
+    """A value as the findings show it: a number that may be a record number has only its length told."""
+    return number(value, 4)
+
+
+def codes_of(values: str, missing: float) -> frozenset[int] | None:
+    """Codes that the Values column of the data dictionary states, the code for a missing value left out.
+
+    Parameters
+    ----------
+    values : str
+        Text such as `1 - Yes | 0 - No, | -999 - Unknown`, `1-Male | 2-Female` or `0-5, -999 - N/A`.
+    missing : float
+        The dataset's code for a missing value.
+
+    Returns
+    -------
+    frozenset of int or None
+        None if the text states no codes, such as `Continuous numeric`, or only one.
+    """
+    found: set[int] = set()
+    for piece in re.split(r"[|;,\n]", re.sub(r"\([^()]*\)", " ", values)):
+        if span := re.fullmatch(r"\s*([0-9]{1,3})\s*(?:-|\N{EN DASH}|to)\s*([0-9]{1,3})\s*", piece):
+            low, high = map(int, span.groups())
+            if low < high <= low + 50:
+                found.update(range(low, high + 1))
+        elif code := re.fullmatch(r"\s*(-?[0-9]{1,6})\s*(?:[-\N{EN DASH}=:](?![0-9]).*)?", piece):
+            found.add(int(code[1]))
+    found.discard(int(missing))
+    return frozenset(found) if len(found) > 1 else None
+
+
+def _build(context: Context) -> Clinical:
+    sources = context["sources"]
+    used = sources[(sources["source"] == "clinical") & sources["used"]]
+    path = context.show.path(None if used.empty else used["path"].iloc[0])
+    named = None if used.empty else used["edition"].iloc[0]
+    edition = next((one for one in context.profile.editions if one.name == named), None)
+    headings = _all_headings(context, used)
+    columns = _variables(headings, context.profile.variables)
+    codes = _codes(context)
+    cells = _cells(context, columns, codes)
+    rows = context["clinical"].drop_duplicates("row").set_index("row")["patient"]
+    rows.index = rows.index.astype(int)
+    names = list(context.profile.variables)
+    wide = _wide(cells, "sound", rows.index, names)
+    missing = _wide(
+        cells.assign(flag=cells["reading"].eq(Reading.MISSING).astype(float)), "flag", rows.index, names
+    ).eq(1.0)
+    return Clinical(path, edition, columns, cells, wide, missing, rows, codes)
+
+
+def _all_headings(context: Context, used: pd.DataFrame) -> list[str]:
+    listed = used["columns"].iloc[0] if not used.empty else None
+    headings = json.loads(listed) if isinstance(listed, str) else []
+    return list(dict.fromkeys([*headings, *context["clinical"]["column"].unique()]))
+
+
+def _variables(headings: list[str], known: Mapping[str, Variable]) -> dict[str, str | None]:
+    """The variable that each heading means; a second heading of the same meaning is unknown."""
+    plain = {plain_heading(name): name for name in known}
+    found: dict[str, str | None] = {heading: heading if heading in known else None for heading in headings}
+    taken = set(found.values())
+    for heading in headings:
+        name = plain.get(plain_heading(heading))
+        if name is not None and name not in taken:
+            found[heading] = name
+            taken.add(name)
+    return found
+
+
+def _codes(context: Context) -> dict[str, frozenset[int]]:
+    variables = context.profile.variables
+    codes = {name: variable.codes for name, variable in variables.items() if variable.sort is Sort.CODE}
+    plain = {plain_heading(name): name for name in codes}
+    dictionary = context["clinical_dictionary"]
+    for variable, values in zip(dictionary["variable"], dictionary["values"], strict=True):
+        name = plain.get(plain_heading(variable)) if isinstance(variable, str) else None
+        if name is not None and isinstance(values, str):
+            codes[name] = codes_of(values, context.profile.missing_code) or codes[name]
+    return codes
+
+
+def _cells(context: Context, columns: Mapping[str, str | None], codes: Mapping[str, frozenset[int]]) -> pd.DataFrame:
+    import numpy as np
+
+    table = context["clinical"]
+    cells: pd.DataFrame = table[["row", "patient", "patient_id", "text", "type", "value"]].assign(
+        variable=table["column"].map(columns)
+    )
+    cells = cells[cells["variable"].notna()].reset_index(drop=True)
+    cells["row"] = cells["row"].astype(int)
+    spec = {name: context.profile.variables[name] for name in cells["variable"].unique()}
+    cells["sort"] = cells["variable"].map({name: one.sort.value for name, one in spec.items()})
+    cells["low"] = cells["variable"].map({name: one.low for name, one in spec.items()})
+    cells["high"] = cells["variable"].map({name: one.high for name, one in spec.items()})
+    allowed = {(name, float(code)) for name, listed in codes.items() for code in listed}
+    cells["coded"] = [pair in allowed for pair in zip(cells["variable"], cells["value"], strict=True)]
+    cells["reading"] = _readings(cells, context.profile.missing_code)
+    in_range = cells["coded"].where(cells["sort"] == Sort.CODE, cells["value"].between(cells["low"], cells["high"]))
+    readable = cells["reading"].isin([Reading.NUMBER, Reading.NUMBER_AS_TEXT, Reading.PERCENT_OTHERWISE])
+    cells["sound"] = np.where(readable & in_range, cells["value"], np.nan)
+    return cells
+
+
+def _readings(cells: pd.DataFrame, missing_code: float) -> Any:
+    """How each cell reads; the first that fits holds."""
+    import numpy as np
+
+    text = cells["text"].fillna("").str.strip()
+    kind, sort, value = cells["type"], cells["sort"], cells["value"]
+    is_text, has_value = kind == "text", value.notna()
+    numeric = sort.isin(_NUMERIC)
+    marker = text.str.lower().isin(MARKERS)
+    possible = cells["coded"].where(sort == Sort.CODE, value.between(cells["low"], cells["high"]))
+    runs = is_text & ~has_value & ~marker & cells["text"].fillna("").str.match(_RUNS)
+    unwritten = (kind == "blank") | (kind == "error") | (is_text & marker)
+    percent = sort == Sort.PERCENT
+    # Words in a column of numbers stand for a number that is not known; in a column of codes they may be a code's label.
+    words = is_text & ~has_value & sort.isin([Sort.NUMBER, Sort.PERCENT])
+    is_missing = has_value & (value == missing_code)
+    choices: list[tuple[pd.Series[bool], Reading]] = [
+        (kind == "formula", Reading.FORMULA),
+        (runs, Reading.RUNS),
+        (sort.isin([Sort.PATIENT, Sort.NOTE]), Reading.TEXT),
+        (unwritten, Reading.MISSING_OTHERWISE),
+        (is_missing & ~is_text, Reading.MISSING),
+        (~numeric, Reading.TEXT),
+        (words, Reading.MISSING_OTHERWISE),
+        (~has_value, Reading.NO_NUMBER),
+        (value.isin(_SENTINELS) & ~possible, Reading.MISSING_OTHERWISE),
+        (percent & (is_text | ((value > 1) & (value <= _WHOLE_PERCENT))), Reading.PERCENT_OTHERWISE),
+        (is_text & (possible | is_missing), Reading.NUMBER_AS_TEXT),
+    ]
+    return np.select([mask.to_numpy() for mask, _ in choices], [one.value for _, one in choices], Reading.NUMBER.value)
+
+
+def _wide(cells: pd.DataFrame, column: str, rows: pd.Index[int], names: Sequence[str]) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    made = np.full((len(rows), len(names)), np.nan)
+    place = {name: column for column, name in enumerate(names)}
+    made[rows.get_indexer(pd.Index(cells["row"])), cells["variable"].map(place)] = cells[column]
+    return pd.DataFrame(made, index=rows, columns=list(names))

@@ -1,0 +1,1 @@
+"""The audit as tests: pytest items, and an assertion for notebooks."""
