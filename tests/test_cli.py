@@ -342,6 +342,17 @@ def test_rules_lists_every_rule_once(run: Run) -> None:
     assert [item["code"] for item in listed] == [item.code for item in registry()]
 
 
+def test_a_rule_says_where_it_stands(run: Run) -> None:
+    home = Path(crlm_qc.__file__).parents[1]
+    for item in json.loads(run("rules", "--format", "json").out):
+        lines = (home / item["file"]).read_text(encoding="utf-8").splitlines()
+        # `@rule(`, and code and slug below it; or the line of a suite that names the code.
+        said = "".join(lines[item["line"] - 1 : item["line"] + 4])
+        assert item["code"] in said or item["slug"] in said
+    assert re.search(r"^Stands in   crlm_qc/rules/\S+\.py:[0-9]+$", run("explain", "CTS008").out, re.MULTILINE)
+    assert re.search(r"^Stands in   \S*expectations/\S+\.json:[0-9]+$", run("explain", "PUB001").out, re.MULTILINE)
+
+
 def test_rules_of_one_family(run: Run) -> None:
     listed = json.loads(run("rules", "--family", "rel", "--format", "json").out)
     assert listed

@@ -76,6 +76,8 @@ def _as_dict(item: Rule, profile: Profile) -> dict[str, object]:
         "source": item.source,
         "tables": list(item.tables),
         "tolerances": to_plain(rule_text(item, profile).tolerances),
+        "file": item.file,
+        "line": item.line,
     }
 
 
@@ -96,6 +98,7 @@ def explain(
         ("Depth", item.depth.value),
         ("Only for", "a whole release, not a subset" if item.whole_release else ""),
         ("Slug", item.slug),
+        ("Stands in", f"{item.file}:{item.line}"),
     ]
     width = style_of(sys.stdout, Colour.NEVER).width
     say(f"{item.code}  {item.title}\n")

@@ -65,6 +65,9 @@ class Suite:
     table: str
     """Evidence table or view that it is about."""
     expectations: tuple[Expectation, ...]
+    path: Path
+    lines: Mapping[str, int]
+    """Line of the file, counted from 1, that names a code first."""
 
     @property
     def codes(self) -> frozenset[str]:
@@ -104,12 +107,17 @@ def read_suite(path: Path) -> Suite:
         The file can't be read, or an expectation lacks its type, code or severity.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw = json.loads(text)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SuiteError(f"suite {path.name} can't be read: {error}") from None
     try:
         expectations = tuple(_expectation(one, path.name, at) for at, one in enumerate(raw["expectations"], start=1))
-        return Suite(str(raw["name"]), str(raw["meta"]["table"]), expectations)
+        lines: dict[str, int] = {}
+        for line, words in enumerate(text.splitlines(), start=1):
+            for code in CODE.findall(words):
+                lines.setdefault(code, line)
+        return Suite(str(raw["name"]), str(raw["meta"]["table"]), expectations, path, lines)
     except (KeyError, TypeError, AttributeError) as error:
         raise SuiteError(f"suite {path.name} lacks {error}") from None
 

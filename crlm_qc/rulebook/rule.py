@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
@@ -78,6 +80,10 @@ class Rule:
     """Compares the release as a whole with the published one: off for a subset."""
     tolerances: tuple[str, ...] = ()
     """Fields of `Tolerances` that decide whether it fires, wherever the comparison is made."""
+    file: str = field(default="", compare=False)
+    """File that it stands in, from the folder that holds the package, with forward slashes."""
+    line: int = field(default=0, compare=False)
+    """Line of that file, counted from 1."""
 
     @property
     def family(self) -> str:
@@ -103,8 +109,13 @@ def rule(
     whole_release: bool = False,
     kind: RuleKind = RuleKind.PLAIN,
     tolerances: Iterable[str] = (),
+    stands_at: tuple[Path, int] | None = None,
 ) -> Callable[[Check], Rule]:
-    """Make a rule of the function below; its module lies in `crlm_qc.rules`, where the registry finds it."""
+    """Make a rule of the function below; its module lies in `crlm_qc.rules`, where the registry finds it.
+
+    It is said to stand where this is called, unless `stands_at` names a file and line.
+    """
+    path, line = stands_at or _caller()
 
     def decorate(check: Check) -> Rule:
         return Rule(
@@ -121,9 +132,23 @@ def rule(
             depth,
             whole_release,
             tuple(tolerances),
+            path.relative_to(_ROOT).as_posix() if path.is_relative_to(_ROOT) else path.name,
+            line,
         )
 
     return decorate
+
+
+_ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds the package, and in a source checkout `expectations` too."""
+
+
+def _caller() -> tuple[Path, int]:
+    """File and line that called the function which asks."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return (Path(), 0) if frame is None else (Path(frame.f_code.co_filename), frame.f_lineno)
 
 
 def made_by_the_audit(_: Context) -> Checked:

@@ -84,6 +84,7 @@ def _rule(code: str, suite: Suite) -> Rule:
         depth=Depth(meta.get("depth", Depth.HEADERS)),
         whole_release=True,
         kind=RuleKind.EXPECTATION,
+        stands_at=(suite.path, suite.lines[code]),
     )(lambda context: _check(context, code))
 
 

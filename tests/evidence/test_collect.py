@@ -170,12 +170,10 @@ def test_where_no_process_can_be_started_this_one_reads(root, profile, monkeypat
 
 
 def test_a_missing_decoder_is_a_limit_of_the_release(root, profile, monkeypatch):
-    from crlm_qc.evidence.masks import measures as segments
-
     def refuse(*arguments):
         raise Unmeasured("no-decoder", "a decoder is missing: install thing>=2.0")
 
-    monkeypatch.setattr(segments, "_packed", refuse)
+    monkeypatch.setattr("crlm_qc.evidence.masks.frames._packed", refuse)
     found = collect(root, profile, depth=Depth.MASKS, patients=["CRLM-CT-1001"], jobs=1)
     assert found.facts.limits == ("CRLM-CT-1001: masks were not read: a decoder is missing: install thing>=2.0",)
 

@@ -13,14 +13,12 @@ import pytest
 from openpyxl.comments import Comment
 from support.workbooks import MISSING, dictionary, edition, fired, plain_row, write
 
-import crlm_qc.rules.cln.sheet as module
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.workbook import sheets as workbook
 from crlm_qc.evidence.workbook.sheets import edition_rank, looks_like_workbook, read_workbook
 from crlm_qc.model.tables import frame, schema
-from crlm_qc.rulebook.rule import Rule
+from crlm_qc.rules import registry
 
-RULES = [value for value in vars(module).values() if isinstance(value, Rule)]
+RULES = [item for item in registry() if item.family == "CLN"]
 ROWS = [plain_row(1), plain_row(2)]
 
 
@@ -300,7 +298,7 @@ def test_damaged_parts_never_crash(part: str, damage: str, book: tuple[Any, Path
 
 
 def test_a_zip_bomb_is_refused(book: tuple[Any, Path], profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook, "MAX_BYTES", 200_000)
+    monkeypatch.setattr("crlm_qc.evidence.workbook.file.MAX_BYTES", 200_000)
     _rewrite(book[1], {}, {"xl/media/image1.png": bytes(300_000)})
     assert book[1].stat().st_size < 200_000
     assert source(read(book[1], profile))["problem"] == "too-large"

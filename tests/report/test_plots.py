@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import reports
 
@@ -124,6 +124,7 @@ def test_dots_stand_where_their_values_are(values: list[float]) -> None:
 
 
 @given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=40), st.randoms())
+@example([0.03125], None)
 def test_every_dot_is_drawn_within_and_in_any_order(values: list[float], random: object) -> None:
     patients = [
         PatientFacts(f"CRLM-CT-{1001 + index}", liver_ml=value, tumour_ml=value, liver_hu=-value)

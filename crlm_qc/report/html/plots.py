@@ -441,6 +441,8 @@ class _Scale:
             for parts in ((1, 2, 5), (1,)):
                 found = [part * 10.0**power for power in powers for part in parts]
                 found = [value for value in found if self._low - 1e-9 <= math.log10(value) <= self._high + 1e-9]
+                # No finer than what is told of a value, as below: two marks would read alike.
+                found = [value for value in found if value > self._least * (1 - 1e-9)]
                 if len(found) <= MAX_TICKS:
                     return found
             return found[:: math.ceil(len(found) / MAX_TICKS)]
