@@ -20,18 +20,21 @@ def group(name: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff: rules and format; and who may import whom."""
+    """Ruff: rules and format; who may import whom; spelling; and pyproject.toml itself."""
     session.install(".", *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-cache")
+    session.run("codespell")
+    session.run("validate-pyproject", "pyproject.toml")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Mypy, strict, on crlm_qc."""
+    """Mypy, strict, on crlm_qc and on the programs beside it."""
     session.install(".", *group("types"))
     session.run("mypy")
+    session.run("mypy", "noxfile.py", "docs/generate.py", "docs/check_site.py")
 
 
 @nox.session

@@ -12,8 +12,8 @@ from crlm_qc.engines import pandera_engine
 
 pytest_plugins = ["pytester"]
 
-# It stands for the tests of a team that uses crlm-qc; test_pytest_plugin.py runs it.
-collect_ignore = ["example_own_tests"]
+# It stands for the tests of a team that uses crlm-qc; testing/test_release.py runs it.
+collect_ignore = ["testing/example_own_tests"]
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None)

@@ -7,6 +7,7 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import crlm_qc
@@ -39,6 +40,19 @@ def libraries(path: Path) -> set[str]:
     whole = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     parts = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     return {name.split(".")[0] for name in whole | parts}
+
+
+def test_every_room_has_a_contract_on_whom_it_may_import() -> None:
+    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    bound = {name for one in contracts if one["type"] == "forbidden" for name in one["source_modules"]}
+    rooms = {
+        f"crlm_qc.{path.stem}" for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    # Faces: nobody imports them, and they may import anything.
+    faces = {"crlm_qc.__init__", "crlm_qc.__main__", "crlm_qc.cli", "crlm_qc.pytest_plugin"}
+    assert bound | faces == rooms
+    assert [one["ancestors"] for one in contracts if one["type"] == "acyclic_siblings"] == [["crlm_qc"]]
 
 
 def test_listing_rules_loads_nothing_heavy() -> None:

@@ -86,7 +86,7 @@ def test_a_crash_is_a_finding_without_the_exceptions_text_and_the_rest_goes_on(p
     (finding,) = report.findings
     assert finding.rule == CRASH_RULE
     assert "XXX001" in finding.message
-    assert finding.observed.startswith("ValueError at test_auditing.py:")
+    assert finding.observed.startswith("ValueError at test_judging.py:")
     assert "Jane" not in str(report.as_dict())
     assert report.verdict is Verdict.INCOMPLETE
     assert report.exit_code() is ExitCode.INCOMPLETE

@@ -233,7 +233,7 @@ def test_a_source_that_says_nothing_changes_nothing(sources: dict[Origin, dict[s
 
 
 def test_the_documentation_has_every_key() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `([a-z-]+)` \| `(CRLM_QC_[A-Z_]+)` \|", page, re.MULTILINE) == [
         (key.name, key.variable) for key in KEYS.values()
     ]

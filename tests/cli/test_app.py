@@ -304,7 +304,7 @@ def test_a_bug_exits_with_70_and_shows_no_value(run: Run, release: Path, monkeyp
     done = run("check", release)
     assert done.code == 70
     assert "CANARY" not in done.out + done.err
-    assert re.search(r"a bug of crlm-qc: IndexError at test_cli\.py:\d+\. ", done.err)
+    assert re.search(r"a bug of crlm-qc: IndexError at test_app\.py:\d+\. ", done.err)
     debugged = run("check", release, "--debug")
     assert debugged.code == 70
     assert re.search(r'File ".*app\.py", line \d+, in _run', debugged.err)

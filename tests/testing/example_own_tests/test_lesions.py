@@ -1,6 +1,6 @@
 """Tests of a team's own on the tables of a release, beside the rules of crlm-qc:
 
-    pytest --crlm-release=PATH tests/example_own_tests
+    pytest --crlm-release=PATH tests/testing/example_own_tests
 
 The fixtures come with the plugin; without a release these tests are skipped. Assert on counts, labels and figures, not
 on whole rows: pytest prints what an assertion compares.

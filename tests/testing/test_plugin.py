@@ -275,9 +275,9 @@ def test_fail_on_never(run: Run) -> None:
 
 
 def test_warnings_made_errors_fail(run: Run) -> None:
-    result = run("-rA", "-W", "error::crlm_qc.testing.names.QualityWarning", "-k", "CLN")
+    result = run("-rA", "-W", "error::crlm_qc.pytest_plugin.QualityWarning", "-k", "CLN")
     assert ends(result)["FAILED"] == {"CLN::CLN010", "CLN::CRLM-CT-1003"}
-    assert "pytest_audit.py" not in result.stdout.str()
+    assert "crlm_qc/testing" not in result.stdout.str()
 
 
 def test_an_open_error_beside_a_waived_one_fails(run: Run) -> None:
@@ -374,7 +374,7 @@ def test_a_bug_tells_its_place_and_no_value(run: Run) -> None:
     result = run("-l", "-vv", "--tb=long", "-k", "release or DSO007", report=ValueError("CANARY"))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     said = result.stdout.str() + result.stderr.str()
-    assert "a bug of crlm-qc, so nothing was checked: ValueError at test_pytest_plugin.py:" in said
+    assert "a bug of crlm-qc, so nothing was checked: ValueError at test_plugin.py:" in said
     assert "CANARY" not in said
     assert "self = " not in said
 
