@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crlm_qc.auditing.run import audit as audit
     from crlm_qc.model.report import Report as Report
+
+    __version__: str
     from crlm_qc.testing.conformance import assert_conformant as assert_conformant
 
 __all__ = ["Report", "__version__", "assert_conformant", "audit"]
 
-__version__ = version("crlm-qc")
-
 
 def __getattr__(name: str) -> Any:
-    # Loaded at first use: `crlm-qc --help` needs neither.
+    # Loaded at first use: `crlm-qc --help` needs none of them.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("crlm-qc")
     if name == "audit":
         from crlm_qc.auditing.run import audit
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 _PRELOADED = "crlm_qc.evidence.patient"
 """What the process that workers are forked from has imported, so that none of them has to."""
@@ -32,6 +33,8 @@ def start_server() -> bool:
     """Start the process that workers are forked from, without waiting for it. False where there can be none."""
     # Forking this process could copy locks that threads of it hold (pyarrow has some), so workers come from a server
     # that has only imported what reads a patient; where there is none, each starts afresh.
+    import multiprocessing
+
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return False
     from multiprocessing import forkserver
@@ -46,6 +49,9 @@ def start_server() -> bool:
 
 def executor(jobs: int) -> ProcessPoolExecutor:
     """A pool of processes, from a server where there can be one."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     context: Any = multiprocessing.get_context("forkserver" if start_server() else "spawn")
     return ProcessPoolExecutor(jobs, mp_context=context)
 

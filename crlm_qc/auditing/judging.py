@@ -7,7 +7,6 @@ import re
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +63,8 @@ def judge(
     Report
         Outcomes and findings.
     """
+    from importlib.metadata import version
+
     settings = settings or Settings()
     if evidence.facts.patients_read and not settings.patients:
         settings = replace(settings, patients=evidence.facts.patients_read)
