@@ -20,6 +20,7 @@ from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.sight import Sight
 from crlm_qc.request.choice import choose
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip
@@ -159,6 +160,7 @@ def _stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> lis
             count=one.count,
             examples=tuple(one.examples[:MAX_EXAMPLES]),
             fingerprint="",
+            sight=None if item.seen is None else Sight(item.seen, one.places),
         )
         for one in found
     ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.sight import Place, Sight
 
 FINGERPRINT_LENGTH = 12
 DOWNLOAD_FOLDER = re.compile(r"manifest-[0-9]{1,15}")
@@ -119,6 +120,8 @@ class Found:
     """A few of them, at most `MAX_EXAMPLES`."""
     severity: Severity | None = None
     """Set only where this case is graver or milder than the rule's own severity."""
+    places: tuple[Place, ...] = ()
+    """Where it is seen in the images, the most telling first, as the rule's `seen` says."""
 
 
 MAX_EXAMPLES = 5
@@ -140,6 +143,8 @@ class Finding:
     fingerprint: str
     waived: str | None = None
     """Why the finding is accepted; None where it counts."""
+    sight: Sight | None = field(default=None, compare=False, repr=False)
+    """How and where it is seen in the images, if it is; known to the audit alone, and saved nowhere."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

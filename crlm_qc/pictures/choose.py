@@ -9,25 +9,15 @@ from crlm_qc.collection.profile import LIVER
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.picture import Detail, Picture, PictureMode, PictureRequest, Plane, View, no_picture
 from crlm_qc.model.severity import Severity
-from crlm_qc.pictures.scene import FILE, FRAME, GAPS, MISPLACED, WHOLE, Scene, named_in
+from crlm_qc.model.sight import At, Beside
+from crlm_qc.pictures.scene import Scene
 from crlm_qc.rulebook.context import Context
 from crlm_qc.subjects.columns import SPACING
 from crlm_qc.subjects.ct import CtSeries, series_of
 from crlm_qc.subjects.dso import Dso, dsos_of
 
-FAMILIES = ("CTS", "DSO", "SEG", "XRF")
-"""Families whose findings may have a place in the images."""
 MAX_AXIAL = 3
 """Axial pictures of a patient."""
-
-_CORONAL = frozenset(
-    {"CTS007", "CTS008", "CTS009", "CTS011", "DSO007", "DSO011", "DSO014", "DSO021", "SEG001", "SEG008"}
-)
-_SAGITTAL = frozenset({"CTS006", "CTS010"})
-_NO_PLACE = frozenset({"CTS012", "CTS013", "CTS014", "DSO024", "DSO026", "DSO027", "DSO028", "SEG017", "SEG020"})
-"""Rules whose findings no picture explains, though they may name a segment."""
-_HIDES = frozenset({"DID007", "DID008"})
-"""Rules that find what may be written into the images themselves."""
 
 
 def deserving(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
@@ -45,21 +35,18 @@ def deserving(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     """
     found: dict[str, list[Finding]] = {}
     for finding in findings:
-        if finding.patient and finding.waived is None and finding.rule[:3] in FAMILIES and _has_place(finding):
+        if finding.patient and finding.waived is None and _is_seen(finding):
             found.setdefault(finding.patient, []).append(finding)
     return dict(sorted(found.items()))
 
 
-def _has_place(finding: Finding) -> bool:
-    if finding.rule in _NO_PLACE:
+def _is_seen(finding: Finding) -> bool:
+    sight = finding.sight
+    if sight is None or sight.seen.hides or not finding.severity.at_least(sight.seen.mildest):
         return False
-    if finding.rule == "CTS011" and finding.severity is not Severity.ERROR:
-        return False
-    if finding.rule in _CORONAL | _SAGITTAL | WHOLE | MISPLACED:
+    if sight.seen.at is not At.PLACES or sight.seen.reformat is not None:
         return True
-    if finding.rule.startswith("XRF"):
-        return False
-    return finding.subject.segment is not None or bool(named_in(finding, FRAME) or named_in(finding, FILE))
+    return finding.subject.segment is not None or bool(sight.places)
 
 
 def choose_pictures(context: Context, findings: Sequence[Finding], mode: PictureMode) -> list[PictureRequest | Picture]:
@@ -83,7 +70,7 @@ def choose_pictures(context: Context, findings: Sequence[Finding], mode: Picture
     if mode is PictureMode.NONE:
         return []
     worth = deserving(findings)
-    hidden = {one.patient for one in findings if one.rule in _HIDES}
+    hidden = {one.patient for one in findings if one.sight is not None and one.sight.seen.hides}
     patients = sorted({*worth, *(_patients_with_ct(context) if mode is PictureMode.ALL else ())})
     objects: dict[str, list[Dso]] = {}
     for dso in dsos_of(context):
@@ -245,8 +232,8 @@ def _wanted(
     pairs: list[list[PictureRequest]] = []
     wanted: Wanted = {scene.middle: (scene.middle_title, [])}
     later: Wanted = {}
-    coronal = [one for one in findings if one.rule in _CORONAL]
-    sagittal = [one for one in findings if one.rule in _SAGITTAL]
+    coronal = [(one, sight.seen) for one in findings if (sight := one.sight) and sight.seen.reformat is Plane.CORONAL]
+    sagittal = [one for one in findings if (sight := one.sight) and sight.seen.reformat is Plane.SAGITTAL]
     for finding in findings:
         if pair := scene.pair(finding):
             pairs.append(pair)
@@ -259,12 +246,11 @@ def _wanted(
     reformats = []
     if sagittal:
         reformats.append([scene.reformat(Plane.SAGITTAL, "Sagittal reformat", sagittal, 0)])
-    disorder = [one for one in coronal if one.rule == "CTS011"]
+    disorder = [one for one, seen in coronal if seen.beside is Beside.NUMBERS]
     if disorder:
         reformats.append(scene.orders(disorder))
     elif coronal:
-        whole = scene.reformat(Plane.CORONAL, "Coronal reformat", coronal, 0)
-        gaps = [one for one in coronal if one.rule in GAPS]
-        reformats.append(scene.with_gap(whole) if gaps else [whole])
+        whole = scene.reformat(Plane.CORONAL, "Coronal reformat", [one for one, _ in coronal], 0)
+        reformats.append(scene.with_gap(whole) if any(seen.gaps for _, seen in coronal) else [whole])
     along = [pair for pair in pairs if pair[0].plane is not Plane.AXIAL]
     return [pair for pair in pairs if pair not in along] or along, reformats if not along else [], wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +24,7 @@ from crlm_qc.model.picture import (
     Space,
     View,
 )
+from crlm_qc.model.sight import At, Beside, Frame, Outside, Shared, Sight, Slice, Small
 from crlm_qc.model.words import plural
 from crlm_qc.pictures.compose import ALONG, GAP_SEEN, PART_MM, PART_SLICES, finite, headed, moved_by, sides_of
 from crlm_qc.rulebook.context import Context
@@ -44,26 +44,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-WHOLE = frozenset({"CTS017", "DSO002", "DSO012", "DSO013", "SEG003", "SEG004", "SEG010", "SEG018", "XRF006", "XRF007"})
-"""Rules whose findings name no place of their own, and are seen where the liver or the tumours are largest."""
-MISPLACED = frozenset({"SEG011", "SEG012", "SEG013"})
-"""Rules that compare the masks as stored with other placements."""
-_BESIDE = frozenset({"DSO011", "DSO014"})
-"""Rules on frames that lie elsewhere than their slices."""
-GAPS = frozenset({"CTS008", "CTS009"})
-"""Rules on gaps: slices beside one look alike, unless a mask on them does not."""
-_PAIRED = frozenset({"SEG006", "SEG014"})
-"""Rules on what two segments share."""
-
-FRAME = re.compile(r"\bframes? ([0-9]{1,6})\b")
-FILE = re.compile(r"(?<![\w.-])[0-9]{1,5}-[0-9]{1,6}\.dcm(?![\w.])", re.IGNORECASE)
 _LETTERS = {LIVER: "L", REMNANT: "R"}
-
-
-def named_in(finding: Finding, pattern: re.Pattern[str]) -> list[str]:
-    """What a finding names in its examples, then in its message; each once."""
-    every = [match for text in (*finding.examples, finding.message) for match in pattern.findall(text)]
-    return list(dict.fromkeys(every))
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,64 +205,45 @@ class Scene:
         """Path of the slice of a plane."""
         return str(self.ct.slices["path"][self.slice_of[rank]])
 
-    # What findings name.
+    # Where findings are.
 
     def places(self, finding: Finding) -> Iterator[tuple[int | Detail, str]]:
         """Planes that a finding is seen on, or what is looked at closely, the most telling first, each with its title."""
-        assert finding.rule
-        if finding.rule == "XRF006":
+        sight = finding.sight
+        if sight is None:
+            return
+        if sight.seen.at is At.TUMOURS:
             if (rank := self.largest(self.of_role(TUMOUR))) is not None:
                 yield rank, "The tumours at their largest"
             return
-        if finding.rule in WHOLE | MISPLACED:
+        if sight.seen.at is At.LIVER:
             yield self.middle, self.middle_title
             return
         if finding.subject.segment is not None and self.measured:
-            yield from self._of_segment(finding, finding.subject.segment)
-        names = {self._name(place): place for place in range(len(self.ct.slices))}
+            yield from self._of_segment(sight, finding.subject.segment)
+        slices = {str(path): place for place, path in enumerate(self.ct.slices["path"])}
         planes = {place: rank for rank, place in enumerate(self.slice_of)}
-        for name in named_in(finding, FILE):
-            place = names.get(name)
-            if place is not None and place in planes:
-                if finding.rule in GAPS and not self.voxels(planes[place]):
-                    continue
-                yield planes[place], f"Slice {name}, which {finding.rule} names"
-        if self.measured and finding.rule.startswith("DSO"):
-            for frame in map(int, named_in(finding, FRAME)):
-                rank = self._rank_of_frame(frame)
-                if rank is not None:
-                    yield rank, f"Frame {frame}, which {finding.rule} names"
+        for one in sight.places:
+            if isinstance(one, Slice) and (rank := planes.get(slices.get(one.path, -1))) is not None:
+                if not sight.seen.gaps or self.voxels(rank):
+                    yield rank, f"Slice {self._name(self.slice_of[rank])}, which {finding.rule} names"
+            elif isinstance(one, Frame) and (rank := self._rank_of_frame(one)) is not None:
+                yield rank, f"Frame {one.number}, which {finding.rule} names"
 
-    def _of_segment(self, finding: Finding, segment: int) -> Iterator[tuple[int | Detail, str]]:
-        close = list(self._details(finding, segment))
+    def _of_segment(self, sight: Sight, segment: int) -> Iterator[tuple[int | Detail, str]]:
+        """What is looked at closely, or else the segment at its largest."""
+        close = [self._close_up(one) for one in sight.places if isinstance(one, Shared | Outside | Small)]
         if close:
             yield from close
         elif (rank := self.largest([segment])) is not None:
             yield rank, f"{self.label(segment)} at its largest"
 
-    # What is looked at closely.
-
-    def _details(self, finding: Finding, segment: int) -> Iterator[tuple[Detail, str]]:
-        """What a finding on the shape of a segment is about, each with a title."""
-        label, livers = self.label(segment), self.of_role(LIVER)
-        if finding.rule == "SEG005" and len(livers) == 1:
-            yield self._outside(segment, livers[0])
-        elif finding.rule in _PAIRED:
-            for other in self._sharing(segment):
-                if re.search(
-                    rf"\b{re.escape(self.label(other))} and {re.escape(label)}\b", finding.message, re.IGNORECASE
-                ):
-                    yield self._shared(other, segment)
-        elif finding.rule == "SEG007":
-            for other in self._sharing(segment):
-                if other in self.of_role(TUMOUR) and any(
-                    words.endswith(f" of {self.label(other)}") for words in finding.examples
-                ):
-                    yield self._shared(segment, other)
-            if len(livers) == 1 and any(words.endswith("outside the liver") for words in finding.examples):
-                yield self._outside(segment, livers[0])
-        elif finding.rule == "SEG015":
-            yield Detail((segment,)), f"{label} at its largest"
+    def _close_up(self, place: Shared | Outside | Small) -> tuple[Detail, str]:
+        if isinstance(place, Shared):
+            return self._shared(place.one, place.other)
+        if isinstance(place, Outside):
+            return self._outside(place.segment, place.other)
+        return Detail((place.segment,)), f"{self.label(place.segment)} at its largest"
 
     def _outside(self, segment: int, liver: int) -> tuple[Detail, str]:
         label = self.label(segment)
@@ -291,14 +253,6 @@ class Scene:
     def _shared(self, one: int, other: int) -> tuple[Detail, str]:
         names = f"{self.label(one)} and {self.label(other)}"
         return Detail((one, other), (Hatched(one, other, False, f"what {names} share"),)), f"{names} overlap"
-
-    def _sharing(self, segment: int) -> list[int]:
-        """Segments that share a voxel with one."""
-        assert self.dso is not None
-        table = self.context["segment_pairs"]
-        rows = table[table["dso"] == self.dso.path]
-        pairs = zip(rows["segment_a"].tolist(), rows["segment_b"].tolist(), strict=True)
-        return sorted(int(one if other == segment else other) for one, other in pairs if segment in (one, other))
 
     def close(self, detail: Detail, title: str, findings: Sequence[Finding], group: int, view: View) -> PictureRequest:
         """What a detail shows; the slice is chosen of all that hold it when the masks are read."""
@@ -320,12 +274,14 @@ class Scene:
     def _name(self, place: int) -> str:
         return name_of(self.context.show.path(str(self.ct.slices["path"][place])))
 
-    def _place_of_frame(self, frame: int) -> int | None:
-        assert self.dso is not None
-        found = [place for place, value in enumerate(self.dso.frames["frame"].tolist()) if value == frame]
+    def _place_of_frame(self, frame: Frame) -> int | None:
+        """Place of a frame among those of the object that is shown; None if it is none of them, or nothing was measured."""
+        if not self.measured or self.dso is None or frame.dso != self.dso.path:
+            return None
+        found = [place for place, value in enumerate(self.dso.frames["frame"].tolist()) if value == frame.number]
         return found[0] if found else None
 
-    def _rank_of_frame(self, frame: int) -> int | None:
+    def _rank_of_frame(self, frame: Frame) -> int | None:
         place = self._place_of_frame(frame)
         if place is None:
             return None
@@ -417,17 +373,18 @@ class Scene:
 
     def pair(self, finding: Finding) -> list[PictureRequest]:
         """What was found beside what was expected; empty where two pictures explain no more than one."""
-        if finding.rule in MISPLACED:
+        beside = None if finding.sight is None else finding.sight.seen.beside
+        if beside in (Beside.PLACEMENT, Beside.SIDES):
             return self.placements(finding)
-        return self.beside(finding) if finding.rule in _BESIDE else []
+        return self.beside(finding) if beside is Beside.SOURCE else []
 
     def beside(self, finding: Finding) -> list[PictureRequest]:
         """A frame where it is positioned, and on its source slice; empty if the two can't be told apart so."""
-        if not self.measured or self.dso is None or self.dso.foreign:
+        if not self.measured or self.dso is None or self.dso.foreign or finding.sight is None:
             return []
-        for frame in map(int, named_in(finding, FRAME)):
-            place = self._place_of_frame(frame)
-            if place is None:
+        for frame in finding.sight.places:
+            place = self._place_of_frame(frame) if isinstance(frame, Frame) else None
+            if place is None or not isinstance(frame, Frame):
                 continue
             here, there = (ranks[place] for ranks in self.ranks)
             if here < 0 or there < 0:
@@ -436,7 +393,7 @@ class Scene:
             stated, meant = self._mask(place, here), self._mask(place, there, own)
             if here == there and self._close(stated.to_image, meant.to_image):
                 continue
-            title = f"Frame {frame} ({self.label(int(self.dso.numbers[place]))})"
+            title = f"Frame {frame.number} ({self.label(int(self.dso.numbers[place]))})"
             observed = self.axial(here, title, [finding], 0, [stated])
             expected = self.axial(there, title, [finding], 0, [meant])
             return [headed(observed, "Where it is positioned"), headed(expected, "On its source slice")]
@@ -456,7 +413,8 @@ class Scene:
         if alignment is None:
             return []
         if alignment.best is None:
-            return self.mirrored(finding) if finding.rule == "SEG011" else []
+            sides = finding.sight is not None and finding.sight.seen.beside is Beside.SIDES
+            return self.mirrored(finding) if sides else []
         words = alignment.words(self.orientation.tolist())
         better = f"{words[:1].upper()}{words[1:]}"
         if alignment.best["placement"] in ("slices", "upside-down"):

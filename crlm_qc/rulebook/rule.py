@@ -11,6 +11,7 @@ from pathlib import Path
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.sight import Seen
 from crlm_qc.rulebook.context import Context
 
 
@@ -80,6 +81,8 @@ class Rule:
     """Compares the release as a whole with the published one: off for a subset."""
     tolerances: tuple[str, ...] = ()
     """Fields of `Tolerances` that decide whether it fires, wherever the comparison is made."""
+    seen: Seen | None = None
+    """How its findings are seen in the images, if they are."""
     file: str = field(default="", compare=False)
     """File that it stands in, from the folder that holds the package, with forward slashes."""
     line: int = field(default=0, compare=False)
@@ -109,6 +112,7 @@ def rule(
     whole_release: bool = False,
     kind: RuleKind = RuleKind.PLAIN,
     tolerances: Iterable[str] = (),
+    seen: Seen | None = None,
     stands_at: tuple[Path, int] | None = None,
 ) -> Callable[[Check], Rule]:
     """Make a rule of the function below; its module lies in `crlm_qc.rules`, where the registry finds it.
@@ -132,6 +136,7 @@ def rule(
             depth,
             whole_release,
             tuple(tolerances),
+            seen,
             path.relative_to(_ROOT).as_posix() if path.is_relative_to(_ROOT) else path.name,
             line,
         )

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.model.sight import Slice
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
 from crlm_qc.subjects.words import file_names, folder_of, text
 
@@ -52,6 +53,11 @@ class CtSeries:
         """File names of some slices."""
         paths = self.slices["path"]
         return file_names(context, [paths[place] for place in places])
+
+    def places(self, places: Iterable[int]) -> tuple[Slice, ...]:
+        """Some slices, as places where a finding is seen."""
+        paths = self.slices["path"]
+        return tuple(Slice(str(paths[place])) for place in places)
 
     def common(self, column: str) -> Any:
         """The value that most of its slices have, the least of them among equals; None if none has any."""

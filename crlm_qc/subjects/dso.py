@@ -5,12 +5,13 @@ What several rules need to know of one another stands here too, so that one faul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.model.sight import Frame
 from crlm_qc.subjects.columns import Columns
 from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
 from crlm_qc.subjects.words import ranges, text, whole
@@ -114,6 +115,15 @@ class Dso:
             labels.setdefault(self.label(context, number), []).append(int(frame))
         words = [f"{ranges(found)} ({label})" for label, found in labels.items()]
         return f"{'frame' if len(frames) == 1 else 'frames'} {', '.join(words)}"
+
+    def places(self, chosen: Iterable[int]) -> tuple[Frame, ...]:
+        """Some frames, by their place among the frames, as places where a finding is seen."""
+        numbers = self.frames["frame"]
+        return tuple(Frame(self.path, int(numbers[place])) for place in chosen)
+
+    def first(self, chosen: Flags) -> tuple[Frame, ...]:
+        """The first of some frames, as the place where a finding on all of them is seen."""
+        return self.places(chosen.nonzero()[0][:1].tolist())
 
 
 def dsos_of(context: Context) -> list[Dso]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.sight import Place
 from crlm_qc.rulebook.context import Context
 from crlm_qc.subjects.columns import SPACING
 from crlm_qc.subjects.dso import Dso, measured, plane_differs
@@ -66,11 +67,14 @@ class Segment:
         count: int = 1,
         examples: Sequence[str] = (),
         severity: Severity | None = None,
+        places: Iterable[Place] = (),
     ) -> Found:
         """A finding on the segment."""
         subject = self.dso.subject(context, self.number)
         message = f"{message[0].upper()}{message[1:]}"
-        return Found(subject, message, expected, observed, self.dso.patient, count, tuple(examples[:5]), severity)
+        return Found(
+            subject, message, expected, observed, self.dso.patient, count, tuple(examples[:5]), severity, tuple(places)
+        )
 
 
 @dataclass(frozen=True)

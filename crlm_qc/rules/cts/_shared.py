@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from crlm_qc.model.finding import Found
+from crlm_qc.model.finding import MAX_EXAMPLES, Found
 from crlm_qc.model.severity import Severity
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked
@@ -38,8 +38,9 @@ def found_in(
     count: int | None = None,
     examples: Sequence[str] | None = None,
     severity: Severity | None = None,
+    seen_at: Sequence[int] | None = None,
 ) -> Found:
-    """A finding on a series; its count and examples are the slices named."""
+    """A finding on a series; its count, its examples and where it is seen are the slices named."""
     return Found(
         series.subject(context, column),
         message,
@@ -47,6 +48,7 @@ def found_in(
         observed,
         series.patient,
         max(1, len(places)) if count is None else count,
-        tuple(series.names(context, places[:5]) if examples is None else examples),
+        tuple(series.names(context, places[:MAX_EXAMPLES]) if examples is None else examples),
         severity,
+        series.places(places[:MAX_EXAMPLES] if seen_at is None else seen_at),
     )

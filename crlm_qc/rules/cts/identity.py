@@ -9,6 +9,7 @@ from typing import Any
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -29,6 +30,7 @@ _BITS_ALLOCATED = 16
     fix="Take the series out, or correct SOPClassUID and Modality.",
     source="DICOM PS3.3 C.7.3.1.1.1 (Modality), PS3.4 B.5 (storage SOP classes)",
     tables=TABLES,
+    seen=Seen(),
 )
 def not_ct(context: Context) -> Checked:
     """Every CT series; missing values are CTS019's."""
@@ -65,6 +67,7 @@ def not_ct(context: Context) -> Checked:
     fix="Take the odd slices out, or correct the UIDs that were changed.",
     source="DICOM PS3.3 C.7.3.1 (General Series), C.7.4.1 (Frame of Reference)",
     tables=TABLES,
+    seen=Seen(),
 )
 def series_identity_differs(context: Context) -> Checked:
     """Every CT series."""
@@ -123,6 +126,7 @@ def acquisitions_mixed(context: Context) -> Checked:
     fix="Write the attribute from the scanner's original.",
     source="DICOM PS3.3 A.3.3 (CT Image IOD modules)",
     tables=TABLES,
+    seen=Seen(),
 )
 def attribute_missing(context: Context) -> Checked:
     """Every CT series; RescaleSlope and RescaleIntercept are CTS015's."""
@@ -159,6 +163,7 @@ def attribute_missing(context: Context) -> Checked:
     fix="Nothing, if the pixels are right; else use the original files.",
     source="published description; DICOM PS3.5 A (transfer syntaxes)",
     tables=TABLES,
+    seen=Seen(),
 )
 def encoding_unpublished(context: Context) -> Checked:
     """Every CT series."""

@@ -8,7 +8,9 @@ from itertools import pairwise
 
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.sight import Beside, Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -26,6 +28,7 @@ from crlm_qc.subjects.words import number, ranges
     fix="Number the slices anew along the normal.",
     source="DICOM PS3.3 C.7.6.1 (Instance Number)",
     tables=TABLES,
+    seen=Seen(reformat=Plane.CORONAL, beside=Beside.NUMBERS, mildest=ERROR),
 )
 def instance_number_order(context: Context) -> Checked:
     """Every CT series whose slices have numbers."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -30,6 +32,7 @@ _UPRIGHT = 0.7
     source=f"{PLANE}, C.7.6.3.1 (Image Pixel)",
     tables=TABLES,
     tolerances=("pixel_spacing_mm", "direction", "orthonormal"),
+    seen=Seen(),
 )
 def series_geometry_differs(context: Context) -> Checked:
     """Every CT series."""
@@ -104,6 +107,7 @@ def image_size_unpublished(context: Context) -> Checked:
     source=PLANE,
     tables=TABLES,
     tolerances=("orthonormal",),
+    seen=Seen(),
 )
 def orientation_invalid(context: Context) -> Checked:
     """Every CT series whose slices have an orientation."""
@@ -136,6 +140,7 @@ def orientation_invalid(context: Context) -> Checked:
     source=PLANE,
     tables=TABLES,
     tolerances=("axial_degrees",),
+    seen=Seen(reformat=Plane.SAGITTAL),
 )
 def not_axial(context: Context) -> Checked:
     """Every CT series with a valid orientation."""
@@ -215,6 +220,7 @@ def spacing_unpublished(context: Context) -> Checked:
     fix="Nothing for a prone scan; for a contradiction find out how the patient lay and correct the attribute.",
     source="DICOM PS3.3 C.7.3.1.1.2 (Patient Position), C.7.6.2.1.1",
     tables=TABLES,
+    seen=Seen(At.LIVER),
 )
 def not_supine(context: Context) -> Checked:
     """Every CT series with a patient position or an orientation."""

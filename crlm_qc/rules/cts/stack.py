@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from crlm_qc.model.finding import Found
+from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     source=PLANE,
     tables=TABLES,
     tolerances=("position_mm",),
+    seen=Seen(reformat=Plane.CORONAL),
 )
 def slice_position_twice(context: Context) -> Checked:
     """Every stack."""
@@ -43,7 +46,14 @@ def slice_position_twice(context: Context) -> Checked:
         message = f"{plural(len(places), 'slice')} share {what}: {listed(groups)}."
         expected = f"one slice a position, over {number(context.tolerances.position_mm)} mm apart"
         yield found_in(
-            context, series, message, expected, f"{stack.n_surplus} too many", count=len(places), examples=groups
+            context,
+            series,
+            message,
+            expected,
+            f"{stack.n_surplus} too many",
+            count=len(places),
+            examples=groups,
+            seen_at=[index for group in stack.duplicates[:MAX_EXAMPLES] for index in group],
         )
 
     return each_stack(context, judge)
@@ -59,6 +69,7 @@ def slice_position_twice(context: Context) -> Checked:
     source=PLANE,
     tables=TABLES,
     tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
+    seen=Seen(reformat=Plane.CORONAL, gaps=True),
 )
 def slice_missing(context: Context) -> Checked:
     """Every stack, by gaps that are a multiple of the spacing."""
@@ -78,9 +89,15 @@ def slice_missing(context: Context) -> Checked:
             f"gaps of {listed([number(gap.size) + ' mm' for gap in stack.missing])}",
             count=stack.n_missing,
             examples=between,
+            seen_at=_beside(stack.missing),
         )
 
     return each_stack(context, judge)
+
+
+def _beside(gaps: Sequence[Gap]) -> list[int]:
+    """Slices beside the first gaps."""
+    return [index for gap in gaps[:MAX_EXAMPLES] for index in (gap.below, gap.above)]
 
 
 def _between(context: Context, series: CtSeries, gap: Gap) -> str:
@@ -100,6 +117,7 @@ def _between(context: Context, series: CtSeries, gap: Gap) -> str:
     source=PLANE,
     tables=TABLES,
     tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
+    seen=Seen(reformat=Plane.CORONAL, gaps=True),
 )
 def slice_spacing_uneven(context: Context) -> Checked:
     """Every stack."""
@@ -115,7 +133,16 @@ def slice_spacing_uneven(context: Context) -> Checked:
         expected = f"{number(stack.spacing)} mm, within {number(stack.tolerance)} mm"
         sizes = [gap.size for gap in stack.uneven]
         observed = f"{number(min(sizes))} to {number(max(sizes))} mm" if len(sizes) > 1 else f"{number(sizes[0])} mm"
-        yield found_in(context, series, message, expected, observed, count=len(stack.uneven), examples=off or between)
+        yield found_in(
+            context,
+            series,
+            message,
+            expected,
+            observed,
+            count=len(stack.uneven),
+            examples=off or between,
+            seen_at=[*stack.off_lattice[:MAX_EXAMPLES], *_beside(stack.uneven)],
+        )
 
     return each_stack(context, judge)
 
@@ -130,6 +157,7 @@ def slice_spacing_uneven(context: Context) -> Checked:
     source=PLANE,
     tables=TABLES,
     tolerances=("shear_mm",),
+    seen=Seen(reformat=Plane.SAGITTAL),
 )
 def stack_sheared(context: Context) -> Checked:
     """Every stack."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -24,6 +25,7 @@ from crlm_qc.subjects.words import number
     fix="Correct both from the scanner's original.",
     source="DICOM PS3.3 C.8.2.1 (CT Image), C.11.1.1.2 (Modality LUT)",
     tables=TABLES,
+    seen=Seen(),
 )
 def rescale_invalid(context: Context) -> Checked:
     """Every CT series."""
@@ -59,6 +61,7 @@ def rescale_invalid(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.PIXELS,
     tolerances=("bulk_fraction", "air_hu", "soft_tissue_fraction"),
+    seen=Seen(),
 )
 def pixel_values_implausible(context: Context) -> Checked:
     """Every slice whose pixels were read; invalid slopes are CTS015's."""

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from crlm_qc.collection.annex import AttributeKind, attribute_table
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
@@ -246,6 +247,7 @@ def strange_private(one: Series, allowed: Collection[str]) -> Rows:
     fix="Look at the images; clean or withhold them, then set BurnedInAnnotation (0028,0301) to NO.",
     source="DICOM PS3.3 C.7.6.1 General Image Module; PS3.15 2024b E.3.1 Clean Pixel Data Option",
     tables=("files", "identifiers"),
+    seen=Seen(hides=True),
 )
 def burned_in_annotation(context: Context) -> Checked:
     """BurnedInAnnotation of every file; absent means that nothing is said."""
@@ -269,6 +271,7 @@ def burned_in_annotation(context: Context) -> Checked:
     fix="Look at them, and remove them, or keep them and declare the Clean Graphics Option (113103).",
     source=f"{ANNEX}: Overlay Data, Curve Data, Graphic Annotation Sequence, Icon Image Sequence; E.3.3 Clean Graphics Option",
     tables=("files", "identifiers"),
+    seen=Seen(hides=True),
 )
 def overlay_or_graphics(context: Context) -> Checked:
     """Overlay and curve data of any group, graphic annotations and icon images with a value."""

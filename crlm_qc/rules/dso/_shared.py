@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.sight import Place
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked
 from crlm_qc.subjects.ct import CtSeries
@@ -60,9 +61,11 @@ def found_in(
     count: int = 1,
     examples: Sequence[str] = (),
     severity: Severity | None = None,
+    places: Iterable[Place] = (),
 ) -> Found:
+    """A finding on an object."""
     subject = dso.subject(context, segment, column)
-    return Found(subject, message, expected, observed, dso.patient, count, tuple(examples[:5]), severity)
+    return Found(subject, message, expected, observed, dso.patient, count, tuple(examples[:5]), severity, tuple(places))
 
 
 def absent(dso: Dso, keyword: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -137,6 +138,7 @@ def not_binary(context: Context) -> Checked:
     fix="Write the indices anew from segment numbers and positions.",
     source="DICOM PS3.3 C.7.6.17 (Multi-frame Dimension), C.7.6.16.2.2 (Frame Content Macro: Dimension Index Values)",
     tables=WITH_CT,
+    seen=Seen(),
 )
 def dimension_index_contradicts(context: Context) -> Checked:
     """Every object with a Dimension Index Sequence, and with items for its frames (else DSO015)."""
@@ -159,7 +161,10 @@ def dimension_index_contradicts(context: Context) -> Checked:
         if wrong.any():
             message = f"DimensionIndexValues of {dso.frames_by_segment(context, wrong)} {' and '.join(words)}."
             expected = "one index a segment, and indices that rise or fall with the position"
-            yield found_in(context, dso, message, expected, plural(int(wrong.sum()), "frame"), count=int(wrong.sum()))
+            count = int(wrong.sum())
+            yield found_in(
+                context, dso, message, expected, plural(count, "frame"), count=count, places=dso.first(wrong)
+            )
 
     findings = each(context, judge).findings
     return Checked(examined, findings)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import VESSEL
-from crlm_qc.model.finding import Found
+from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.sight import Place, Seen, Slice
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     source=GROUPS,
     tables=WITH_CT,
     tolerances=("position_mm",),
+    seen=Seen(),
 )
 def frame_twice(context: Context) -> Checked:
     """Every frame with a segment and a position."""
@@ -59,6 +62,7 @@ def frame_twice(context: Context) -> Checked:
                 plural(count, "frame"),
                 count=count,
                 examples=words,
+                places=_seen_at(context, dso, [group[0] for group in doubled[:MAX_EXAMPLES]]),
             )
 
     findings = each(context, judge).findings
@@ -71,6 +75,13 @@ def _whereabouts(context: Context, dso: Dso, place: int) -> str:
     if dso.ct is not None and source >= 0:
         return f"on {dso.ct.names(context, [source])[0]}"
     return f"at z {number(float(dso.frames['position_z'][place]))} mm"
+
+
+def _seen_at(context: Context, dso: Dso, frames: Sequence[int]) -> tuple[Place, ...]:
+    """Source slices of some frames, and the frames."""
+    sources = sources_of(context, dso).slice[list(frames)].tolist()
+    slices = () if dso.ct is None else dso.ct.places(source for source in sources if source >= 0)
+    return (*slices, *dso.places(frames))
 
 
 def doubled_frames(context: Context, dso: Dso) -> list[tuple[int, ...]]:
@@ -106,6 +117,7 @@ def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     source=GROUPS,
     tables=WITH_CT,
     tolerances=("position_mm", "lattice_fraction"),
+    seen=Seen(reformat=Plane.CORONAL),
 )
 def segment_gap(context: Context) -> Checked:
     """Every segment with two frames or more; objects whose frames and items do not agree (DSO015) are left alone."""
@@ -115,7 +127,7 @@ def segment_gap(context: Context) -> Checked:
         nonlocal examined
         if whole(dso.row["number_of_frames"]) != whole(dso.row["n_frame_items"]) or not len(dso.frames):
             return
-        planes, names = _planes(context, dso)
+        planes, names, slices = _planes(context, dso)
         numbers = dso.numbers
         known = dso.declared_numbers
         lost = {int(planes[group[0]]) for group in doubled_frames(context, dso)}
@@ -140,6 +152,7 @@ def segment_gap(context: Context) -> Checked:
                     segment=int(value),
                     count=len(gap),
                     examples=[names[plane] for plane in gap],
+                    places=[slices[plane] for plane in gap[:MAX_EXAMPLES] if plane in slices],
                     severity=INFO if role_of(context, dso.labels.get(int(value))) == VESSEL else None,
                 )
 
@@ -147,8 +160,8 @@ def segment_gap(context: Context) -> Checked:
     return Checked(examined, findings)
 
 
-def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str]]:
-    """The plane that each frame belongs to, counted along the normal over planes that are there; and names of planes.
+def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str], dict[int, Slice]]:
+    """The plane that each frame belongs to, counted along the normal over planes that are there; names of planes; slices.
 
     The CT's slices are the planes, by source image first and by position where there is none; without a CT the
     positions of all frames are. -1 for a frame that lies on no plane.
@@ -168,19 +181,19 @@ def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str]]:
         source = sources_of(context, dso).slice
         placed = np.isin(source, stack.order)
         planes[placed] = stack.plane_of(source[placed])
-        ranks = stack.plane_of(stack.order)
-        names = dict(zip(ranks.tolist(), ct.names(context, stack.order.tolist()), strict=True))
-        return planes, names
+        order, ranks = stack.order.tolist(), stack.plane_of(stack.order).tolist()
+        names = dict(zip(ranks, ct.names(context, order), strict=True))
+        return planes, names, dict(zip(ranks, ct.places(order), strict=True))
     axes = dso.frames.matrix(ORIENTATION)[0]
     if not np.isfinite(unit_normal(axes[:3], axes[3:])).all():
-        return np.full(len(points), -1, dtype=np.int64), {}
+        return np.full(len(points), -1, dtype=np.int64), {}, {}
     own, _ = stack_of(context, points, axes)
     planes = np.full(len(points), -1, dtype=np.int64)
     if own is None:
-        return planes, {}
+        return planes, {}, {}
     planes[own.order] = own.plane_of(own.order)
     names = {int(planes[place]): f"z {number(points[place, 2])} mm" for place in own.order.tolist()}
-    return planes, names
+    return planes, names, {}
 
 
 def _suspect_planes(dso: Dso) -> set[int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     fix="Write the masks in the CT's matrix.",
     source=IMAGE,
     tables=WITH_CT,
+    seen=Seen(At.LIVER),
 )
 def image_size_differs(context: Context) -> Checked:
     """Every object with its CT, by the size that most slices have."""
@@ -55,6 +57,7 @@ def image_size_differs(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.6.16.2.4 (Plane Orientation)",
     tables=WITH_CT,
     tolerances=("direction",),
+    seen=Seen(At.LIVER),
 )
 def orientation_differs(context: Context) -> Checked:
     """Every frame of objects whose CT has a valid orientation."""
@@ -80,6 +83,7 @@ def orientation_differs(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures)",
     tables=WITH_CT,
     tolerances=("pixel_spacing_mm",),
+    seen=Seen(At.LIVER),
 )
 def pixel_spacing_differs(context: Context) -> Checked:
     """Every frame."""

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from crlm_qc.model.finding import Found
+from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.sight import Beside, Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     fix="Write the Derivation Image Sequence of every frame.",
     source=DERIVATION,
     tables=OWN,
+    seen=Seen(),
 )
 def frame_without_source(context: Context) -> Checked:
     """Every frame of objects that say something of their frames."""
@@ -42,7 +45,15 @@ def frame_without_source(context: Context) -> Checked:
             count = int(lacking.sum())
             frames = dso.frames_by_segment(context, lacking)
             message = f"{count} of {plural(len(dso.frames), 'frame')} without a source image: {frames}."
-            yield found_in(context, dso, message, "a source image a frame", f"{count} without", count=count)
+            yield found_in(
+                context,
+                dso,
+                message,
+                "a source image a frame",
+                f"{count} without",
+                count=count,
+                places=dso.first(lacking),
+            )
 
     dsos = dsos_of(context)
     return Checked(sum(len(dso.frames) for dso in dsos), each(context, judge).findings)
@@ -127,6 +138,7 @@ def _owners(context: Context, dso: Dso, uids: Iterable[str]) -> list[str]:
         "spacing_mm",
         "spacing_fraction",
     ),
+    seen=Seen(reformat=Plane.CORONAL, beside=Beside.SOURCE),
 )
 def frame_position_off_slice(context: Context) -> Checked:
     """Every frame with a source slice."""
@@ -140,7 +152,7 @@ def frame_position_off_slice(context: Context) -> Checked:
             return
         reach = reach_of(context, ct)
         places = sources.elsewhere.nonzero()[0].tolist()
-        words = [_displacement(context, dso, ct, place) for place in places[:5]]
+        words = [_displacement(context, dso, ct, place) for place in places[:MAX_EXAMPLES]]
         frames = dso.frames_by_segment(context, sources.elsewhere)
         if len(places) == 1:
             message = words[0][0].upper() + words[0][1:] + "."
@@ -152,7 +164,17 @@ def frame_position_off_slice(context: Context) -> Checked:
             f"{number(reach.in_plane)} mm in plane"
         )
         observed = f"up to {number(max(away))} mm away" if len(away) > 1 else f"{number(away[0])} mm away"
-        yield found_in(context, dso, message, expected, observed, count=len(places), examples=words)
+        named = places[:MAX_EXAMPLES]
+        yield found_in(
+            context,
+            dso,
+            message,
+            expected,
+            observed,
+            count=len(places),
+            examples=words,
+            places=(*ct.places(sources.slice[named].tolist()), *dso.places(named)),
+        )
 
     findings = each_with_ct(context, judge).findings
     return Checked(examined, findings)
@@ -194,6 +216,7 @@ def _slices(count: float) -> str:
     source="DICOM PS3.3 C.7.6.16.2.3 (Plane Position)",
     tables=WITH_CT,
     tolerances=("position_mm", "lattice_fraction", "frame_in_plane_fraction"),
+    seen=Seen(reformat=Plane.CORONAL, beside=Beside.SOURCE),
 )
 def frame_off_lattice(context: Context) -> Checked:
     """Every frame without a source slice in the CT, and every frame without a position."""
@@ -223,8 +246,17 @@ def frame_off_lattice(context: Context) -> Checked:
             fraction = number(100 * context.tolerances.lattice_fraction)
             message = f"{parts[0][0].upper()}{'; '.join(parts)[1:]}."
             expected = f"on a slice of the CT, within {fraction}% of the slice spacing"
-            examples = [words[place] for place in chosen.nonzero()[0].tolist()]
-            yield found_in(context, dso, message, expected, plural(count, "frame"), count=count, examples=examples)
+            places = chosen.nonzero()[0].tolist()
+            yield found_in(
+                context,
+                dso,
+                message,
+                expected,
+                plural(count, "frame"),
+                count=count,
+                examples=[words[place] for place in places],
+                places=dso.places(places[:MAX_EXAMPLES]),
+            )
 
     findings = each_with_ct(context, judge).findings
     return Checked(examined, findings)

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -17,7 +19,7 @@ from crlm_qc.subjects.sources import sources_of
 from crlm_qc.subjects.words import ranges, text, whole
 
 if TYPE_CHECKING:
-    pass
+    from crlm_qc.rules.dso._shared import Flags
 
 
 @rule(
@@ -98,6 +100,7 @@ def _ct_series(context: Context) -> Iterator[tuple[Any, Any]]:
     fix="Fetch the missing slices, or correct the references.",
     source=REFERENCES,
     tables=WITH_CT,
+    seen=Seen(reformat=Plane.CORONAL),
 )
 def referenced_instance_missing(context: Context) -> Checked:
     """Every object with its CT: the instances of the top-level list."""
@@ -131,6 +134,7 @@ def referenced_instance_missing(context: Context) -> Checked:
     fix="Write the Referenced Instance Sequence from the source images of all frames.",
     source=f"{REFERENCES}; C.7.6.16.2.6",
     tables=WITH_CT,
+    seen=Seen(),
 )
 def source_not_listed(context: Context) -> Checked:
     """Every object with its CT and with a top-level list."""
@@ -158,6 +162,7 @@ def source_not_listed(context: Context) -> Checked:
             f"{len(uids)} not listed",
             count=len(uids),
             examples=[context.show.uid(uid) for uid in uids],
+            places=dso.first(frames),
         )
 
     return each_with_ct(context, judge)
@@ -222,6 +227,7 @@ def several_ct_series(context: Context) -> Checked:
     fix="Take ReferencedSOPClassUID from the image; leave ReferencedFrameNumber out for an image of one frame.",
     source="DICOM PS3.3 10.3 (Image SOP Instance Reference Macro: Referenced SOP Class UID, Referenced Frame Number)",
     tables=(*OWN, "files", "slices"),
+    seen=Seen(),
 )
 def reference_contradicts_image(context: Context) -> Checked:
     """Every reference, top-level or of a frame, to an image that is on disk."""
@@ -302,7 +308,14 @@ def _misclassed(
             f"ReferencedSOPClassUID of {_which(context, dso, wrong)} is {listed(own)}, and {are} of {listed(right)}."
         )
         yield found_in(
-            context, dso, message, listed(right), listed(own), column="ReferencedSOPClassUID", count=len(wrong)
+            context,
+            dso,
+            message,
+            listed(right),
+            listed(own),
+            column="ReferencedSOPClassUID",
+            count=len(wrong),
+            places=dso.first(_frames_of(dso, wrong)),
         )
 
 
@@ -327,6 +340,7 @@ def _misframed(context: Context, dso: Dso, rows: Iterable[_Reference], images: M
             count=len(wrong),
             # The one frame that there is: said too often, and right all the same.
             severity=INFO if all(row.number == 1 for row in wrong) else None,
+            places=dso.first(_frames_of(dso, wrong)),
         )
 
 
@@ -337,12 +351,17 @@ def _class_name(context: Context, uid: Any) -> str:
     return f"{shown} ({names[uid]})" if uid in names else shown
 
 
-def _which(context: Context, dso: Dso, rows: Sequence[_Reference]) -> str:
-    """References in words: `33 references of the top-level list and the source images of frames 1-28 (Liver)`."""
+def _frames_of(dso: Dso, rows: Iterable[_Reference]) -> Flags:
+    """Frames that some references stand in."""
     import numpy as np
 
+    return np.isin(dso.frames["frame"], [row.frame for row in rows if row.level == "frame"])
+
+
+def _which(context: Context, dso: Dso, rows: Sequence[_Reference]) -> str:
+    """References in words: `33 references of the top-level list and the source images of frames 1-28 (Liver)`."""
     top = sum(row.level == "instance" for row in rows)
-    frames = np.isin(dso.frames["frame"], [row.frame for row in rows if row.level == "frame"])
+    frames = _frames_of(dso, rows)
     words = [f"{plural(top, 'reference')} of the top-level list"] if top else []
     if frames.any():
         words.append(f"the source images of {dso.frames_by_segment(context, frames)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR
+from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -117,6 +118,7 @@ def segment_undeclared(context: Context) -> Checked:
     fix="Draw the structure, or take the segment out.",
     source=SEGMENTS,
     tables=OWN,
+    seen=Seen(),
 )
 def segment_empty(context: Context) -> Checked:
     """Every declared segment: frames, and pixels where the masks were measured."""

@@ -8,6 +8,7 @@ from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.sight import At, Outside, Seen, Shared
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -29,6 +30,7 @@ from crlm_qc.subjects.words import number
     tables=TABLES,
     depth=Depth.MASKS,
     tolerances=("tumour_outside_fraction",),
+    seen=Seen(),
 )
 def tumour_outside_liver(context: Context) -> Checked:
     """Every tumour of objects with one liver."""
@@ -51,6 +53,7 @@ def tumour_outside_liver(context: Context) -> Checked:
                     expected,
                     f"{share} outside",
                     severity=ERROR if inside == 0 else None,
+                    places=[Outside(tumour.number, liver.number)],
                 )
 
     return each_liver(context, judge)
@@ -70,6 +73,7 @@ def _pairs(segments: Sequence[Segment]) -> list[tuple[Segment, Segment]]:
     source="published description; public users of the collection leave such patients out",
     tables=TABLES,
     depth=Depth.MASKS,
+    seen=Seen(),
 )
 def tumours_overlap(context: Context) -> Checked:
     """Every pair of tumours of one object; not of one whose segments exclude each other (SEG018)."""
@@ -81,7 +85,14 @@ def tumours_overlap(context: Context) -> Checked:
             if shared and not masks.identical(one, other) and masks.placed(one, other):
                 share = number(100 * shared / min(one.voxels, other.voxels), 1)
                 message = f"{one.label} and {other.label} share {plural(shared, 'voxel')} ({share}% of the smaller)."
-                yield other.found(context, message, "no voxel in two tumours", plural(shared, "voxel"), count=shared)
+                yield other.found(
+                    context,
+                    message,
+                    "no voxel in two tumours",
+                    plural(shared, "voxel"),
+                    count=shared,
+                    places=[Shared(one.number, other.number)],
+                )
 
     return each(context, judge)
 
@@ -97,6 +108,7 @@ def tumours_overlap(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     tolerances=("remnant_outside_fraction",),
+    seen=Seen(),
 )
 def remnant_contradicts(context: Context) -> Checked:
     """Every remnant of objects with one liver; one identical to another segment is SEG014's."""
@@ -107,22 +119,31 @@ def remnant_contradicts(context: Context) -> Checked:
         for remnant in masks.of(REMNANT):
             if masks.exclusive or masks.identical(liver, remnant) or not masks.placed(liver, remnant):
                 continue
-            words = []
+            words, places = [], []
             outside = 1 - masks.overlap(liver, remnant) / remnant.voxels
             if outside > limit:
                 words.append(f"{number(100 * outside, 1)}% outside the liver")
+                places.append(Outside(remnant.number, liver.number))
             if remnant.voxels >= liver.voxels:
                 words.append(f"{ml(remnant.volume)}, the liver {ml(liver.volume)}")
-            words += [
-                f"{plural(shared, 'voxel')} of {tumour.label}"
+            held = [
+                (shared, tumour)
                 for tumour in masks.of(TUMOUR)
                 if (shared := masks.overlap(remnant, tumour)) and masks.placed(tumour)
             ]
+            words += [f"{plural(shared, 'voxel')} of {tumour.label}" for shared, tumour in held]
+            shares = [Shared(remnant.number, tumour.number) for _, tumour in held]
             if words:
                 expected = f"inside the liver (at most {number(100 * limit)}% outside), smaller, without tumour"
                 observed = "; ".join(words)
                 yield remnant.found(
-                    context, f"{remnant.label}: {observed}.", expected, observed, count=len(words), examples=words
+                    context,
+                    f"{remnant.label}: {observed}.",
+                    expected,
+                    observed,
+                    count=len(words),
+                    examples=words,
+                    places=[*shares, *places],
                 )
 
     return each_liver(context, judge)
@@ -138,6 +159,7 @@ def remnant_contradicts(context: Context) -> Checked:
     source=SOURCE,
     tables=TABLES,
     depth=Depth.MASKS,
+    seen=Seen(),
 )
 def segments_identical(context: Context) -> Checked:
     """Every pair of segments of one object."""
@@ -146,7 +168,8 @@ def segments_identical(context: Context) -> Checked:
         for one, other in _pairs(masks.segments):
             if masks.identical(one, other):
                 message = f"{one.label} and {other.label} hold the same {plural(one.voxels, 'voxel')}."
-                yield other.found(context, message, "a mask of its own", f"that of {one.label}")
+                places = [Shared(one.number, other.number)]
+                yield other.found(context, message, "a mask of its own", f"that of {one.label}", places=places)
 
     return each(context, judge)
 
@@ -161,6 +184,7 @@ def segments_identical(context: Context) -> Checked:
     source="published description: segments overlap; DICOM PS3.3 C.8.20.2 (Segmentation Type LABELMAP: one segment a pixel)",
     tables=TABLES,
     depth=Depth.MASKS,
+    seen=Seen(At.LIVER),
 )
 def segments_exclude_each_other(context: Context) -> Checked:
     """Every object with one liver, and with segments that lie in it: whether any two share a voxel."""

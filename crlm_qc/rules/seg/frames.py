@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from crlm_qc.model.finding import Found
+from crlm_qc.model.finding import MAX_EXAMPLES, Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import WARNING
+from crlm_qc.model.sight import Seen, Slice
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -34,6 +35,7 @@ _HALF = 0.5
     tables=TABLES,
     depth=Depth.MASKS,
     tolerances=("repeated_mask_voxels",),
+    seen=Seen(),
 )
 def mask_repeated(context: Context) -> Checked:
     """Every segment with frames on two slices or more."""
@@ -55,7 +57,13 @@ def mask_repeated(context: Context) -> Checked:
                 message = f"{segment.label}: {listed(words)}."
                 observed = f"{plural(count, 'frame')} with the mask of another one"
                 yield segment.found(
-                    context, message, "another mask on every slice", observed, count=count, examples=words
+                    context,
+                    message,
+                    "another mask on every slice",
+                    observed,
+                    count=count,
+                    examples=words,
+                    places=_seen_at(context, masks, groups[:MAX_EXAMPLES]),
                 )
 
     findings = each(context, judge).findings
@@ -110,11 +118,25 @@ def _repeated(drawings: Mapping[int, Drawing], least: float) -> list[list[Drawin
     ]
 
 
+def _seen_at(context: Context, masks: Masks, groups: Iterable[Sequence[Drawing]]) -> tuple[Slice, ...]:
+    """Source slices of the frames that `_same` names."""
+    if masks.dso.ct is None:
+        return ()
+    slices = sources_of(context, masks.dso).slice
+    sources = [int(slices[drawing.place]) for group in groups for drawing in _named(group)]
+    return masks.dso.ct.places(source for source in sources if source >= 0)
+
+
+def _named(drawings: Iterable[Drawing]) -> list[Drawing]:
+    """The first frames of a group, in the order of the object."""
+    return sorted(drawings, key=lambda drawing: drawing.place)[:MAX_EXAMPLES]
+
+
 def _same(context: Context, masks: Masks, drawings: Sequence[Drawing]) -> str:
     """Frames in words: `frames 9 (1-15.dcm) and 15 (1-21.dcm) hold the same 1,234 voxels; 9 does not go with ...`."""
     slices = sources_of(context, masks.dso).slice
     words, astray = [], []
-    for drawing in sorted(drawings, key=lambda drawing: drawing.place)[:5]:
+    for drawing in _named(drawings):
         frame, source = int(masks.dso.frames["frame"][drawing.place]), int(slices[drawing.place])
         where = "" if masks.dso.ct is None or source < 0 else f" ({masks.dso.ct.names(context, [source])[0]})"
         words.append(f"{frame}{where}")

@@ -8,6 +8,7 @@ from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.sight import At, Beside, Seen
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.seg._shared import TABLES, each_liver
@@ -30,6 +31,7 @@ from crlm_qc.subjects.words import number
     tables=(*TABLES, "alignments"),
     depth=Depth.MASKS,
     tolerances=("laterality_mm",),
+    seen=Seen(At.LIVER, beside=Beside.SIDES),
 )
 def liver_on_the_left(context: Context) -> Checked:
     """Every liver whose CT has positions, against the middle of the image."""
@@ -95,6 +97,7 @@ def _orientation(masks: Masks) -> list[float] | None:
     tables=(*TABLES, "alignments"),
     depth=Depth.PIXELS,
     tolerances=("liver_below_fraction", "liver_noise_hu"),
+    seen=Seen(At.LIVER, beside=Beside.PLACEMENT),
 )
 def liver_values(context: Context) -> Checked:
     """Every liver whose CT values were measured."""
@@ -139,6 +142,7 @@ def liver_values(context: Context) -> Checked:
         "liver_noise_hu",
         "laterality_mm",
     ),
+    seen=Seen(At.LIVER, beside=Beside.PLACEMENT),
 )
 def masks_displaced(context: Context) -> Checked:
     """Every liver that was laid over the CT at several places."""

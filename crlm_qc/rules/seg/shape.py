@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from crlm_qc.collection.profile import LIVER, TUMOUR, VESSEL
 from crlm_qc.model.finding import Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import INFO, WARNING
+from crlm_qc.model.sight import At, Seen, Small
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -28,6 +30,7 @@ from crlm_qc.subjects.words import number, whole
     tables=TABLES,
     depth=Depth.MASKS,
     tolerances=("liver_pieces_fraction",),
+    seen=Seen(reformat=Plane.CORONAL),
 )
 def liver_in_pieces(context: Context) -> Checked:
     """Every liver: face-connected components. Of segments that exclude each other (SEG018), all together."""
@@ -61,6 +64,7 @@ def liver_in_pieces(context: Context) -> Checked:
     source=SOURCE,
     tables=TABLES,
     depth=Depth.MASKS,
+    seen=Seen(),
 )
 def specks(context: Context) -> Checked:
     """Every segment but the vessels, which rightly come in small pieces, and a liver that others are cut out of (SEG018)."""
@@ -92,6 +96,7 @@ def specks(context: Context) -> Checked:
     source=SOURCE,
     tables=TABLES,
     depth=Depth.MASKS,
+    seen=Seen(At.LIVER),
 )
 def mask_at_border(context: Context) -> Checked:
     """Every object: one finding for all its segments that touch a border."""
@@ -136,6 +141,7 @@ def mask_at_border(context: Context) -> Checked:
     source=SOURCE,
     tables=TABLES,
     depth=Depth.MASKS,
+    seen=Seen(),
 )
 def tumour_on_one_slice(context: Context) -> Checked:
     """Every tumour, but for those whose frames lie on top of each other (DSO011, DSO020)."""
@@ -149,7 +155,8 @@ def tumour_on_one_slice(context: Context) -> Checked:
                 continue
             examined += 1
             if whole(tumour.row["n_planes"]) == 1:
-                yield tumour.found(context, f"{tumour.label} is on one slice only.", "two slices or more", "1")
+                message = f"{tumour.label} is on one slice only."
+                yield tumour.found(context, message, "two slices or more", "1", places=[Small(tumour.number)])
 
     findings = each(context, judge).findings
     return Checked(examined, findings)
@@ -166,6 +173,7 @@ def tumour_on_one_slice(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     tolerances=("liver_hole_ml",),
+    seen=Seen(),
 )
 def liver_holes(context: Context) -> Checked:
     """Every liver whose holes were measured: in 3-D, not connected to the outside."""

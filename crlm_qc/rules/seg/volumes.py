@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from crlm_qc.collection.profile import LIVER, TUMOUR, Span
 from crlm_qc.model.finding import Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.sight import At, Seen
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.seg._shared import PUBLISHED, TABLES, each, each_liver, ml
@@ -45,6 +47,7 @@ def between(least: float, most: float) -> str:
     source="anatomy: bounds of the profile, wider than the published range",
     tables=TABLES,
     depth=Depth.MASKS,
+    seen=Seen(reformat=Plane.CORONAL),
 )
 def liver_volume_impossible(context: Context) -> Checked:
     """Every liver."""
@@ -70,6 +73,7 @@ def liver_volume_impossible(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     tolerances=("published_volume_fraction",),
+    seen=Seen(),
 )
 def liver_volume_unpublished(context: Context) -> Checked:
     """Every liver of a possible volume."""
@@ -119,6 +123,7 @@ def _fills_liver(masks: Masks) -> bool:
     tables=TABLES,
     depth=Depth.MASKS,
     tolerances=("published_volume_fraction",),
+    seen=Seen(At.LIVER),
 )
 def tumour_volume_unpublished(context: Context) -> Checked:
     """Every object with a tumour."""
@@ -149,6 +154,7 @@ def tumour_volume_unpublished(context: Context) -> Checked:
     source="published description: the tumours segmented are those of the liver",
     tables=TABLES,
     depth=Depth.MASKS,
+    seen=Seen(At.LIVER),
 )
 def tumours_fill_liver(context: Context) -> Checked:
     """Every liver with tumours."""

@@ -14,6 +14,7 @@ from crlm_qc.collection.profile import TUMOUR
 from crlm_qc.collection.show import OLDEST, age_text
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
@@ -267,6 +268,7 @@ def metastases_contradict(context: Context) -> Checked:
     source="Data Dictionary sheet of April 2023, variable max_tumor_size (cm)",
     tables=(*TABLES, "segments"),
     tolerances=("tumour_size_fraction",),
+    seen=Seen(At.TUMOURS),
 )
 def tumour_size_contradicts(context: Context) -> Checked:
     """Within half of the largest tumour's diameter, either in-plane or in 3-D."""
@@ -331,6 +333,7 @@ def _tumours(context: Context) -> pd.DataFrame:
     fix="Look at the images: the table lies under the patient's back, or front. Correct the note or its row, or PatientPosition.",
     source="Data Dictionary sheet, variable relevant_notes; DICOM PS3.3 C.7.3.1.1.2 (Patient Position), C.7.6.2.1.1 (orientation)",
     tables=TABLES,
+    seen=Seen(At.LIVER),
 )
 def note_contradicts_position(context: Context) -> Checked:
     """A note of lying prone or supine agrees with the CT series. The note itself is not shown."""
