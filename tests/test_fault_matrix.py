@@ -3,7 +3,7 @@
 `pytest tests/test_fault_matrix.py -s` prints the matrix of faults and rules at its end.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,14 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence import collect
 from crlm_qc.evidence.lock import lock_release, render_lock
 from crlm_qc.evidence.patient import PatientRead
+from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Finding
+from crlm_qc.model.picture import Picture, PictureMode, PictureRequest
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.pictures.choose import choose_pictures, deserving
+from crlm_qc.rulebook.context import Context
 from crlm_qc.rules import registry
 from crlm_qc.synthetic.faults import FAULTS, Fault, plant
 
@@ -42,12 +46,29 @@ SEVERITIES = {
 SHOWN_BY_THE_WHOLE = {"manifest-entry-unknown"}
 
 
-def report_of(root: Path, profile: Profile, *, subset: bool = True, lock: Path | None = None) -> Report:
+def report_of(
+    root: Path,
+    profile: Profile,
+    *,
+    subset: bool = True,
+    lock: Path | None = None,
+    on_evidence: Callable[[Evidence], None] | None = None,
+) -> Report:
     # Counts over the whole release are those of 197 patients.
     whole_release = tuple(item.code for item in registry() if item.whole_release)
     # The known issues are those of the published release.
     settings = replace(Settings(subset=True) if subset else Settings(ignore=whole_release), known_issues=False)
-    return audit(root, profile=profile, settings=settings, lock=lock, jobs=1)
+    return audit(root, profile=profile, settings=settings, lock=lock, jobs=1, on_evidence=on_evidence)
+
+
+def pictured(evidence: Evidence, profile: Profile, findings: Sequence[Finding]) -> list[PictureRequest | Picture]:
+    """The pictures of a report, without the words that they quote."""
+
+    def silent(one: PictureRequest) -> PictureRequest:
+        return replace(one, about="", candidates=tuple(map(silent, one.candidates)))
+
+    made = choose_pictures(Context(evidence, profile), findings, PictureMode.AUTO)
+    return [silent(one) if isinstance(one, PictureRequest) else one for one in made]
 
 
 def said(findings: Iterable[Finding]) -> list[tuple[str, str, str]]:
@@ -142,7 +163,9 @@ def test_a_fault_triggers_its_rules_and_no_other(
         lock.write_bytes(render_lock(lock_release(release.root, small_profile).entries))
     plant(release, name)
 
-    report = report_of(release.root, small_profile, subset=name not in SHOWN_BY_THE_WHOLE, lock=lock)
+    evidence: list[Evidence] = []
+    whole = name in SHOWN_BY_THE_WHOLE
+    report = report_of(release.root, small_profile, subset=not whole, lock=lock, on_evidence=evidence.append)
 
     before = {(finding.rule, finding.fingerprint) for finding in clean_report(fault).findings}
     new = [finding for finding in report.findings if (finding.rule, finding.fingerprint) not in before]
@@ -155,6 +178,11 @@ def test_a_fault_triggers_its_rules_and_no_other(
         for finding in new
         if finding.severity != SEVERITIES.get((name, finding.rule), registry()[finding.rule].severity)
     ] == []
+    # Pictures go by where findings are, whatever their words.
+    reworded = [replace(one, message="Otherwise.", expected="", observed="", examples=()) for one in report.findings]
+    shown = pictured(evidence[0], small_profile, report.findings)
+    assert shown == pictured(evidence[0], small_profile, reworded)
+    assert shown or not deserving(new)
     if fault.scope == "patient":
         # Nothing is said of patients that the fault is not in.
         assert {finding.patient for finding in new} <= {release.patients[1], None}

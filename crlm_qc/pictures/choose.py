@@ -10,7 +10,10 @@ from crlm_qc.model.finding import Finding
 from crlm_qc.model.picture import Detail, Picture, PictureMode, PictureRequest, Plane, View, no_picture
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import At, Beside
+from crlm_qc.pictures.compose import axial, close, reformat, with_gap
+from crlm_qc.pictures.pairs import explained, orders
 from crlm_qc.pictures.scene import Scene
+from crlm_qc.pictures.where import seen_at
 from crlm_qc.rulebook.context import Context
 from crlm_qc.subjects.columns import SPACING
 from crlm_qc.subjects.ct import CtSeries, series_of
@@ -118,7 +121,7 @@ def overview(context: Context, patient: str, segment: int | None = None) -> list
     if segment is not None:
         on = sorted(rank for rank, places in scene.by_rank.items() if segment in scene.numbers_at(places))
         return [
-            scene.axial(rank, f"{scene.label(segment)}, slice {place} of {len(on)}", (), place)
+            axial(scene, rank, f"{scene.label(segment)}, slice {place} of {len(on)}", (), place)
             for place, rank in enumerate(on, start=1)
         ]
     titles: dict[int, list[str]] = {}
@@ -128,9 +131,9 @@ def overview(context: Context, patient: str, segment: int | None = None) -> list
         if rank is not None and outline.role != LIVER:
             titles.setdefault(rank, []).append(f"{outline.label} at its largest")
     made = [
-        scene.axial(rank, "; ".join(title), (), group) for group, (rank, title) in enumerate(sorted(titles.items()), 1)
+        axial(scene, rank, "; ".join(title), (), group) for group, (rank, title) in enumerate(sorted(titles.items()), 1)
     ]
-    return [*made, scene.reformat(Plane.CORONAL, "Coronal reformat", (), len(made) + 1)]
+    return [*made, reformat(scene, Plane.CORONAL, "Coronal reformat", (), len(made) + 1)]
 
 
 def segments_of(context: Context, patient: str) -> dict[str, int]:
@@ -209,12 +212,12 @@ def _of_patient(scene: Scene, findings: Sequence[Finding]) -> Iterator[PictureRe
     for key, (title, marks) in chosen:
         group += 1
         if not isinstance(key, Detail):
-            yield scene.axial(key, title, marks, group)
+            yield axial(scene, key, title, marks, group)
             continue
         if spare > 0:
             spare -= 1
-            yield scene.close(key, title, marks, group, View.FRAMED)
-        yield scene.close(key, title, marks, group, View.ENLARGED)
+            yield close(scene, key, title, marks, group, View.FRAMED)
+        yield close(scene, key, title, marks, group, View.ENLARGED)
     if not notes or not chosen:
         for requests in reformats[:1]:
             group += 1
@@ -235,9 +238,9 @@ def _wanted(
     coronal = [(one, sight.seen) for one in findings if (sight := one.sight) and sight.seen.reformat is Plane.CORONAL]
     sagittal = [one for one in findings if (sight := one.sight) and sight.seen.reformat is Plane.SAGITTAL]
     for finding in findings:
-        if pair := scene.pair(finding):
-            pairs.append(pair)
-        for place, (key, title) in enumerate(scene.places(finding)):
+        if found := explained(scene, finding):
+            pairs.append(found)
+        for place, (key, title) in enumerate(seen_at(scene, finding)):
             entry = (wanted if place == 0 else later).setdefault(key, (title, []))
             if finding not in entry[1]:
                 entry[1].append(finding)
@@ -245,12 +248,12 @@ def _wanted(
         wanted.setdefault(key, (title, marks))
     reformats = []
     if sagittal:
-        reformats.append([scene.reformat(Plane.SAGITTAL, "Sagittal reformat", sagittal, 0)])
+        reformats.append([reformat(scene, Plane.SAGITTAL, "Sagittal reformat", sagittal, 0)])
     disorder = [one for one, seen in coronal if seen.beside is Beside.NUMBERS]
     if disorder:
-        reformats.append(scene.orders(disorder))
+        reformats.append(orders(scene, disorder))
     elif coronal:
-        whole = scene.reformat(Plane.CORONAL, "Coronal reformat", [one for one, _ in coronal], 0)
-        reformats.append(scene.with_gap(whole) if any(seen.gaps for _, seen in coronal) else [whole])
+        whole = reformat(scene, Plane.CORONAL, "Coronal reformat", [one for one, _ in coronal], 0)
+        reformats.append(with_gap(scene, whole) if any(seen.gaps for _, seen in coronal) else [whole])
     along = [pair for pair in pairs if pair[0].plane is not Plane.AXIAL]
     return [pair for pair in pairs if pair not in along] or along, reformats if not along else [], wanted

@@ -11,16 +11,34 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import Finding, Kind, Subject, fingerprint
 from crlm_qc.model.picture import Picture, PictureMode, PictureRequest, Plane, Space, View
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.sight import Frame, Outside, Place, Shared, Sight, Slice, Small
 from crlm_qc.pictures.choose import choose_pictures, deserving, overview, segments_of
 from crlm_qc.rulebook.context import Context
+from crlm_qc.rules import registry
 
 FIRST, SECOND = PATIENTS
 
 
-def finding(code: str, subject: Subject | None = None, severity: Severity = Severity.ERROR, **values) -> Finding:
+def finding(
+    code: str,
+    subject: Subject | None = None,
+    severity: Severity = Severity.ERROR,
+    *,
+    places: Sequence[Place] = (),
+    **values,
+) -> Finding:
+    """A finding of a rule that is seen as the rule says."""
     subject = subject or Subject(Kind.SERIES, "x")
+    seen = registry()[code].seen
+    values["sight"] = None if seen is None else Sight(seen, tuple(places))
     base = Finding(code, severity, subject, "A message.", "", "", FIRST, 1, (), fingerprint(code, FIRST, subject))
     return replace(base, **values)
+
+
+def slices(case: Case, *names: str) -> list[Slice]:
+    """Slices of the first patient by their file names."""
+    paths = {row["path"].rpartition("/")[2]: row["path"] for row in case.of("slices") if row["patient"] == FIRST}
+    return [Slice(paths[name]) for name in names]
 
 
 def chosen(
@@ -155,10 +173,10 @@ def test_a_sheared_stack_is_seen_from_the_side(profile: Profile) -> None:
 
 
 def test_at_most_three_axial_pictures(profile: Profile) -> None:
-    names = tuple(f"1-{number:02d}.dcm" for number in range(1, 6))
-    found = requests(
-        clean(), profile, [finding("CTS016", examples=names), finding("SEG015", Subject(Kind.SEGMENT, "x", segment=2))]
-    )
+    case = clean()
+    places = slices(case, *(f"1-{number:02d}.dcm" for number in range(1, 6)))
+    small = finding("SEG015", Subject(Kind.SEGMENT, "x", segment=2), places=[Small(2)])
+    found = requests(case, profile, [finding("CTS016", places=places), small])
     assert [one.plane for one in found] == [Plane.AXIAL] * 3
     # What is small is shown whole and enlarged, before the liver at its largest; the first place of each finding comes
     # before the second of any.
@@ -186,6 +204,7 @@ def test_waived_findings_and_those_without_a_place_get_none(profile: Profile) ->
                 finding("DSO003"),
                 finding("XRF002"),
                 finding("MET017", examples=("1-01.dcm",)),
+                finding("DSO009", message="Frame 3 (Liver) names a source image.", examples=("frame 3", "1-01.dcm")),
                 finding("CTS011", severity=Severity.WARNING),
                 finding("SEG017"),
                 finding("DSO027", segment),
@@ -323,7 +342,7 @@ def share(case: Case, one: int, other: int) -> Case:
 
 def test_two_tumours_where_both_are(profile: Profile) -> None:
     subject = Subject(Kind.SEGMENT, "x", segment=3)
-    about = finding("SEG006", subject, message="Tumor_1 and Tumor_2 share 99 voxels.")
+    about = finding("SEG006", subject, places=[Shared(2, 3)])
     middle, framed, enlarged = requests(two_tumours(), profile, [about])
     assert (middle.view, framed.view, enlarged.view) == (View.WHOLE, View.FRAMED, View.ENLARGED)
     for one in (framed, enlarged):
@@ -343,8 +362,8 @@ def test_two_findings_on_small_things(profile: Profile) -> None:
         two_tumours(),
         profile,
         [
-            finding("SEG006", Subject(Kind.SEGMENT, "x", segment=3), message="Tumor_1 and Tumor_2 share 99 voxels."),
-            finding("SEG005", Subject(Kind.SEGMENT, "x", segment=2), message="Tumor_1 lies wholly outside the liver."),
+            finding("SEG006", Subject(Kind.SEGMENT, "x", segment=3), places=[Shared(2, 3)]),
+            finding("SEG005", Subject(Kind.SEGMENT, "x", segment=2), places=[Outside(2, 1)]),
         ],
     )
     assert [(one.title, one.view) for one in found] == [
@@ -359,18 +378,18 @@ def test_two_findings_on_small_things(profile: Profile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "hatched"),
+    ("places", "hatched"),
     [
-        (("9 voxels of Tumor_1",), [(3, 2, False)]),
-        (("1.2% outside the liver",), [(3, 1, True)]),
-        (("1.2% outside the liver", "9 voxels of Tumor_1"), [(3, 2, False), (3, 1, True)]),
+        ([Shared(3, 2)], [(3, 2, False)]),
+        ([Outside(3, 1)], [(3, 1, True)]),
+        ([Shared(3, 2), Outside(3, 1)], [(3, 2, False), (3, 1, True)]),
     ],
 )
-def test_the_remnant_where_it_contradicts(profile: Profile, words: tuple[str, ...], hatched: list) -> None:
+def test_the_remnant_where_it_contradicts(profile: Profile, places: list[Place], hatched: list) -> None:
     case = two_tumours()
     case.segment(3)["label"] = "Liver Remnant"
     subject = Subject(Kind.SEGMENT, "x", segment=3)
-    found = requests(case, profile, [finding("SEG007", subject, examples=words)])
+    found = requests(case, profile, [finding("SEG007", subject, places=places)])
     details = dict.fromkeys(one.detail for one in found if one.detail is not None)
     parts = [part for detail in details for part in detail.hatched]
     assert [(part.segment, part.other, part.outside) for part in parts] == hatched
@@ -449,7 +468,7 @@ def test_letters(profile: Profile) -> None:
 
 
 def test_the_order_of_rows_does_not_matter(profile: Profile) -> None:
-    findings = [finding("SEG010"), finding("CTS008", message="A slice is missing beside 1-14.dcm.")]
+    findings = [finding("SEG010"), finding("CTS008", places=slices(clean(), "1-14.dcm", "1-12.dcm"))]
     once = chosen(clean(), profile, findings)
     case = clean()
     for table in ("slices", "segments", "files"):
@@ -467,3 +486,14 @@ def test_on_request(profile: Profile) -> None:
     assert {mask.segment for one in found for mask in one.masks} == {1, 2}
     every = [one for one in overview(context, FIRST, 2) if isinstance(one, PictureRequest)]
     assert [shown(one) for one in every] == ["1-11.dcm", "1-10.dcm", "1-09.dcm"]
+
+
+def test_a_finding_of_a_saved_report_has_no_sight(profile: Profile) -> None:
+    assert deserving([replace(finding("SEG010"), sight=None)]) == {}
+
+
+def test_a_place_in_another_object_or_series_is_not_shown(profile: Profile) -> None:
+    """The slice or frame of that name or number that happens to be there is another one."""
+    elsewhere = [Slice("another/1-14.dcm"), Frame("another.dcm", 3)]
+    (one,) = requests(clean(), profile, [finding("DSO020", places=elsewhere)])
+    assert (one.title, one.findings) == ("Largest cross-section of the liver", ())
