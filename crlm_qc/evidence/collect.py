@@ -142,7 +142,7 @@ def collect(
             rows[name] += found
     rows["texts"] += text_rows(rows, profile)
     facts = Facts(
-        root=release.name,
+        root=release.source.name,
         layout=release.layout,
         depth=depth,
         patients_read=tuple(sorted(set(patients))),
@@ -155,7 +155,7 @@ def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:
     known = {one.patient for one in release.patients}
     for patient in patients:
         if patient not in known:
-            raise ReleaseError(f"no patient {patient} in {release.name}{suggest(patient, sorted(known))}")
+            raise ReleaseError(f"no patient {patient} in {release.source.name}{suggest(patient, sorted(known))}")
     return [one for one in release.patients if not patients or one.patient in patients]
 
 
@@ -168,10 +168,11 @@ def _read_outside(
 
     rows = []
     scan = IdentifierScan(None, profile)
+    # A lock file that lies in the release can't list itself.
+    lock_key = None if lock is None else release.source.locate(lock)
     for other in release.others:
         row = scan_outside(aside_row(other.item, other.kind, other.in_collection), other.item, scan)
-        # A lock file that lies in the release can't list itself.
-        is_lock = lock is not None and Path(other.item.location) == lock.resolve()
+        is_lock = lock_key is not None and other.item.key == lock_key
         rows.append(hash_file(row, other.item, limits) if hashed and not is_lock else row)
     if scan.too_deep:
         limits.append(f"outside of patient folders: {TOO_DEEP}")

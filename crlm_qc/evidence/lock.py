@@ -37,6 +37,8 @@ _ABOUT = """\
 # To verify it without crlm-qc, in the release's folder: sha256sum -c --quiet FILE
 """
 _MAX_BYTES = 256 * 2**20
+_AT_ONCE = 2**18
+"""Bytes hashed at a time."""
 _LINE = re.compile(r"(\\?)([0-9a-fA-F]{64}) [ *](.+)", re.DOTALL)
 _COUNT, _SIZE = re.compile(r"# files: ([0-9]{1,12})"), re.compile(r"# size: ([0-9]{1,15})")
 _ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}
@@ -78,13 +80,13 @@ class Lock:
     """Files whose path holds text that is not the collection's own, which reports do not show."""
 
 
-def digest(location: str) -> tuple[str, int]:
+def digest(item: Item) -> tuple[str, int]:
     """SHA-256 of a file.
 
     Parameters
     ----------
-    location : str
-        Where it is opened.
+    item : Item
+        The file.
 
     Returns
     -------
@@ -98,9 +100,11 @@ def digest(location: str) -> tuple[str, int]:
     OSError
         It can't be read.
     """
-    with Path(location).open("rb", buffering=0) as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-        return found, stream.tell()
+    found = hashlib.sha256()
+    with item.opened() as stream:
+        while part := stream.read(_AT_ONCE):
+            found.update(part)
+        return found.hexdigest(), stream.tell()
 
 
 def lock_release(
@@ -140,7 +144,7 @@ def lock_release(
             f"{len(unnamed)} file names are not valid UTF-8 (the first: {unnamed[0]}), so that no lock file can name "
             "them: rename these files first"
         )
-    readable = [item for item in items if item.location]
+    readable = [item for item in items if item.readable]
     entries, unread = [], list(release.limits)
     for done, (item, result) in enumerate(zip(readable, _digests(readable, jobs), strict=True), start=1):
         if result is None:
@@ -194,14 +198,14 @@ def _digests(items: Sequence[Item], jobs: int) -> Iterable[tuple[str, int] | Non
     # Hashing runs outside of the interpreter's lock, so threads are enough.
     pool = ThreadPoolExecutor(jobs)
     try:
-        yield from pool.map(_try_digest, [item.location for item in items])
+        yield from pool.map(_try_digest, items)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _try_digest(location: str) -> tuple[str, int] | None:
+def _try_digest(item: Item) -> tuple[str, int] | None:
     try:
-        return digest(location)
+        return digest(item)
     except OSError:
         return None
 
@@ -350,7 +354,7 @@ def lock_rows(
     def is_read(path: str) -> bool:
         folders = [folder.as_posix() for folder in PurePosixPath(path).parents]
         others = [name for name in path.split("/")[:-1] if profile.is_patient_id(name) and name not in patients]
-        return aside_kind(Item(path, "", None)) != "system" and unread.isdisjoint(folders) and not (patients and others)
+        return aside_kind(Item(path, None)) != "system" and unread.isdisjoint(folders) and not (patients and others)
 
     return [
         {"path": entry.path, "sha256": entry.sha256, "size": entry.size}

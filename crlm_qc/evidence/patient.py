@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import BinaryIO
 
 from crlm_qc.collection.profile import Profile
@@ -44,8 +43,6 @@ TABLES = (
 HELD_BYTES = 256 << 20
 """Pixel Data of one patient kept from the first reading; what is beyond is read when its turn comes."""
 TOO_DEEP = f"items of sequences that lie more than {MAX_DEPTH} deep were not looked at for what identifies a person"
-BUFFER = 16 << 10
-"""Most headers of the collection are read at one go."""
 
 
 @dataclass(slots=True)
@@ -135,9 +132,9 @@ def aside_row(item: Item, kind: str, in_collection: bool) -> Row:
 
 def hash_file(row: Row, item: Item, limits: list[str]) -> Row:
     """A row of `files` with the SHA-256 of a file that is not parsed; files that systems make by themselves have none."""
-    if row["kind"] != "system" and item.location:
+    if row["kind"] != "system" and item.readable:
         try:
-            row["sha256"], _ = digest(item.location)
+            row["sha256"], _ = digest(item)
         except OSError as error:
             whose = f"{row['patient']}: " if row["patient"] else ""
             limits.append(f"{whose}a file was not read: {os.strerror(error.errno or 0).lower()}")
@@ -149,13 +146,13 @@ def scan_outside(row: Row, item: Item, scan: IdentifierScan) -> Row:
 
     What such a file is about nobody can tell, so nothing but its series stands in the row.
     """
-    if row["kind"] not in ("unexpected", "document") or not item.location or not item.size:
+    if row["kind"] not in ("unexpected", "document") or not item.readable or not item.size:
         return row
     quiet()
     try:
-        with warnings.catch_warnings(), Path(item.location).open("rb", buffering=BUFFER) as file:
+        with warnings.catch_warnings(), item.opened() as stream:
             warnings.simplefilter("ignore")
-            header = read_header(file, item.size, item.location)
+            header = read_header(stream, item)
             scan.add(header)
             return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
     except (Unreadable, OSError):
@@ -179,8 +176,8 @@ def _read_file(state: _Patient, item: Item) -> Row:
         return hash_file(row, item, state.read.limits) if state.hashed else row
     row = _file_row(state.patient, item, "unreadable")
     try:
-        with _opened(state, item, row) as (stream, size):
-            header = read_header(stream, size, item.location)
+        with _opened(state, item, row) as stream:
+            header = read_header(stream, item)
             row |= _describe(state, header, row)
             _hold(state, header, row["kind"], stream)
     except Unreadable as reason:
@@ -196,19 +193,18 @@ def _read_file(state: _Patient, item: Item) -> Row:
 
 
 @contextmanager
-def _opened(state: _Patient, item: Item, row: Row) -> Iterator[tuple[BinaryIO, int]]:
-    """A file open at its beginning, and its size. Where it is hashed, the bytes read for that are those parsed."""
-    with Path(item.location).open("rb", buffering=BUFFER) as file:
-        size = os.fstat(file.fileno()).st_size
+def _opened(state: _Patient, item: Item, row: Row) -> Iterator[BinaryIO]:
+    """A file open at its beginning. Where it is hashed, the bytes read for that are those parsed."""
+    with item.opened() as stream:
         if not state.hashed:
-            yield file, size
-        elif size > HELD_BYTES:
-            row["sha256"], _ = digest(item.location)
-            yield file, size
+            yield stream
+        elif (item.size or 0) > HELD_BYTES:
+            row["sha256"], _ = digest(item)
+            yield stream
         else:
-            content = file.read()
+            content = stream.read()
             row["sha256"] = hashlib.sha256(content).hexdigest()
-            yield BytesIO(content), len(content)
+            yield BytesIO(content)
 
 
 def _meant_as_dicom(item: Item) -> bool:

@@ -172,7 +172,9 @@ def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
 def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[Any]:
     decoder = decoder_for(source.row.get("transfer_syntax_uid"))
     try:
-        stored, _ = decoder.as_array(pydicom.dcmread(source.element.location), raw=True)
+        with source.element.file.opened() as stream:
+            data = pydicom.dcmread(stream)
+        stored, _ = decoder.as_array(data, raw=True)
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
         raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None
     if stored.shape != (rows, columns):

@@ -6,8 +6,8 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import PurePosixPath
+from typing import BinaryIO, Final
 from xml.etree import ElementTree as ET
 
 from crlm_qc.collection.deidentification import Pattern, is_person, looks_like
@@ -21,7 +21,7 @@ _PROGRAMS: Final = frozenset({"openpyxl", "xlsxwriter", "apache poi", "libreoffi
 """What programs write where a person's name belongs."""
 
 
-def facts_of(archive: zipfile.ZipFile, sheets: Sequence[Sheet], profile: Profile) -> Iterator[Row]:
+def workbook_facts(archive: zipfile.ZipFile, sheets: Sequence[Sheet], profile: Profile) -> Iterator[Row]:
     """Rows of `workbook`: what an xlsx file holds beside its cells."""
     names = archive.namelist()
     parts = _sheet_parts(archive)
@@ -193,10 +193,10 @@ def _names_somebody(text: str, profile: Profile) -> bool:
     return any(len(part.split()) == 2 and is_person(part, known) for part in re.split("[,;\n]", text))
 
 
-def strings_of(path: Path) -> bytes:
+def plain_strings(stream: BinaryIO) -> bytes:
     """Text of a workbook's strings in plain form, the first megabyte of each part that may hold headings."""
     found = b""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(stream) as archive:
         names = archive.namelist()
         if "xl/workbook.xml" not in names:
             return b""

@@ -10,21 +10,21 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import MAX_BYTES, MAX_COLUMNS, MAX_PARTS, MAX_ROWS, Book, Cell, Sheet, UnusableError
-from crlm_qc.evidence.workbook.facts import facts_of
+from crlm_qc.evidence.workbook.facts import workbook_facts
 
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-ZIP_START: Final = b"PK\x03\x04"
+ZIP_SIGNATURE: Final = b"PK\x03\x04"
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
-def open_book(path: Path, profile: Profile) -> Book:
-    """Open a workbook.
+def read_book(file: Item, profile: Profile) -> Book:
+    """Read a workbook.
 
     Raises
     ------
@@ -32,22 +32,22 @@ def open_book(path: Path, profile: Profile) -> Book:
         It can't be used; the code and the reason say why.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnusableError("too-large", f"the file is larger than {MAX_BYTES // 2**20} MB")
-        data = path.read_bytes()
+        data = file.read(0, MAX_BYTES + 1)
     except PermissionError:
         raise UnusableError("permission", "the file may not be read") from None
     except OSError:
         raise UnusableError("unreadable", "the file can't be read from disk") from None
+    if len(data) > MAX_BYTES:
+        raise UnusableError("too-large", f"the file is larger than {MAX_BYTES // 2**20} MB")
     if not data.strip():
         raise UnusableError("empty", "the file is empty")
     if data.startswith(_OLE):
         if "EncryptedPackage".encode("utf-16-le") in data:
             raise UnusableError("encrypted", "the workbook is encrypted with a password")
         raise UnusableError("not-xlsx", "it is a file of the old Excel format (.xls): save it as .xlsx")
-    if data.startswith(ZIP_START):
+    if data.startswith(ZIP_SIGNATURE):
         return _open_xlsx(data, profile)
-    if path.suffix.lower() == ".csv":
+    if file.suffix == ".csv":
         return Book([_read_csv(data)])
     raise UnusableError("not-xlsx", "it is no xlsx file, which begins as a zip archive does")
 
@@ -59,7 +59,7 @@ def _open_xlsx(data: bytes, profile: Profile) -> Book:
         warnings.simplefilter("ignore")
         try:
             sheets = _read_sheets(data)
-            return Book(sheets, list(facts_of(archive, sheets, profile)))
+            return Book(sheets, list(workbook_facts(archive, sheets, profile)))
         except Exception:  # noqa: BLE001 - a malformed part can make openpyxl raise nearly anything
             raise UnusableError("malformed", "a part of the workbook is damaged or is no valid XML") from None
 
