@@ -104,6 +104,10 @@ BY_PATH = {
     "ZipFile",
     "TarFile",
     "dcmread",
+    "load_workbook",
+    "read_csv",
+    "read_excel",
+    "read_parquet",
     "memmap",
     "fromfile",
 }
@@ -118,10 +122,13 @@ NO_FILE_OF_A_RELEASE = {
         "iterdir": "what lies beside a lock file that is not there",
         "is_dir": "likewise",
     },
-    "evidence/store.py": {"read_text": "saved evidence"},
+    "evidence/store.py": {"read_text": "saved evidence", "read_parquet": "likewise"},
     "evidence/pixels.py": {"dcmread": "of a file that is open"},
-    "evidence/workbook/file.py": {"ZipFile": "of bytes in memory"},
-    "evidence/workbook/facts.py": {"ZipFile": "of a file that is open", "open": "a part of a workbook"},
+    "evidence/workbook/file.py": {
+        "ZipFile": "of bytes in memory, or of a file that is open",
+        "open": "a part of a workbook",
+        "load_workbook": "of bytes in memory",
+    },
     "engines/gx_engine.py": {"read_text": "a suite of expectations, which comes with a profile"},
     "pictures/album.py": {
         "open": "a picture of a saved report",

@@ -11,7 +11,6 @@ Paths of a lock file are only ever compared with those on disk; none is opened.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +36,6 @@ _ABOUT = """\
 # To verify it without crlm-qc, in the release's folder: sha256sum -c --quiet FILE
 """
 _MAX_BYTES = 256 * 2**20
-_AT_ONCE = 2**18
-"""Bytes hashed at a time."""
 _LINE = re.compile(r"(\\?)([0-9a-fA-F]{64}) [ *](.+)", re.DOTALL)
 _COUNT, _SIZE = re.compile(r"# files: ([0-9]{1,12})"), re.compile(r"# size: ([0-9]{1,15})")
 _ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}
@@ -78,33 +75,6 @@ class Lock:
     """What could not be read, in words: a lock without it would not be of the whole release."""
     strange_names: int = 0
     """Files whose path holds text that is not the collection's own, which reports do not show."""
-
-
-def digest(item: Item) -> tuple[str, int]:
-    """SHA-256 of a file.
-
-    Parameters
-    ----------
-    item : Item
-        The file.
-
-    Returns
-    -------
-    sha256 : str
-        64 hexadecimal digits.
-    size : int
-        Bytes read.
-
-    Raises
-    ------
-    OSError
-        It can't be read.
-    """
-    found = hashlib.sha256()
-    with item.opened() as stream:
-        while part := stream.read(_AT_ONCE):
-            found.update(part)
-        return found.hexdigest(), stream.tell()
 
 
 def lock_release(
@@ -205,7 +175,7 @@ def _digests(items: Sequence[Item], jobs: int) -> Iterable[tuple[str, int] | Non
 
 def _try_digest(item: Item) -> tuple[str, int] | None:
     try:
-        return digest(item)
+        return item.digest()
     except OSError:
         return None
 

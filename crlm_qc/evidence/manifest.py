@@ -1,4 +1,4 @@
-"""Reads the .tcia manifest, the list of series that a download is made from. Nothing else opens it."""
+"""Reads the .tcia manifest, the list of series that a download is made from. Nothing else reads it."""
 
 from __future__ import annotations
 

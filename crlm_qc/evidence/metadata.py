@@ -1,4 +1,4 @@
-"""Reads metadata.csv, the downloader's list of series. Nothing else opens it."""
+"""Reads metadata.csv, the downloader's list of series. Nothing else reads it."""
 
 from __future__ import annotations
 

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from crlm_qc.evidence.ct import slice_row
+from crlm_qc.evidence.dicom.decoding import Unmeasured
 from crlm_qc.evidence.dicom.header import Header, Unreadable, quiet, read_header
 from crlm_qc.evidence.dicom.values import integer, text
 from crlm_qc.evidence.dso import dso_rows
-from crlm_qc.evidence.masks.frames import FrameMasks, Unmeasured, frame_masks
+from crlm_qc.evidence.masks.frames import FrameMasks, frame_masks
 from crlm_qc.evidence.pixels import SlicePixels, slice_pixels, stored_values, valid_pixels
 from crlm_qc.evidence.source import Source, open_source
 from crlm_qc.geometry import display

@@ -12,6 +12,7 @@ no part of a release: what uses them opens them.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from abc import ABC, abstractmethod
@@ -25,6 +26,8 @@ from crlm_qc.model.words import suggest
 
 BUFFER = 16 << 10
 """Most headers of the collection are read at one go."""
+_AT_ONCE = 256 << 10
+"""Bytes hashed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,27 @@ class Item:
             It can't be read, or must not be.
         """
         return self._place().read(self.key, start, length)
+
+    def digest(self) -> tuple[str, int]:
+        """SHA-256 of the file.
+
+        Returns
+        -------
+        sha256 : str
+            64 hexadecimal digits.
+        size : int
+            Bytes read.
+
+        Raises
+        ------
+        OSError
+            It can't be read, or must not be.
+        """
+        found = hashlib.sha256()
+        with self.opened() as stream:
+            while part := stream.read(_AT_ONCE):
+                found.update(part)
+            return found.hexdigest(), stream.tell()
 
     def _place(self) -> Source:
         if self.source is None:

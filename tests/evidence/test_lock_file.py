@@ -117,7 +117,7 @@ def test_what_cannot_be_read_is_told(root, profile, monkeypatch):
     def refuse(item: Item) -> tuple[str, int]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(module, "digest", refuse)
+    monkeypatch.setattr(Item, "digest", refuse)
     found = lock_release(root, profile)
     assert found.entries == ()
     assert len(found.unread) == 7
@@ -288,6 +288,6 @@ def test_a_document_that_cannot_be_hashed_is_a_limit(root, tmp_path, profile, mo
     def refuse(item: Item) -> tuple[str, int]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(reader, "digest", refuse)
+    monkeypatch.setattr(Item, "digest", refuse)
     found = collect(root, profile, depth=Depth.HEADERS, jobs=1, lock=lock)
     assert found.facts.limits == ("a file was not read: permission denied",)

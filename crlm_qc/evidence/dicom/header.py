@@ -1,4 +1,4 @@
-"""Opens one DICOM file and reads its header, up to the pixels.
+"""Reads the header of one DICOM file, up to the pixels.
 
 Nothing here raises for bad data but `Unreadable`, which carries the problem's code.
 """
@@ -16,9 +16,9 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
-from crlm_qc.evidence.dicom.values import CODES, NATIVE, has_value, integer, reals, text
+from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, reals, text
 from crlm_qc.evidence.source import Item
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _PIXEL_TAGS = frozenset(range(0x7FE00008, _LAST_PIXEL_TAG + 1))
 _DEFLATED_UID = DeflatedExplicitVRLittleEndian.encode()
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 _META_START, _META_GROUP_END = 140, 144
+_VR_CODES = frozenset(vr.encode() for vr in VR if len(vr) == 2)
 
 
 class Unreadable(Exception):  # noqa: N818 - a state of the file, not of the program
@@ -317,7 +318,7 @@ def _element_at(stream: BinaryIO, position: int, implicit: bool, little: bool) -
     tag = group << 16 | number
     if implicit:
         return tag, "OW", struct.unpack(order + "L", head[4:8])[0], position + 8
-    if head[4:6] not in CODES:
+    if head[4:6] not in _VR_CODES:
         return None
     vr = head[4:6].decode()
     if vr not in EXPLICIT_VR_LENGTH_32:

@@ -34,8 +34,6 @@ class Sheet:
 
     name: str | None
     rows: dict[int, list[Cell]] = field(default_factory=dict)
-    has_types: bool = True
-    """Whether its cells have types of their own; those of a CSV file have not."""
 
 
 @dataclass(slots=True)

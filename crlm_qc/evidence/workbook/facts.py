@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import BinaryIO, Final
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from crlm_qc.collection.deidentification import Pattern, is_person, looks_like
@@ -191,17 +191,3 @@ def _names_somebody(text: str, profile: Profile) -> bool:
         return True
     known = profile.description_words | _TITLE_WORDS | set(profile.title.upper().split())
     return any(len(part.split()) == 2 and is_person(part, known) for part in re.split("[,;\n]", text))
-
-
-def plain_strings(stream: BinaryIO) -> bytes:
-    """Text of a workbook's strings in plain form, the first megabyte of each part that may hold headings."""
-    found = b""
-    with zipfile.ZipFile(stream) as archive:
-        names = archive.namelist()
-        if "xl/workbook.xml" not in names:
-            return b""
-        for name in names:
-            if name == "xl/sharedStrings.xml" or re.fullmatch(r"xl/worksheets/[^/]+\.xml", name):
-                with archive.open(name) as part:
-                    found += part.read(2**20)
-    return found.lower()

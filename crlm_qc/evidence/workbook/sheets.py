@@ -16,13 +16,12 @@ from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES, Row, Sheet, UnusableError, column_letters
-from crlm_qc.evidence.workbook.facts import plain_strings
-from crlm_qc.evidence.workbook.file import ZIP_SIGNATURE, all_columns, decoded, read_book
+from crlm_qc.evidence.workbook.file import csv_text, plain_strings, read_book
 
 _HEADING_ROWS: Final = 20
 """Rows among which the headings are looked for; titles may stand above them."""
 _FIRST_BYTES: Final = 8192
-"""What is looked at to tell whether a file is the workbook."""
+"""What is looked at of a CSV file to tell whether it is one of the patient sheet."""
 _MIN_HEADINGS: Final = 3
 """Known headings that make a sheet the patient sheet."""
 _DICTIONARY_HEADINGS: Final = ("variable name", "description", "values")
@@ -79,15 +78,11 @@ def looks_like_workbook(file: Item, profile: Profile) -> bool:
     if file.suffix != ".csv" and "clinical" in file.name.lower():
         return True
     try:
-        head = file.read(0, _FIRST_BYTES)
         if file.suffix == ".csv":
-            line = decoded(head, cut=True).lstrip("\n").partition("\n")[0]
+            line = csv_text(file.read(0, _FIRST_BYTES), cut=True).lstrip("\n").partition("\n")[0]
             return _matches(re.split(r"[,;\t]", line.replace('"', "")), _known(profile)) >= _MIN_HEADINGS
-        if not head.startswith(ZIP_SIGNATURE):
-            return False
-        with file.opened() as stream:
-            strings = plain_strings(stream)
-        return sum(plain_heading(name).encode() in strings for name in all_columns(profile)) >= _MIN_HEADINGS
+        strings = plain_strings(file)
+        return sum(plain_heading(name).encode() in strings for name in _all_columns(profile)) >= _MIN_HEADINGS
     except (OSError, zipfile.BadZipFile, UnusableError, NotImplementedError, RuntimeError, EOFError, ValueError):
         return False
 
@@ -100,7 +95,12 @@ def edition_rank(source: Mapping[str, Any], profile: Profile) -> int:
 
 
 def _known(profile: Profile) -> frozenset[str]:
-    return frozenset(map(plain_heading, all_columns(profile)))
+    return frozenset(map(plain_heading, _all_columns(profile)))
+
+
+def _all_columns(profile: Profile) -> set[str]:
+    """Columns of every edition that the profile knows."""
+    return {column for edition in profile.editions for column in edition.columns}
 
 
 def _matches(headings: Iterable[str], known: frozenset[str]) -> int:
