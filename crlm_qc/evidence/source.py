@@ -154,7 +154,13 @@ class Source(ABC):
 
     @abstractmethod
     def find(self, path: str) -> Item:
-        """The file of a path that was listed before, perhaps by another process, looked at anew."""
+        """The file of a path that was listed before, perhaps by another process, looked at anew.
+
+        Returns
+        -------
+        Item
+            With a problem if it may not be opened, or is there no more.
+        """
 
     @abstractmethod
     def open(self, key: str) -> BinaryIO:
