@@ -81,3 +81,80 @@ def test_pictures_are_drawn_in_one_room_only() -> None:
     for path in MODULES:
         if path.relative_to(PACKAGE).parts[0] != "pictures":
             assert not libraries(path) & {"PIL", "contourpy"}, f"{path.name} draws pictures"
+
+
+# What lists, looks at, opens or reads files by their paths.
+BY_PATH = {
+    "open",
+    "read_bytes",
+    "read_text",
+    "stat",
+    "lstat",
+    "is_file",
+    "is_dir",
+    "exists",
+    "iterdir",
+    "glob",
+    "rglob",
+    "iglob",
+    "scandir",
+    "listdir",
+    "walk",
+    "realpath",
+    "ZipFile",
+    "TarFile",
+    "dcmread",
+    "load_workbook",
+    "read_csv",
+    "read_excel",
+    "read_parquet",
+    "memmap",
+    "fromfile",
+}
+
+# Rooms that a release passes through, from its files to its pictures.
+READS_RELEASES = ("evidence", "subjects", "engines", "rules", "pictures", "auditing", "geometry", "rulebook")
+
+# What does so all the same, and why it is no file of a release.
+NO_FILE_OF_A_RELEASE = {
+    "evidence/lock.py": {
+        "open": "the lock file, which the user names",
+        "iterdir": "what lies beside a lock file that is not there",
+        "is_dir": "likewise",
+    },
+    "evidence/store.py": {"read_text": "saved evidence", "read_parquet": "likewise"},
+    "evidence/pixels.py": {"dcmread": "of a file that is open"},
+    "evidence/workbook/file.py": {
+        "ZipFile": "of bytes in memory, or of a file that is open",
+        "open": "a part of a workbook",
+        "load_workbook": "of bytes in memory",
+    },
+    "engines/gx_engine.py": {"read_text": "a suite of expectations, which comes with a profile"},
+    "pictures/album.py": {
+        "open": "a picture of a saved report",
+        "scandir": "pictures of an earlier report",
+        "is_file": "likewise",
+    },
+    "pictures/drawing.py": {"open": "of bytes in memory"},
+    "auditing/attestation.py": {"read_bytes": "a suite of expectations, which comes with a profile"},
+}
+
+
+def calls(path: Path) -> set[str]:
+    """Names of the functions and methods that a file calls."""
+    called = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return {part.attr for part in called if isinstance(part, ast.Attribute)} | {
+        part.id for part in called if isinstance(part, ast.Name)
+    }
+
+
+def test_files_of_a_release_are_listed_and_opened_in_one_module_only() -> None:
+    found = {}
+    for path in MODULES:
+        place = path.relative_to(PACKAGE)
+        if place.parts[0] in READS_RELEASES and place.as_posix() != "evidence/source.py":
+            found[place.as_posix()] = calls(path) & BY_PATH
+    # Equal, so that what is no longer needed is not permitted any longer.
+    assert {name: used for name, used in found.items() if used} == {
+        name: set(reasons) for name, reasons in NO_FILE_OF_A_RELEASE.items()
+    }

@@ -17,6 +17,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence import collect
 from crlm_qc.evidence.lock import lock_release, render_lock
 from crlm_qc.evidence.patient import PatientRead
+from crlm_qc.evidence.source import Folder, Item
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.picture import Picture, PictureMode, PictureRequest
@@ -90,6 +91,11 @@ def clean_report(release_for: ReleaseFor, small_profile: Profile) -> Callable[[F
     return get
 
 
+def changed(item: Item) -> int:
+    """When a file was written last; 0 for what is no file."""
+    return (item.source.top / item.key).stat().st_mtime_ns if isinstance(item.source, Folder) else 0
+
+
 @pytest.fixture(scope="module", autouse=True)
 def patients_left_alone_are_read_once() -> Iterator[None]:
     """Most faults change one patient: others, whose files are as they were, are not read again."""
@@ -97,8 +103,8 @@ def patients_left_alone_are_read_once() -> Iterator[None]:
     known: dict[tuple[object, ...], PatientRead] = {}
 
     def read(work: collect.Work) -> PatientRead:
-        files = ((item, Path(item.location).stat().st_mtime_ns if item.location else 0) for item in work.items)
-        key = (work.patient, work.depth, work.hashed, *((replace(item, location=""), time) for item, time in files))
+        files = ((item, changed(item)) for item in work.items)
+        key = (work.patient, work.depth, work.hashed, *((replace(item, source=None), time) for item, time in files))
         if key not in known:
             known[key] = read_one(work)
         found = known[key]

@@ -18,7 +18,7 @@ def read_sources(release: Release, profile: Profile) -> Iterator[Rows]:
 
     yield from _likeliest_metadata(release, profile)
     yield from _newest_workbook(release, profile)
-    yield from _use(0, [read_manifest(one.location, one.path) for one in release.of("manifest")])
+    yield from _use(0, [read_manifest(item) for item in release.of("manifest")])
 
 
 def _use(chosen: int, read: Sequence[Rows]) -> Iterator[Rows]:
@@ -33,7 +33,7 @@ def _likeliest_metadata(release: Release, profile: Profile) -> Iterator[Rows]:
     """Of several, the one with most of the downloader's headings; a table of another kind is none of them."""
     from crlm_qc.evidence.metadata import read_metadata
 
-    read = [read_metadata(one.location, release.root, profile, one.path) for one in release.of("metadata")]
+    read = [read_metadata(item, release.source, profile) for item in release.of("metadata")]
     known = [_known_headings(found["sources"][0], profile) for found in read]
     if any(known):
         read = [found for found, count in zip(read, known, strict=True) if count]
@@ -49,6 +49,6 @@ def _known_headings(source: Mapping[str, Any], profile: Profile) -> int:
 def _newest_workbook(release: Release, profile: Profile) -> Iterator[Rows]:
     from crlm_qc.evidence.workbook.sheets import edition_rank, read_workbook
 
-    read = [read_workbook(one.location, profile, one.path) for one in release.of("clinical")]
+    read = [read_workbook(item, profile) for item in release.of("clinical")]
     ranks = [edition_rank(found["sources"][0], profile) for found in read]
     yield from _use(ranks.index(max(ranks)) if ranks else 0, read)

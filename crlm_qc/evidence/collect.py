@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, Thr
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.chosen import Rows, read_sources
@@ -23,6 +23,7 @@ from crlm_qc.model.words import suggest
 from crlm_qc.workers import default_jobs, executor, ready, start_server
 
 if TYPE_CHECKING:
+    from crlm_qc.evidence.outside import OutsideRead
     from crlm_qc.evidence.patient import PatientRead
 
 __all__ = ["ReleaseError", "collect"]
@@ -112,17 +113,15 @@ def collect(
     locked = () if lock is None else read_lock(lock)
     release = find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
     chosen = _choose(release, patients)
-    rows: Rows = {name: [] for name in TABLES}
-    limits = list(release.limits)
-    rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
-    rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
     hashed = hashed or lock is not None
     work = _work(chosen, profile, depth, hashed=hashed)
     jobs = default_jobs() if jobs is None else max(1, jobs)
     if min(jobs, len(work)) > 1:
         start_server()
-    rows["files"], rows["identifiers"] = _read_outside(release, profile, lock, limits, hashed=hashed)
     # While the server imports what reads a patient, this process reads what it reads itself.
+    from crlm_qc.evidence.outside import read_outside
+
+    outside = read_outside(release, profile, hashed=hashed, lock=lock)
     sources = list(read_sources(release, profile))
 
     def prepare() -> None:
@@ -130,23 +129,22 @@ def collect(
         empty("files")
         meanwhile()
 
-    reads = _read_all(work, jobs, progress, prepare)
-    for one in work:
-        read = reads[one.patient]
-        limits += read.limits
-        for name, found in read.rows.items():
+    read = _read_all(work, jobs, progress, prepare)
+    reads: list[OutsideRead | PatientRead] = [outside, *(read[one.patient] for one in work)]
+    rows: Rows = {name: [] for name in TABLES}
+    rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
+    rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
+    for part in (*(one.rows for one in reads), *sources):
+        for name, found in part.items():
             rows[name] += found
     rows["files"].sort(key=lambda row: row["path"])
-    for candidate_rows in sources:
-        for name, found in candidate_rows.items():
-            rows[name] += found
     rows["texts"] += text_rows(rows, profile)
     facts = Facts(
-        root=release.name,
+        root=release.source.name,
         layout=release.layout,
         depth=depth,
         patients_read=tuple(sorted(set(patients))),
-        limits=tuple(dict.fromkeys(limits)),
+        limits=tuple(dict.fromkeys((*release.limits, *(limit for one in reads for limit in one.limits)))),
     )
     return Evidence(facts, {name: frame(name, found) for name, found in rows.items()})
 
@@ -155,27 +153,8 @@ def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:
     known = {one.patient for one in release.patients}
     for patient in patients:
         if patient not in known:
-            raise ReleaseError(f"no patient {patient} in {release.name}{suggest(patient, sorted(known))}")
+            raise ReleaseError(f"no patient {patient} in {release.source.name}{suggest(patient, sorted(known))}")
     return [one for one in release.patients if not patients or one.patient in patients]
-
-
-def _read_outside(
-    release: Release, profile: Profile, lock: Path | None, limits: list[str], *, hashed: bool
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of `files` and of `identifiers` of what lies outside of the patient folders."""
-    from crlm_qc.evidence.deidentification import IdentifierScan
-    from crlm_qc.evidence.patient import TOO_DEEP, aside_row, hash_file, scan_outside
-
-    rows = []
-    scan = IdentifierScan(None, profile)
-    for other in release.others:
-        row = scan_outside(aside_row(other.item, other.kind, other.in_collection), other.item, scan)
-        # A lock file that lies in the release can't list itself.
-        is_lock = lock is not None and Path(other.item.location) == lock.resolve()
-        rows.append(hash_file(row, other.item, limits) if hashed and not is_lock else row)
-    if scan.too_deep:
-        limits.append(f"outside of patient folders: {TOO_DEEP}")
-    return rows, scan.rows()
 
 
 def _work(chosen: Sequence[PatientFolder], profile: Profile, depth: Depth, *, hashed: bool = False) -> list[Work]:

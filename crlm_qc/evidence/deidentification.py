@@ -46,6 +46,9 @@ _END: Final = 0xFFFCFFFC
 """DataSetTrailingPadding."""
 MAX_DEPTH: Final = 64
 """Items of sequences are looked into down to here."""
+TOO_DEEP: Final = (
+    f"items of sequences that lie more than {MAX_DEPTH} deep were not looked at for what identifies a person"
+)
 _PADDING: Final = " \0\t\r\n"
 _READABLE: Final = re.compile(rb"[\x20-\x7E\t\r\n]{4,}")
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.source import Item, begins_with
+from crlm_qc.evidence.metadata import looks_like_metadata
+from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
+from crlm_qc.evidence.workbook.sheets import looks_like_workbook
 
-TABLE_SUFFIXES = frozenset({".csv", ".xlsx", ".xlsm", ".xls"})
 _SYSTEM_NAMES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini"})
 _LICENCE_NAMES = frozenset({"license", "licence", "copying"})
 _TEXT_SUFFIXES = frozenset({"", ".md", ".txt", ".html", ".pdf"})
 _MANIFEST_START = b"downloadServerUrl="
-_PREAMBLE = 128
-_BESIDE_BYTES = 64 << 10
+_PREAMBLE_BYTES = 128
+_PREFIX = b"DICM"
+_NAMING_BYTES = 64 << 10
+"""A list or table names its collection, or a series of it, within so many bytes."""
 
 
 def aside_kind(item: Item) -> str | None:
@@ -41,35 +43,60 @@ def aside_kind(item: Item) -> str | None:
     return None
 
 
-def kind_of(item: Item, profile: Profile, in_collection: bool) -> str:
-    """The kind of a file outside of the patient folders."""
+def outside_kind(item: Item, profile: Profile, *, in_collection: bool) -> str:
+    """The kind of a file outside of the patient folders.
+
+    Parameters
+    ----------
+    item : Item
+        What the walk found.
+    profile : Profile
+        The collection's profile, which tells its tables by their headings.
+    in_collection : bool
+        Whether it lies in the collection's folder, where only patients and tables belong.
+
+    Returns
+    -------
+    str
+        As `aside_kind` gives it, the part of the release that it is, `unexpected` or `document`.
+    """
     if aside := aside_kind(item):
         return aside
     try:
-        if source := source_of(item, profile):
-            return source
-        is_image = item.suffix in (".dcm", "") and begins_with(item, _PREAMBLE + 4).endswith(b"DICM")
+        if part := part_kind(item, profile):
+            return part
+        is_image = item.suffix in (".dcm", "") and _is_dicom(item)
     except OSError:
         is_image = False
     return "unexpected" if in_collection or is_image else "document"
 
 
-def source_of(item: Item, profile: Profile) -> str | None:
-    """Which table or list a file is, told by its content."""
-    from crlm_qc.evidence.metadata import looks_like_metadata
-    from crlm_qc.evidence.workbook.sheets import looks_like_workbook
+def part_kind(item: Item, profile: Profile) -> str | None:
+    """Which table or list of a release a file is, told by its content: `metadata`, `clinical`, `manifest` or none.
 
-    if item.suffix == ".tcia" or (item.suffix == ".txt" and begins_with(item, 64).startswith(_MANIFEST_START)):
+    Raises
+    ------
+    OSError
+        It can't be opened.
+    """
+    if item.suffix == ".tcia" or (item.suffix == ".txt" and _is_manifest(item)):
         return "manifest"
-    location = Path(item.location)
-    if item.suffix == ".csv" and looks_like_metadata(location, profile):
+    if item.suffix == ".csv" and looks_like_metadata(item, profile):
         return "metadata"
-    if item.suffix in TABLE_SUFFIXES and looks_like_workbook(location, profile):
+    if item.suffix in TABLE_SUFFIXES and looks_like_workbook(item, profile):
         return "clinical"
     return None
 
 
-def names_of(item: Item, profile: Profile) -> bool:
+def names_collection(item: Item, profile: Profile) -> bool:
     """Whether the beginning of a list or table names the collection, or series of it."""
-    start = begins_with(item, _BESIDE_BYTES)
+    start = item.read(0, _NAMING_BYTES)
     return any(word and word.encode() in start for word in (profile.name, f"{profile.uid_root}."))
+
+
+def _is_manifest(item: Item) -> bool:
+    return item.read(0, len(_MANIFEST_START)) == _MANIFEST_START
+
+
+def _is_dicom(item: Item) -> bool:
+    return item.read(_PREAMBLE_BYTES, len(_PREFIX)) == _PREFIX

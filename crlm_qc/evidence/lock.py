@@ -11,7 +11,6 @@ Paths of a lock file are only ever compared with those on disk; none is opened.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -78,31 +77,6 @@ class Lock:
     """Files whose path holds text that is not the collection's own, which reports do not show."""
 
 
-def digest(location: str) -> tuple[str, int]:
-    """SHA-256 of a file.
-
-    Parameters
-    ----------
-    location : str
-        Where it is opened.
-
-    Returns
-    -------
-    sha256 : str
-        64 hexadecimal digits.
-    size : int
-        Bytes read.
-
-    Raises
-    ------
-    OSError
-        It can't be read.
-    """
-    with Path(location).open("rb", buffering=0) as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-        return found, stream.tell()
-
-
 def lock_release(
     root: Path, profile: Profile, *, jobs: int = 1, progress: Callable[[str, int, int], None] | None = None
 ) -> Lock:
@@ -140,7 +114,7 @@ def lock_release(
             f"{len(unnamed)} file names are not valid UTF-8 (the first: {unnamed[0]}), so that no lock file can name "
             "them: rename these files first"
         )
-    readable = [item for item in items if item.location]
+    readable = [item for item in items if item.readable]
     entries, unread = [], list(release.limits)
     for done, (item, result) in enumerate(zip(readable, _digests(readable, jobs), strict=True), start=1):
         if result is None:
@@ -194,14 +168,14 @@ def _digests(items: Sequence[Item], jobs: int) -> Iterable[tuple[str, int] | Non
     # Hashing runs outside of the interpreter's lock, so threads are enough.
     pool = ThreadPoolExecutor(jobs)
     try:
-        yield from pool.map(_try_digest, [item.location for item in items])
+        yield from pool.map(_try_digest, items)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _try_digest(location: str) -> tuple[str, int] | None:
+def _try_digest(item: Item) -> tuple[str, int] | None:
     try:
-        return digest(location)
+        return item.digest()
     except OSError:
         return None
 
@@ -350,7 +324,7 @@ def lock_rows(
     def is_read(path: str) -> bool:
         folders = [folder.as_posix() for folder in PurePosixPath(path).parents]
         others = [name for name in path.split("/")[:-1] if profile.is_patient_id(name) and name not in patients]
-        return aside_kind(Item(path, "", None)) != "system" and unread.isdisjoint(folders) and not (patients and others)
+        return aside_kind(Item(path, None)) != "system" and unread.isdisjoint(folders) and not (patients and others)
 
     return [
         {"path": entry.path, "sha256": entry.sha256, "size": entry.size}

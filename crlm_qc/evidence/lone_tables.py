@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.chosen import read_sources
 from crlm_qc.evidence.metadata import looks_like_metadata
 from crlm_qc.evidence.release import Candidate, Release
+from crlm_qc.evidence.source import Folder, Item, local_file
 from crlm_qc.evidence.workbook.sheets import looks_like_workbook
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence, Facts
@@ -42,14 +44,14 @@ def collect_tables(files: Sequence[Path], profile: Profile) -> Evidence:
         A file is not there, is none of these, or is the second of its kind.
     """
     candidates: dict[str, Candidate] = {}
+    given: dict[str, Path] = {}
     for path in files:
-        source = _source(path, profile)
-        if source in candidates:
-            raise ReleaseError(
-                f"{path} and {candidates[source].location} are both {_NAMES[source]}: give the tables of one release"
-            )
-        candidates[source] = Candidate(source, _shown(path), path)
-    release = Release(root=Path.cwd(), name="", layout="none", candidates=tuple(candidates.values()))
+        candidate = _candidate(path, profile)
+        part = candidate.part
+        if part in given:
+            raise ReleaseError(f"{path} and {given[part]} are both {_NAMES[part]}: give the tables of one release")
+        candidates[part], given[part] = candidate, path
+    release = Release(Folder(Path.cwd()), layout="none", candidates=tuple(candidates.values()))
     rows = {name: list[dict[str, object]]() for name in TABLES}
     for found in read_sources(release, profile):
         for name, read in found.items():
@@ -61,21 +63,25 @@ def collect_tables(files: Sequence[Path], profile: Profile) -> Evidence:
     return Evidence(Facts(depth=Depth.HEADERS), {name: frame(name, found) for name, found in rows.items()})
 
 
-def _source(path: Path, profile: Profile) -> str:
+def _candidate(path: Path, profile: Profile) -> Candidate:
+    """A file, and which part of a release it is."""
     try:
-        if not path.is_file():
+        item = local_file(path)
+        if item is None:
             raise ReleaseError(f"{path} not found")
-        if path.suffix.lower() == ".tcia":
-            return "manifest"
-        if path.suffix.lower() == ".csv" and looks_like_metadata(path, profile):
-            return "metadata"
-        if profile.has_workbook and looks_like_workbook(path, profile):
-            return "clinical"
+        part = _part(item, profile)
     except OSError as error:
         raise ReleaseError(f"{path} can't be read: {os.strerror(error.errno or 0).lower()}") from None
-    raise ReleaseError(f"{path} is no metadata.csv, no clinical workbook and no manifest of {profile.name}")
+    if part is None:
+        raise ReleaseError(f"{path} is no metadata.csv, no clinical workbook and no manifest of {profile.name}")
+    # The path as it was given, where it does not lead elsewhere.
+    shown = item.path if path.is_absolute() or ".." in path.parts else path.as_posix()
+    return Candidate(part, replace(item, path=shown))
 
 
-def _shown(path: Path) -> str:
-    """The path as it was given, where it does not lead elsewhere."""
-    return path.name if path.is_absolute() or ".." in path.parts else path.as_posix()
+def _part(item: Item, profile: Profile) -> str | None:
+    if item.suffix == ".tcia":
+        return "manifest"
+    if item.suffix == ".csv" and looks_like_metadata(item, profile):
+        return "metadata"
+    return "clinical" if profile.has_workbook and looks_like_workbook(item, profile) else None

@@ -1,9 +1,10 @@
-"""Reads the .tcia manifest, the list of series that a download is made from. Nothing else opens it."""
+"""Reads the .tcia manifest, the list of series that a download is made from. Nothing else reads it."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
+
+from crlm_qc.evidence.source import Item
 
 Rows = list[dict[str, Any]]
 
@@ -12,15 +13,13 @@ SERVER = "downloadServerUrl"
 _MAX_BYTES = 64 * 2**20
 
 
-def read_manifest(path: Path, relative: str) -> dict[str, Rows]:
+def read_manifest(file: Item) -> dict[str, Rows]:
     """Read a .tcia manifest: `key=value` lines, then `ListOfSeriesToDownload=`, then one Series Instance UID a line.
 
     Parameters
     ----------
-    path : pathlib.Path
+    file : Item
         The file.
-    relative : str
-        Its path as the tables name it.
 
     Returns
     -------
@@ -28,11 +27,10 @@ def read_manifest(path: Path, relative: str) -> dict[str, Rows]:
         Rows of the tables `sources` (one) and `manifest`. `sources.problem` is `permission`, `too-large`, `empty`,
         `encoding`, `not-manifest` (no key=value lines), `no-list` or `no-entries`; missing if the list was read.
     """
-    source: dict[str, Any] = {"source": "manifest", "path": relative, "used": True}
+    source: dict[str, Any] = {"source": "manifest", "path": file.path, "used": True}
     entries: Rows = []
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = file.read(0, _MAX_BYTES + 1)
     except OSError:
         problem: tuple[str, str, int | None] | None = ("permission", "the file can't be opened", None)
     else:

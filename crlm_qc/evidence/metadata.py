@@ -1,4 +1,4 @@
-"""Reads metadata.csv, the downloader's list of series. Nothing else opens it."""
+"""Reads metadata.csv, the downloader's list of series. Nothing else reads it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import csv
 import datetime as dt
 import io
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.source import Item, OutsideError, Source
 from crlm_qc.evidence.texts import TextScan
 from crlm_qc.model.tables import TABLES
 
 Rows = list[dict[str, Any]]
+
+METADATA_NAME = "metadata.csv"
 
 # Headings of the downloader, and the columns of the contract that hold their values.
 COLUMNS: Mapping[str, str] = {column.source: column.name for column in TABLES["metadata"].columns if column.source}
@@ -45,7 +46,7 @@ class _Problem(Exception):  # noqa: N818 - a fault of the file, which ends its r
         self.columns = columns
 
 
-def looks_like_metadata(path: Path, profile: Profile) -> bool:
+def looks_like_metadata(file: Item, profile: Profile) -> bool:
     """Whether a file is, or should be, the release's metadata.csv.
 
     A file of that name is, whatever it holds: the rules say what is wrong with it. A file of another name is if its
@@ -53,7 +54,7 @@ def looks_like_metadata(path: Path, profile: Profile) -> bool:
 
     Parameters
     ----------
-    path : pathlib.Path
+    file : Item
         The file; only its first bytes are read.
     profile : Profile
         The collection's profile, which lists the headings.
@@ -67,29 +68,26 @@ def looks_like_metadata(path: Path, profile: Profile) -> bool:
     OSError
         The file can't be opened.
     """
-    if path.name.lower() == "metadata.csv":
+    if file.name.lower() == METADATA_NAME:
         return True
-    with path.open("rb") as file:
-        start = file.read(_FIRST_BYTES)
+    start = file.read(0, _FIRST_BYTES)
     first = start.removeprefix(_UTF8_BOM).decode("utf-8", "replace").splitlines()[:1]
     return bool(first) and max(_known(_split(first[0], mark), profile) for mark in (",", *_DELIMITERS)) >= min(
         _ENOUGH_HEADINGS, len(profile.metadata_columns)
     )
 
 
-def read_metadata(path: Path, root: Path, profile: Profile, relative: str) -> dict[str, Rows]:
+def read_metadata(file: Item, release: Source, profile: Profile) -> dict[str, Rows]:
     """Read metadata.csv.
 
     Parameters
     ----------
-    path : pathlib.Path
+    file : Item
         The file.
-    root : pathlib.Path
-        Folder of the release, which no File Location may leave.
+    release : Source
+        Where the release lies, which no File Location may leave.
     profile : Profile
         The collection's profile: headings, patient IDs, form of dates, name of the collection's folder.
-    relative : str
-        The file's path as the tables name it.
 
     Returns
     -------
@@ -98,15 +96,15 @@ def read_metadata(path: Path, root: Path, profile: Profile, relative: str) -> di
         `metadata`, since half a list would make what it lacks look missing; `sources.problem` says why: `permission`,
         `too-large`, `empty`, `encoding`, `not-text`, `delimiter`, `headings`, `syntax`, `ragged` or `no-rows`.
     """
-    source: dict[str, Any] = {"source": "metadata", "path": relative, "used": True}
+    source: dict[str, Any] = {"source": "metadata", "path": file.path, "used": True}
     try:
-        headings, records = _parse(_text(path), profile)
+        headings, records = _parse(_text(file), profile)
     except _Problem as problem:
         columns = None if problem.columns is None else json.dumps(problem.columns, ensure_ascii=False)
         source |= {"problem": problem.code, "detail": problem.detail, "line": problem.line, "columns": columns}
         return {"sources": [source], "metadata": []}
     places = _places(headings)
-    where = _Locations(root, path.parent, profile.name)
+    where = _Locations(release, file, profile.name)
     rows = [_row(line, fields, places, profile, where) for line, fields in records]
     scan, known = TextScan(profile), set(places.values())
     others = [(position, heading) for position, heading in enumerate(headings) if position not in known]
@@ -114,13 +112,13 @@ def read_metadata(path: Path, root: Path, profile: Profile, relative: str) -> di
         found | {"patient": row["patient"]}
         for row, (line, fields) in zip(rows, records, strict=True)
         for position, heading in others
-        for found in scan.cell("metadata", relative, line, heading, fields[position])
+        for found in scan.cell("metadata", file.path, line, heading, fields[position])
     ]
     source |= {"columns": json.dumps(headings, ensure_ascii=False), "n_rows": len(rows)}
     return {"sources": [source], "metadata": rows} | ({"texts": texts} if texts else {})
 
 
-def _text(path: Path) -> str:
+def _text(file: Item) -> str:
     """The file as text.
 
     Raises
@@ -129,8 +127,7 @@ def _text(path: Path) -> str:
         It can't be opened, or is no UTF-8.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = file.read(0, _MAX_BYTES + 1)
     except OSError:
         raise _Problem("permission", "the file can't be opened") from None
     if len(content) > _MAX_BYTES:
@@ -264,14 +261,12 @@ class _Locations:
     """Finds the folders that File Locations lead to, and goes nowhere outside of the release.
 
     A location is tried from the folder of metadata.csv, then from the root of the release, then from both without the
-    leading folder of the collection. Each step of a path is resolved on its own, so that nothing is looked at behind
-    a link that leads out.
+    leading folder of the collection.
     """
 
-    root: Path
-    folder: Path
+    release: Source
+    table: Item
     collection: str
-    _steps: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
 
     def find(self, text: str | None) -> tuple[str | None, str | None]:
         """The folder relative to the release, or the problem: `missing` or `outside`."""
@@ -281,39 +276,14 @@ class _Locations:
         parts = [part for part in location.split("/") if part not in ("", ".")]
         if location.startswith("/") or _DRIVE.match(location) or ".." in parts:
             return None, "outside"
-        root = os.path.realpath(self.root)
-        outside = False
+        problem = "missing"
         for steps in (parts, parts[1:]) if parts[:1] == [self.collection] else (parts,):
-            for base in (os.path.realpath(self.folder), root):
-                found = self._walk(base, steps, root)
-                if found is None:
-                    outside = outside or _inside(base, root)
-                elif _inside(found, root) and _is_folder(found):
-                    shown = os.fsencode(os.path.relpath(found, root)).decode("utf-8", "replace")
-                    return shown.replace(os.sep, "/"), None
-        return None, "outside" if outside else "missing"
-
-    def _walk(self, base: str, steps: Sequence[str], root: str) -> str | None:
-        """Where the steps lead, or None if one of them leaves the way to, or the inside of, the release."""
-        here = base
-        for step in steps:
-            key = (here, step)
-            if key not in self._steps:
-                there = os.path.realpath(Path(here, step))
-                self._steps[key] = there if _inside(there, root) or _inside(root, there) else None
-            following = self._steps[key]
-            if following is None:
-                return None
-            here = following
-        return here
-
-
-def _inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        return Path(path).is_dir()
-    except OSError:
-        return False
+            for start in (self.table, None):
+                try:
+                    found = self.release.folder(steps, start)
+                except OutsideError:
+                    problem = "outside"
+                    continue
+                if found is not None:
+                    return found, None
+        return None, problem

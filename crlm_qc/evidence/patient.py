@@ -1,26 +1,24 @@
-"""Reads one patient: the unit of work. Takes paths, returns rows, and never raises for bad data."""
+"""Reads one patient: the unit of work. Takes items, returns rows, and never raises for bad data."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import BinaryIO
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row
-from crlm_qc.evidence.deidentification import MAX_DEPTH, IdentifierScan
+from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.header import Header, Unreadable, compressed, quiet, read_header
 from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
+from crlm_qc.evidence.files import file_row, hash_file, unread
 from crlm_qc.evidence.kinds import aside_kind
-from crlm_qc.evidence.lock import digest
 from crlm_qc.evidence.masks.measures import measure_masks
 from crlm_qc.evidence.masks.stack import MaskStack
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
@@ -43,9 +41,6 @@ TABLES = (
 """Tables that a patient's files give rows of."""
 HELD_BYTES = 256 << 20
 """Pixel Data of one patient kept from the first reading; what is beyond is read when its turn comes."""
-TOO_DEEP = f"items of sequences that lie more than {MAX_DEPTH} deep were not looked at for what identifies a person"
-BUFFER = 16 << 10
-"""Most headers of the collection are read at one go."""
 
 
 @dataclass(slots=True)
@@ -114,60 +109,10 @@ def read_patient(
     return state.read
 
 
-def _file_row(patient: str | None, item: Item, kind: str) -> Row:
-    return {
-        "patient": patient,
-        "path": item.path,
-        "folder": item.folder,
-        "name": item.name,
-        "size": item.size,
-        "kind": kind,
-        "in_collection": True,
-        "problem": item.problem,
-        "detail": item.detail,
-    }
-
-
-def aside_row(item: Item, kind: str, in_collection: bool) -> Row:
-    """The row of `files` of something outside of the patient folders."""
-    return _file_row(None, item, kind) | {"in_collection": in_collection}
-
-
-def hash_file(row: Row, item: Item, limits: list[str]) -> Row:
-    """A row of `files` with the SHA-256 of a file that is not parsed; files that systems make by themselves have none."""
-    if row["kind"] != "system" and item.location:
-        try:
-            row["sha256"], _ = digest(item.location)
-        except OSError as error:
-            whose = f"{row['patient']}: " if row["patient"] else ""
-            limits.append(f"{whose}a file was not read: {os.strerror(error.errno or 0).lower()}")
-    return row
-
-
-def scan_outside(row: Row, item: Item, scan: IdentifierScan) -> Row:
-    """A row of `files` of something outside of the patient folders; if it is DICOM, its header is looked at too.
-
-    What such a file is about nobody can tell, so nothing but its series stands in the row.
-    """
-    if row["kind"] not in ("unexpected", "document") or not item.location or not item.size:
-        return row
-    quiet()
-    try:
-        with warnings.catch_warnings(), Path(item.location).open("rb", buffering=BUFFER) as file:
-            warnings.simplefilter("ignore")
-            header = read_header(file, item.size, item.location)
-            scan.add(header)
-            return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
-    except (Unreadable, OSError):
-        return row
-    except Exception:  # noqa: BLE001 - values in a header may be anything, and the file is no part of the release
-        return row
-
-
 def lost_row(patient: str, item: Item) -> Row:
     """The row of `files` of a file that was not read because the reading process died."""
     kind = aside_kind(item)
-    row = _file_row(patient, item, kind or "unreadable")
+    row = file_row(patient, item, kind or "unreadable")
     return row if kind else row | {"problem": "bad-header", "detail": "the process that read it died"}
 
 
@@ -175,12 +120,14 @@ def _read_file(state: _Patient, item: Item) -> Row:
     if kind := aside_kind(item):
         if item.problem == "permission":
             state.read.limits.append(f"{state.patient}: a file was not read: permission denied")
-        row = _file_row(state.patient, item, kind)
-        return hash_file(row, item, state.read.limits) if state.hashed else row
-    row = _file_row(state.patient, item, "unreadable")
+        row = file_row(state.patient, item, kind)
+        if state.hashed:
+            hash_file(row, item, state.read.limits)
+        return row
+    row = file_row(state.patient, item, "unreadable")
     try:
-        with _opened(state, item, row) as (stream, size):
-            header = read_header(stream, size, item.location)
+        with _opened(state, item, row) as stream:
+            header = read_header(stream, item)
             row |= _describe(state, header, row)
             _hold(state, header, row["kind"], stream)
     except Unreadable as reason:
@@ -188,7 +135,7 @@ def _read_file(state: _Patient, item: Item) -> Row:
             return row | {"kind": "unexpected"}
         return row | {"problem": reason.problem, "detail": reason.detail}
     except OSError as error:
-        state.read.limits.append(f"{state.patient}: a file was not read: {os.strerror(error.errno or 0).lower()}")
+        state.read.limits.append(unread(state.patient, error))
         return row | {"problem": "permission", "detail": "it can't be opened"}
     except Exception as error:  # noqa: BLE001 - values in a header may be anything; the file is named, the rest goes on
         return row | {"kind": "unreadable", "problem": "bad-header", "detail": f"{type(error).__name__} while reading"}
@@ -196,19 +143,18 @@ def _read_file(state: _Patient, item: Item) -> Row:
 
 
 @contextmanager
-def _opened(state: _Patient, item: Item, row: Row) -> Iterator[tuple[BinaryIO, int]]:
-    """A file open at its beginning, and its size. Where it is hashed, the bytes read for that are those parsed."""
-    with Path(item.location).open("rb", buffering=BUFFER) as file:
-        size = os.fstat(file.fileno()).st_size
+def _opened(state: _Patient, item: Item, row: Row) -> Iterator[BinaryIO]:
+    """A file open at its beginning. Where it is hashed, the bytes read for that are those parsed."""
+    with item.opened() as stream:
         if not state.hashed:
-            yield file, size
-        elif size > HELD_BYTES:
-            row["sha256"], _ = digest(item.location)
-            yield file, size
+            yield stream
+        elif (item.size or 0) > HELD_BYTES:
+            row["sha256"], _ = item.digest()
+            yield stream
         else:
-            content = file.read()
+            content = stream.read()
             row["sha256"] = hashlib.sha256(content).hexdigest()
-            yield BytesIO(content), len(content)
+            yield BytesIO(content)
 
 
 def _meant_as_dicom(item: Item) -> bool:

@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from crlm_qc.evidence.ct import slice_row
+from crlm_qc.evidence.dicom.decoding import Unmeasured
 from crlm_qc.evidence.dicom.header import Header, Unreadable, quiet, read_header
 from crlm_qc.evidence.dicom.values import integer, text
 from crlm_qc.evidence.dso import dso_rows
-from crlm_qc.evidence.masks.frames import FrameMasks, Unmeasured, frame_masks
+from crlm_qc.evidence.masks.frames import FrameMasks, frame_masks
 from crlm_qc.evidence.pixels import SlicePixels, slice_pixels, stored_values, valid_pixels
+from crlm_qc.evidence.source import Source, open_source
 from crlm_qc.geometry import display
+from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.picture import Hatched, ImageLine, MaskRequest, PictureRequest, Plane
 
-BUFFER = 16 << 10
 _OVERLAYS = range(0x6000, 0x6020, 2)
 """Groups of overlay planes (PS3.3 C.9.2)."""
 _LITTLE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"})
@@ -78,8 +80,8 @@ class PictureRead:
 class PictureReader:
     """Reads for the pictures of one patient; every file is opened once."""
 
-    root: Path
-    """The release, all links on the way to it resolved."""
+    release: Source
+    """Where the release lies."""
     classes: Collection[str]
     """SOP Class UIDs that may be shown."""
     _sources: dict[str, SlicePixels] = field(default_factory=dict)
@@ -155,13 +157,13 @@ class PictureReader:
             )
             return PictureRead(images, tuple(self._masks(request)), request)
 
-    def _open(self, path: str) -> tuple[Header, Path]:
+    def _header(self, path: str) -> Header:
         try:
-            location = (self.root / path).resolve(strict=True)
-            if not location.is_relative_to(self.root):
+            item = self.release.find(path)
+            if item.problem == "link-outside":
                 raise Unshown("a file leads out of the release, so that it was not opened")
-            with location.open("rb", buffering=BUFFER) as stream:
-                return read_header(stream, location.stat().st_size, str(location)), location
+            with item.opened() as stream:
+                return read_header(stream, item)
         except (OSError, ValueError):
             raise Unshown("a file can't be opened") from None
         except Unreadable as reason:
@@ -170,7 +172,7 @@ class PictureReader:
     def _source(self, path: str) -> SlicePixels:
         if path not in self._sources:
             quiet()
-            header, _ = self._open(path)
+            header = self._header(path)
             self._refuse(header)
             row = slice_row(header, {"path": path, "transfer_syntax_uid": header.transfer_syntax})
             source = slice_pixels(header, row)
@@ -223,8 +225,7 @@ class PictureReader:
         if request.dso is None:
             return
         if request.dso not in self._objects:
-            header, _ = self._open(request.dso)
-            self._objects[request.dso] = _Masks(header)
+            self._objects[request.dso] = _Masks(self._header(request.dso))
         held = self._objects[request.dso]
         for mask in request.masks:
             for segment, plane in held.frame(mask).items():
@@ -332,7 +333,7 @@ def read_pictures(
     Parameters
     ----------
     root : pathlib.Path
-        The release, all links on the way to it resolved.
+        The release.
     classes : collection of str
         SOP Class UIDs that may be shown.
     requests : sequence of PictureRequest
@@ -343,7 +344,10 @@ def read_pictures(
     list of PictureRead or Unshown
         One a request; if the series must not be shown, `Unshown` for all of them.
     """
-    reader = PictureReader(root, classes)
+    try:
+        reader = PictureReader(open_source(root), classes)
+    except ReleaseError:
+        return [Unshown("the release can't be opened any more")] * len(requests)
     try:
         requests = [reader.settle(request) for request in requests]
         reader.admit(requests)

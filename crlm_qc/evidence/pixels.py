@@ -13,10 +13,10 @@ import pydicom
 
 from crlm_qc.collection.profile import LIVER, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, position_of
+from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for
 from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.dso import DsoRows
-from crlm_qc.evidence.masks.frames import FLOATS, FLOATS_SAID, Unmeasured, decoder_for
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
 from crlm_qc.geometry import masks, placements
 from crlm_qc.geometry.lattice import Floats
@@ -59,7 +59,7 @@ def slice_pixels(header: Header, row: Row) -> SlicePixels | None:
     implicit, little = header.data.original_encoding
     # Implicit VR says nothing of the element; floats have neither Bits Stored nor a Pixel Representation (PS3.3 C.7.6.24).
     bare = row.get("bits_stored") is None and row.get("pixel_representation") is None
-    floats = header.pixels.vr in FLOATS or (bool(implicit) and bare and row.get("bits_allocated") in (32, 64))
+    floats = header.pixels.vr in FLOAT_VRS or (bool(implicit) and bare and row.get("bits_allocated") in (32, 64))
     limit = integer(header.data, "PixelPaddingRangeLimit")
     return SlicePixels(row, header.pixels, bool(little), limit, floats)
 
@@ -153,7 +153,7 @@ def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
     if not rows or not columns or rows < 0 or columns < 0 or row.get("samples_per_pixel") not in (None, 1):
         raise Unmeasured("failed", "no monochrome image")
     if source.floats:
-        raise Unmeasured("failed", FLOATS_SAID)
+        raise Unmeasured("failed", NO_FLOATS)
     if compressed(row.get("transfer_syntax_uid"), source.element):
         return _decompressed(source, rows, columns)
     if bits not in (8, 16, 32):
@@ -172,7 +172,9 @@ def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
 def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[Any]:
     decoder = decoder_for(source.row.get("transfer_syntax_uid"))
     try:
-        stored, _ = decoder.as_array(pydicom.dcmread(source.element.location), raw=True)
+        with source.element.file.opened() as stream:
+            data = pydicom.dcmread(stream)
+        stored, _ = decoder.as_array(data, raw=True)
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
         raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None
     if stored.shape != (rows, columns):

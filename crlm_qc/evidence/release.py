@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import Show
-from crlm_qc.evidence.kinds import TABLE_SUFFIXES, aside_kind, kind_of, names_of, source_of
-from crlm_qc.evidence.source import Item, Tree, as_unicode, open_root, siblings, walk
+from crlm_qc.evidence.kinds import aside_kind, names_collection, outside_kind, part_kind
+from crlm_qc.evidence.metadata import METADATA_NAME
+from crlm_qc.evidence.source import Item, Source, Tree, local_file, open_source, siblings
+from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.words import suggest
 
-METADATA_NAME = "metadata.csv"
-SOURCES = ("metadata", "clinical", "manifest")
+PARTS = ("metadata", "clinical", "manifest")
+"""Tables and lists of a release, as the table `sources` names them."""
 _BESIDE_SUFFIXES = TABLE_SUFFIXES | {".tcia", ".txt"}
 
 
@@ -34,11 +36,10 @@ class PatientFolder:
 class Candidate:
     """A file that may be one of the release's tables or lists."""
 
-    source: str
-    """`metadata`, `clinical` or `manifest`."""
-    path: str
-    """What `sources.path` says: relative to the release, or the bare name of a file outside of it."""
-    location: Path
+    part: str
+    """One of `PARTS`."""
+    item: Item
+    """Its path is what `sources.path` says: relative to the release, or the bare name of a file outside of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +55,22 @@ class Other:
 class Release:
     """What the walk found."""
 
-    root: Path
-    name: str
+    source: Source
+    """Where it lies."""
     layout: str
+    """As `Facts.layout` has it."""
     patients: tuple[PatientFolder, ...] = ()
     others: tuple[Other, ...] = ()
     candidates: tuple[Candidate, ...] = ()
-    """In the order of preference within each source."""
+    """In the order of preference within each part."""
     limits: tuple[str, ...] = ()
     """Folders that could not be listed, in words."""
     unlisted: tuple[str, ...] = ()
     """Their paths."""
 
-    def of(self, source: str) -> list[Candidate]:
-        """Candidates of one source."""
-        return [candidate for candidate in self.candidates if candidate.source == source]
+    def of(self, part: str) -> list[Item]:
+        """Candidates of one part."""
+        return [candidate.item for candidate in self.candidates if candidate.part == part]
 
 
 def find_release(
@@ -101,36 +103,35 @@ def find_release(
         The path does not exist, is no folder, can't be listed, or is (or lies in) the folder of one patient; or a part
         that the user named is not there.
     """
-    top = open_root(root)
-    tree = walk(top, Show(profile))
-    places = _places(tree, profile, top.name)
+    source = open_source(root)
+    tree = source.tree()
+    places = _places(tree, profile, source.name)
     if not places.patients:
-        _refuse_inside_patient(root, top, profile)
+        _refuse_inside_patient(root, profile)
     patients, rest = _share_out(tree.items, places)
-    kinds = {item.path: kind_of(item, profile, places.in_collection(item.path)) for item in rest}
-    found = [
-        Candidate(kinds[item.path], item.path, Path(item.location)) for item in rest if kinds[item.path] in SOURCES
-    ]
+    kinds = {item.path: outside_kind(item, profile, in_collection=places.in_collection(item.path)) for item in rest}
+    found = [Candidate(kinds[item.path], item) for item in rest if kinds[item.path] in PARTS]
     named = {"metadata": metadata, "clinical": clinical, "manifest": manifest}
     if places.patients:
-        lacking = [source for source, path in named.items() if not (path or any(one.source == source for one in found))]
-        found += _beside(top, lacking, profile)
-    candidates = _choose(found, named, top)
-    kinds |= {candidate.path: candidate.source for candidate in candidates if candidate.path in kinds}
+        lacking = [part for part, path in named.items() if not (path or any(one.part == part for one in found))]
+        found += _beside(source, lacking, profile)
+    candidates = _choose(found, named, source)
+    kinds |= {one.item.path: one.part for one in candidates if one.item.path in kinds}
+    show = Show(profile)
     return Release(
-        root=top,
-        name=as_unicode(top.name),
-        layout=_layout(places, candidates, top.name, profile),
+        source=source,
+        layout=_layout(places, candidates, source.name, profile),
         patients=tuple(patients),
         others=tuple(Other(item, kinds[item.path], places.in_collection(item.path)) for item in rest),
         candidates=tuple(candidates),
-        limits=tuple(tree.limits),
+        limits=tuple(f"folder {show.path(path)} was not read: {reason}" for path, reason in tree.unlisted.items()),
         unlisted=tuple(tree.unlisted),
     )
 
 
-def _refuse_inside_patient(root: Path, top: Path, profile: Profile) -> None:
+def _refuse_inside_patient(root: Path, profile: Profile) -> None:
     """A folder of one patient, or inside of it, is no release: say how to check just that patient."""
+    top = root.resolve()
     for folder in (top, *top.parents):
         if profile.is_patient_id(folder.name):
             where = "is" if folder == top else "lies inside"
@@ -210,54 +211,54 @@ def _share_out(items: Sequence[Item], places: _Places) -> tuple[list[PatientFold
     return sorted(patients, key=lambda patient: (patient.patient, patient.folder)), rest
 
 
-def _beside(top: Path, lacking: Sequence[str], profile: Profile) -> Iterator[Candidate]:
+def _beside(source: Source, lacking: Sequence[str], profile: Profile) -> Iterator[Candidate]:
     """Parts that lie beside the audited folder: people put workbook and manifest where they like, mostly there.
 
     Only files of the folder right above are looked at, and of the next one where that is the downloader's. A list or
     table of another collection is none of this release's.
     """
-    folders = [top.parent, top.parent.parent] if top.name == profile.name else [top.parent]
     wanted = set(lacking)
-    for folder in folders:
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        found = []
-        for entry in entries:
-            item = Item(as_unicode(entry.name), entry.path, None)
-            if item.suffix not in _BESIDE_SUFFIXES or aside_kind(item) or not entry.is_file(follow_symlinks=False):
-                continue
-            try:
-                source = source_of(item, profile)
-                usual = source != "metadata" or item.name.lower() == METADATA_NAME
-                if source in wanted and usual and (source == "clinical" or names_of(item, profile)):
-                    found.append(Candidate(source, item.path, Path(item.location)))
-            except OSError:
-                continue
+    for items in source.beside(2 if source.name == profile.name else 1, _BESIDE_SUFFIXES):
+        found = [Candidate(part, item) for item in items if (part := _part_beside(item, wanted, profile))]
         yield from found
-        wanted -= {one.source for one in found}
+        wanted -= {one.part for one in found}
 
 
-def _choose(found: list[Candidate], named: dict[str, Path | None], top: Path) -> list[Candidate]:
-    """Candidates in the order of preference; one that the user names is the only one of its source."""
+def _part_beside(item: Item, wanted: Collection[str], profile: Profile) -> str | None:
+    """Which of the parts that are wanted a file beside the release is, if it is of this release."""
+    if aside_kind(item):
+        return None
+    try:
+        part = part_kind(item, profile)
+        if part not in wanted or not _has_usual_name(part, item):
+            return None
+        return part if part == "clinical" or names_collection(item, profile) else None
+    except OSError:
+        return None
+
+
+def _choose(found: Sequence[Candidate], named: Mapping[str, Path | None], source: Source) -> list[Candidate]:
+    """Candidates in the order of preference; one that the user names is the only one of its part."""
     chosen = []
-    for source, path in named.items():
+    for part, path in named.items():
         if path is None:
-            chosen += sorted((one for one in found if one.source == source), key=_preference)
+            chosen += sorted((one for one in found if one.part == part), key=_preference)
             continue
-        if not path.is_file():
-            raise ReleaseError(f"--{source} {path} not found{suggest(path.name, siblings(path))}")
-        location = path.resolve()
-        inside = location.is_relative_to(top)
-        shown = location.relative_to(top).as_posix() if inside else path.name
-        chosen.append(Candidate(source, as_unicode(shown), location))
+        item = local_file(path)
+        if item is None:
+            raise ReleaseError(f"--{part} {path} not found{suggest(path.name, siblings(path))}")
+        key = source.locate(path)
+        chosen.append(Candidate(part, item if key is None else source.find(key)))
     return chosen
 
 
 def _preference(candidate: Candidate) -> tuple[bool, int, str]:
-    usual = candidate.source != "metadata" or candidate.location.name.lower() == METADATA_NAME
-    return (not usual, candidate.path.count("/"), candidate.path)
+    path = candidate.item.path
+    return (not _has_usual_name(candidate.part, candidate.item), path.count("/"), path)
+
+
+def _has_usual_name(part: str | None, item: Item) -> bool:
+    return part != "metadata" or item.name.lower() == METADATA_NAME
 
 
 def _layout(places: _Places, candidates: Sequence[Candidate], root_name: str, profile: Profile) -> str:

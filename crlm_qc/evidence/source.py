@@ -1,27 +1,47 @@
-"""The only place that lists and opens the files of a release: no link is followed to a folder, and none out of it."""
+"""Where a release lies: the only module that lists, looks at, opens and reads its files.
+
+A `Source` is a kind of place, and `Folder` the one that there is. What reads a release is given an `Item` and asks it for
+bytes, so that it never knows where a file lies: another kind of place, an archive or an object store, is one more class
+here. Nothing is ever written to a source.
+
+Files that the user names (`--metadata`, `--clinical`, `--manifest`, the tables of `crlm-qc tables`) and those found beside
+the release need not lie in it; they are read as items all the same. Lock files, waivers, profiles and saved evidence are
+no part of a release: what uses them opens them.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import stat
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
-from crlm_qc.collection.show import Show
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.words import suggest
+
+BUFFER = 16 << 10
+"""Most headers of the collection are read at one go."""
+_AT_ONCE = 256 << 10
+"""Bytes hashed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file of the release, or what stands where a file could."""
+    """A file of a source, or what stands where a file could. Its bytes are had from it alone."""
 
     path: str
     """Relative to the release, forward slashes, always valid Unicode: the name that tables hold."""
-    location: str
-    """Where it is opened; empty for what must not be opened."""
     size: int | None
-    """Bytes, if it is a file."""
+    """Bytes when it was listed, if it is a file."""
+    source: Source | None = None
+    """What opens it; None for what must not be opened."""
+    key: str = ""
+    """What the source knows it by."""
     problem: str | None = None
     """A code of the `files` contract."""
     detail: str | None = None
@@ -41,19 +61,295 @@ class Item:
         """Ending of the name in lower case, with its dot."""
         return PurePosixPath(self.name).suffix.lower()
 
+    @property
+    def readable(self) -> bool:
+        """Whether it is a file that may be opened."""
+        return self.source is not None
+
+    def opened(self) -> BinaryIO:
+        """The file, open for reading at its beginning, seekable and buffered.
+
+        Raises
+        ------
+        OSError
+            It can't be opened, or must not be.
+        """
+        return self._place().open(self.key)
+
+    def read(self, start: int, length: int) -> bytes:
+        """Bytes of the file, fewer where it ends before.
+
+        Parameters
+        ----------
+        start : int
+            Where they begin.
+        length : int
+            How many.
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        OSError
+            It can't be read, or must not be.
+        """
+        return self._place().read(self.key, start, length)
+
+    def digest(self) -> tuple[str, int]:
+        """SHA-256 of the file.
+
+        Returns
+        -------
+        sha256 : str
+            64 hexadecimal digits.
+        size : int
+            Bytes read.
+
+        Raises
+        ------
+        OSError
+            It can't be read, or must not be.
+        """
+        found = hashlib.sha256()
+        with self.opened() as stream:
+            while part := stream.read(_AT_ONCE):
+                found.update(part)
+            return found.hexdigest(), stream.tell()
+
+    def _place(self) -> Source:
+        if self.source is None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return self.source
+
 
 @dataclass
 class Tree:
     """Folders and files as listed."""
 
     items: list[Item] = field(default_factory=list)
+    """In the order of paths."""
     folders: list[str] = field(default_factory=list)
-    limits: list[str] = field(default_factory=list)
-    unlisted: list[str] = field(default_factory=list)
+    """In their order; the release itself is not among them."""
+    unlisted: dict[str, str] = field(default_factory=dict)
+    """Folders that could not be listed, and why."""
 
 
-def open_root(root: Path) -> Path:
-    """The folder with all links on the way to it resolved, or why there is none."""
+class OutsideError(Exception):
+    """Steps lead out of the release."""
+
+
+class Source(ABC):
+    """A place that a release lies in. It can be pickled, so that other processes open what this one listed."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the release, always valid Unicode."""
+
+    @abstractmethod
+    def tree(self) -> Tree:
+        """List everything once."""
+
+    @abstractmethod
+    def find(self, path: str) -> Item:
+        """The file of a path that was listed before, perhaps by another process, looked at anew.
+
+        Returns
+        -------
+        Item
+            With a problem if it may not be opened, or is there no more.
+        """
+
+    @abstractmethod
+    def open(self, key: str) -> BinaryIO:
+        """The file of a key, open for reading at its beginning, seekable and buffered."""
+
+    def read(self, key: str, start: int, length: int) -> bytes:
+        """Bytes of the file of a key, fewer where it ends before."""
+        with self.open(key) as stream:
+            stream.seek(start)
+            return stream.read(length)
+
+    @abstractmethod
+    def folder(self, steps: Sequence[str], start: Item | None = None) -> str | None:
+        """The folder that steps lead to.
+
+        Parameters
+        ----------
+        steps : sequence of str
+            Names of folders, each in the one before.
+        start : Item, optional
+            A file, in whose folder they start; by default they start in the release itself. It need not be one of the
+            release.
+
+        Returns
+        -------
+        str or None
+            Its path, as tables name it; None if there is no such folder in the release.
+
+        Raises
+        ------
+        OutsideError
+            They start in the release and lead out of it.
+        """
+
+    def locate(self, path: Path) -> str | None:  # noqa: ARG002 - most sources hold no file of this machine
+        """Key of a file of this machine, if it lies in the release."""
+        return None
+
+    def beside(self, levels: int, suffixes: Collection[str]) -> Iterator[list[Item]]:  # noqa: ARG002 - likewise
+        """Files that lie beside the release, if anything does.
+
+        Parameters
+        ----------
+        levels : int
+            How far above the release to look.
+        suffixes : collection of str
+            Endings that they must have.
+
+        Yields
+        ------
+        list of Item
+            What lies in the next folder above, in the order of names; nothing that a link leads to.
+        """
+        yield from ()
+
+
+@dataclass(frozen=True)
+class Folder(Source):
+    """A folder of this machine: no link is followed to a folder, and none out of it; no device or pipe is opened."""
+
+    top: Path
+    """Where it is, all links on the way to it resolved."""
+    _steps: dict[tuple[str, str], str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Where steps were found to lead."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Folder, (self.top,)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return _valid(self.top.name)
+
+    def tree(self) -> Tree:
+        """List everything below it once."""
+        tree = Tree()
+        waiting = [""]
+        while waiting:
+            here = waiting.pop()
+            try:
+                entries = _entries(self.top / here)
+            except OSError as error:
+                denied = isinstance(error, PermissionError)
+                tree.unlisted[_valid(here)] = "permission denied" if denied else "it can't be listed"
+                continue
+            for entry in entries:
+                key = f"{here}/{entry.name}" if here else entry.name
+                if _is_link(entry):
+                    tree.items.append(self.find(key))
+                elif entry.is_dir(follow_symlinks=False):
+                    tree.folders.append(_valid(key))
+                    waiting.append(key)
+                else:
+                    tree.items.append(_file(self, entry, key))
+        tree.items.sort(key=lambda item: item.path)
+        tree.folders.sort()
+        return tree
+
+    def find(self, path: str) -> Item:
+        """What a path ends at when all links on the way are followed; only a file of the release can be opened."""
+        shown, place = _valid(path), self.top / path
+        status: os.stat_result | None = None
+        try:
+            target = place.resolve(strict=True)
+            status = target.stat()
+        except PermissionError:
+            return Item(shown, None, problem="permission", detail="a link whose target can't be looked at")
+        except (OSError, RuntimeError):
+            # Where a broken link points to still tells whether it leads outside.
+            target = Path(os.path.realpath(place))
+        if not target.is_relative_to(self.top):
+            return Item(shown, None, problem="link-outside", detail="a link that leads outside the release")
+        if status is None:
+            return Item(shown, None, problem="link-broken", detail="a link to nothing")
+        if stat.S_ISDIR(status.st_mode):
+            return Item(shown, None, problem="link-folder", detail="a link to a folder of the release")
+        if not stat.S_ISREG(status.st_mode):
+            return Item(shown, None, problem="not-a-file", detail="a link to a device, pipe or socket")
+        return Item(shown, status.st_size, self, target.relative_to(self.top).as_posix())
+
+    def open(self, key: str) -> BinaryIO:
+        """The file of a key, open for reading at its beginning."""
+        return (self.top / key).open("rb", buffering=BUFFER)
+
+    def folder(self, steps: Sequence[str], start: Item | None = None) -> str | None:
+        """The folder that steps lead to; links are followed as long as they stay in the release.
+
+        Each step is resolved on its own, so that nothing is looked at behind a link that leads out.
+        """
+        root = str(self.top)
+        first = root
+        if start is not None and isinstance(start.source, Folder):
+            first = str((start.source.top / start.key).parent)
+        here: str | None = first
+        for step in steps:
+            here = None if here is None else self._step(here, step, root)
+        if here is None:
+            if _inside(first, root):
+                raise OutsideError
+            return None
+        if not _inside(here, root) or not _is_folder(here):
+            return None
+        return _valid(os.path.relpath(here, root)).replace(os.sep, "/")
+
+    def _step(self, here: str, step: str, root: str) -> str | None:
+        """Where a step leads, or None if it leaves the way to, or the inside of, the release."""
+        key = (here, step)
+        if key not in self._steps:
+            there = os.path.realpath(Path(here, step))
+            self._steps[key] = there if _inside(there, root) or _inside(root, there) else None
+        return self._steps[key]
+
+    def locate(self, path: Path) -> str | None:
+        """Key of a file of this machine, if it lies in the folder once all links are followed."""
+        place = path.resolve()
+        return place.relative_to(self.top).as_posix() if place.is_relative_to(self.top) else None
+
+    def beside(self, levels: int, suffixes: Collection[str]) -> Iterator[list[Item]]:
+        """Files of the folders above it, each with those right in it."""
+        for above in self.top.parents[:levels]:
+            try:
+                entries = _entries(above)
+            except OSError:
+                continue
+            yield [
+                _file(Folder(above), entry, entry.name)
+                for entry in entries
+                if PurePosixPath(entry.name).suffix.lower() in suffixes and entry.is_file(follow_symlinks=False)
+            ]
+
+
+def open_source(root: Path) -> Source:
+    """The place that a user named.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of a release.
+
+    Returns
+    -------
+    Source
+        What lists and opens its files.
+
+    Raises
+    ------
+    ReleaseError
+        It does not exist, is no folder, or can't be listed.
+    """
     try:
         mode = root.stat().st_mode
     except PermissionError:
@@ -66,20 +362,28 @@ def open_root(root: Path) -> Path:
         raise ReleaseError(f"{root} is a file, not a folder: give the folder that holds the release")
     try:
         with os.scandir(root):
-            return root.resolve()
+            return Folder(root.resolve())
     except OSError as error:
         raise ReleaseError(f"{root} can't be listed: {os.strerror(error.errno or 0).lower()}") from None
 
 
-def siblings(root: Path) -> list[str]:
-    """Names of what lies beside a folder."""
+def local_file(path: Path) -> Item | None:
+    """A file of this machine that the user named, links followed; it goes by its own name. None if there is no such file."""
+    if not path.is_file():
+        return None
+    place = path.resolve()
+    return replace(Folder(place.parent).find(place.name), path=_valid(path.name))
+
+
+def siblings(path: Path) -> list[str]:
+    """Names of what lies beside a file or folder of this machine."""
     try:
-        return sorted(entry.name for entry in os.scandir(root.parent))
+        return sorted(entry.name for entry in os.scandir(path.parent))
     except OSError:
         return []
 
 
-def as_unicode(name: str) -> str:
+def _valid(name: str) -> str:
     """A name that any table can hold: bytes that are no UTF-8 become replacement characters."""
     try:
         name.encode()
@@ -88,32 +392,21 @@ def as_unicode(name: str) -> str:
     return name
 
 
-def walk(top: Path, show: Show) -> Tree:
-    """List everything below a folder once, in the order of names."""
-    tree = Tree()
-    waiting = [("", str(top))]
-    while waiting:
-        relative, location = waiting.pop()
-        try:
-            with os.scandir(location) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            reason = "permission denied" if isinstance(error, PermissionError) else "it can't be listed"
-            tree.limits.append(f"folder {show.path(as_unicode(relative))} was not read: {reason}")
-            tree.unlisted.append(as_unicode(relative))
-            continue
-        for entry in entries:
-            path = as_unicode(f"{relative}/{entry.name}" if relative else entry.name)
-            if _is_link(entry):
-                tree.items.append(_link(entry, path, top))
-            elif entry.is_dir(follow_symlinks=False):
-                tree.folders.append(path)
-                waiting.append((path, entry.path))
-            else:
-                tree.items.append(_file(entry, path))
-    tree.items.sort(key=lambda item: item.path)
-    tree.folders.sort()
-    return tree
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as listing:
+        return sorted(listing, key=lambda entry: entry.name)
+
+
+def _file(folder: Folder, entry: os.DirEntry[str], key: str) -> Item:
+    """What is no folder and no link."""
+    path = _valid(key)
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return Item(path, None, problem="permission", detail="its size can't be read")
+    if not stat.S_ISREG(status.st_mode):
+        return Item(path, None, problem="not-a-file", detail="a device, pipe or socket")
+    return Item(path, status.st_size, folder, key)
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:
@@ -122,43 +415,12 @@ def _is_link(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() or bool(is_junction and is_junction())
 
 
-def _file(entry: os.DirEntry[str], path: str) -> Item:
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _is_folder(path: str) -> bool:
     try:
-        status = entry.stat(follow_symlinks=False)
+        return Path(path).is_dir()
     except OSError:
-        return Item(path, "", None, "permission", "its size can't be read")
-    if not stat.S_ISREG(status.st_mode):
-        return Item(path, "", None, "not-a-file", "a device, pipe or socket")
-    return Item(path, entry.path, status.st_size)
-
-
-def _link(entry: os.DirEntry[str], path: str, top: Path) -> Item:
-    """A link, judged by where it ends; only one that ends at a file of the release is read."""
-    try:
-        target = Path(entry.path).resolve(strict=True)
-        status = target.stat()
-    except PermissionError:
-        return Item(path, "", None, "permission", "a link whose target can't be looked at")
-    except (OSError, RuntimeError):
-        # Where a broken link points to still tells whether it leads outside.
-        target = Path(os.path.realpath(entry.path))
-        outside = not target.is_relative_to(top)
-        problem, detail = (
-            ("link-outside", "a link that leads outside the release")
-            if outside
-            else ("link-broken", "a link to nothing")
-        )
-        return Item(path, "", None, problem, detail)
-    if not target.is_relative_to(top):
-        return Item(path, "", None, "link-outside", "a link that leads outside the release")
-    if stat.S_ISDIR(status.st_mode):
-        return Item(path, "", None, "link-folder", "a link to a folder of the release")
-    if not stat.S_ISREG(status.st_mode):
-        return Item(path, "", None, "not-a-file", "a link to a device, pipe or socket")
-    return Item(path, str(target), status.st_size)
-
-
-def begins_with(item: Item, length: int) -> bytes:
-    """The first bytes of a file."""
-    with Path(item.location).open("rb") as file:
-        return file.read(length)
+        return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,19 @@ from crlm_qc.model.tables import TABLES, empty
 
 FACTS_FILE = "evidence.json"
 FORMAT = "crlm-qc evidence"
-VERSION = 1
-"""Raised when a table changes so that older evidence can't be judged any more."""
+
+
+def contract() -> str:
+    """What saved evidence must agree on to be read: a digest of all tables, their columns and types, and of the facts.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits, another one as soon as a table or column comes, goes or changes. Their wording has no say.
+    """
+    tables = {name: list(table.dtypes.items()) for name, table in TABLES.items()}
+    agreed = json.dumps([tables, [field.name for field in fields(Facts)]], sort_keys=True)
+    return hashlib.sha256(agreed.encode()).hexdigest()[:16]
 
 
 def save(evidence: Evidence, folder: Path) -> None:
@@ -31,7 +44,7 @@ def save(evidence: Evidence, folder: Path) -> None:
     (folder / FACTS_FILE).unlink(missing_ok=True)
     for name in evidence:
         evidence[name].to_parquet(folder / f"{name}.parquet", index=False, engine="pyarrow")
-    facts = {"format": FORMAT, "version": VERSION, "facts": evidence.facts.as_dict()}
+    facts = {"format": FORMAT, "version": contract(), "facts": evidence.facts.as_dict()}
     draft = folder / f"{FACTS_FILE}.part"
     draft.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     draft.replace(folder / FACTS_FILE)
@@ -75,9 +88,9 @@ def load(folder: Path) -> Evidence:
     raw = _facts(folder)
     if raw is None or raw.get("format") != FORMAT:
         raise ReleaseError(f"{folder} holds no evidence of crlm-qc")
-    if raw.get("version") != VERSION:
+    if raw.get("version") != contract():
         raise ReleaseError(
-            f"{folder} holds evidence of version {raw.get('version')}, and this crlm-qc reads version {VERSION}: "
+            f"{folder} holds evidence written by another version of crlm-qc: its tables are not those that this one reads, "
             "collect it again from the release"
         )
     try:

@@ -61,7 +61,7 @@ def read(patients: list[Sequence[Item]], depth: Depth) -> dict[str, Any]:
 def bare(items: list[Item], length: int = -1) -> int:
     total = 0
     for item in items:
-        with Path(item.location).open("rb") as file:
+        with item.opened() as file:
             total += len(file.read(length))
     return total
 

@@ -16,9 +16,9 @@ from crlm_qc.cli import app as cli
 from crlm_qc.cli import attest as cli_attest
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
-from crlm_qc.evidence import lock as lock_module
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.lock import lock_files, lock_release, render_lock
+from crlm_qc.evidence.source import Item
 from crlm_qc.model.settings import Depth
 from crlm_qc.synthetic.faults import plant
 from crlm_qc.synthetic.release import SyntheticRelease
@@ -394,11 +394,10 @@ def test_nothing_there_is_neither_attested_nor_verified(record: Path, run: Run) 
 def test_what_cannot_be_read_is_neither_attested_nor_verified(
     release: SyntheticRelease, record: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(location: str) -> tuple[str, int]:
+    def refuse(item: Item) -> tuple[str, int]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(lock_module, "digest", refuse)
-    monkeypatch.setattr("crlm_qc.evidence.patient.digest", refuse)
+    monkeypatch.setattr(Item, "digest", refuse)
     code, out, err = run("verify", "release", RECORD)
     assert (code, out) == (3, "")
     assert "not verified: file" in err

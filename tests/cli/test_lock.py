@@ -9,7 +9,7 @@ from support.releases import clean_release, copy_release
 
 from crlm_qc.cli import app as cli
 from crlm_qc.cli.lock import LISTED
-from crlm_qc.evidence import lock as module
+from crlm_qc.evidence.source import Item
 from crlm_qc.synthetic.faults import plant
 from crlm_qc.synthetic.release import SyntheticRelease
 
@@ -156,10 +156,10 @@ def test_nothing_there_is_no_lock(run: Run, tmp_path: Path) -> None:
 def test_a_release_that_cannot_be_read_whole_is_not_locked(
     release: SyntheticRelease, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(location: str) -> tuple[str, int]:
+    def refuse(item: Item) -> tuple[str, int]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(module, "digest", refuse)
+    monkeypatch.setattr(Item, "digest", refuse)
     code, out, err = run("lock", "release")
     assert (code, out) == (3, "")
     assert "no lock file was written: not everything could be read, and " in err

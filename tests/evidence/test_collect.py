@@ -8,7 +8,7 @@ from support import deadly, tiny
 
 from crlm_qc.evidence import collect as module
 from crlm_qc.evidence.collect import ReleaseError, collect
-from crlm_qc.evidence.masks.frames import Unmeasured
+from crlm_qc.evidence.dicom.decoding import Unmeasured
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, schema

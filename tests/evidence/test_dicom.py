@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from support import tiny
+from support.sources import UNREAD
 
 from crlm_qc.evidence.ct import expected_bytes, identity, slice_row
 from crlm_qc.evidence.dicom import values as dicom
@@ -28,7 +29,7 @@ def _lenient():
 
 
 def read(raw: bytes) -> Header:
-    return read_header(io.BytesIO(raw), len(raw), "")
+    return read_header(io.BytesIO(raw), UNREAD)
 
 
 def row(raw: bytes) -> dict:

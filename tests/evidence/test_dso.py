@@ -6,6 +6,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from support import tiny
+from support.sources import UNREAD
 
 from crlm_qc.evidence.ct import identity
 from crlm_qc.evidence.dicom.header import quiet, read_header
@@ -26,7 +27,7 @@ def _lenient():
 
 def rows(ds):
     raw = tiny.to_bytes(ds)
-    header = read_header(io.BytesIO(raw), len(raw), "")
+    header = read_header(io.BytesIO(raw), UNREAD)
     assert is_dso(header)
     return dso_rows(header, {**SHARED, **identity(header)})
 
@@ -209,7 +210,7 @@ def test_dimension_pointers_and_bad_uids_in_sequences():
     raw = tiny.to_bytes(ds)
     bad = raw.replace(tiny.ct_uid(11).encode(), tiny.ct_uid(0).encode() + b"1")
     assert len(bad) == len(raw)
-    header = read_header(io.BytesIO(bad), len(bad), "")
+    header = read_header(io.BytesIO(bad), UNREAD)
     found = dso_rows(header, SHARED)
     assert json.loads(found.dso["dimension_pointers"]) == ["0062000B"]
     assert found.invalid_uids == ["ReferencedSOPInstanceUID"]
@@ -222,7 +223,7 @@ def test_a_segmentation_is_known_by_any_of_its_marks():
             setattr(ds, keyword, value)
         rows(ds)
     raw = tiny.to_bytes(tiny.ct_slice())
-    assert not is_dso(read_header(io.BytesIO(raw), len(raw), ""))
+    assert not is_dso(read_header(io.BytesIO(raw), UNREAD))
 
 
 def test_columns_are_those_of_the_contracts():

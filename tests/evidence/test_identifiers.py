@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from support import tiny
+from support.sources import UNREAD
 
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.deidentification import MAX_DEPTH, IdentifierScan
@@ -25,7 +26,7 @@ def scan(*files: Dataset) -> Rows:
     made = IdentifierScan(tiny.PATIENT, PROFILE)
     for ds in files:
         content = tiny.to_bytes(ds)
-        made.add(read_header(BytesIO(content), len(content), ""))
+        made.add(read_header(BytesIO(content), UNREAD))
     rows = made.rows()
     assert len(frame("identifiers", rows)) == len(rows)
     found: Rows = {}
@@ -186,7 +187,7 @@ def test_a_sequence_that_makes_no_sense_does_not_end_the_reading() -> None:
     content = tiny.to_bytes(ds).replace(b"\x40\x00\x75\x02OB", b"\x40\x00\x75\x02SQ")
     quiet()
     made = IdentifierScan(tiny.PATIENT, PROFILE)
-    made.add(read_header(BytesIO(content), len(content), ""))
+    made.add(read_header(BytesIO(content), UNREAD))
     assert [row["state"] for row in made.rows() if row["attribute"] == "RequestAttributesSequence"] == ["present"]
 
 
@@ -196,7 +197,7 @@ def scan_sequence(content: bytes) -> list[dict[str, Any]]:
     quiet()
     whole = tiny.to_bytes(ds).replace(b"\x40\x00\x75\x02OB", b"\x40\x00\x75\x02SQ")
     made = IdentifierScan(tiny.PATIENT, PROFILE)
-    made.add(read_header(BytesIO(whole), len(whole), ""))
+    made.add(read_header(BytesIO(whole), UNREAD))
     return [row for row in made.rows() if row["attribute"].startswith("RequestAttributesSequence")]
 
 
@@ -317,7 +318,7 @@ def test_items_that_lie_too_deep_are_told_of(undefined: bool) -> None:
         quiet()
         content = tiny.to_bytes(ds)
         made = IdentifierScan(tiny.PATIENT, PROFILE)
-        made.add(read_header(BytesIO(content), len(content), ""))
+        made.add(read_header(BytesIO(content), UNREAD))
         assert made.too_deep is (depth > MAX_DEPTH)
         assert any(row["pattern"] == "name" for row in made.rows()) is (depth <= MAX_DEPTH)
 
@@ -332,7 +333,7 @@ def with_tail(*elements: tuple[int, bytes, bytes]) -> Rows:
         content += vr + reserved + size + value
     quiet()
     made = IdentifierScan(tiny.PATIENT, PROFILE)
-    header = read_header(BytesIO(content), len(content), "")
+    header = read_header(BytesIO(content), UNREAD)
     assert header.trailing == 0
     made.add(header)
     found: Rows = {}
@@ -362,7 +363,7 @@ def test_a_directory_outside_of_patient_folders_names_its_patients_in_items() ->
     quiet()
     content = tiny.to_bytes(ds)
     made = IdentifierScan(None, PROFILE)
-    made.add(read_header(BytesIO(content), len(content), ""))
+    made.add(read_header(BytesIO(content), UNREAD))
     rows = made.rows()
     assert {row["patient"] for row in rows} == {None}
     states = {(row["attribute"].rpartition("/")[2], row["state"]) for row in rows if "/" in row["attribute"]}

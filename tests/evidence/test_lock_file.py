@@ -15,6 +15,7 @@ from crlm_qc.evidence import lock as module
 from crlm_qc.evidence import patient as reader
 from crlm_qc.evidence.collect import ReleaseError, collect
 from crlm_qc.evidence.lock import Entry, LockError, lock_release, read_lock, render_lock
+from crlm_qc.evidence.source import Item
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, schema
@@ -113,10 +114,10 @@ def test_the_number_of_jobs_changes_no_lock(root, profile):
 
 
 def test_what_cannot_be_read_is_told(root, profile, monkeypatch):
-    def refuse(location: str) -> tuple[str, int]:
+    def refuse(item: Item) -> tuple[str, int]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(module, "digest", refuse)
+    monkeypatch.setattr(Item, "digest", refuse)
     found = lock_release(root, profile)
     assert found.entries == ()
     assert len(found.unread) == 7
@@ -256,8 +257,6 @@ def test_other_patients_on_disk_are_not_missing(root, tmp_path, profile):
 
 
 def test_a_folder_that_may_not_be_listed_is_not_compared(root, tmp_path, profile, monkeypatch):
-    from crlm_qc.evidence import release
-
     lock = lock_to(tmp_path / "release.lock", root, profile)
     scandir = os.scandir
 
@@ -266,7 +265,7 @@ def test_a_folder_that_may_not_be_listed_is_not_compared(root, tmp_path, profile
             raise PermissionError(13, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr(release.os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     found = collect(root, profile, depth=Depth.HEADERS, jobs=1, lock=lock)
     assert not any("CRLM-CT-1002" in path for path in paths_of(found))
     assert len(found.facts.limits) == 1
@@ -286,9 +285,9 @@ def test_system_files_and_the_lock_itself_are_not_compared(root, tmp_path, profi
 def test_a_document_that_cannot_be_hashed_is_a_limit(root, tmp_path, profile, monkeypatch):
     lock = lock_to(tmp_path / "release.lock", root, profile)
 
-    def refuse(location: str) -> tuple[str, int]:
+    def refuse(item: Item) -> tuple[str, int]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(reader, "digest", refuse)
+    monkeypatch.setattr(Item, "digest", refuse)
     found = collect(root, profile, depth=Depth.HEADERS, jobs=1, lock=lock)
     assert found.facts.limits == ("a file was not read: permission denied",)

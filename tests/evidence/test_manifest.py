@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.sources import item_at
 
 from crlm_qc.evidence.manifest import read_manifest
 from crlm_qc.model.tables import frame
@@ -20,7 +21,7 @@ LIST = HEAD + "ListOfSeriesToDownload=\n1.2.3\n\n 1.2.4 \nx\n"
 def read(folder: Path, content: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     path = folder / "m.tcia"
     path.write_bytes(content)
-    found = read_manifest(path, "m.tcia")
+    found = read_manifest(item_at(path))
     for name, rows in found.items():
         frame(name, rows)
     (source,) = found["sources"]
@@ -60,7 +61,7 @@ def test_a_file_that_gives_no_list(tmp_path: Path, content: bytes, problem: str,
 
 
 def test_a_file_that_can_not_be_opened(tmp_path: Path) -> None:
-    assert read_manifest(tmp_path / "m.tcia", "m.tcia")["sources"][0]["problem"] == "permission"
+    assert read_manifest(item_at(tmp_path / "m.tcia"))["sources"][0]["problem"] == "permission"
 
 
 @given(

@@ -18,6 +18,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from support import tiny
+from support.sources import UNREAD
 
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.ct import identity, series_rows, slice_row
@@ -41,7 +42,7 @@ def _lenient():
 
 def read(raw: bytes) -> tuple[Header, dict]:
     stream = io.BytesIO(raw)
-    header = read_header(stream, len(raw), "")
+    header = read_header(stream, UNREAD)
     if header.pixels is not None:
         header.pixels.hold(stream) if header.pixels.held is None else None
     return header, {"patient": "p", "path": "f", **identity(header)}

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.sources import item_at
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.metadata import COLUMNS, looks_like_metadata, read_metadata
+from crlm_qc.evidence.source import open_source
 from crlm_qc.model.tables import frame
 
 PLACE = "CRLM-CT-1001/06-06-1992-NA-CT ANGIO ABD WITH PEL-75163/101.000000-NA-71548"
@@ -52,7 +54,7 @@ def read(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "metadata.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    found = read_metadata(path, root or folder, profile, "metadata.csv")
+    found = read_metadata(item_at(path), open_source(root or folder), profile)
     assert list(found) == ["sources", "metadata"]
     for name, rows in found.items():
         frame(name, rows)
@@ -215,7 +217,7 @@ def test_ragged_rows_are_counted_and_nothing_of_them_is_told(tmp_path: Path, pro
 
 
 def test_a_file_that_can_not_be_opened(tmp_path: Path, profile: Profile) -> None:
-    found = read_metadata(tmp_path / "metadata.csv", tmp_path, profile, "metadata.csv")
+    found = read_metadata(item_at(tmp_path / "metadata.csv"), open_source(tmp_path), profile)
     assert found["sources"][0]["problem"] == "permission"
 
 
@@ -223,11 +225,11 @@ def test_a_file_that_can_not_be_opened(tmp_path: Path, profile: Profile) -> None
 def test_no_bytes_make_it_raise(profile: Profile, tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(content)
-    found = read_metadata(path, path.parent, profile, "any.csv")
+    found = read_metadata(item_at(path), open_source(path.parent), profile)
     assert len(found["sources"]) == 1
     frame("sources", found["sources"])
     frame("metadata", found["metadata"])
-    looks_like_metadata(path, profile)
+    looks_like_metadata(item_at(path), profile)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +248,7 @@ def test_no_bytes_make_it_raise(profile: Profile, tmp_path_factory: pytest.TempP
 def test_what_looks_like_metadata(tmp_path: Path, profile: Profile, name: str, content: str, looks: bool) -> None:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
-    assert looks_like_metadata(path, profile) is looks
+    assert looks_like_metadata(item_at(path), profile) is looks
 
 
 # File Locations.
@@ -329,12 +331,14 @@ def test_a_root_given_through_a_link(tmp_path: Path, profile: Profile) -> None:
 
 @pytest.mark.reference
 def test_the_real_list(reference: Path, profile: Profile) -> None:
-    found = read_metadata(reference / "metadata-reconstructed.csv", reference / "release-1004", profile, "metadata.csv")
+    found = read_metadata(
+        item_at(reference / "metadata-reconstructed.csv"), open_source(reference / "release-1004"), profile
+    )
     rows = found["metadata"]
     assert found["sources"][0]["n_rows"] == len(rows) == 394
     assert sum(row["images"] for row in rows if row["modality"] == "CT") == profile.published.ct_slices
     assert all(row["patient"] and row["date"] and row["size_decimal"] for row in rows)
     (there,) = [row for row in rows if row["folder"]]
     assert there["patient"] == "CRLM-CT-1004"
-    assert looks_like_metadata(reference / "metadata-reconstructed.csv", profile)
-    assert not looks_like_metadata(reference / "series-headers.csv", profile)
+    assert looks_like_metadata(item_at(reference / "metadata-reconstructed.csv"), profile)
+    assert not looks_like_metadata(item_at(reference / "series-headers.csv"), profile)

@@ -1,5 +1,6 @@
 """The reader of pictures: values and masks as they are, and nothing of what must not be shown."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 from pydicom.dataset import FileDataset
 from support import tiny
+from support.sources import Memory
 
+from crlm_qc.evidence import pictures
 from crlm_qc.evidence.pictures import MaskRead, PictureRead, Unshown, hatched_parts, read_pictures
 from crlm_qc.model.picture import Detail, Hatched, ImageLine, ImageRequest, MaskRequest, PictureRequest, Plane
 
@@ -155,6 +158,33 @@ def test_nothing_outside_of_the_release_is_opened(root: Path, tmp_path_factory: 
     assert "out of the release" in refused(root, request()).reason
     up = (ImageRequest("/etc/hostname"),)
     assert "out of the release" in refused(root, request(images=up)).reason
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_in_place_of_an_image_is_not_opened(root: Path, linked: bool) -> None:
+    (root / "0.dcm").unlink()
+    os.mkfifo(root / ("pipe" if linked else "0.dcm"))
+    if linked:
+        (root / "0.dcm").symlink_to(root / "pipe")
+    assert refused(root, request()).reason == "a file can't be opened"
+
+
+@pytest.mark.parametrize("path", ["gone.dcm", "", "a\0b", "x" * 5000])
+def test_a_path_of_no_file(root: Path, path: str) -> None:
+    assert refused(root, request(images=(ImageRequest(path),))).reason == "a file can't be opened"
+
+
+def test_a_release_that_is_gone(root: Path) -> None:
+    assert refused(root / "gone", request()).reason == "the release can't be opened any more"
+
+
+def test_files_need_not_lie_on_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = one(root, request())
+    files = {path.name: path.read_bytes() for path in root.iterdir()}
+    monkeypatch.setattr(pictures, "open_source", lambda root: Memory(files))
+    found = one(root / "nowhere", request())
+    assert (found.images[0].values == expected.images[0].values).all()
+    assert (found.masks[0].mask == expected.masks[0].mask).all()
 
 
 # --- what is hatched --------------------------------------------------------------------------------------------------

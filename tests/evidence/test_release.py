@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from crlm_qc.collection.reading import load_profile
-from crlm_qc.evidence import release as module
 from crlm_qc.evidence.release import find_release
 from crlm_qc.model.errors import ReleaseError
 
@@ -56,12 +55,12 @@ def problems(found) -> dict[str, str | None]:
 def test_every_part_is_found_in_both_layouts(tmp_path, profile, build):
     found = find_release(build(tmp_path / "release"), profile)
     assert found.layout == build.__name__
-    assert found.name == "release"
+    assert found.source.name == "release"
     assert [(one.patient, one.valid, len(one.items)) for one in found.patients] == [
         ("CRLM-CT-1001", True, 1),
         ("CRLM-CT-1002", True, 1),
     ]
-    assert {one.source: one.location.name for one in found.candidates} == {
+    assert {one.part: one.item.name for one in found.candidates} == {
         "metadata": "metadata.csv",
         "clinical": "clinical.csv",
         "manifest": "release.tcia",
@@ -76,7 +75,7 @@ def test_the_collection_folder_itself_is_a_release(tmp_path, profile):
 
 
 def beside(found) -> list[tuple[str, str]]:
-    return [(one.source, one.path) for one in found.candidates]
+    return [(one.part, one.item.path) for one in found.candidates]
 
 
 def test_parts_that_lie_beside_the_audited_folder_are_found(tmp_path, profile):
@@ -131,7 +130,7 @@ def test_named_parts_are_used_alone(tmp_path, profile):
     outside = put(tmp_path / "elsewhere" / "mine.csv", HEADINGS)
     inside = put(root / "docs" / "odd.bin", MANIFEST)
     found = find_release(root, profile, metadata=outside, manifest=inside)
-    assert [(one.path, one.location) for one in found.of("metadata")] == [("mine.csv", outside.resolve())]
+    assert [(one.path, one.read(0, 9)) for one in found.of("metadata")] == [("mine.csv", HEADINGS[:9].encode())]
     assert [one.path for one in found.of("manifest")] == ["docs/odd.bin"]
     assert kinds(found)["docs/odd.bin"] == "manifest"
     with pytest.raises(ReleaseError, match=r"--clinical .*clinicl\.csv not found \(did you mean clinical\.csv\?\)"):
@@ -211,9 +210,19 @@ def test_links(tmp_path, profile):
         "pipe.dcm": "not-a-file",
     }
     items = {item.name: item for one in found.patients for item in one.items}
-    assert items["inside.dcm"].location == str((series / "1-1.dcm").resolve())
-    assert all(not item.location for item in items.values() if item.problem)
+    assert items["inside.dcm"].key == (series / "1-1.dcm").relative_to(root).as_posix()
+    assert all(item.readable is not bool(item.problem) for item in items.values())
     assert "1-9.dcm" not in items
+
+
+def test_a_table_that_is_a_link_is_told_by_its_own_name(tmp_path, profile):
+    # As git-annex and DVC keep files: under names that say nothing, with a link where the file should be.
+    root = nbia(tmp_path / "release")
+    (root / "clinical.csv").rename(put(root / "store" / "7f" / "c0ffee"))
+    (root / "clinical.csv").symlink_to(root / "store" / "7f" / "c0ffee")
+    found = find_release(root, profile)
+    assert [item.path for item in found.of("clinical")] == ["clinical.csv"]
+    assert kinds(found)["store/7f/c0ffee"] == "document"
 
 
 def test_a_linked_root_is_resolved_and_its_links_judged_by_where_it_is(tmp_path, profile):
@@ -241,7 +250,7 @@ def test_a_folder_that_may_not_be_listed_is_told(tmp_path, profile, monkeypatch)
             raise PermissionError(13, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr(module.os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     found = find_release(root, profile)
     assert found.limits == (f"folder manifest-1669817128730/{COLLECTION}/CRLM-CT-1002 was not read: permission denied",)
     assert [(one.patient, len(one.items)) for one in found.patients] == [("CRLM-CT-1001", 1), ("CRLM-CT-1002", 0)]

@@ -1,12 +1,13 @@
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from crlm_qc.evidence.store import FACTS_FILE, VERSION, ReleaseError, is_evidence, load, save
+from crlm_qc.evidence.store import FACTS_FILE, ReleaseError, contract, is_evidence, load, save
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.settings import Depth
-from crlm_qc.model.tables import TABLES, frame, schema
+from crlm_qc.model.tables import TABLES, Column, Table, frame, schema
 
 FILLED = {
     "str": 'caf\N{LATIN SMALL LETTER E WITH ACUTE} "1,2"',
@@ -61,13 +62,54 @@ def test_other_folders_are_no_evidence(tmp_path):
         load(tmp_path)
 
 
-def test_evidence_of_another_version_is_refused(evidence, tmp_path):
+OTHER = "holds evidence written by another version of crlm-qc: .*, collect it again from the release"
+
+
+# The first is what builds wrote that counted versions by hand.
+@pytest.mark.parametrize("version", [1, "0123456789abcdef", None])
+def test_evidence_of_another_version_is_refused(evidence, tmp_path, version):
     save(evidence, tmp_path)
     raw = json.loads((tmp_path / FACTS_FILE).read_text())
-    (tmp_path / FACTS_FILE).write_text(json.dumps(raw | {"version": VERSION + 1}))
+    (tmp_path / FACTS_FILE).write_text(json.dumps(raw | {"version": version}))
     assert is_evidence(tmp_path)
-    with pytest.raises(ReleaseError, match=f"holds evidence of version {VERSION + 1}, and this crlm-qc reads version"):
+    with pytest.raises(ReleaseError, match=OTHER):
         load(tmp_path)
+
+
+def changed(table: Table, change: str) -> Table:
+    first, *rest = table.columns
+    columns = {
+        "a column more": (*table.columns, Column("new", "str", "")),
+        "a column less": table.columns[1:],
+        "another name": (replace(first, name="new"), *rest),
+        "another type": (replace(first, dtype="float64"), *rest),
+        "another order": table.columns[::-1],
+        "other words": (replace(first, doc="New.", unit="mm", source="New", required=not first.required), *rest),
+    }
+    return replace(table, columns=columns[change])
+
+
+@pytest.mark.parametrize("change", ["a column more", "a column less", "another name", "another type", "another order"])
+@pytest.mark.parametrize("name", ["files", "alignments"])
+def test_a_change_of_a_table_makes_another_version(evidence, tmp_path, monkeypatch, name, change):
+    save(evidence, tmp_path)
+    monkeypatch.setitem(TABLES, name, changed(TABLES[name], change))
+    with pytest.raises(ReleaseError, match=OTHER):
+        load(tmp_path)
+
+
+def test_a_table_that_comes_or_goes_makes_another_version(monkeypatch):
+    before = contract()
+    monkeypatch.delitem(TABLES, "lock")
+    without = contract()
+    monkeypatch.setitem(TABLES, "new", replace(TABLES["files"], name="new"))
+    assert len({before, without, contract()}) == 3
+
+
+def test_the_words_of_a_contract_make_no_other_version(monkeypatch):
+    before = contract()
+    monkeypatch.setitem(TABLES, "files", changed(TABLES["files"], "other words"))
+    assert contract() == before
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other columns", "facts"])

@@ -11,10 +11,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian
 from support.releases import small_release
+from support.sources import item_at
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.metadata import read_metadata
+from crlm_qc.evidence.source import open_source
 from crlm_qc.evidence.texts import TextScan, text_rows
 from crlm_qc.evidence.workbook.sheets import read_workbook
 from crlm_qc.model.evidence import Evidence
@@ -154,7 +156,7 @@ def test_a_title_of_the_workbook_may_name_a_person(
     book = load_workbook(planted[0].workbook)
     setattr(book.properties, keyword, value)
     book.save(tmp_path / "book.xlsx")
-    found = read_workbook(tmp_path / "book.xlsx", profile, "book.xlsx")["workbook"]
+    found = read_workbook(item_at(tmp_path / "book.xlsx"), profile)["workbook"]
     properties = [row["name"] for row in found if row["fact"] == "property"]
     assert properties == ([keyword] if named else [])
     assert "Roe" not in str(found)
@@ -167,8 +169,10 @@ def test_the_real_tables_identify_nobody(reference: Path, profile: Profile) -> N
     }
     (book,) = reference.glob("*.xlsx")
     for found in (
-        read_workbook(book, profile, book.name),
-        read_metadata(reference / "metadata-reconstructed.csv", reference, profile, "metadata.csv"),
+        read_workbook(item_at(book), profile),
+        read_metadata(
+            item_at(reference / "metadata-reconstructed.csv", "metadata.csv"), open_source(reference), profile
+        ),
     ):
         assert "texts" not in found
         for name in tables:

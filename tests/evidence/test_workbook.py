@@ -11,6 +11,7 @@ import openpyxl
 import pandas as pd
 import pytest
 from openpyxl.comments import Comment
+from support.sources import item_at
 from support.workbooks import MISSING, dictionary, edition, fired, plain_row, write
 
 from crlm_qc.collection.profile import Profile
@@ -23,7 +24,7 @@ ROWS = [plain_row(1), plain_row(2)]
 
 
 def read(path: Path, profile: Profile) -> dict[str, pd.DataFrame]:
-    made = {name: frame(name, rows) for name, rows in read_workbook(path, profile, path.name).items()}
+    made = {name: frame(name, rows) for name, rows in read_workbook(item_at(path), profile).items()}
     for name, table in made.items():
         schema(name).validate(table)
     return made
@@ -70,7 +71,7 @@ def test_a_clean_workbook(name: str, tmp_path: Path, profile: Profile) -> None:
     assert list(made["clinical_dictionary"]["variable"])[:3] == ["id", "De-identify Scout Name", "age"]
     assert facts(made) == []
     assert fired(RULES, made, profile) == []
-    assert looks_like_workbook(path, profile)
+    assert looks_like_workbook(item_at(path), profile)
 
 
 def test_editions_are_ranked(profile: Profile) -> None:
@@ -248,7 +249,7 @@ def test_a_file_that_can_t_be_used_says_why(
 
 def test_a_file_that_is_not_there(tmp_path: Path, profile: Profile) -> None:
     assert source(read(tmp_path / "gone.xlsx", profile))["problem"] == "unreadable"
-    assert not looks_like_workbook(tmp_path / "gone.xlsx", profile)
+    assert not looks_like_workbook(item_at(tmp_path / "gone.xlsx"), profile)
 
 
 def test_a_zip_of_something_else(tmp_path: Path, profile: Profile) -> None:
@@ -256,7 +257,7 @@ def test_a_zip_of_something_else(tmp_path: Path, profile: Profile) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("word/document.xml", "<x/>")
     assert source(read(path, profile))["problem"] == "not-xlsx"
-    assert not looks_like_workbook(path, profile)
+    assert not looks_like_workbook(item_at(path), profile)
 
 
 def test_a_workbook_without_a_patient_sheet(tmp_path: Path, profile: Profile) -> None:
@@ -339,7 +340,7 @@ def test_a_csv_export_reads_like_the_workbook(
     assert (source(made)["edition"], source(made)["n_rows"]) == ("October 2022", 2)
     assert (cell(made, "fibrosis_percent").type, cell(made, "fibrosis_percent").value) == ("number", 0.15)
     assert fired(RULES, made, profile) == []
-    assert looks_like_workbook(path, profile)
+    assert looks_like_workbook(item_at(path), profile)
 
 
 def test_percents_of_a_csv_export_are_read_and_told(tmp_path: Path, profile: Profile) -> None:
@@ -362,16 +363,16 @@ def test_percents_of_a_csv_export_are_read_and_told(tmp_path: Path, profile: Pro
 def test_other_tables_are_not_taken_for_the_workbook(tmp_path: Path, profile: Profile) -> None:
     path = tmp_path / "metadata.csv"
     path.write_text(",".join(profile.metadata_columns) + "\n")
-    assert not looks_like_workbook(path, profile)
+    assert not looks_like_workbook(item_at(path), profile)
     lock = tmp_path / "~$Clinical data.xlsx"
     lock.write_bytes(b"x")
-    assert not looks_like_workbook(lock, profile)
+    assert not looks_like_workbook(item_at(lock), profile)
     broken = tmp_path / "Clinical data.xlsx"
     broken.write_bytes(b"x")
-    assert looks_like_workbook(broken, profile)
+    assert looks_like_workbook(item_at(broken), profile)
     other = tmp_path / "other.xlsx"
     openpyxl.Workbook().save(other)
-    assert not looks_like_workbook(other, profile)
+    assert not looks_like_workbook(item_at(other), profile)
 
 
 def test_the_dictionary_may_be_long_and_blank(book: tuple[Any, Path], profile: Profile) -> None:
@@ -393,4 +394,4 @@ def test_the_published_workbook_is_read(reference: Path, profile: Profile) -> No
     assert facts(made) == []
     table = made["workbook"]
     assert list(table.loc[table["fact"] == "property", "name"]) == ["creator", "lastModifiedBy", "absPath"]
-    assert looks_like_workbook(path, profile)
+    assert looks_like_workbook(item_at(path), profile)

@@ -1,4 +1,4 @@
-"""Opens one DICOM file and reads its header, up to the pixels.
+"""Reads the header of one DICOM file, up to the pixels.
 
 Nothing here raises for bad data but `Unreadable`, which carries the problem's code.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
-from io import BytesIO
-from pathlib import Path
+from io import SEEK_END, BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pydicom import config
@@ -17,9 +16,10 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
-from crlm_qc.evidence.dicom.values import CODES, NATIVE, has_value, integer, reals, text
+from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, reals, text
+from crlm_qc.evidence.source import Item
 
 if TYPE_CHECKING:
     from pydicom.tag import BaseTag
@@ -34,6 +34,7 @@ _PIXEL_TAGS = frozenset(range(0x7FE00008, _LAST_PIXEL_TAG + 1))
 _DEFLATED_UID = DeflatedExplicitVRLittleEndian.encode()
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 _META_START, _META_GROUP_END = 140, 144
+_VR_CODES = frozenset(vr.encode() for vr in VR if len(vr) == 2)
 
 
 class Unreadable(Exception):  # noqa: N818 - a state of the file, not of the program
@@ -57,8 +58,8 @@ class Unreadable(Exception):  # noqa: N818 - a state of the file, not of the pro
 class PixelElement:
     """The Pixel Data element (or Float or Double Float Pixel Data) as the file has it."""
 
-    location: str
-    """The file."""
+    file: Item
+    """The file that it lies in."""
     offset: int
     """Where its value begins."""
     found: int
@@ -85,9 +86,7 @@ class PixelElement:
         """The value, of an encapsulated one with its items: kept since the header was read, or read now."""
         if self.held is not None:
             return self.held
-        with Path(self.location).open("rb") as stream:
-            stream.seek(self.offset)
-            return stream.read(self.length)
+        return self.file.read(self.offset, self.length)
 
 
 def compressed(transfer_syntax: str | None, pixels: PixelElement) -> bool:
@@ -150,17 +149,15 @@ def quiet() -> None:
     config.settings.reading_validation_mode = config.IGNORE
 
 
-def read_header(stream: BinaryIO, size: int, location: str) -> Header:
+def read_header(stream: BinaryIO, file: Item) -> Header:
     """Read a header up to the Pixel Data, which is measured and not read.
 
     Parameters
     ----------
     stream : binary file
         The file, open at its beginning and buffered.
-    size : int
-        Its size, bytes.
-    location : str
-        Where it can be opened again.
+    file : Item
+        What opens it again, for Pixel Data that are read later.
 
     Returns
     -------
@@ -172,13 +169,15 @@ def read_header(stream: BinaryIO, size: int, location: str) -> Header:
     Unreadable
         Empty, not DICOM (PS3.10 7.1: no preamble and prefix), or the header ends early or makes no sense.
     """
+    size = stream.seek(0, SEEK_END)
+    stream.seek(0)
     if size == 0:
         raise Unreadable("empty", "the file has no bytes")
     start = stream.read(512)
     stream.seek(0)
     if start[128:132] != b"DICM":
         raise Unreadable("not-dicom", "no DICOM prefix after 128 bytes (PS3.10 7.1)")
-    watch, file = _Watch(), stream
+    watch, whole = _Watch(), stream
     try:
         if _DEFLATED_UID in start:
             data, stream, size = _inflate(stream, watch)
@@ -197,8 +196,8 @@ def read_header(stream: BinaryIO, size: int, location: str) -> Header:
     if not watch.stopped:
         _refuse_cut(data, watch, size)
         return Header(data, data.file_meta, size, None, 0)
-    pixels = _locate_pixels(stream, size, data, location)
-    if stream is not file:
+    pixels = _locate_pixels(stream, size, data, file)
+    if stream is not whole:
         # Inflated: nothing can be opened again to read them.
         pixels.hold(stream)
     after: list[tuple[int, str | None, bytes]] = []
@@ -255,7 +254,7 @@ def _refuse_cut(data: Any, watch: _Watch, size: int) -> None:
         raise Unreadable("cut-header", "the file ends within its header")
 
 
-def _locate_pixels(stream: BinaryIO, size: int, data: Any, location: str) -> PixelElement:
+def _locate_pixels(stream: BinaryIO, size: int, data: Any, file: Item) -> PixelElement:
     """Measure the Pixel Data element that the stream stands before."""
     element = _element_at(stream, stream.tell(), *_encoding(data))
     if element is None:
@@ -263,19 +262,19 @@ def _locate_pixels(stream: BinaryIO, size: int, data: Any, location: str) -> Pix
     _, vr, length, offset = element
     if length != UNDEFINED:
         found = max(0, min(length, size - offset))
-        return PixelElement(location, offset, found, False, offset + found, vr)
+        return PixelElement(file, offset, found, False, offset + found, vr)
     found, position = 0, offset
     while True:
         stream.seek(position)
         head = stream.read(8)
         if len(head) < 8:
-            return PixelElement(location, offset, found, True, size, vr)
+            return PixelElement(file, offset, found, True, size, vr)
         group, number, length = struct.unpack("<HHL", head)
         position += 8
         tag = group << 16 | number
         if tag != _ITEM or length == UNDEFINED:
             end = position if tag == _SEQUENCE_END else position - 8
-            return PixelElement(location, offset, found, True, end, vr)
+            return PixelElement(file, offset, found, True, end, vr)
         there = max(0, min(length, size - position))
         found += there
         position += there
@@ -319,7 +318,7 @@ def _element_at(stream: BinaryIO, position: int, implicit: bool, little: bool) -
     tag = group << 16 | number
     if implicit:
         return tag, "OW", struct.unpack(order + "L", head[4:8])[0], position + 8
-    if head[4:6] not in CODES:
+    if head[4:6] not in _VR_CODES:
         return None
     vr = head[4:6].decode()
     if vr not in EXPLICIT_VR_LENGTH_32:

@@ -18,7 +18,6 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
-from pydicom.valuerep import VR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,9 +43,6 @@ _WHOLE = re.compile(rb"[+-]?[0-9]{1,12}(\.0*)?")
 _DECIMAL = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _INTEGER_BYTES = {"US": (2, False), "SS": (2, True), "UL": (4, False), "SL": (4, True)}
 _BINARY = frozenset({*_INTEGER_BYTES, "US or SS", "AT", "FL", "FD", "OB", "OW", "OF", "OD"})
-CODES = frozenset(vr.encode() for vr in VR if len(vr) == 2)
-
-
 _TAGS: dict[str, int] = {}
 
 

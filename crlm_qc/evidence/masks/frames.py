@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRBigEndian
+from pydicom.uid import ExplicitVRBigEndian
 
 from crlm_qc.evidence.ct import Row
+from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for
 from crlm_qc.evidence.dicom.header import Header, PixelElement
 from crlm_qc.evidence.dicom.values import NATIVE, integer, tag_of
 from crlm_qc.evidence.dso import LABEL_MAP, DsoRows
@@ -24,29 +24,8 @@ LARGEST_FRACTION = 255
 _PIXEL_DATA = "PixelData"
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 
-FLOATS = ("OF", "OD")
-"""VRs of Float and Double Float Pixel Data (PS3.3 C.7.6.24), which are no integers."""
-FLOATS_SAID = "Float Pixel Data is not read"
-
 FrameMasks = Mapping[int, Packed]
 """Segment Number to the plane of one frame."""
-
-
-class Unmeasured(Exception):  # noqa: N818 - a state of the object, not of the program
-    """The masks can't be measured.
-
-    Parameters
-    ----------
-    status : str
-        `no-decoder` or `failed`.
-    detail : str
-        Why, with no text from the file.
-    """
-
-    def __init__(self, status: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
 
 
 def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
@@ -59,23 +38,23 @@ def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
         raise Unmeasured("failed", "there is no Pixel Data")
     if min(rows, columns, frames) < 0 or frames * rows * -(-columns // 8) > MAX_PACKED:
         raise Unmeasured("failed", "the masks' size is out of all proportion")
-    if header.pixels.vr in FLOATS:
-        raise Unmeasured("failed", FLOATS_SAID)
+    if header.pixels.vr in FLOAT_VRS:
+        raise Unmeasured("failed", NO_FLOATS)
     if not header.pixels.encapsulated and header.pixels.found * 8 < frames * rows * columns * bits:
         raise Unmeasured("failed", "Pixel Data is shorter than its frames need")
     numbers = [row.get("segment_number") for row in found.frames]
-    kind = kind_of(dso)
-    if kind == "BINARY" and bits == 1 and header.transfer_syntax in NATIVE and not header.pixels.encapsulated:
+    encoding = mask_encoding(dso)
+    if encoding == "BINARY" and bits == 1 and header.transfer_syntax in NATIVE and not header.pixels.encapsulated:
         planes = masks.planes_from_pixel_data(_packed(header, header.pixels), frames, rows, columns)
         for number, plane in zip(numbers, planes, strict=False):
             yield {} if number is None else {number: plane}
         return
     decoded = zip(numbers, _decoded(header, rows, columns), strict=False)
-    if kind == "FRACTIONAL":
+    if encoding == "FRACTIONAL":
         yield from _fractional(header, found, bits, decoded)
         return
     for number, voxels in decoded:
-        if kind == "LABELMAP":
+        if encoding == "LABELMAP":
             yield {
                 int(label): masks.pack(voxels == label) for label in np.unique(voxels) if label != _background(header)
             }
@@ -110,7 +89,7 @@ def _packed(header: Header, pixels: PixelElement) -> bytes | Packed:
     return np.frombuffer(value, dtype=">u2", count=len(value) // 2).astype("<u2").view(np.uint8)
 
 
-def kind_of(dso: Row) -> str:
+def mask_encoding(dso: Row) -> str:
     """How the masks are encoded: `BINARY`, `FRACTIONAL` or `LABELMAP`."""
     if dso.get("sop_class_uid") == LABEL_MAP or dso.get("segmentation_type") == "LABELMAP":
         return "LABELMAP"
@@ -122,28 +101,10 @@ def _background(header: Header) -> int:
     return 0 if padding is None else padding
 
 
-def decoder_for(transfer_syntax: str | None) -> Any:
-    """The decoder of a transfer syntax.
-
-    Raises
-    ------
-    Unmeasured
-        There is none, or its package is not installed.
-    """
-    try:
-        decoder = get_decoder(UID(transfer_syntax or ""))
-    except NotImplementedError:
-        raise Unmeasured("no-decoder", "no decoder is known for this transfer syntax") from None
-    if not decoder.is_available:
-        packages = "; or ".join(part.partition(" - requires ")[2] for part in decoder.missing_dependencies)
-        raise Unmeasured("no-decoder", f"a decoder is missing: install {packages}")
-    return decoder
-
-
 def _decoded(header: Header, rows: int, columns: int) -> Iterator[npt.NDArray[Any]]:
     """Frames with one element a voxel, one at a time, through pydicom's decoders."""
     decoder = decoder_for(header.transfer_syntax)
-    attach_pixels(header)
+    _attach_pixels(header)
     try:
         for voxels, _ in decoder.iter_array(header.data, raw=True):
             if voxels.shape != (rows, columns):
@@ -155,7 +116,7 @@ def _decoded(header: Header, rows: int, columns: int) -> Iterator[npt.NDArray[An
         raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None
 
 
-def attach_pixels(header: Header) -> None:
+def _attach_pixels(header: Header) -> None:
     """Put Pixel Data, as the file has it, into the data set for pydicom's decoders."""
     pixels = header.pixels
     if pixels is None or tag_of(_PIXEL_DATA) in header.data:

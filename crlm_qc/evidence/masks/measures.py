@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, vector
+from crlm_qc.evidence.dicom.decoding import Unmeasured
 from crlm_qc.evidence.dicom.header import Header
 from crlm_qc.evidence.dso import DsoRows
-from crlm_qc.evidence.masks.frames import FrameMasks, Unmeasured, frame_masks, kind_of
-from crlm_qc.evidence.masks.stack import MaskStack, Plane, add_jumps, stack_of
+from crlm_qc.evidence.masks.frames import FrameMasks, frame_masks, mask_encoding
+from crlm_qc.evidence.masks.stack import MaskStack, Plane, add_jumps, build_stack
 from crlm_qc.geometry import masks
 from crlm_qc.geometry.masks import Box, Packed
 
@@ -64,7 +65,7 @@ def measure_masks(
     found.dso["masks"] = "measured"
     _add_found_segments(found, frames)
     _add_twins(found, frames, counts)
-    stack = stack_of(found, frames, counts, slices, series, profile)
+    stack = build_stack(found, frames, counts, slices, series, profile)
     add_jumps(stack, found)
     _measure_segments(stack, found, slices, profile)
     pairs = _pairs(stack, found)
@@ -75,7 +76,7 @@ def measure_masks(
 
 def _add_found_segments(found: DsoRows, frames: Sequence[FrameMasks]) -> None:
     """For a label map, whose frames name no segment: count the frames that hold each, and add those not declared."""
-    if kind_of(found.dso) != "LABELMAP":
+    if mask_encoding(found.dso) != "LABELMAP":
         return
     held = Counter(number for frame in frames for number in frame)
     for row in found.segments:
@@ -112,7 +113,7 @@ def _measure_segments(stack: MaskStack, found: DsoRows, slices: Sequence[Row], p
     for number in sorted(number for number in labels if number is not None):
         label = labels[number]
         is_liver = isinstance(label, str) and profile.role(label) == LIVER
-        measured[number] = _segment(stack, number, voxel_ml(stack, found), _pixel_spacing(found), is_liver)
+        measured[number] = _segment(stack, number, _voxel_ml(stack, found), _pixel_spacing(found), is_liver)
         measured[number]["volume_thickness_ml"] = None if thick is None else measured[number]["voxels"] * thick
     for row in found.segments:
         if row["segment_number"] is not None:
@@ -138,7 +139,7 @@ def _pixel_spacing(found: DsoRows) -> tuple[float, float] | None:
     return None
 
 
-def voxel_ml(stack: MaskStack, found: DsoRows) -> float | None:
+def _voxel_ml(stack: MaskStack, found: DsoRows) -> float | None:
     """Volume of a voxel, mL; None if a spacing is not known."""
     in_plane = _pixel_spacing(found)
     if in_plane is None or stack.spacing is None:
@@ -300,7 +301,7 @@ def _measure_exclusive(stack: MaskStack, found: DsoRows, profile: Profile) -> No
 
 
 def _pairs(stack: MaskStack, found: DsoRows) -> list[Row]:
-    ml = voxel_ml(stack, found)
+    ml = _voxel_ml(stack, found)
     rows = {row["segment_number"]: (row["row_min"], row["row_max"]) for row in found.segments if row.get("voxels")}
     overlaps: Counter[tuple[int, int]] = Counter()
     for plane in stack.planes:

@@ -80,7 +80,7 @@ class MaskStack:
         return places
 
 
-def stack_of(
+def build_stack(
     found: DsoRows,
     frames: Sequence[FrameMasks],
     counts: Sequence[Mapping[int, int]],

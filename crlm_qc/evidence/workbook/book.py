@@ -7,6 +7,8 @@ from typing import Any, Final
 
 Row = dict[str, Any]
 
+TABLE_SUFFIXES: Final = frozenset({".csv", ".xlsx", ".xlsm", ".xls"})
+"""Endings of workbooks, and of CSV exports of their sheets."""
 MAX_BYTES: Final = 64 * 2**20
 """Largest file, and largest sum of a workbook's unpacked parts; the published one unpacks to 1.5 MB."""
 MAX_PARTS: Final = 5000
@@ -32,8 +34,6 @@ class Sheet:
 
     name: str | None
     rows: dict[int, list[Cell]] = field(default_factory=dict)
-    has_types: bool = True
-    """Whether its cells have types of their own; those of a CSV file have not."""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -21,7 +21,7 @@ _PROGRAMS: Final = frozenset({"openpyxl", "xlsxwriter", "apache poi", "libreoffi
 """What programs write where a person's name belongs."""
 
 
-def facts_of(archive: zipfile.ZipFile, sheets: Sequence[Sheet], profile: Profile) -> Iterator[Row]:
+def workbook_facts(archive: zipfile.ZipFile, sheets: Sequence[Sheet], profile: Profile) -> Iterator[Row]:
     """Rows of `workbook`: what an xlsx file holds beside its cells."""
     names = archive.namelist()
     parts = _sheet_parts(archive)
@@ -191,17 +191,3 @@ def _names_somebody(text: str, profile: Profile) -> bool:
         return True
     known = profile.description_words | _TITLE_WORDS | set(profile.title.upper().split())
     return any(len(part.split()) == 2 and is_person(part, known) for part in re.split("[,;\n]", text))
-
-
-def strings_of(path: Path) -> bytes:
-    """Text of a workbook's strings in plain form, the first megabyte of each part that may hold headings."""
-    found = b""
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        if "xl/workbook.xml" not in names:
-            return b""
-        for name in names:
-            if name == "xl/sharedStrings.xml" or re.fullmatch(r"xl/worksheets/[^/]+\.xml", name):
-                with archive.open(name) as part:
-                    found += part.read(2**20)
-    return found.lower()

@@ -1,4 +1,4 @@
-"""Opens a workbook, xlsx or CSV, as an untrusted file: nothing in it is run, followed or expanded."""
+"""Reads a workbook, xlsx or CSV, as an untrusted file: nothing in it is run, followed or expanded."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import MAX_BYTES, MAX_COLUMNS, MAX_PARTS, MAX_ROWS, Book, Cell, Sheet, UnusableError
-from crlm_qc.evidence.workbook.facts import facts_of
+from crlm_qc.evidence.workbook.facts import workbook_facts
 
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-ZIP_START: Final = b"PK\x03\x04"
+_ZIP_SIGNATURE: Final = b"PK\x03\x04"
+_SEEN_BYTES: Final = 2**20
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
-def open_book(path: Path, profile: Profile) -> Book:
-    """Open a workbook.
+def read_book(file: Item, profile: Profile) -> Book:
+    """Read a workbook.
 
     Raises
     ------
@@ -32,22 +33,22 @@ def open_book(path: Path, profile: Profile) -> Book:
         It can't be used; the code and the reason say why.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnusableError("too-large", f"the file is larger than {MAX_BYTES // 2**20} MB")
-        data = path.read_bytes()
+        data = file.read(0, MAX_BYTES + 1)
     except PermissionError:
         raise UnusableError("permission", "the file may not be read") from None
     except OSError:
         raise UnusableError("unreadable", "the file can't be read from disk") from None
+    if len(data) > MAX_BYTES:
+        raise UnusableError("too-large", f"the file is larger than {MAX_BYTES // 2**20} MB")
     if not data.strip():
         raise UnusableError("empty", "the file is empty")
     if data.startswith(_OLE):
         if "EncryptedPackage".encode("utf-16-le") in data:
             raise UnusableError("encrypted", "the workbook is encrypted with a password")
         raise UnusableError("not-xlsx", "it is a file of the old Excel format (.xls): save it as .xlsx")
-    if data.startswith(ZIP_START):
+    if data.startswith(_ZIP_SIGNATURE):
         return _open_xlsx(data, profile)
-    if path.suffix.lower() == ".csv":
+    if file.suffix == ".csv":
         return Book([_read_csv(data)])
     raise UnusableError("not-xlsx", "it is no xlsx file, which begins as a zip archive does")
 
@@ -59,7 +60,7 @@ def _open_xlsx(data: bytes, profile: Profile) -> Book:
         warnings.simplefilter("ignore")
         try:
             sheets = _read_sheets(data)
-            return Book(sheets, list(facts_of(archive, sheets, profile)))
+            return Book(sheets, list(workbook_facts(archive, sheets, profile)))
         except Exception:  # noqa: BLE001 - a malformed part can make openpyxl raise nearly anything
             raise UnusableError("malformed", "a part of the workbook is damaged or is no valid XML") from None
 
@@ -151,7 +152,7 @@ def _digits(number: float) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
 
 
-def decoded(data: bytes, *, cut: bool = False) -> str:
+def csv_text(data: bytes, *, cut: bool = False) -> str:
     """Text of a CSV export: UTF-8, UTF-16 with its mark, or what Excel writes on Western Windows."""
     if b"\x00" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UnusableError("not-xlsx", "it is neither an xlsx file nor text")
@@ -164,10 +165,10 @@ def decoded(data: bytes, *, cut: bool = False) -> str:
 
 
 def _read_csv(data: bytes) -> Sheet:
-    text = decoded(data)
+    text = csv_text(data)
     first = text.lstrip("\n").partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    sheet = Sheet(None, has_types=False)
+    sheet = Sheet(None)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     try:
         for number, values in enumerate(reader, 1):
@@ -190,6 +191,29 @@ def _csv_cell(column: int, text: str, delimiter: str) -> Cell | None:
     return cell
 
 
-def all_columns(profile: Profile) -> list[str]:
-    """Columns of every edition that the profile knows."""
-    return sorted({column for edition in profile.editions for column in edition.columns})
+def plain_strings(file: Item) -> bytes:
+    """Text of a workbook's strings in lower case, the first megabyte of each part that may hold headings.
+
+    Returns
+    -------
+    bytes
+        Empty if it is no xlsx file.
+
+    Raises
+    ------
+    OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError
+        It can't be opened, or its archive is damaged or encrypted.
+    """
+    found = b""
+    with file.opened() as stream:
+        if stream.read(len(_ZIP_SIGNATURE)) != _ZIP_SIGNATURE:
+            return b""
+        with zipfile.ZipFile(stream) as archive:
+            names = archive.namelist()
+            if "xl/workbook.xml" not in names:
+                return b""
+            for name in names:
+                if name == "xl/sharedStrings.xml" or re.fullmatch(r"xl/worksheets/[^/]+\.xml", name):
+                    with archive.open(name) as part:
+                        found += part.read(_SEEN_BYTES)
+    return found.lower()

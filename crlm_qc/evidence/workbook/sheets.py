@@ -10,33 +10,32 @@ import json
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.workbook.book import Row, Sheet, UnusableError, column_letters
-from crlm_qc.evidence.workbook.facts import strings_of
-from crlm_qc.evidence.workbook.file import ZIP_START, all_columns, decoded, open_book
+from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES, Row, Sheet, UnusableError, column_letters
+from crlm_qc.evidence.workbook.file import csv_text, plain_strings, read_book
 
 _HEADING_ROWS: Final = 20
 """Rows among which the headings are looked for; titles may stand above them."""
+_FIRST_BYTES: Final = 8192
+"""What is looked at of a CSV file to tell whether it is one of the patient sheet."""
 _MIN_HEADINGS: Final = 3
 """Known headings that make a sheet the patient sheet."""
 _DICTIONARY_HEADINGS: Final = ("variable name", "description", "values")
 
 
-def read_workbook(path: Path, profile: Profile, relative: str) -> dict[str, list[Row]]:
+def read_workbook(file: Item, profile: Profile) -> dict[str, list[Row]]:
     """Read the clinical workbook.
 
     Parameters
     ----------
-    path : pathlib.Path
+    file : Item
         An xlsx or xlsm file, or a CSV export of the patient sheet.
     profile : Profile
         The collection's profile, which names sheets, columns and editions.
-    relative : str
-        The path relative to the release, to be written down.
 
     Returns
     -------
@@ -44,10 +43,10 @@ def read_workbook(path: Path, profile: Profile, relative: str) -> dict[str, list
         Rows of the tables `sources` (one row), `clinical`, `clinical_dictionary` and `workbook`. A file that can't be
         used gives its problem in `sources`, never an exception.
     """
-    source: Row = {"source": "clinical", "path": relative, "used": True}
+    source: Row = {"source": "clinical", "path": file.path, "used": True}
     tables: dict[str, list[Row]] = {"sources": [source], "clinical": [], "clinical_dictionary": [], "workbook": []}
     try:
-        book = open_book(path, profile)
+        book = read_book(file, profile)
     except UnusableError as error:
         source.update(problem=error.problem, detail=error.detail, line=error.line)
         return tables
@@ -69,27 +68,21 @@ def read_workbook(path: Path, profile: Profile, relative: str) -> dict[str, list
     return tables
 
 
-def looks_like_workbook(path: Path, profile: Profile) -> bool:
+def looks_like_workbook(file: Item, profile: Profile) -> bool:
     """Whether a file is the clinical workbook, judged by its headings; cheap enough for every file of a release.
 
     A spreadsheet whose name speaks of clinical data counts as well: if it can't be opened, that must be said.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (".xlsx", ".xlsm", ".xls", ".csv") or path.name.startswith(("~$", ".")):
+    if file.suffix not in TABLE_SUFFIXES or file.name.startswith(("~$", ".")):
         return False
-    if suffix != ".csv" and "clinical" in path.stem.lower():
+    if file.suffix != ".csv" and "clinical" in file.name.lower():
         return True
-    known = _known(profile)
     try:
-        with path.open("rb") as file:
-            head = file.read(8192)
-        if suffix == ".csv":
-            line = decoded(head, cut=True).lstrip("\n").partition("\n")[0]
-            return _matches(re.split(r"[,;\t]", line.replace('"', "")), known) >= _MIN_HEADINGS
-        if not head.startswith(ZIP_START):
-            return False
-        strings = strings_of(path)
-        return sum(plain_heading(name).encode() in strings for name in all_columns(profile)) >= _MIN_HEADINGS
+        if file.suffix == ".csv":
+            line = csv_text(file.read(0, _FIRST_BYTES), cut=True).lstrip("\n").partition("\n")[0]
+            return _matches(re.split(r"[,;\t]", line.replace('"', "")), _known(profile)) >= _MIN_HEADINGS
+        strings = plain_strings(file)
+        return sum(plain_heading(name).encode() in strings for name in _all_columns(profile)) >= _MIN_HEADINGS
     except (OSError, zipfile.BadZipFile, UnusableError, NotImplementedError, RuntimeError, EOFError, ValueError):
         return False
 
@@ -102,7 +95,12 @@ def edition_rank(source: Mapping[str, Any], profile: Profile) -> int:
 
 
 def _known(profile: Profile) -> frozenset[str]:
-    return frozenset(map(plain_heading, all_columns(profile)))
+    return frozenset(map(plain_heading, _all_columns(profile)))
+
+
+def _all_columns(profile: Profile) -> set[str]:
+    """Columns of every edition that the profile knows."""
+    return {column for edition in profile.editions for column in edition.columns}
 
 
 def _matches(headings: Iterable[str], known: frozenset[str]) -> int:

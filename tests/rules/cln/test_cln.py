@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sources import item_at
 from support.workbooks import MISSING, check, dictionary, edition, fired, plain_row, tables
 
 from crlm_qc.collection.profile import Profile
@@ -232,7 +233,7 @@ def test_the_published_workbook(reference: Path, profile: Profile) -> None:
     from crlm_qc.evidence.workbook.sheets import read_workbook
 
     path = reference / "Colorectal Liver Metastases Clinical data October 2022.xlsx"
-    made = {name: frame(name, rows) for name, rows in read_workbook(path, profile, path.name).items()}
+    made = {name: frame(name, rows) for name, rows in read_workbook(item_at(path), profile).items()}
     column = "total_response_percent"
     assert fired(RULES, made, profile) == [
         ("CLN010", "CRLM-CT-1103", 103, column),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sources import UNREAD
 
 from crlm_qc.auditing.judging import judge
 from crlm_qc.auditing.run import audit
@@ -347,7 +348,7 @@ def test_the_real_ct_raises_no_error_or_warning(reference: Path) -> None:
 def test_dcmqis_own_objects_have_what_it_writes_and_nothing_graver(reference: Path) -> None:
     made = IdentifierScan("CRLM-CT-1001", load_profile())
     content = (reference / "dcmqi" / "liver.dcm").read_bytes()
-    made.add(read_header(BytesIO(content), len(content), ""))
+    made.add(read_header(BytesIO(content), UNREAD))
     assert {row["attribute"] for row in made.rows() if row["pattern"]} == set()
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from support.listing import HEADINGS, ROOT, SLICE_BYTES, Listing, make_listing
+from support.sources import item_at
 
 from crlm_qc.auditing.judging import judge
 from crlm_qc.collection.profile import Profile
 from crlm_qc.engines.pandera_engine import codes
 from crlm_qc.evidence.metadata import read_metadata
+from crlm_qc.evidence.source import open_source
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.settings import Settings
@@ -463,7 +465,7 @@ def test_the_real_list_passes(reference: Path, profile: Profile, tmp_path: Path,
         content = "\n".join(",".join(f'"{field}"' for field in line.split(",")) for line in content.splitlines())
     path = tmp_path / "metadata.csv"
     path.write_bytes((b"\xef\xbb\xbf" if variant == "bom" else b"") + content.encode())
-    found = read_metadata(path, tmp_path, profile, "metadata.csv")
+    found = read_metadata(item_at(path), open_source(tmp_path), profile)
     evidence = Evidence(Facts(), {name: frame(name, rows) for name, rows in found.items()})
     report = judge(evidence, profile, rules=[item for item in registry() if item.family == "MET"])
     assert report.findings == []

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from support.sources import item_at
 from support.workbooks import MISSING, check, fired, plain_row, tables
 
 import crlm_qc.rules.xrf.clinical as module
@@ -405,7 +406,7 @@ def published(reference: Path, profile: Profile) -> dict[str, pd.DataFrame]:
     from crlm_qc.evidence.workbook.sheets import read_workbook
 
     path = reference / "Colorectal Liver Metastases Clinical data October 2022.xlsx"
-    both = {name: frame(name, rows) for name, rows in read_workbook(path, profile, path.name).items()}
+    both = {name: frame(name, rows) for name, rows in read_workbook(item_at(path), profile).items()}
     headers = pd.read_csv(reference / "series-headers.csv", dtype=str)
     headers = headers[headers["Modality"] == "CT"]
     columns = {

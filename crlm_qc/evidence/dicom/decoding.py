@@ -1,0 +1,47 @@
+"""Decoders of Pixel Data, and why its values can't be had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID
+
+FLOAT_VRS = ("OF", "OD")
+"""VRs of Float and Double Float Pixel Data (PS3.3 C.7.6.24), which are no integers."""
+NO_FLOATS = "Float Pixel Data is not read"
+
+
+class Unmeasured(Exception):  # noqa: N818 - a state of the file, not of the program
+    """Masks or CT values can't be measured.
+
+    Parameters
+    ----------
+    status : str
+        `no-decoder` or `failed`.
+    detail : str
+        Why, with no text from the file.
+    """
+
+    def __init__(self, status: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+def decoder_for(transfer_syntax: str | None) -> Any:
+    """The decoder of a transfer syntax.
+
+    Raises
+    ------
+    Unmeasured
+        There is none, or its package is not installed.
+    """
+    try:
+        decoder = get_decoder(UID(transfer_syntax or ""))
+    except NotImplementedError:
+        raise Unmeasured("no-decoder", "no decoder is known for this transfer syntax") from None
+    if not decoder.is_available:
+        packages = "; or ".join(part.partition(" - requires ")[2] for part in decoder.missing_dependencies)
+        raise Unmeasured("no-decoder", f"a decoder is missing: install {packages}")
+    return decoder

@@ -1,0 +1,77 @@
+"""Reads what lies outside of the patient folders. Of these files nobody can tell whom they are about."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.ct import Row
+from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
+from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
+from crlm_qc.evidence.dicom.values import text
+from crlm_qc.evidence.files import file_row, hash_file
+from crlm_qc.evidence.release import Other, Release
+
+
+@dataclass(slots=True)
+class OutsideRead:
+    """What the files outside of the patient folders came to."""
+
+    rows: dict[str, list[Row]]
+    """Rows of `files`, in the order of paths, and of `identifiers`."""
+    limits: list[str]
+    """What was not read though it was asked for."""
+
+
+def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path | None = None) -> OutsideRead:
+    """Read what lies outside of the patient folders, but for what is in tables and lists.
+
+    Parameters
+    ----------
+    release : Release
+        What the walk found.
+    profile : Profile
+        The collection's profile.
+    hashed : bool
+        Whether every file is hashed.
+    lock : pathlib.Path, optional
+        The lock file, which can't list itself where it lies in the release: it is not hashed.
+
+    Returns
+    -------
+    OutsideRead
+        Their rows.
+    """
+    quiet()
+    files: list[Row] = []
+    limits: list[str] = []
+    scan = IdentifierScan(None, profile)
+    own = None if lock is None else release.source.locate(lock)
+    for other in release.others:
+        row = _row(other, scan)
+        if hashed and (own is None or other.item.key != own):
+            hash_file(row, other.item, limits)
+        files.append(row)
+    if scan.too_deep:
+        limits.append(f"outside of patient folders: {TOO_DEEP}")
+    return OutsideRead({"files": files, "identifiers": scan.rows()}, limits)
+
+
+def _row(other: Other, scan: IdentifierScan) -> Row:
+    """The row of `files` of one of them; if it is DICOM, nothing but its series stands in it."""
+    item = other.item
+    row = file_row(None, item, other.kind, in_collection=other.in_collection)
+    if other.kind not in ("unexpected", "document") or not item.readable or not item.size:
+        return row
+    try:
+        with warnings.catch_warnings(), item.opened() as stream:
+            warnings.simplefilter("ignore")
+            header = read_header(stream, item)
+            scan.add(header)
+            return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
+    except (Unreadable, OSError):
+        return row
+    except Exception:  # noqa: BLE001 - values in a header may be anything, and the file is no part of the release
+        return row
