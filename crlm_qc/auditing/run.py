@@ -116,32 +116,29 @@ def _evidence(
     hashed: bool,
     meanwhile: Callable[[], None],
 ) -> Evidence:
-    from crlm_qc.evidence.collect import ReleaseError, collect
+    from crlm_qc.evidence.collect import collect
     from crlm_qc.evidence.store import is_evidence, load
 
-    try:
-        if is_evidence(release):
-            if lock is not None:
-                raise UsageError(
-                    f"{release} is saved evidence, which --lock can't be compared with: give the release itself. "
-                    "Evidence that was collected with a lock file keeps the comparison"
-                )
-            if hashed:
-                raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
-            return load(release)
-        return collect(
-            release,
-            profile,
-            depth=settings.depth,
-            patients=settings.patients,
-            metadata=parts.metadata,
-            clinical=parts.clinical,
-            manifest=parts.manifest,
-            lock=lock,
-            hashed=hashed,
-            jobs=jobs,
-            progress=progress,
-            meanwhile=meanwhile,
-        )
-    except ReleaseError as error:
-        raise UsageError(str(error)) from None
+    if is_evidence(release):
+        if lock is not None:
+            raise UsageError(
+                f"{release} is saved evidence, which --lock can't be compared with: give the release itself. "
+                "Evidence that was collected with a lock file keeps the comparison"
+            )
+        if hashed:
+            raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
+        return load(release)
+    return collect(
+        release,
+        profile,
+        depth=settings.depth,
+        patients=settings.patients,
+        metadata=parts.metadata,
+        clinical=parts.clinical,
+        manifest=parts.manifest,
+        lock=lock,
+        hashed=hashed,
+        jobs=jobs,
+        progress=progress,
+        meanwhile=meanwhile,
+    )

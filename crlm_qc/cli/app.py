@@ -25,7 +25,7 @@ from crlm_qc.cli.show import show
 from crlm_qc.cli.synth import demo, synth
 from crlm_qc.cli.tables import tables
 from crlm_qc.cli.terminal import say
-from crlm_qc.model.errors import ProfileError, UsageError, WaiverError
+from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.report import words
 
@@ -75,7 +75,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say("crlm-qc: stopped", to=sys.stderr)
         return INTERRUPTED
-    except (UsageError, ProfileError, WaiverError) as error:
+    except UsageError as error:
         return _refuse(str(error))
     except Exception as error:  # noqa: BLE001 - an exception that nobody caught would exit with 1, which means findings
         # Typer's own exceptions have no common base among its versions, but all can say what is wrong.

@@ -96,12 +96,9 @@ class Record:
 
     def keep(self, evidence: Evidence) -> None:
         """Take the checksums of what was read."""
-        from crlm_qc.evidence.lock import LockError, lock_files
+        from crlm_qc.evidence.lock import lock_files
 
-        try:
-            self._locks.append(lock_files(evidence["files"]))
-        except LockError as error:
-            raise UsageError(str(error)) from None
+        self._locks.append(lock_files(evidence["files"]))
 
     def write(self, report: Report, profile: Profile, waivers: Sequence[Waiver], to: TextIO | None) -> ExitCode:
         """Write the record, and the lock file where the one that was given is another.
@@ -264,7 +261,7 @@ def _read(path: Path) -> Statement:
 
 def _listed(attestation: Path, lock: Path | None, statement: Statement) -> tuple[tuple[Entry, ...] | None, bool]:
     """Entries of the lock file that the record speaks of, None if it is not at hand; and whether another lies there."""
-    from crlm_qc.evidence.lock import LockError, read_lock
+    from crlm_qc.evidence.lock import read_lock
 
     path = lock or _beside(attestation, statement)
     try:
@@ -281,10 +278,7 @@ def _listed(attestation: Path, lock: Path | None, statement: Statement) -> tuple
             _say(["Not verified: the lock file differs."], sys.stdout)
             raise typer.Exit(ExitCode.FINDINGS)
         return None, True
-    try:
-        return read_lock(path), False
-    except LockError as error:
-        raise UsageError(str(error)) from None
+    return read_lock(path), False
 
 
 def _beside(attestation: Path, statement: Statement) -> Path:
@@ -310,14 +304,10 @@ def _without(found: Lock, release: Path, attestation: Path, lock: Path) -> Lock:
 
 def _hash(release: Path, profile: Profile, jobs: int | None) -> Lock:
     from crlm_qc.evidence.lock import lock_release
-    from crlm_qc.model.errors import ReleaseError
     from crlm_qc.workers import default_jobs
 
     with progress_on(quiet=False) as progress:
-        try:
-            found = lock_release(release, profile, jobs=jobs or default_jobs(), progress=progress)
-        except ReleaseError as error:
-            raise UsageError(str(error)) from None
+        found = lock_release(release, profile, jobs=jobs or default_jobs(), progress=progress)
     if found.unread:
         rest = f", and {len(found.unread) - LISTED} more" if len(found.unread) > LISTED else ""
         _stop(f"not verified: {'; '.join(found.unread[:LISTED])}{rest}", ExitCode.INCOMPLETE)
@@ -396,9 +386,11 @@ def _rules_said(told: Predicate, profile: Profile) -> list[str]:
 
     try:
         chosen = {item.code: item.severity for item in choose(registry(), told.settings)}
-        same = rule_set(chosen, told.settings, profile) == told.rule_set
     except UsageError:
+        # The record names a rule that is none here.
         same = False
+    else:
+        same = rule_set(chosen, told.settings, profile) == told.rule_set
     other = "" if told.tool.version == __version__ else f" This is crlm-qc {__version__}."
     if same:
         return [f"Rules, tolerances and profile: the same as here.{other}"]

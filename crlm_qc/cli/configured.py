@@ -19,7 +19,7 @@ from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.model.words import did_you_mean
 from crlm_qc.report import words
 from crlm_qc.request.choice import choose
-from crlm_qc.request.files import Configuration, ConfigurationError, load
+from crlm_qc.request.files import Configuration, load
 from crlm_qc.request.keys import KEYS, OFF
 from crlm_qc.rules import registry
 
@@ -53,10 +53,7 @@ class ConfiguredCommand(TyperCommand):
         raw = {param.name: param.consume_value(ctx, given)[0] for param in self.get_params(ctx)}
         release, file = (None if raw.get(name) is None else Path(raw[name]) for name in (RELEASE, CONFIG))
         isolated = str(raw.get(ISOLATED)).lower() in _TRUE
-        try:
-            return load(_here(), release=release, file=file, isolated=isolated)
-        except ConfigurationError as error:
-            raise UsageError(str(error)) from None
+        return load(_here(), release=release, file=file, isolated=isolated)
 
 
 def _here() -> Path:

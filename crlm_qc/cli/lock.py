@@ -42,7 +42,6 @@ def lock(
     """
     from crlm_qc.evidence.lock import lock_release, render_lock
     from crlm_qc.evidence.store import is_evidence
-    from crlm_qc.model.errors import ReleaseError
     from crlm_qc.workers import default_jobs
 
     path = lock_file or Path("reports") / (release.resolve().name or "release") / LOCK_NAME
@@ -52,10 +51,7 @@ def lock(
     if is_evidence(release):
         raise UsageError(f"{release} is saved evidence: give the release itself")
     with progress_on(quiet=False) as progress:
-        try:
-            found = lock_release(release, load_profile(profile), jobs=jobs or default_jobs(), progress=progress)
-        except ReleaseError as error:
-            raise UsageError(str(error)) from None
+        found = lock_release(release, load_profile(profile), jobs=jobs or default_jobs(), progress=progress)
     if found.unread:
         for said in found.unread[:LISTED]:
             say(f"crlm-qc: {words.clean(said)}", to=sys.stderr)

@@ -126,7 +126,6 @@ def pictures(
     """
     from crlm_qc.evidence.collect import collect
     from crlm_qc.evidence.store import is_evidence
-    from crlm_qc.model.errors import ReleaseError
     from crlm_qc.pictures.choose import overview, segments_of
     from crlm_qc.rulebook.context import Context
 
@@ -140,10 +139,7 @@ def pictures(
         raise UsageError(f"{release} is saved evidence, which holds no images: give the release itself")
     used = load_profile(profile)
     with progress_on(quiet=False) as progress:
-        try:
-            evidence = collect(release, used, depth=Depth.MASKS, patients=[patient], jobs=1, progress=progress)
-        except ReleaseError as error:
-            raise UsageError(str(error)) from None
+        evidence = collect(release, used, depth=Depth.MASKS, patients=[patient], jobs=1, progress=progress)
         context = Context(evidence, used)
         chosen = overview(context, patient, _segment(segments_of(context, patient), segment, patient))
         made, files = make(chosen, release, used, progress=progress, png=True)

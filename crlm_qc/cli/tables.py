@@ -21,7 +21,6 @@ from crlm_qc.cli.options import (
 from crlm_qc.cli.terminal import Colour, say, style_of
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import load_waivers
-from crlm_qc.model.errors import UsageError
 from crlm_qc.model.settings import Settings
 from crlm_qc.report import text
 from crlm_qc.request.choice import all_waivers, choose
@@ -67,7 +66,6 @@ def tables(
     For a hook before a commit. It writes no report, and compares nothing with files on disk: crlm-qc check does.
     """
     from crlm_qc.evidence.lone_tables import collect_tables
-    from crlm_qc.model.errors import ReleaseError
 
     del config, isolated  # they were read before the options were parsed
     levels, off = severities(over_the_file(ctx, "severity", severity))
@@ -77,10 +75,7 @@ def tables(
     used = load_profile(profile)
     accepted = all_waivers([waiver for path in waivers or () for waiver in load_waivers(path)], settings, used)
     chosen = [item for item in choose(registry(), settings) if _of_tables_alone(item)]
-    try:
-        evidence = collect_tables(files, used)
-    except ReleaseError as error:
-        raise UsageError(str(error)) from None
+    evidence = collect_tables(files, used)
     report = judge(evidence, used, settings, chosen, waivers=accepted)
     style = style_of(sys.stdout, color)
     if quiet < 2:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from crlm_qc.collection.strict import StrictError, Table, read_toml
+from crlm_qc.model.errors import UsageError
 from crlm_qc.request.keys import KEYS
 
 FILE_NAME = "crlm-qc.toml"
 PYPROJECT, TOOL = "pyproject.toml", "crlm-qc"
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(UsageError):
     """A configuration file can't be used; the message names the file and the key."""
 
 

@@ -19,7 +19,7 @@ from crlm_qc.cli.config import settled_for
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver, load_waivers
-from crlm_qc.model.errors import ProfileError, UsageError, WaiverError
+from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
@@ -73,12 +73,9 @@ class Asked:
         pytest.UsageError
             It can't be done; the message says why.
         """
-        from crlm_qc.model.errors import ReleaseError
-
-        refusals = (UsageError, ReleaseError, ProfileError, WaiverError, configuration.ConfigurationError)
         try:
             return cls._of(config)
-        except refusals as error:
+        except UsageError as error:
             raise pytest.UsageError(f"crlm-qc: {words.clean(str(error))}") from None
 
     @classmethod
