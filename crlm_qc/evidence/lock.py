@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +26,7 @@ from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.source import Item
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.words import suggest
+from crlm_qc.workers import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,9 +104,7 @@ def digest(location: str) -> tuple[str, int]:
         return found, stream.tell()
 
 
-def lock_release(
-    root: Path, profile: Profile, *, jobs: int = 1, progress: Callable[[str, int, int], None] | None = None
-) -> Lock:
+def lock_release(root: Path, profile: Profile, *, jobs: int = 1, progress: Progress | None = None) -> Lock:
     """Hash every file of a release but those that systems make by themselves (`.DS_Store`, hidden folders).
 
     Parameters

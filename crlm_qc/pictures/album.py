@@ -14,8 +14,8 @@ from crlm_qc.model.picture import PICTURE_FILE, SMALL_SIDE, Picture, PictureMode
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth
 from crlm_qc.rulebook.context import Context
+from crlm_qc.workers import Progress
 
-Progress = Callable[[str, int, int], None]
 Measure = Callable[[Report, Mapping[str, bytes]], int]
 """Bytes of the page that a report makes with its pictures."""
 
