@@ -17,7 +17,7 @@ from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.report import words
 from crlm_qc.report.writing import put
-from crlm_qc.request.request import keep_out
+from crlm_qc.request.request import keep_out, reports_of
 
 LOCK_NAME = "release.lock"
 
@@ -44,7 +44,7 @@ def lock(
     from crlm_qc.evidence.store import is_evidence
     from crlm_qc.workers import default_jobs
 
-    path = lock_file or Path("reports") / (release.resolve().name or "release") / LOCK_NAME
+    path = lock_file or reports_of(release) / LOCK_NAME
     keep_out(release, [path], "a file elsewhere: --lock FILE")
     if path.is_dir():
         raise UsageError(f"{path} is a folder: give the file to write, --lock {shlex.quote(str(path / LOCK_NAME))}")

@@ -167,6 +167,6 @@ def read(path: Path) -> dict[str, Any]:
         table = Table(raw, name)
         table.allow(KEYS)
         folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - as above
-        return {key: KEYS[key].read(table, key, folder) for key in table}
+        return {key: KEYS[key].kind.in_file(table, key, folder) for key in table}
     except StrictError as error:
         raise ConfigurationError(f"{path}: {error}") from None
