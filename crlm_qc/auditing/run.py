@@ -15,13 +15,11 @@ from crlm_qc.engines import pandera_engine
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
-from crlm_qc.request.choice import all_waivers, choose
-from crlm_qc.request.request import Parts
-from crlm_qc.rules import registry as all_rules
-from crlm_qc.workers import Progress
+from crlm_qc.request.request import Parts, Request
 
 if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
+    from crlm_qc.workers import Progress
 
 
 def audit(
@@ -84,16 +82,21 @@ def audit(
     """
     settings = settings or Settings()
     profile = (profile or load_profile()).with_tolerances(settings.tolerances)
-    if parts is not None and parts.clinical is not None and not profile.has_workbook:
+    request = Request(
+        settings=settings,
+        profile=profile,
+        parts=parts or Parts(),
+        lock=lock,
+        jobs=jobs,
+        waivers=tuple(waivers),
+        allow_did_waivers=allow_did_waivers,
+    )
+    if request.parts.clinical is not None and not profile.has_workbook:
         raise UsageError(f"--clinical: the profile of {profile.name} describes no clinical workbook")
-    registry = all_rules()
-    chosen = choose(registry, settings)
-    waivers = all_waivers(waivers, settings, profile, allow_did_waivers=allow_did_waivers)
+    chosen, accepted = request.rules(), request.accepted()
     # Pandera takes as long to import as a patient to read, so it is while patients are.
     meanwhile = pandera_engine.load if any(rule.family in ("MET", "CLN") for rule in chosen) else lambda: None
-    evidence = _evidence(
-        Path(release), settings, profile, parts or Parts(), lock, jobs, progress, hashed=hashed, meanwhile=meanwhile
-    )
+    evidence = _evidence(Path(release), request, progress, hashed=hashed, meanwhile=meanwhile)
     if on_evidence is not None:
         on_evidence(evidence)
     if evidence_to is not None:
@@ -101,47 +104,36 @@ def audit(
         from crlm_qc.evidence.store import save
 
         save(redact(evidence, profile), Path(evidence_to))
-    return judge(evidence, profile, settings, chosen, waivers=waivers, today=today)
+    return judge(evidence, profile, settings, chosen, waivers=accepted, today=today)
 
 
 def _evidence(
-    release: Path,
-    settings: Settings,
-    profile: Profile,
-    parts: Parts,
-    lock: Path | None,
-    jobs: int | None,
-    progress: Progress | None,
-    *,
-    hashed: bool,
-    meanwhile: Callable[[], None],
+    release: Path, request: Request, progress: Progress | None, *, hashed: bool, meanwhile: Callable[[], None]
 ) -> Evidence:
-    from crlm_qc.evidence.collect import ReleaseError, collect
+    """The evidence that was saved, or that a release gives."""
+    from crlm_qc.evidence.collect import collect
     from crlm_qc.evidence.store import is_evidence, load
 
-    try:
-        if is_evidence(release):
-            if lock is not None:
-                raise UsageError(
-                    f"{release} is saved evidence, which --lock can't be compared with: give the release itself. "
-                    "Evidence that was collected with a lock file keeps the comparison"
-                )
-            if hashed:
-                raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
-            return load(release)
-        return collect(
-            release,
-            profile,
-            depth=settings.depth,
-            patients=settings.patients,
-            metadata=parts.metadata,
-            clinical=parts.clinical,
-            manifest=parts.manifest,
-            lock=lock,
-            hashed=hashed,
-            jobs=jobs,
-            progress=progress,
-            meanwhile=meanwhile,
-        )
-    except ReleaseError as error:
-        raise UsageError(str(error)) from None
+    if is_evidence(release):
+        if request.lock is not None:
+            raise UsageError(
+                f"{release} is saved evidence, which --lock can't be compared with: give the release itself. "
+                "Evidence that was collected with a lock file keeps the comparison"
+            )
+        if hashed:
+            raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
+        return load(release)
+    return collect(
+        release,
+        request.profile,
+        depth=request.settings.depth,
+        patients=request.settings.patients,
+        metadata=request.parts.metadata,
+        clinical=request.parts.clinical,
+        manifest=request.parts.manifest,
+        lock=request.lock,
+        hashed=hashed,
+        jobs=request.jobs,
+        progress=progress,
+        meanwhile=meanwhile,
+    )

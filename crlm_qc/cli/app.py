@@ -10,14 +10,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from crlm_qc.cli.actions import harmless, in_actions
-from crlm_qc.cli.attest import verify
+from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.check import check
 from crlm_qc.cli.config import config
 from crlm_qc.cli.configured import ConfiguredCommand
 from crlm_qc.cli.diff import diff
 from crlm_qc.cli.lock import lock
-from crlm_qc.cli.options import EXIT_CODES, WITH_ENVIRONMENT
+from crlm_qc.cli.options import EXIT_CODES
 from crlm_qc.cli.pictures import pictures
 from crlm_qc.cli.report import report
 from crlm_qc.cli.rules import explain, rules
@@ -25,7 +24,8 @@ from crlm_qc.cli.show import show
 from crlm_qc.cli.synth import demo, synth
 from crlm_qc.cli.tables import tables
 from crlm_qc.cli.terminal import say
-from crlm_qc.model.errors import ProfileError, UsageError, WaiverError
+from crlm_qc.cli.verify import verify
+from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.report import words
 
@@ -42,7 +42,7 @@ app = typer.Typer(
 )
 
 # In the order of `crlm-qc --help`.
-app.command(cls=ConfiguredCommand, context_settings=WITH_ENVIRONMENT, epilog=EXIT_CODES)(check)
+app.command(cls=ConfiguredCommand, epilog=EXIT_CODES)(check)
 app.command(epilog=EXIT_CODES)(lock)
 app.command(epilog=EXIT_CODES)(diff)
 app.command()(report)
@@ -50,7 +50,7 @@ app.command()(show)
 app.command(epilog=EXIT_CODES)(verify)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(config)
 app.command(epilog=EXIT_CODES)(pictures)
-app.command(cls=ConfiguredCommand, context_settings=WITH_ENVIRONMENT, epilog=EXIT_CODES)(tables)
+app.command(cls=ConfiguredCommand, epilog=EXIT_CODES)(tables)
 app.command()(demo)
 app.command()(synth)
 app.command()(rules)
@@ -75,7 +75,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say("crlm-qc: stopped", to=sys.stderr)
         return INTERRUPTED
-    except (UsageError, ProfileError, WaiverError) as error:
+    except UsageError as error:
         return _refuse(str(error))
     except Exception as error:  # noqa: BLE001 - an exception that nobody caught would exit with 1, which means findings
         # Typer's own exceptions have no common base among its versions, but all can say what is wrong.
@@ -110,8 +110,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _refuse(message: str) -> int:
     if message:
-        said = f"crlm-qc: {words.clean(message)}"
-        say(harmless(said) if in_actions() else said, to=sys.stderr)
+        say_safely(f"crlm-qc: {words.clean(message)}", sys.stderr)
     return ExitCode.USAGE
 
 

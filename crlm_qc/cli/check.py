@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -12,31 +11,35 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from crlm_qc.auditing.run import audit
-from crlm_qc.cli.actions import annotate, harmless, in_actions, summarise, summary_file
+from crlm_qc.cli.actions import annotate, in_actions, say_safely, summarise, summary_file
 from crlm_qc.cli.attest import AttestOption, Record
 from crlm_qc.cli.clock import Watch, save_run
-from crlm_qc.cli.configured import over_the_file, severities, tell_configuration, tolerances
+from crlm_qc.cli.configured import request_by, tell_configuration
 from crlm_qc.cli.options import (
+    AnchorOption,
     ColourOption,
     ConfigOption,
     FailOn,
+    FailOnOption,
+    IgnoreOption,
     IsolatedOption,
     JobsOption,
+    KnownIssuesOption,
     ProfileOption,
     QuietOption,
+    SelectOption,
+    SeverityOption,
     ToleranceOption,
 )
-from crlm_qc.cli.outputs import Output, choose_outputs, write_outputs
-from crlm_qc.cli.pictures import PICTURED, Album, PicturesOption
-from crlm_qc.cli.saved import check_anchor
-from crlm_qc.cli.terminal import Colour, progress_on, say, style_of
-from crlm_qc.collection.reading import load_profile
-from crlm_qc.collection.waivers import load_waivers
+from crlm_qc.cli.outputs import Output, choose_outputs, stream_beside, write_outputs
+from crlm_qc.cli.pictures import Album, PicturesOption
+from crlm_qc.cli.saved import check_anchor, options_for
+from crlm_qc.cli.terminal import Colour, progress_on, style_of
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.report import ExitCode, Report
-from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.settings import Depth
 from crlm_qc.report import ALWAYS, FORMATS, text, words
-from crlm_qc.request.request import Parts, keep_out, listed_patients, split_codes
+from crlm_qc.request.request import Request, keep_out, reports_of
 
 if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
@@ -57,19 +60,11 @@ def check(
             help=f"Another report: {', '.join(FORMATS)}; PATH - is standard output. Repeatable.",
         ),
     ] = None,
-    select: Annotated[
-        list[str] | None,
-        typer.Option("--select", metavar="CODES", help="Only these rules: codes or beginnings of codes."),
-    ] = None,
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="All but these rules.")] = None,
-    severity: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--severity", metavar="CODE=LEVEL", help="Give a rule another severity: error, warning, info or off."
-        ),
-    ] = None,
+    select: SelectOption = None,
+    ignore: IgnoreOption = None,
+    severity: SeverityOption = None,
     tolerance: ToleranceOption = None,
-    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Mildest severity that exits with 1.")] = FailOn.ERROR,
+    fail_on: FailOnOption = FailOn.ERROR,
     subset: Annotated[
         bool, typer.Option("--subset", help="Part of the release on purpose: skip what compares the whole.")
     ] = False,
@@ -106,10 +101,7 @@ def check(
             "--allow-did-waivers", help="Let waivers accept what identifies a person: errors of the family DID."
         ),
     ] = False,
-    known_issues: Annotated[
-        bool,
-        typer.Option("--known-issues/--no-known-issues", help="Waive the documented faults of the published release."),
-    ] = True,
+    known_issues: KnownIssuesOption = True,
     redact_paths: Annotated[
         bool,
         typer.Option(
@@ -118,10 +110,7 @@ def check(
         ),
     ] = False,
     profile: ProfileOption = None,
-    sarif_anchor: Annotated[
-        str | None,
-        typer.Option("--sarif-anchor", metavar="PATH", help="File of the repository that SARIF results are shown at."),
-    ] = None,
+    sarif_anchor: AnchorOption = None,
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit with 0 where findings would exit with 1.")
     ] = False,
@@ -139,76 +128,75 @@ def check(
     Nothing is ever written into the release. Options may also stand in a configuration file, or in the environment
     as CRLM_QC_FAIL_ON does for --fail-on: crlm-qc config shows what holds.
     """
-    del config, isolated  # they were read before the options were parsed
+    # Of these values those count that were typed: the request knows what else holds.
+    raise typer.Exit(_check(release, request_by(ctx, locals())))
+
+
+def _check(release: Path, request: Request) -> ExitCode:
+    """Audit, write what was asked for, and tell of it."""
     watch = Watch()
-    folder = out or Path("reports") / (release.resolve().name or "release")
-    outputs = choose_outputs(output or (), FORMATS, folder, ALWAYS)
-    anchor = check_anchor(sarif_anchor)
-    levels, off = severities(over_the_file(ctx, "severity", severity))
-    settings = Settings(
-        depth=depth,
-        subset=subset,
-        select=split_codes(select),
-        ignore=(*split_codes(ignore), *off),
-        patients=listed_patients(patients),
-        severity=levels,
-        known_issues=known_issues,
-        tolerances=tolerances(over_the_file(ctx, "tolerances", tolerance)),
-        redact_paths=redact_paths,
-    )
-    record = Record.asked(attest, release, lock, settings)
-    places = [folder, *(item.path for item in outputs if item.path), *([evidence] if evidence else [])]
-    keep_out(release, [*places, *(record.places if record else [])])
-    used = load_profile(profile).with_tolerances(settings.tolerances)
-    accepted = [waiver for path in waivers or () for waiver in load_waivers(path)]
-    if not quiet:
-        tell_configuration(ctx)
-    album = Album(release, used, pictures, jobs)
-    with progress_on(quiet=quiet > 0) as progress:
-        report = audit(
-            release,
-            settings=settings,
-            profile=used,
-            parts=Parts(metadata, clinical, manifest),
-            lock=lock,
-            jobs=jobs,
-            evidence_to=evidence,
-            waivers=accepted,
-            progress=progress,
-            hashed=record is not None,
-            on_evidence=_each_of([album.keep, *([record.keep] if record else [])]),
-            allow_did_waivers=allow_did_waivers,
-        )
-        report = album.illustrate(report, progress)
+    folder = request.out or reports_of(release)
+    outputs = choose_outputs(request.outputs, FORMATS, folder, ALWAYS)
+    anchor = check_anchor(request.sarif_anchor)
+    record = Record.asked(release, request)
+    keep_out(release, _places(folder, outputs, request, record))
+    if not request.quiet:
+        tell_configuration(request.configuration)
+    album = Album(release, request)
+    report = _audit(release, request, album, record)
     album.put(folder)
     run = watch.stop()
     report = replace(report, run=run)
     save_run(run, folder)
-    options: dict[str, dict[str, object]] = {name: {"pictures": album.files} for name in PICTURED}
-    write_outputs(report, outputs, {**options, **({"sarif": {"anchor": anchor}} if anchor else {})})
-    _tell(report, outputs, folder, color, quiet=quiet)
-    code = report.exit_code(fail_on.severity, allow_incomplete=allow_incomplete)
-    if record:
-        stream = sys.stderr if any(item.machine for item in outputs) else sys.stdout
-        code = max(code, record.write(report, used, accepted, None if quiet else stream))
-    raise typer.Exit(ExitCode.CLEAN if exit_zero and code is ExitCode.FINDINGS else code)
+    write_outputs(report, outputs, options_for(anchor=anchor, pictures=album.files))
+    _tell(report, outputs, folder, request)
+    signed = _sign_off(record, report, None if request.quiet else stream_beside(outputs))
+    code = max(report.exit_code(request.fail_on, allow_incomplete=request.allow_incomplete), signed)
+    return ExitCode.CLEAN if request.exit_zero and code is ExitCode.FINDINGS else code
 
 
-def _each_of(keepers: Sequence[Callable[[Evidence], None]]) -> Callable[[Evidence], None]:
+def _places(folder: Path, outputs: Sequence[Output], request: Request, record: Record | None) -> list[Path]:
+    """Everywhere that the command may write to."""
+    return [
+        folder,
+        *(item.path for item in outputs if item.path),
+        *([request.evidence] if request.evidence else []),
+        *(record.places if record else []),
+    ]
+
+
+def _audit(release: Path, request: Request, album: Album, record: Record | None) -> Report:
+    """What the audit came to, with its pictures; album and record get what they need of the evidence."""
+
     def keep(evidence: Evidence) -> None:
-        for keeper in keepers:
-            keeper(evidence)
+        album.keep(evidence)
+        if record:
+            record.keep(evidence)
 
-    return keep
+    with progress_on(quiet=request.quiet > 0) as progress:
+        report = audit(
+            release,
+            **request.audited(),
+            evidence_to=request.evidence,
+            progress=progress,
+            hashed=record is not None,
+            on_evidence=keep,
+        )
+        return album.illustrate(report, progress)
 
 
-def _tell(report: Report, outputs: Sequence[Output], folder: Path, colour: Colour, *, quiet: int) -> None:
+def _sign_off(record: Record | None, report: Report, to: TextIO | None) -> ExitCode:
+    """Write the sign-off record, if one was asked for."""
+    return ExitCode.CLEAN if record is None else record.write(report, to)
+
+
+def _tell(report: Report, outputs: Sequence[Output], folder: Path, request: Request) -> None:
     """Print the summary: to standard output, or to standard error if a format for programs went there."""
-    stream = sys.stderr if any(item.machine for item in outputs) else sys.stdout
+    stream = stream_beside(outputs)
     every = folder / FORMATS["json"].goes_to
-    style = replace(style_of(stream, colour), results=shlex.quote(str(every)))
-    lines = [text.verdict(report, style)] if quiet < 2 else []
-    if not quiet:
+    style = replace(style_of(stream, Colour(request.color)), results=shlex.quote(str(every)))
+    lines = [text.verdict(report, style)] if request.quiet < 2 else []
+    if not request.quiet:
         written = [item for item in outputs if item.path is not None and item.path != every]
         lines = [text.render(report, style).rstrip("\n")]
         lines += [f"{item.format.name} report: {item.path}" for item in written]
@@ -216,7 +204,7 @@ def _tell(report: Report, outputs: Sequence[Output], folder: Path, colour: Colou
         if report.run and report.run.seconds is not None:
             lines += [f"audited in {words.duration(report.run.seconds)}"]
     for line in lines:
-        say(harmless(line) if in_actions() else line, to=stream)
+        say_safely(line, stream)
     if in_actions():
         _tell_actions(report, {item.format.name for item in outputs}, stream)
 

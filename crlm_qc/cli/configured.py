@@ -1,10 +1,9 @@
-"""A command over the configuration: the file below its options."""
+"""A command over the configuration: what stands on the command line is handed to the request, which knows the rest."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,135 +11,82 @@ import typer
 from typer.core import TyperCommand
 
 from crlm_qc.cli.terminal import say
-from crlm_qc.model.errors import UsageError
-from crlm_qc.model.settings import Settings
-from crlm_qc.model.severity import Severity
-from crlm_qc.model.tolerances import Tolerances
-from crlm_qc.model.words import did_you_mean
 from crlm_qc.report import words
-from crlm_qc.request.choice import choose
-from crlm_qc.request.files import Configuration, ConfigurationError, load
-from crlm_qc.request.keys import KEYS, OFF
-from crlm_qc.rules import registry
+from crlm_qc.request.files import Configuration
+from crlm_qc.request.keys import KEYS, PREFIX
+from crlm_qc.request.request import Request
+from crlm_qc.request.settled import Settled, settle
 
 CONFIG, ISOLATED, RELEASE = "config", "isolated", "release"
-"""Parameters of `check` that say what to read."""
-_TRUE = ("1", "true", "t", "yes", "y", "on")
-"""What the environment says of an option that is on."""
-_MEMO = "crlm_qc.request.files"
+"""Parameters that say what settings are read."""
 
 
 class ConfiguredCommand(TyperCommand):
-    """A command whose options take their defaults from the configuration file."""
+    """A command whose options may stand in the environment too, as CRLM_QC_FAIL_ON does for --fail-on.
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments, over the configuration that holds for them.
+    The parser is told of it for its help alone: what the environment says is read by `crlm_qc.request`.
+    """
 
-        Raises
-        ------
-        UsageError
-            The configuration can't be used.
-        """
-        given, *_ = self.make_parser(ctx).parse_args(args=list(args))
-        if not ctx.resilient_parsing and not given.get("help"):
-            configuration = self._configuration(ctx, given)
-            ctx.meta[_MEMO] = configuration
-            ctx.default_map = {KEYS[key].parameter: _flat(value) for key, value in configuration.values.items()}
-        parsed: list[str] = super().parse_args(ctx, args)
-        return parsed
-
-    def _configuration(self, ctx: Any, given: Mapping[str, Any]) -> Configuration:
-        raw = {param.name: param.consume_value(ctx, given)[0] for param in self.get_params(ctx)}
-        release, file = (None if raw.get(name) is None else Path(raw[name]) for name in (RELEASE, CONFIG))
-        isolated = str(raw.get(ISOLATED)).lower() in _TRUE
-        try:
-            return load(_here(), release=release, file=file, isolated=isolated)
-        except ConfigurationError as error:
-            raise UsageError(str(error)) from None
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, in which every option's variable is named."""
+        ctx.auto_envvar_prefix = PREFIX
+        super().format_help(ctx, formatter)
 
 
-def _here() -> Path:
-    try:
-        return Path.cwd()
-    except OSError as error:
-        raise UsageError(f"the working directory can't be read: {os.strerror(error.errno or 0).lower()}") from None
+def settled_by(ctx: typer.Context, parameters: Mapping[str, Any]) -> Settled:
+    """What holds for a command.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Knows which parameters were given on the command line.
+    parameters : mapping
+        Values of the command's parameters, by name.
+
+    Raises
+    ------
+    UsageError
+        A value of an option, a variable or the configuration file can't be used.
+    """
+    return settle(**_asked(ctx, parameters))
 
 
-def _flat(value: Any) -> Any:
-    """A value as the option takes it: a table as NAME=VALUE."""
-    if isinstance(value, Mapping):
-        return [f"{name}={entry}" for name, entry in value.items()]
-    return list(value) if isinstance(value, tuple) else value
+def request_by(ctx: typer.Context, parameters: Mapping[str, Any]) -> Request:
+    """What is asked for by a command; parameters as those of `settled_by`.
+
+    Raises
+    ------
+    UsageError
+        A value can't be used, or a file that is named can't be read.
+    """
+    return Request.of(**_asked(ctx, parameters))
 
 
-def configuration_of(ctx: typer.Context) -> Configuration:
-    """The configuration that a command was parsed over."""
-    found: Configuration = ctx.meta.get(_MEMO, Configuration())
-    return found
+def _asked(ctx: typer.Context, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands on the command line, as a request takes it."""
+    given = {name: value for name, value in parameters.items() if _stands_there(ctx, name)}
+    keys = [key for key in KEYS.values() if key.parameter in parameters]
+    return {
+        "options": {key.name: given[key.parameter] for key in keys if key.parameter in given},
+        "release": _path(given.get(RELEASE)),
+        "file": _path(given.get(CONFIG)),
+        "isolated": given.get(ISOLATED, False),
+        "keys": [key.name for key in keys],
+    }
 
 
-def over_the_file(ctx: typer.Context, key: str, given: Iterable[str] | None) -> tuple[str, ...]:
-    """Entries of a table: those of the file, and over them what an option or the environment gives."""
-    below = _flat(configuration_of(ctx).values.get(key, {}))
-    return (*below, *(pair for part in given or () for pair in part.replace(",", " ").split()))
+def _stands_there(ctx: typer.Context, parameter: str) -> bool:
+    source = ctx.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
 
 
-def tell_configuration(ctx: typer.Context) -> None:
+def _path(given: Any) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def tell_configuration(configuration: Configuration) -> None:
     """Say on standard error which file holds, and which was not read since it lies in the release."""
-    configuration = configuration_of(ctx)
     for path in configuration.passed_over:
         say(f"crlm-qc: {words.clean(str(path))} was not read: it lies in the release", to=sys.stderr)
     if configuration.path is not None:
         say(f"configuration: {words.clean(str(configuration.path))}", to=sys.stderr)
-
-
-def severities(pairs: Iterable[str]) -> tuple[dict[str, Severity], tuple[str, ...]]:
-    """Severities given to rules, and rules that are off.
-
-    Parameters
-    ----------
-    pairs : iterable of str
-        `CODE=LEVEL`; of several for one rule the last holds.
-
-    Raises
-    ------
-    UsageError
-        One has another form, or names a rule that is not there.
-    """
-    levels: dict[str, str] = {}
-    for pair in pairs:
-        code, equals, level = pair.partition("=")
-        if not equals or level not in (*Severity, OFF):
-            raise UsageError(f"--severity {pair}: write CODE=LEVEL, LEVEL one of {', '.join((*Severity, OFF))}")
-        levels[code.upper()] = level
-    off = tuple(code for code, level in levels.items() if level == OFF)
-    # A rule that is off must be there too.
-    choose(registry(), Settings(severity=dict.fromkeys(off, Severity.INFO)))
-    return {code: Severity(level) for code, level in levels.items() if level != OFF}, off
-
-
-def tolerances(pairs: Iterable[str]) -> dict[str, float]:
-    """Tolerances by name.
-
-    Parameters
-    ----------
-    pairs : iterable of str
-        `NAME=VALUE`; of several for one tolerance the last holds.
-
-    Raises
-    ------
-    UsageError
-        One has another form, an unknown name, or a value that can't be.
-    """
-    changed: dict[str, float] = {}
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        if name not in Tolerances.__slots__:
-            raise UsageError(f"unknown tolerance {name} in --tolerance{did_you_mean(name, Tolerances.__slots__)}")
-        try:
-            changed[name] = float(value)
-            Tolerances().replaced({name: changed[name]})
-        except ValueError as error:
-            why = str(error) if str(error).startswith("tolerance ") else "write NAME=VALUE, VALUE a number"
-            raise UsageError(f"--tolerance {pair}: {why}") from None
-    return changed

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.options import ColourOption, FailOn, QuietOption
-from crlm_qc.cli.outputs import choose_outputs, write_outputs
-from crlm_qc.cli.saved import MaxBytes, load_report, options_for, places_of, say_safely
+from crlm_qc.cli.outputs import choose_outputs, stream_beside, write_outputs
+from crlm_qc.cli.saved import MaxBytes, load_report, options_for, places_of
 from crlm_qc.cli.terminal import Colour, style_of
 from crlm_qc.model.changes import compare
 from crlm_qc.report import changes
@@ -47,10 +47,10 @@ def diff(
     places = places_of(outputs, (old, new))
     found = compare(load_report(old), load_report(new))
     can_be_written(places)
-    write_outputs(found, outputs, options_for(max_bytes))
+    write_outputs(found, outputs, options_for(max_bytes=max_bytes))
     from crlm_qc.report.changes.text import render, summary
 
-    stream = sys.stderr if any(item.machine for item in outputs) else sys.stdout
+    stream = stream_beside(outputs)
     style = style_of(stream, color)
     if quiet < 2:
         say_safely(summary(found, style) if quiet else render(found, style), stream)

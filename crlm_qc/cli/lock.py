@@ -17,7 +17,7 @@ from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.report import words
 from crlm_qc.report.writing import put
-from crlm_qc.request.request import keep_out
+from crlm_qc.request.request import keep_out, reports_of
 
 LOCK_NAME = "release.lock"
 
@@ -42,20 +42,16 @@ def lock(
     """
     from crlm_qc.evidence.lock import lock_release, render_lock
     from crlm_qc.evidence.store import is_evidence
-    from crlm_qc.model.errors import ReleaseError
     from crlm_qc.workers import default_jobs
 
-    path = lock_file or Path("reports") / (release.resolve().name or "release") / LOCK_NAME
+    path = lock_file or reports_of(release) / LOCK_NAME
     keep_out(release, [path], "a file elsewhere: --lock FILE")
     if path.is_dir():
         raise UsageError(f"{path} is a folder: give the file to write, --lock {shlex.quote(str(path / LOCK_NAME))}")
     if is_evidence(release):
         raise UsageError(f"{release} is saved evidence: give the release itself")
     with progress_on(quiet=False) as progress:
-        try:
-            found = lock_release(release, load_profile(profile), jobs=jobs or default_jobs(), progress=progress)
-        except ReleaseError as error:
-            raise UsageError(str(error)) from None
+        found = lock_release(release, load_profile(profile), jobs=jobs or default_jobs(), progress=progress)
     if found.unread:
         for said in found.unread[:LISTED]:
             say(f"crlm-qc: {words.clean(said)}", to=sys.stderr)

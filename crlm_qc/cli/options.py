@@ -28,12 +28,27 @@ ConfigOption = Annotated[
     ),
 ]
 IsolatedOption = Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")]
+SelectOption = Annotated[
+    list[str] | None,
+    typer.Option("--select", metavar="CODES", help="Only these rules: codes or beginnings of codes."),
+]
+IgnoreOption = Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="All but these rules.")]
+SeverityOption = Annotated[
+    list[str] | None,
+    typer.Option("--severity", metavar="CODE=LEVEL", help="Give a rule another severity: error, warning, info or off."),
+]
+KnownIssuesOption = Annotated[
+    bool,
+    typer.Option("--known-issues/--no-known-issues", help="Waive the documented faults of the published release."),
+]
+AnchorOption = Annotated[
+    str | None,
+    typer.Option("--sarif-anchor", metavar="PATH", help="File of the repository that SARIF results are shown at."),
+]
 ToleranceOption = Annotated[
     list[str] | None,
     typer.Option("--tolerance", metavar="NAME=VALUE", help="Another tolerance than the profile's. Repeatable."),
 ]
-WITH_ENVIRONMENT = {"auto_envvar_prefix": "CRLM_QC"}
-"""Settings of a command whose options may stand in the environment, as CRLM_QC_FAIL_ON does for --fail-on."""
 
 EXIT_CODES = (
     "Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 wrong usage; 3 something asked for could not be "
@@ -55,6 +70,17 @@ class FailOn(StrEnum):
         return None if self is FailOn.NEVER else Severity(self.value)
 
 
+FailOnOption = Annotated[FailOn, typer.Option("--fail-on", help="Mildest severity that exits with 1.")]
+
+
+class Listing(StrEnum):
+    """How something is listed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+ListingOption = Annotated[Listing, typer.Option("--format", help="For people or for programs.")]
 ColourOption = Annotated[Colour, typer.Option("--color", help="Colours in the terminal.")]
 QuietOption = Annotated[
     int, typer.Option("--quiet", "-q", count=True, help="Print the verdict alone; twice (-qq), nothing.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from crlm_qc.cli.terminal import emit
 from crlm_qc.model.errors import UsageError
@@ -26,6 +27,11 @@ class Output:
     def machine(self) -> bool:
         """Whether it needs standard output for itself."""
         return self.path is None and self.format.name != "text"
+
+
+def stream_beside(outputs: Iterable[Output]) -> TextIO:
+    """Where to talk to people: standard output, or standard error if a format for programs goes there."""
+    return sys.stderr if any(item.machine for item in outputs) else sys.stdout
 
 
 def choose_outputs(

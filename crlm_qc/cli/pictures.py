@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crlm_qc.cli.options import ProfileOption
 from crlm_qc.cli.terminal import progress_on, say
-from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.picture import PictureMode
@@ -24,10 +24,11 @@ from crlm_qc.model.words import did_you_mean
 from crlm_qc.pictures.album import FOLDER, fitted, illustrate, load_files, make, page_size, stale_files
 from crlm_qc.report import words
 from crlm_qc.report.writing import can_be_written, put
-from crlm_qc.workers import Progress
+from crlm_qc.request.request import Request, keep_out, reports_of
 
 if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
+    from crlm_qc.workers import Progress
 
 PICTURED = ("html", "html-dir")
 """Formats that show pictures."""
@@ -45,9 +46,7 @@ class Album:
     """The pictures of one audit."""
 
     release: Path
-    profile: Profile
-    mode: PictureMode
-    jobs: int | None
+    request: Request
     files: dict[str, bytes] = field(default_factory=dict, init=False)
     """Files of the pictures, by their names."""
     _evidence: list[Evidence] = field(default_factory=list, init=False)
@@ -65,10 +64,15 @@ class Album:
 
         if not self._evidence:
             return report
-        evidence = self._evidence[-1]
-        processes = self.jobs or default_jobs()
+        asked = self.request
         made, files = illustrate(
-            report, evidence, self.release, self.profile, self.mode, processes=processes, progress=progress
+            report,
+            self._evidence[-1],
+            self.release,
+            asked.profile,
+            asked.pictures,
+            processes=asked.jobs or default_jobs(),
+            progress=progress,
         )
         cut, self.files = fitted(made, files, page_size)
         for note in cut.picture_notes if files else ():
@@ -114,9 +118,7 @@ def pictures(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to. Default: reports/<release name>/<patient>.")
     ] = None,
-    profile: Annotated[
-        Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
-    ] = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Write pictures of a patient as PNG: CT slices in a liver window, with the contours of the masks.
 
@@ -126,24 +128,17 @@ def pictures(
     """
     from crlm_qc.evidence.collect import collect
     from crlm_qc.evidence.store import is_evidence
-    from crlm_qc.model.errors import ReleaseError
     from crlm_qc.pictures.choose import overview, segments_of
     from crlm_qc.rulebook.context import Context
 
-    folder = out or Path("reports") / (release.resolve().name or "release") / _safe(patient)
-    if folder.resolve().is_relative_to(release.resolve()):
-        raise UsageError(
-            f"{folder} lies in the release, which is never written to. Give a folder elsewhere: --out PATH"
-        )
+    folder = out or reports_of(release) / _safe(patient)
+    keep_out(release, [folder])
     can_be_written([folder / "picture.png"])
     if is_evidence(release):
         raise UsageError(f"{release} is saved evidence, which holds no images: give the release itself")
     used = load_profile(profile)
     with progress_on(quiet=False) as progress:
-        try:
-            evidence = collect(release, used, depth=Depth.MASKS, patients=[patient], jobs=1, progress=progress)
-        except ReleaseError as error:
-            raise UsageError(str(error)) from None
+        evidence = collect(release, used, depth=Depth.MASKS, patients=[patient], jobs=1, progress=progress)
         context = Context(evidence, used)
         chosen = overview(context, patient, _segment(segments_of(context, patient), segment, patient))
         made, files = make(chosen, release, used, progress=progress, png=True)

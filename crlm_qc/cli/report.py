@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.clock import load_run
+from crlm_qc.cli.options import AnchorOption
 from crlm_qc.cli.outputs import choose_outputs, write_outputs
 from crlm_qc.cli.pictures import PICTURED, saved_pictures
-from crlm_qc.cli.saved import FindingsFile, MaxBytes, check_anchor, load_report, options_for, places_of, say_safely
+from crlm_qc.cli.saved import FindingsFile, MaxBytes, check_anchor, load_report, options_for, places_of
 from crlm_qc.cli.terminal import say
 from crlm_qc.report import FORMATS, text
 from crlm_qc.report.writing import can_be_written
@@ -29,10 +31,7 @@ def report(
             "Repeatable.",
         ),
     ],
-    sarif_anchor: Annotated[
-        str | None,
-        typer.Option("--sarif-anchor", metavar="PATH", help="File of the repository that SARIF results are shown at."),
-    ] = None,
+    sarif_anchor: AnchorOption = None,
     max_bytes: MaxBytes = None,
 ) -> None:
     """Write further reports of a saved audit, without the release.
@@ -47,7 +46,7 @@ def report(
     can_be_written(places)
     pictured = [item for item in outputs if item.format.name in PICTURED]
     pictures = saved_pictures(saved, findings) if pictured else {}
-    write_outputs(saved, outputs, options_for(max_bytes, anchor, pictures))
+    write_outputs(saved, outputs, options_for(max_bytes=max_bytes, anchor=anchor, pictures=pictures))
     for item in outputs:
         if item.path is not None:
             say(f"{item.format.name} report: {item.path}", to=sys.stderr)

@@ -7,12 +7,12 @@ import inspect
 import json
 import sys
 import textwrap
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from crlm_qc.cli.options import Listing, ListingOption
 from crlm_qc.cli.terminal import Colour, say, style_of
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
@@ -28,16 +28,9 @@ from crlm_qc.rulebook.texts import rule_text
 from crlm_qc.rules import registry
 
 
-class Listing(StrEnum):
-    """How the rules are listed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def rules(
     family: Annotated[str | None, typer.Option("--family", help="Only this family, such as CTS.")] = None,
-    listing: Annotated[Listing, typer.Option("--format", help="For people or for programs.")] = Listing.TEXT,
+    listing: ListingOption = Listing.TEXT,
 ) -> None:
     """List the rules."""
     every = registry()

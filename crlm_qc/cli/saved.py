@@ -6,14 +6,12 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TextIO
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from crlm_qc.cli.actions import harmless, in_actions
 from crlm_qc.cli.outputs import Output
 from crlm_qc.cli.pictures import PICTURED
-from crlm_qc.cli.terminal import say
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.plain import PlainError
 from crlm_qc.model.report import Report
@@ -73,7 +71,7 @@ def check_anchor(given: str | None) -> str | None:
 
 
 def options_for(
-    max_bytes: int | None, anchor: str | None = None, pictures: Mapping[str, bytes] | None = None
+    *, max_bytes: int | None = None, anchor: str | None = None, pictures: Mapping[str, bytes] | None = None
 ) -> Mapping[str, Mapping[str, Any]]:
     """Options of the formats, by their names."""
     options: dict[str, Mapping[str, Any]] = {name: {"pictures": pictures} for name in PICTURED if pictures}
@@ -91,9 +89,3 @@ def places_of(outputs: Iterable[Output], inputs: Sequence[Path]) -> list[Path]:
         if any(place.resolve() == path.resolve() for path in inputs):
             raise UsageError(f"{place} is read, so it is not written: give another PATH in --output FORMAT:PATH")
     return places
-
-
-def say_safely(said: str, stream: TextIO) -> None:
-    """Print text; what could be a command to a runner of GitHub Actions is broken up."""
-    said = said.rstrip("\n")
-    say(harmless(said) if in_actions() else said, to=stream)

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.options import ColourOption
-from crlm_qc.cli.saved import FindingsFile, load_report, say_safely
+from crlm_qc.cli.saved import FindingsFile, load_report
 from crlm_qc.cli.terminal import Colour, style_of
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.finding import Finding

@@ -19,15 +19,15 @@ from crlm_qc.cli.terminal import Colour, progress_on, say, style_of
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
-from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.report import ExitCode
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.words import did_you_mean
 from crlm_qc.report import ALWAYS, FORMATS, text, words
-from crlm_qc.workers import Progress
+from crlm_qc.request.request import Request
 
 if TYPE_CHECKING:
     from crlm_qc.synthetic.release import SyntheticRelease
+    from crlm_qc.workers import Progress
 
 
 class LayoutName(StrEnum):
@@ -92,16 +92,11 @@ def demo(
             faults=DEMO_FAULTS,
             progress=progress,
         )
-        used = profile_for(DEMO_MATRIX, load_profile(), DEMO_SLICES)
-        album = Album(release.root, used, PictureMode.AUTO, jobs)
-        report = audit(
-            release.root,
-            settings=Settings(subset=True),
-            profile=used,
-            jobs=jobs,
-            progress=progress,
-            on_evidence=album.keep,
+        request = Request(
+            settings=Settings(subset=True), profile=profile_for(DEMO_MATRIX, load_profile(), DEMO_SLICES), jobs=jobs
         )
+        album = Album(release.root, request)
+        report = audit(release.root, **request.audited(), progress=progress, on_evidence=album.keep)
         report = album.illustrate(report, progress)
     album.put(place / "reports")
     outputs = choose_outputs((), FORMATS, place / "reports", ALWAYS)

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crlm_qc.auditing.judging import judge
-from crlm_qc.cli.actions import harmless, in_actions
-from crlm_qc.cli.configured import over_the_file, severities
+from crlm_qc.cli.actions import say_safely
+from crlm_qc.cli.configured import request_by
 from crlm_qc.cli.options import (
     ColourOption,
     ConfigOption,
     FailOn,
+    FailOnOption,
+    IgnoreOption,
     IsolatedOption,
+    KnownIssuesOption,
+    ProfileOption,
     QuietOption,
+    SelectOption,
+    SeverityOption,
 )
-from crlm_qc.cli.terminal import Colour, say, style_of
-from crlm_qc.collection.reading import load_profile
-from crlm_qc.collection.waivers import load_waivers
-from crlm_qc.model.errors import UsageError
-from crlm_qc.model.settings import Settings
+from crlm_qc.cli.terminal import Colour, style_of
+from crlm_qc.model.report import Report
 from crlm_qc.report import text
-from crlm_qc.request.choice import all_waivers, choose
+from crlm_qc.request.request import Request
 from crlm_qc.rulebook.rule import Rule, RuleKind
-from crlm_qc.rules import registry
 
 
 def tables(
@@ -35,28 +39,15 @@ def tables(
         list[Path],
         typer.Argument(metavar="FILE...", help="metadata.csv, clinical workbook and .tcia manifest, or some of them."),
     ],
-    select: Annotated[
-        list[str] | None,
-        typer.Option("--select", metavar="CODES", help="Only these rules: codes or beginnings of codes."),
-    ] = None,
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="All but these rules.")] = None,
-    severity: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--severity", metavar="CODE=LEVEL", help="Give a rule another severity: error, warning, info or off."
-        ),
-    ] = None,
-    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Mildest severity that exits with 1.")] = FailOn.ERROR,
+    select: SelectOption = None,
+    ignore: IgnoreOption = None,
+    severity: SeverityOption = None,
+    fail_on: FailOnOption = FailOn.ERROR,
     waivers: Annotated[
         list[Path] | None, typer.Option("--waivers", help="Findings that were accepted (TOML). Repeatable.")
     ] = None,
-    known_issues: Annotated[
-        bool,
-        typer.Option("--known-issues/--no-known-issues", help="Waive the documented faults of the published release."),
-    ] = True,
-    profile: Annotated[
-        Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
-    ] = None,
+    known_issues: KnownIssuesOption = True,
+    profile: ProfileOption = None,
     quiet: QuietOption = 0,
     color: ColourOption = Colour.AUTO,
     config: ConfigOption = None,
@@ -66,33 +57,28 @@ def tables(
 
     For a hook before a commit. It writes no report, and compares nothing with files on disk: crlm-qc check does.
     """
+    request = request_by(ctx, locals())
+    report = _judged(files, replace(request, settings=replace(request.settings, subset=True)))
+    _tell(report, request)
+    raise typer.Exit(report.exit_code(request.fail_on))
+
+
+def _judged(files: Sequence[Path], request: Request) -> Report:
+    """What the rules that need tables alone find in them."""
     from crlm_qc.evidence.lone_tables import collect_tables
-    from crlm_qc.model.errors import ReleaseError
 
-    del config, isolated  # they were read before the options were parsed
-    levels, off = severities(over_the_file(ctx, "severity", severity))
-    settings = Settings(
-        subset=True, select=_codes(select), ignore=(*_codes(ignore), *off), severity=levels, known_issues=known_issues
-    )
-    used = load_profile(profile)
-    accepted = all_waivers([waiver for path in waivers or () for waiver in load_waivers(path)], settings, used)
-    chosen = [item for item in choose(registry(), settings) if _of_tables_alone(item)]
-    try:
-        evidence = collect_tables(files, used)
-    except ReleaseError as error:
-        raise UsageError(str(error)) from None
-    report = judge(evidence, used, settings, chosen, waivers=accepted)
-    style = style_of(sys.stdout, color)
-    if quiet < 2:
-        shown = text.verdict(report, style) if quiet else text.several(report, report.findings, style).rstrip("\n")
-        said = [shown] if quiet else [shown, text.verdict(report, style)]
-        for line in said:
-            say(harmless(line) if in_actions() else line, to=sys.stdout)
-    raise typer.Exit(report.exit_code(fail_on.severity))
+    accepted = request.accepted()
+    chosen = [item for item in request.rules() if _of_tables_alone(item)]
+    evidence = collect_tables(files, request.profile)
+    return judge(evidence, request.profile, request.settings, chosen, waivers=accepted)
 
 
-def _codes(given: list[str] | None) -> tuple[str, ...]:
-    return tuple(code for part in given or () for code in part.replace(",", " ").split())
+def _tell(report: Report, request: Request) -> None:
+    style = style_of(sys.stdout, Colour(request.color))
+    if not request.quiet:
+        say_safely(text.several(report, report.findings, style), sys.stdout)
+    if request.quiet < 2:
+        say_safely(text.verdict(report, style), sys.stdout)
 
 
 def _of_tables_alone(item: Rule) -> bool:

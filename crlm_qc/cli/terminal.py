@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from crlm_qc.report.text import WIDTH, Style
 
-Tell = Callable[[str, int, int], None]
-"""Called with a phase, the units done and the units in all."""
+if TYPE_CHECKING:
+    from crlm_qc.workers import Progress
 
 _SIGNS = "\N{MULTIPLICATION X}\N{CHECK MARK}\N{EN DASH}\N{HORIZONTAL ELLIPSIS}\N{PLUS-MINUS SIGN}"
 
@@ -72,7 +72,7 @@ def _coloured(stream: TextIO) -> bool:
 
 
 @contextmanager
-def progress_on(*, quiet: bool) -> Iterator[Tell | None]:
+def progress_on(*, quiet: bool) -> Iterator[Progress | None]:
     """Bars on standard error, one a phase, where somebody watches."""
     if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
         yield None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +19,13 @@ from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, empty, frame
 from crlm_qc.model.words import suggest
-from crlm_qc.workers import default_jobs, executor, ready, start_server
+from crlm_qc.workers import ProcessDiedError, Progress, alone, default_jobs, each, start_server
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.outside import OutsideRead
     from crlm_qc.evidence.patient import PatientRead
 
 __all__ = ["ReleaseError", "collect"]
-
-Progress = Callable[[str, int, int], None]
 
 READING = "reading patients"
 """The phase that progress is told of."""
@@ -44,20 +41,6 @@ class Work:
     depth: Depth
     hashed: bool = False
     """Whether every byte is read, for its SHA-256."""
-
-
-@dataclass
-class _Tally:
-    """Patients that are done, and who is told."""
-
-    total: int
-    progress: Progress | None
-    done: dict[str, PatientRead] = field(default_factory=dict)
-
-    def add(self, patient: str, read: PatientRead) -> None:
-        self.done[patient] = read
-        if self.progress is not None:
-            self.progress(READING, len(self.done), self.total)
 
 
 def collect(
@@ -174,79 +157,24 @@ def _read_one(work: Work) -> PatientRead:
 def _read_all(
     work: Sequence[Work], jobs: int, progress: Progress | None, meanwhile: Callable[[], None]
 ) -> dict[str, PatientRead]:
-    tally = _Tally(len(work), progress)
-    if min(jobs, len(work)) > 1 and _read_in_processes(work, min(jobs, len(work)), tally, meanwhile):
-        return tally.done
-    for one in work:
-        if one.patient not in tally.done:
-            tally.add(one.patient, _read_one(one))
-    return tally.done
-
-
-def _read_in_processes(work: Sequence[Work], jobs: int, tally: _Tally, meanwhile: Callable[[], None]) -> bool:
-    """Read in a pool; patients whose process dies are tried once more alone. False if no process can be started."""
+    """What was read of each patient."""
     # Those with most files first, so that no process is left alone with a long series at the end.
-    waiting = sorted(work, key=lambda one: -len(one.items))
-    loading: Future[None] | None = None
-    while waiting:
-        pool = executor(min(jobs, len(waiting)))
-        try:
-            pool.submit(ready).result()
-        except (BrokenProcessPool, OSError):
-            # A script that starts an audit without asking for __main__ can't start workers, nor can a sandbox.
-            pool.shutdown(cancel_futures=True)
-            return False
-        if loading is None:
-            # In a thread, so that a process that is done with a patient need not wait for the next.
-            loader = ThreadPoolExecutor(1)
-            loading = loader.submit(meanwhile)
-            loader.shutdown(wait=False)
-        suspects = _drain(pool, waiting, jobs, tally)
-        pool.shutdown(cancel_futures=True)
-        for one in suspects:
-            tally.add(one.patient, _read_alone(one))
-        waiting = [one for one in waiting if one.patient not in tally.done]
-    if loading is not None:
-        loading.result()
-    return True
+    ordered = sorted(work, key=lambda one: -len(one.items))
+    reads = each(_read_one, ordered, jobs, phase=READING, progress=progress, lost=_read_less, meanwhile=meanwhile)
+    return {one.patient: read for one, read in zip(ordered, reads, strict=True)}
 
 
-def _drain(pool: ProcessPoolExecutor, waiting: Sequence[Work], jobs: int, tally: _Tally) -> list[Work]:
-    """Read until all is done or a process dies; then say which patients were being read."""
-    source: Iterator[Work] = iter(waiting)
-    running: dict[Future[PatientRead], Work] = {}
-    while True:
-        # No more than the processes take at once, so that few are under suspicion when one dies.
-        while len(running) < jobs and (one := next(source, None)) is not None:
-            try:
-                running[pool.submit(_read_one, one)] = one
-            except BrokenProcessPool:
-                return [*running.values(), one]
-        if not running:
-            return []
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            try:
-                read = future.result()
-            except BrokenProcessPool:
-                return list(running.values())
-            tally.add(running.pop(future).patient, read)
-
-
-def _read_alone(one: Work) -> PatientRead:
-    """Read a patient in a process of its own, then its headers alone; say so if that fails too."""
+def _read_less(one: Work) -> PatientRead:
+    """Read the headers alone of a patient whose reading ends its process; say so if that fails too."""
     from crlm_qc.evidence.patient import PatientRead, lost_row
 
-    for depth in dict.fromkeys((one.depth, Depth.HEADERS)):
-        try:
-            with executor(1) as pool:
-                read = pool.submit(_read_one, replace(one, depth=depth)).result()
-        except BrokenProcessPool:
-            continue
-        if depth is not one.depth:
+    if one.depth is not Depth.HEADERS:
+        with suppress(ProcessDiedError):
+            read = alone(_read_one, replace(one, depth=Depth.HEADERS))
             for row in read.rows["dsos"]:
                 row |= {"masks": "failed", "masks_detail": "the process that read the masks died"}
             read.limits.append(f"{one.patient}: only headers were read: the process that read more of it died")
-        return read
+            return read
     read = PatientRead()
     read.rows["files"] = [lost_row(one.patient, item) for item in one.items]
     read.limits.append(f"{one.patient}: it was not read: the process that read it died")

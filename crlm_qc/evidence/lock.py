@@ -12,7 +12,7 @@ Paths of a lock file are only ever compared with those on disk; none is opened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.source import Item
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.words import suggest
+from crlm_qc.workers import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,9 +78,7 @@ class Lock:
     """Files whose path holds text that is not the collection's own, which reports do not show."""
 
 
-def lock_release(
-    root: Path, profile: Profile, *, jobs: int = 1, progress: Callable[[str, int, int], None] | None = None
-) -> Lock:
+def lock_release(root: Path, profile: Profile, *, jobs: int = 1, progress: Progress | None = None) -> Lock:
     """Hash every file of a release but those that systems make by themselves (`.DS_Store`, hidden folders).
 
     Parameters

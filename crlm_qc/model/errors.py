@@ -7,13 +7,13 @@ class UsageError(ValueError):
     """What the user asked for can't be done; the message says what to type instead."""
 
 
-class ReleaseError(ValueError):
+class ReleaseError(UsageError):
     """Nothing can be audited; the message says what was looked for, what is there, and what to type."""
 
 
-class ProfileError(ValueError):
+class ProfileError(UsageError):
     """The profile can't be used; the message names the file and the key."""
 
 
-class WaiverError(ValueError):
+class WaiverError(UsageError):
     """The file of waivers can't be used; the message names the file, the entry and the key."""

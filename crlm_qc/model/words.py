@@ -30,12 +30,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
-def close_to(given: str, known: Iterable[str]) -> str:
-    """A question that names what is close to a word that is not known; empty if nothing is."""
-    found = difflib.get_close_matches(given, list(known), n=3, cutoff=0.5)
-    return f": did you mean {', '.join(found)}?" if found else ""
-
-
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """A question that names what is close to a word that is not known; empty if nothing is."""
     close = difflib.get_close_matches(given, list(known), n=3, cutoff=0.5)

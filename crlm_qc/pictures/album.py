@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.evidence import Evidence
@@ -15,7 +16,9 @@ from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth
 from crlm_qc.rulebook.context import Context
 
-Progress = Callable[[str, int, int], None]
+if TYPE_CHECKING:
+    from crlm_qc.workers import Progress
+
 Measure = Callable[[Report, Mapping[str, bytes]], int]
 """Bytes of the page that a report makes with its pictures."""
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crlm_qc.model.picture import Picture, PictureRequest, Plane, View, no_picture
+from crlm_qc.workers import Progress, each
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.pictures import PictureRead
 
-Progress = Callable[[str, int, int], None]
 Made = list[tuple[Picture, bytes]]
 """Pictures, each with the bytes of its file; none where there is no file."""
 
@@ -111,57 +107,8 @@ def draw_all(jobs: Sequence[Job], processes: int, progress: Progress | None = No
     list of list of (Picture, bytes)
         In the order of `jobs`, and the same for any number of processes.
     """
-    made: dict[int, Made] = {}
-
-    def keep(place: int, pictures: Made) -> None:
-        made[place] = pictures
-        if progress is not None:
-            progress(DRAWING, len(made), len(jobs))
-
-    if min(processes, len(jobs)) > 1:
-        _draw_in_processes(jobs, min(processes, len(jobs)), keep)
-    for place, job in enumerate(jobs):
-        if place not in made:
-            keep(place, draw_patient(job))
-    return [made[place] for place in range(len(jobs))]
+    return each(draw_patient, jobs, processes, phase=DRAWING, progress=progress, lost=_undrawn)
 
 
-def _ready() -> bool:
-    return True
-
-
-def _pool(processes: int) -> ProcessPoolExecutor:
-    # As for reading: forking this process could copy locks that threads of it hold.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context: Any = multiprocessing.get_context(method)
-    return ProcessPoolExecutor(processes, mp_context=context)
-
-
-def _draw_in_processes(jobs: Sequence[Job], processes: int, keep: Callable[[int, Made], None]) -> None:
-    """Draw in a pool; patients that are not done when a process dies get one process each. None if none can be started."""
-    with _pool(processes) as pool:
-        try:
-            pool.submit(_ready).result()
-        except (BrokenProcessPool, OSError):
-            # A script that starts an audit without asking for __main__ can't start workers, nor can a sandbox.
-            return
-        futures: list[Future[Made]] = []
-        with suppress(BrokenProcessPool):
-            for job in jobs:
-                futures.append(pool.submit(draw_patient, job))  # noqa: PERF401 - those before the break are waited for
-        left = []
-        for place in range(len(jobs)):
-            try:
-                keep(place, futures[place].result())
-            except (BrokenProcessPool, IndexError):
-                left.append(place)
-    for place in left:
-        keep(place, _alone(jobs[place]))
-
-
-def _alone(job: Job) -> Made:
-    try:
-        with _pool(1) as pool:
-            return pool.submit(draw_patient, job).result()
-    except (BrokenProcessPool, OSError):
-        return [(_unmade(request, _DIED), b"") for request in job.requests]
+def _undrawn(job: Job) -> Made:
+    return [(_unmade(request, _DIED), b"") for request in job.requests]

@@ -30,7 +30,7 @@ def all_waivers(
     waivers = (*given, *known_issues(profile)) if settings.known_issues else tuple(given)
     for waiver in waivers:
         if waiver.rule not in registry:
-            raise _unknown(registry, waiver.rule, "the waivers")
+            raise unknown_rule(registry, waiver.rule, "the waivers")
         if not allow_did_waivers and _identifies(registry[waiver.rule]):
             raise UsageError(
                 f"the waivers accept {waiver.rule}, which is about what identifies a person: mend it, or look again at "
@@ -64,7 +64,7 @@ def choose(registry: Registry, settings: Settings) -> list[Rule]:
     ignored = {item.code for text in settings.ignore for item in _matching(registry, text, "--ignore")}
     for code in settings.severity:
         if code not in registry:
-            raise _unknown(registry, code, "--severity")
+            raise unknown_rule(registry, code, "--severity")
     return [item for item in registry if (not settings.select or item.code in selected) and item.code not in ignored]
 
 
@@ -76,14 +76,15 @@ def _identifies(item: Rule) -> bool:
 def _matching(registry: Registry, text: str, option: str) -> Sequence[Rule]:
     if text and (matching := registry.matching(text)):
         return matching
-    raise _unknown(registry, text, option)
+    raise unknown_rule(registry, text, option)
 
 
-def _unknown(registry: Registry, text: str, option: str) -> UsageError:
+def unknown_rule(registry: Registry, text: str, place: str) -> UsageError:
+    """What to say of a rule that no registry has, and what is close to it."""
     known = [item.code for item in registry]
     short = re.fullmatch(r"([A-Z]{3})([0-9]{1,2})", text.upper())
     # CTS8 is meant as CTS008, which other codes may be closer to letter by letter.
     padded = [code] if short and (code := f"{short[1]}{short[2]:0>3}") in registry else []
     close = list(dict.fromkeys([*padded, *difflib.get_close_matches(text.upper(), known, n=3, cutoff=0.5)]))[:3]
     hint = f": close to {', '.join(close)}" if close else ""
-    return UsageError(f"unknown rule {text} in {option}{hint}. See: crlm-qc rules")
+    return UsageError(f"unknown rule {text} in {place}{hint}. See: crlm-qc rules")

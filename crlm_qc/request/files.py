@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from crlm_qc.collection.strict import StrictError, Table, read_toml
+from crlm_qc.model.errors import UsageError
 from crlm_qc.request.keys import KEYS
 
 FILE_NAME = "crlm-qc.toml"
 PYPROJECT, TOOL = "pyproject.toml", "crlm-qc"
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(UsageError):
     """A configuration file can't be used; the message names the file and the key."""
 
 
@@ -166,6 +167,6 @@ def read(path: Path) -> dict[str, Any]:
         table = Table(raw, name)
         table.allow(KEYS)
         folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - as above
-        return {key: KEYS[key].read(table, key, folder) for key in table}
+        return {key: KEYS[key].kind.in_file(table, key, folder) for key in table}
     except StrictError as error:
         raise ConfigurationError(f"{path}: {error}") from None

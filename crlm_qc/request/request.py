@@ -1,17 +1,30 @@
-"""One request: what is to be audited, with what settings, and where everything lies."""
+"""One request: with what settings a release is audited, where everything lies, and what is made of the end.
+
+Every face of the tool makes one, and reads it: the command line, pytest, the assertion for notebooks, the demonstration.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.collection.waivers import Waiver, load_waivers
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.report.writing import can_be_written
-from crlm_qc.request.keys import OFF
+from crlm_qc.request.choice import all_waivers, choose
+from crlm_qc.request.files import Configuration
+from crlm_qc.request.keys import KEYS, NEVER
+from crlm_qc.request.settled import Settled, settle, settle_alone
+from crlm_qc.request.values import OFF, words_of
+from crlm_qc.rulebook.rule import Rule
+from crlm_qc.rules import registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,68 +36,206 @@ class Parts:
     manifest: Path | None = None
 
 
-def keep_out(release: Path, places: Sequence[Path], instead: str = "a folder elsewhere: --out PATH") -> None:
-    """Refuse places that lie in the release, which is never written to, or can't be written."""
-    top = release.resolve()
-    for place in places:
-        if place.resolve().is_relative_to(top):
-            raise UsageError(f"{place} lies in the release, which is never written to. Give {instead}")
-    can_be_written(places)
+class Audited(TypedDict):
+    """What `crlm_qc.auditing.run.audit` takes of a request."""
+
+    settings: Settings
+    profile: Profile
+    parts: Parts
+    lock: Path | None
+    jobs: int | None
+    waivers: Sequence[Waiver]
+    allow_did_waivers: bool
 
 
-def split_codes(given: Iterable[str] | None) -> tuple[str, ...]:
-    """Codes that stand in one text or several, by comma or blank."""
-    return tuple(code for part in given or () for code in part.replace(",", " ").split())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for."""
+
+    settings: Settings = field(default_factory=Settings)
+    profile: Profile = field(default_factory=load_profile)
+    """The collection's profile, with the tolerances of the settings."""
+    parts: Parts = Parts()
+    lock: Path | None = None
+    """Lock file to compare every byte with."""
+    jobs: int | None = None
+    """Processes to work with; None for one a core."""
+    waivers: tuple[Waiver, ...] = ()
+    """Those that the user gave."""
+    allow_did_waivers: bool = False
+    evidence: Path | None = None
+    """Folder to write the evidence tables to."""
+    fail_on: Severity | None = Severity.ERROR
+    """Mildest severity that counts; None for never."""
+    exit_zero: bool = False
+    allow_incomplete: bool = False
+    out: Path | None = None
+    """Folder of the reports, where it is not that of `reports_of`."""
+    outputs: tuple[str, ...] = ()
+    """Further reports: `FORMAT` or `FORMAT:PATH`."""
+    attest: Path | None = None
+    """File to write a sign-off record to."""
+    sarif_anchor: str | None = None
+    pictures: PictureMode = PictureMode.AUTO
+    quiet: int = 0
+    color: str = "auto"
+    configuration: Configuration = field(default_factory=Configuration)
+    """The file below the options, and those that were not read since they lie in the release."""
+
+    @classmethod
+    def of(
+        cls,
+        options: Mapping[str, Any],
+        *,
+        release: Path | None = None,
+        file: Path | None = None,
+        isolated: bool = False,
+        keys: Collection[str] = KEYS,
+    ) -> Request:
+        """What options, below them the environment, and below that the configuration file ask for.
+
+        Parameters
+        ----------
+        options, release, file, isolated, keys
+            As `crlm_qc.request.settled.settle` takes them.
+
+        Raises
+        ------
+        UsageError
+            A value can't be used, or a file that is named can't be read; the message says what to type instead.
+        """
+        return cls._of(settle(options, release=release, file=file, isolated=isolated, keys=keys))
+
+    @classmethod
+    def of_options(cls, options: Mapping[str, Any]) -> Request:
+        """What options alone ask for, whatever the environment and configuration files say.
+
+        Parameters
+        ----------
+        options : mapping
+            What is asked for, by key.
+
+        Raises
+        ------
+        UsageError
+            As `of`.
+        """
+        return cls._of(settle_alone(options))
+
+    @classmethod
+    def _of(cls, settled: Settled) -> Request:
+        settings = settings_of(settled)
+        fail_on = settled["fail-on"]
+        return cls(
+            settings=settings,
+            profile=load_profile(settled.path("profile")).with_tolerances(settings.tolerances),
+            parts=Parts(*(settled.path(name) for name in ("metadata", "clinical", "manifest"))),
+            lock=settled.path("lock"),
+            jobs=settled["jobs"],
+            waivers=tuple(waiver for path in settled.paths("waivers") for waiver in load_waivers(path)),
+            allow_did_waivers=settled["allow-did-waivers"],
+            evidence=settled.path("evidence"),
+            fail_on=None if fail_on == NEVER else Severity(fail_on),
+            exit_zero=settled["exit-zero"],
+            allow_incomplete=settled["allow-incomplete"],
+            out=settled.path("out"),
+            outputs=settled["output"],
+            attest=settled.path("attest"),
+            sarif_anchor=settled["sarif-anchor"],
+            pictures=PictureMode(settled["pictures"]),
+            quiet=settled["quiet"],
+            color=settled["color"],
+            configuration=settled.configuration,
+        )
+
+    def audited(self) -> Audited:
+        """What an audit takes of it, by the names of its parameters."""
+        return {
+            "settings": self.settings,
+            "profile": self.profile,
+            "parts": self.parts,
+            "lock": self.lock,
+            "jobs": self.jobs,
+            "waivers": self.waivers,
+            "allow_did_waivers": self.allow_did_waivers,
+        }
+
+    def rules(self) -> list[Rule]:
+        """The rules that are asked for.
+
+        Raises
+        ------
+        UsageError
+            A code that no rule has.
+        """
+        return choose(registry(), self.settings)
+
+    def accepted(self) -> tuple[Waiver, ...]:
+        """All waivers that hold: the user's, and the known issues of the published release.
+
+        Raises
+        ------
+        UsageError
+            One accepts a rule that is not known, or what identifies a person.
+        """
+        return all_waivers(self.waivers, self.settings, self.profile, allow_did_waivers=self.allow_did_waivers)
 
 
-def listed_patients(given: Iterable[str] | None) -> tuple[str, ...]:
+def settings_of(settled: Settled) -> Settings:
+    """The settings of an audit.
+
+    Raises
+    ------
+    UsageError
+        A list of patients can't be read, or names none.
+    """
+    levels: Mapping[str, str] = settled["severity"]
+    off = tuple(code for code, level in levels.items() if level == OFF)
+    return Settings(
+        depth=Depth(settled["depth"]),
+        subset=settled["subset"],
+        select=words_of(settled["select"]),
+        ignore=(*words_of(settled["ignore"]), *off),
+        patients=_listed(settled["patients"]),
+        severity={code: Severity(level) for code, level in levels.items() if level != OFF},
+        known_issues=settled["known-issues"],
+        tolerances=settled["tolerances"],
+        redact_paths=settled["redact-paths"],
+    )
+
+
+def _listed(given: Iterable[str]) -> tuple[str, ...]:
     """Patients by name, or one a line in a file: `@FILE`."""
     found: list[str] = []
-    for part in given or ():
+    for part in given:
         listed = part
         if part.startswith("@"):
             try:
                 listed = Path(part[1:]).read_text(encoding="utf-8-sig")
             except (OSError, UnicodeDecodeError):
                 raise UsageError(f"--patients: {part[1:]} can't be read as a text file of patient IDs") from None
-        found += listed.replace(",", " ").split()
-        if not listed.strip(", \n\r\t"):
+        patients = words_of([listed])
+        if not patients:
             raise UsageError(f"--patients {part} names no patient")
+        found += patients
     return tuple(dict.fromkeys(found))
 
 
-def settings_of(held: Mapping[str, Any]) -> Settings:
-    """Settings from the values of the keys that hold."""
-    levels = dict(held.get("severity", {}))
-    off = tuple(code for code, level in levels.items() if level == OFF)
-    return Settings(
-        depth=Depth(held.get("depth", Depth.PIXELS)),
-        subset=bool(held.get("subset")),
-        select=_split(held.get("select", ())),
-        ignore=(*_split(held.get("ignore", ())), *off),
-        patients=_listed(held.get("patients", ())),
-        severity={code: Severity(level) for code, level in levels.items() if level != OFF},
-        known_issues=held.get("known-issues", True),
-        tolerances=held.get("tolerances", {}),
-        redact_paths=bool(held.get("redact-paths")),
-    )
+def reports_of(release: Path) -> Path:
+    """Folder of what is written of a release, unless the user names another."""
+    return Path("reports") / (release.resolve().name or "release")
 
 
-def _split(given: Sequence[str]) -> tuple[str, ...]:
-    return tuple(word for part in given for word in part.replace(",", " ").split())
+def keep_out(release: Path, places: Sequence[Path], instead: str = "a folder elsewhere: --out PATH") -> None:
+    """Refuse places that lie in the release, which is never written to, or can't be written.
 
-
-def _listed(given: Sequence[str]) -> tuple[str, ...]:
-    """Patients, some of which a file may list."""
-    try:
-        lists = [Path(one[1:]).read_text(encoding="utf-8-sig") if one.startswith("@") else one for one in given]
-    except (OSError, UnicodeDecodeError):
-        raise UsageError("the list of patients can't be read as a text file of patient IDs") from None
-    return tuple(dict.fromkeys(_split(lists)))
-
-
-def outside(folder: Path, release: Path) -> Path:
-    """The folder, if it does not lie in the release."""
-    if folder.resolve().is_relative_to(release.resolve()):
-        raise UsageError(f"{folder} lies in the release, which is never written to: give --crlm-evidence elsewhere")
-    return folder
+    Raises
+    ------
+    UsageError
+        Names the place, and what to give instead.
+    """
+    top = release.resolve()
+    for place in places:
+        if place.resolve().is_relative_to(top):
+            raise UsageError(f"{place} lies in the release, which is never written to. Give {instead}")
+    can_be_written(places)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,9 +17,7 @@ from crlm_qc.synthetic.clinical import workbook_row, write_workbook
 from crlm_qc.synthetic.cohort import PatientPlan, draw, slice_counts, with_figures
 from crlm_qc.synthetic.limits import SOP_CLASSES, refuse_what_cannot_be_drawn
 from crlm_qc.synthetic.release import EditionName, Layout, SyntheticRelease
-
-Progress = Callable[[str, int, int], None]
-"""Called with a phase, the patients done and the patients in all."""
+from crlm_qc.workers import Progress, each
 
 MIN_MATRIX = 64
 MIN_SLICES = 17
@@ -186,11 +182,7 @@ def write_release(
     release.collection.mkdir(parents=True, exist_ok=True)
     release.metadata.parent.mkdir(parents=True, exist_ok=True)
     write = partial(_write_patient, release.collection, licence=_LICENCE.format(**_about(profile)))
-    written: list[_Written] = []
-    for done in _each(write, plans, _worth(plans) if jobs is None else jobs):
-        written.append(done)
-        if progress is not None:
-            progress(PHASE, len(written), len(plans))
+    written = each(write, plans, _worth(plans) if jobs is None else jobs, phase=PHASE, progress=progress)
     rows = [row for one in written for row in one.rows]
     _write_metadata(release.metadata, rows, profile)
     _write_manifest(release.manifest, [row.series_uid for row in rows])
@@ -244,15 +236,6 @@ def _worth(plans: Sequence[PatientPlan]) -> int:
     return max(1, min(os.cpu_count() or 1, _MAX_PROCESSES, voxels // _VOXELS_A_PROCESS))
 
 
-def _each(write: Callable[[PatientPlan], _Written], plans: Sequence[PatientPlan], jobs: int) -> Iterator[_Written]:
-    """Results in the order of the plans, from one process or several."""
-    if jobs == 1 or len(plans) == 1:
-        yield from map(write, plans)
-        return
-    with ProcessPoolExecutor(min(jobs, len(plans)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(write, plans)
-
-
 def _write_patient(collection: Path, plan: PatientPlan, *, licence: str) -> _Written:
     built = phantom.build(plan)
     slices = ct.headers(plan)
@@ -263,7 +246,8 @@ def _write_patient(collection: Path, plan: PatientPlan, *, licence: str) -> _Wri
     ct_folder = base / _series_folder(plan.series_number, plan.series_description, plan.uid("ct series"))
     dso_folder = base / _series_folder(dso.SERIES_NUMBER, dso.SERIES_DESCRIPTION, plan.uid("dso series"))
     for folder in (ct_folder, dso_folder):
-        (collection / folder).mkdir(parents=True)
+        # It is there already if the process that began to write it died.
+        (collection / folder).mkdir(parents=True, exist_ok=True)
         (collection / folder / "LICENSE").write_text(licence, encoding="utf-8", newline="\n")
     ct_size = ct.write_series(collection / ct_folder, plan, slices, built)
     dso_size = dso.write_dso(collection / dso_folder, plan, slices, built)

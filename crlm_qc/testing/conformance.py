@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crlm_qc.auditing.run import audit
-from crlm_qc.collection.reading import load_profile
-from crlm_qc.collection.waivers import load_waivers
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.report import text, words
+from crlm_qc.request.request import Request
 
 if TYPE_CHECKING:
     from crlm_qc.model.finding import Finding
@@ -54,7 +53,7 @@ def assert_conformant(
     depth : str
         `headers`, `masks` or `pixels`: how deep to read.
     fail_on : str
-        Mildest severity that raises: `error`, `warning` or `info`.
+        Mildest severity that raises: `error`, `warning` or `info`; `never` if only what could not be checked does.
     waivers : iterable of str or pathlib.Path
         Files of findings that were accepted (TOML).
     profile : str or pathlib.Path, optional
@@ -72,25 +71,25 @@ def assert_conformant(
     NotConformantError
         Something was found, could not be checked, or nothing was there to check. It is an AssertionError.
     crlm_qc.model.errors.UsageError
-        The path is no folder, or a code or patient is unknown.
+        The path is no folder, a code or patient is unknown, or a value can't be used.
     """
     # pytest leaves such frames, and what they hold of the files, out of what it prints.
     __tracebackhide__ = True
-    level = Severity(fail_on)
-    report = audit(
-        release,
-        settings=Settings(
-            select=tuple(select),
-            ignore=tuple(ignore),
-            patients=tuple(patients),
-            subset=subset,
-            depth=Depth(depth),
-        ),
-        profile=load_profile(None if profile is None else Path(profile)),
-        waivers=[waiver for path in waivers for waiver in load_waivers(Path(path))],
-        jobs=jobs,
-    )
-    found = [one for one in words.open_findings(report) if one.severity.at_least(level)]
+    asked = {
+        "select": select,
+        "ignore": ignore,
+        "patients": patients,
+        "subset": subset,
+        "depth": depth,
+        "fail-on": fail_on,
+        "waivers": waivers,
+        "profile": profile,
+        "jobs": jobs,
+    }
+    request = Request.of_options({key: value for key, value in asked.items() if value is not None})
+    report = audit(release, **request.audited())
+    level = request.fail_on
+    found = [one for one in words.open_findings(report) if level is not None and one.severity.at_least(level)]
     unchecked = not_checked(report)
     if found or unchecked:
         raise NotConformantError("\n".join([f"{words.sentence(report)}.", *unchecked, block(report, found)]).rstrip())

@@ -21,11 +21,12 @@ import pytest
 from crlm_qc.model.family import family_name
 from crlm_qc.model.report import Report
 from crlm_qc.report import words
-from crlm_qc.request import files as configuration
+from crlm_qc.request.files import lies_in
 from crlm_qc.rules import registry
+from crlm_qc.testing.asked import Asked
 from crlm_qc.testing.endings import Ending, Told, Verdicts
 from crlm_qc.testing.names import NAME, QualityWarning
-from crlm_qc.testing.results import Asked, AuditFailedError, Results
+from crlm_qc.testing.results import AuditFailedError, Results
 
 if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
@@ -212,14 +213,14 @@ class AuditPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Run nothing that lies in the release, and load no conftest.py of it."""
-        return configuration.lies_in(collection_path, self.asked.source) or None
+        return lies_in(collection_path, self.asked.source) or None
 
     def pytest_report_header(self) -> list[str]:
         """Name what is audited."""
         asked = self.asked
         if self._files_alone:
             return []
-        file, unread = asked.found.path, asked.found.passed_over
+        file, unread = asked.request.configuration.path, asked.request.configuration.passed_over
         lines = [
             f"crlm-qc: {asked.source}, {words.plural(len(asked.patients), 'patient')}, grain {asked.grain}",
             *([] if file is None else [f"crlm-qc configuration: {file}"]),
@@ -276,7 +277,7 @@ class AuditPlugin:
     def verdicts(self) -> Verdicts:
         """Ends of the tests."""
         if self._verdicts is None:
-            self._verdicts = Verdicts(self.results.report(), self.asked.fail_on)
+            self._verdicts = Verdicts(self.results.report(), self.asked.request.fail_on)
         return self._verdicts
 
     def command(self, nodeid: str) -> str:

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from support.releases import clean_release, copy_release
 
 from crlm_qc.cli import app as cli
-from crlm_qc.cli import attest as cli_attest
+from crlm_qc.cli import verify as cli_verify
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.collect import collect
@@ -437,7 +437,7 @@ def test_a_record_whose_verdict_is_not_that_of_its_counts(release: SyntheticRele
 def test_a_file_far_too_large_is_no_record(
     release: SyntheticRelease, record: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli_attest, "MAX_BYTES", 100)
+    monkeypatch.setattr(cli_verify, "MAX_BYTES", 100)
     code, _, err = run("verify", "release", RECORD)
     assert code == 2
     assert "is no sign-off record" in err

@@ -155,9 +155,11 @@ def test_headers_are_saved_where_only_deeper_reading_dies(root, profile, monkeyp
 
 
 def test_where_no_process_can_be_started_this_one_reads(root, profile, monkeypatch):
+    asked = []
+
     class Refusing:
         def __init__(self, *arguments, **options):
-            pass
+            asked.append(arguments)
 
         def submit(self, *arguments):
             raise OSError("no more processes")
@@ -165,8 +167,9 @@ def test_where_no_process_can_be_started_this_one_reads(root, profile, monkeypat
         def shutdown(self, **options):
             pass
 
-    monkeypatch.setattr(module, "ProcessPoolExecutor", Refusing)
+    monkeypatch.setattr("crlm_qc.workers.ProcessPoolExecutor", Refusing)
     equal(collect(root, profile, depth=Depth.MASKS, jobs=2), collect(root, profile, depth=Depth.MASKS, jobs=1))
+    assert asked == [(2,)]
 
 
 def test_a_missing_decoder_is_a_limit_of_the_release(root, profile, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 import openpyxl
 import pydicom
 import pytest
+from support import deadly_writer
 from support.releases import MATRIX, MAX_SLICES, clean_release, copy_release, small_release
 
 from crlm_qc.collection.profile import Profile
@@ -52,6 +53,14 @@ def test_same_arguments_same_bytes_whatever_the_processes(tmp_path: Path) -> Non
     two = small_release(tmp_path / "two", patients=2, seed=7, jobs=2, progress=lambda *args: told.append(args))
     assert digest(one.root) == digest(two.root)
     assert told == [("write", 1, 2), ("write", 2, 2)]
+
+
+def test_a_patient_whose_process_died_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = small_release(tmp_path / "whole", patients=2)
+    monkeypatch.setattr("crlm_qc.synthetic.writer._write_patient", deadly_writer.dies_once(tmp_path / "died"))
+    again = small_release(tmp_path / "again", patients=2, jobs=2)
+    assert (tmp_path / "died").is_file()
+    assert digest(again.root) == digest(whole.root)
 
 
 def test_another_seed_gives_another_release(tmp_path: Path, clean_release: SyntheticRelease) -> None:

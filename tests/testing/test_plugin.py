@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -25,6 +24,8 @@ from crlm_qc.model.report import Report, RuleText
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
+from crlm_qc.request.request import Request
+from crlm_qc.testing.asked import Asked
 from crlm_qc.testing.results import AuditFailedError, Results
 
 Run = Callable[..., pytest.RunResult]
@@ -97,6 +98,14 @@ def test_the_entry_point_loads_its_names_and_nothing_else_of_ours() -> None:
     names = ["crlm_qc", "crlm_qc.pytest_plugin", "crlm_qc.testing", "crlm_qc.testing.names"]
     assert [name for name in loaded if name.startswith("crlm_qc")] == names
     assert not {name.split(".")[0] for name in loaded} & {"pandas", "numpy", "pydicom", "pandera", "typer", "rich"}
+
+
+def test_the_audit_of_a_run_needs_no_command_line() -> None:
+    code = "import sys, crlm_qc.testing.plugin; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "crlm_qc.testing.asked" in loaded
+    assert not [name for name in loaded if name.split(".")[0] in ("typer", "click") or name.startswith("crlm_qc.cli")]
 
 
 def test_a_run_without_a_release_has_nothing_of_it(pytester: pytest.Pytester) -> None:
@@ -552,8 +561,7 @@ def test_whoever_comes_first_audits_and_all_others_read(tmp_path: Path, monkeypa
         return reports.sample()
 
     monkeypatch.setattr("crlm_qc.testing.results.audit", audit)
-    asked: Any = SimpleNamespace(**dict.fromkeys(("source", "settings", "profile", "parts", "lock", "jobs", "waivers")))
-    asked.saved, asked.allow_did_waivers = True, False
+    asked = Asked(tmp_path, True, Request(), "rule", (), ())
     every = [Results(asked, tmp_path) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         reads = [one.result() for one in [pool.submit(results.report) for results in every]]
@@ -569,8 +577,7 @@ def test_an_audit_that_failed_is_not_made_again(tmp_path: Path, monkeypatch: pyt
         raise UsageError("no lock file")
 
     monkeypatch.setattr("crlm_qc.testing.results.audit", audit)
-    asked: Any = SimpleNamespace(**dict.fromkeys(("source", "settings", "profile", "parts", "lock", "jobs", "waivers")))
-    asked.saved, asked.allow_did_waivers = True, False
+    asked = Asked(tmp_path, True, Request(), "rule", (), ())
     for _ in range(2):
         with pytest.raises(AuditFailedError, match="crlm-qc: no lock file"):
             Results(asked, tmp_path).report()
