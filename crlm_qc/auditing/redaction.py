@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
+from crlm_qc.collection.forms import is_meant_as_uid
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import LARGEST, Show
@@ -61,7 +62,6 @@ NUMBERS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 """Numbers that people give, and the largest that they keep: one beyond may be a record number."""
 
-_UID = re.compile(r"[012](\.[0-9]{1,39}){3,}|2\.25\.[0-9]{1,39}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,17})? ?(%|B|KB|MB|GB)?|[0-9]{3}[DWMY]")
 _STAMP = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9:]{5})?")
 _FORMAT = re.compile(r"[0#?.,%@;()/: E+-]*(General)?")
@@ -268,7 +268,8 @@ class _Redactor:
             not bare
             or self._profile.is_patient_id(bare.upper())
             or plain_heading(bare) in self._known
-            or any(pattern.fullmatch(bare) for pattern in (_UID, _STAMP, *self._pseudonyms))
+            or is_meant_as_uid(bare)
+            or any(pattern.fullmatch(bare) for pattern in (_STAMP, *self._pseudonyms))
         ):
             return True
         if self._show.pattern(bare) is not None:

@@ -1,11 +1,19 @@
-"""Forms that values of the release have: what a valid UID is."""
+"""Forms that values of the release have. Each question has its one answer here, whoever asks."""
 
 from __future__ import annotations
 
 import re
 
-MAX_LENGTH = 64
-_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+UID = re.compile(r"(?!.{65})(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*")
+"""A valid UID (DICOM PS3.5 section 9.1, and 6.2 for VR UI): at most 64 characters, components of digits parted by points,
+none with a leading zero. It is an object identifier of ISO/IEC 8824: of two components at least, the first 0, 1 or 2, and
+the second below 40 where the first is 0 or 1."""
+UID_RULES = (
+    "two components of digits or more, parted by points and none with a leading zero, the first of them 0, 1 or 2 "
+    "(after 0 and 1 comes one below 40), at most 64 characters"
+)
+"""The same in words."""
+_MEANT_AS_UID = re.compile(r"(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.[0-9]{1,39})(?:\.[0-9]{1,39}){2,}|2\.25\.[0-9]{1,39}")
 
 
 def is_uid(value: object) -> bool:
@@ -14,12 +22,32 @@ def is_uid(value: object) -> bool:
     Parameters
     ----------
     value : object
-        A cell of a table; a missing one is no UID.
+        A cell of a table, or a value of a header without its padding; a missing one is no UID.
 
     Returns
     -------
     bool
-        True for text of at most 64 characters: components of digits parted by points, none with a leading zero, the
-        first 0, 1 or 2 (DICOM PS3.5 section 9.1).
+        True for text that `UID` matches.
     """
-    return isinstance(value, str) and len(value) <= MAX_LENGTH and _UID.fullmatch(value) is not None
+    return isinstance(value, str) and UID.fullmatch(value) is not None
+
+
+def is_meant_as_uid(text: str) -> bool:
+    """Whether digits and points can only be a UID, valid or not: whoever shows or keeps them asks this.
+
+    It is no looser and no stricter `is_uid`, but another question. `1.2`, `2.12.1948` and `5` may be a version, a date or
+    a record number, and `1.212.555.0142` is a telephone number, so that none of them may be shown for a UID, though the
+    first two are valid ones. A UID that is spoilt by a leading zero or by its length is no valid one, and is none of these.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    bool
+        True for four components or more, or 2.25 and a number (that of a UUID), none of more than the 39 digits that the
+        number of a UUID has, under a root that there is.
+    """
+    return _MEANT_AS_UID.fullmatch(text) is not None

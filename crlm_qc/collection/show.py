@@ -13,6 +13,7 @@ from collections.abc import Collection
 from typing import Final
 
 from crlm_qc.collection.deidentification import Pattern, looks_like
+from crlm_qc.collection.forms import is_meant_as_uid
 from crlm_qc.collection.places import Places
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import DOWNLOAD_FOLDER, Alias
@@ -36,8 +37,7 @@ _WORD = re.compile(r"[^\W\d_]+|\d+")
 _STUDY_FOLDER = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9]{1,5})", re.DOTALL)
 _SERIES_FOLDER = re.compile(r"([0-9]{1,5}\.[0-9]{6})-(.*)-([0-9]{1,5})", re.DOTALL)
 _IMAGE_FILE = re.compile(r"[0-9]{1,3}-[0-9]{1,5}(\.dcm)?", re.IGNORECASE)
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_ROOTED = re.compile(r"[012](\.[0-9]+){3,}|2\.25\.[0-9]+")
+_DIGITS_AND_POINTS = re.compile(r"[0-9]+(\.[0-9]+)*")
 _FIXED_NAMES = frozenset({"metadata.csv", "license", "license.txt", "manifest.tcia"})
 _SUFFIXES_TEXT = """
 .bak .bmp .csv .db .dcm .doc .docx .gif .gz .htm .html .ini .jpeg .jpg .json .log .md .mha .nii .nrrd .old .orig
@@ -202,12 +202,13 @@ class Show:
         """A UID: itself if it is the collection's or the standard's, else how it begins; what is no UID is not shown."""
         if value is None or not value.strip():
             return EMPTY
-        if not _UID.fullmatch(value):
+        if not _DIGITS_AND_POINTS.fullmatch(value):
             return self.describe(value)
+        # Under these roots a UID that is spoilt is shown too, so that who mends it sees what is wrong.
         for root in (self._profile.uid_root, STANDARD_UID_ROOT):
             if value == root or value.startswith(root + "."):
                 return value if len(value) <= 64 else value[:64] + HIDDEN
-        if not _ROOTED.fullmatch(value):
+        if not is_meant_as_uid(value):
             return self.describe(value)
         # Short components are an organisation's; a long one may be a number of a person or of a machine.
         parts = value.split(".")[:3]

@@ -301,3 +301,22 @@ def test_numbers_of_cells_that_may_be_record_numbers_are_cut(profile: Profile, c
     evidence["clinical"].loc[0, "value"] = 77419035.0
     after = redact(evidence, profile)
     assert after["clinical"]["value"].max() == LARGEST
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("1.2.840.113619.2.55", True),
+        # Spoilt by a leading zero, so that an audit of the tables tells of it too.
+        ("1.2.840.0113619.2.55", True),
+        ("1.212.555.0142", False),
+        ("2.12.1948", False),
+        ("88121024.1.2.3.4", False),
+    ],
+)
+def test_of_digits_and_points_only_what_is_meant_as_a_uid_is_kept(
+    text: str, kept: bool, profile: Profile, clean: SyntheticRelease
+) -> None:
+    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+    evidence["slices"].loc[0, "series_description"] = text
+    assert (text in set(redact(evidence, profile)["slices"]["series_description"])) is kept

@@ -136,6 +136,8 @@ IDENTIFYING = (
     "Bind88121024",
     "020 7946 0958",
     "+49 30 1234567",
+    "1.212.555.0142",
+    "2.12.1948",
     "\u0662\u0661\u0662\u0665\u0665\u0665 CT",
 )
 
@@ -213,6 +215,10 @@ def test_ages_over_89_are_one_group(years: float, shown: str) -> None:
         ("88121024", "text of 1 to 8 characters"),
         ("88121024.1.2.3.4", "text of 9 to 32 characters"),
         ("1.2.3", "text of 1 to 8 characters"),
+        ("3.1.2", "text of 1 to 8 characters"),
+        ("2.12.1948", "text of 9 to 32 characters"),
+        ("1.212.555.0142", "text of 9 to 32 characters"),
+        ("1.212.555.1142", "text of 9 to 32 characters"),
     ],
 )
 def test_a_digit_string_is_no_uid(uid: str, shown: str) -> None:

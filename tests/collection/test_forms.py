@@ -1,0 +1,100 @@
+"""Each question about the form of a value has one answer, whoever asks."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crlm_qc.collection.forms import UID, is_meant_as_uid, is_uid
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.collection.show import HIDDEN, Show
+
+SHOW = Show(load_profile())
+
+# --- UIDs
+
+
+@pytest.mark.parametrize(
+    ("value", "valid", "meant"),
+    [
+        ("1.2.840.10008.1.2", True, True),
+        ("1.3.6.1.4.1.14519.5.2.1.9203.8273.281394725", True, True),
+        ("2.25.329800735698586629295641978511506172918", True, True),
+        ("2.999.1.7", True, True),
+        ("0.1.2.0", True, True),
+        ("1." * 31 + "10", True, True),
+        # Valid, but it may be a version or a date.
+        ("0.1", True, False),
+        ("1.2.3", True, False),
+        ("2.12.1948", True, False),
+        # Meant as one, but spoilt.
+        ("1." * 31 + "100", False, True),
+        ("1.2.840.0113", False, True),
+        ("2.25.0329800735698586629295641978511506172918"[:44], False, True),
+        # No root, or no arc of it.
+        ("3.1.2", False, False),
+        ("3.1.2.4", False, False),
+        ("1.40.3.4", False, False),
+        ("1.212.555.0142", False, False),
+        ("1.212.555.1142", False, False),
+        ("0.0394.12.5", False, False),
+        ("88121024.1.2.3.4", False, False),
+        ("5", False, False),
+        ("1", False, False),
+        # More digits than the number of a UUID has.
+        ("1.2.3." + "9" * 40, True, False),
+        ("1.02.3", False, False),
+        ("1..2.3.4", False, False),
+        ("1.2.3.4.", False, False),
+        ("1.2.3.4\n", False, False),
+        ("1.2.3.a", False, False),
+        ("1.2.3.\N{ARABIC-INDIC DIGIT THREE}", False, False),
+        ("", False, False),
+    ],
+)
+def test_what_is_a_uid_and_what_is_meant_as_one(value: str, valid: bool, meant: bool) -> None:
+    assert is_uid(value) is valid
+    assert is_meant_as_uid(value) is meant
+
+
+@pytest.mark.parametrize("value", [None, 5, 1.2, b"1.2.3.4", float("nan")])
+def test_what_is_no_text_is_no_uid(value: object) -> None:
+    assert not is_uid(value)
+
+
+NUMBER = st.integers(0, 10**38).map(str)
+UIDS = st.one_of(
+    st.tuples(st.sampled_from("01"), st.integers(0, 39).map(str), st.lists(NUMBER, max_size=3)),
+    st.tuples(st.just("2"), NUMBER, st.lists(NUMBER, max_size=3)),
+).map(lambda parts: ".".join([*parts[:2], *parts[2]]))
+"""Object identifiers as ISO/IEC 8824 has them, of any length."""
+
+
+@given(UIDS)
+def test_every_object_identifier_of_64_characters_is_a_uid(value: str) -> None:
+    assert is_uid(value) is (len(value) <= 64)
+
+
+@given(UIDS, st.data())
+def test_a_leading_zero_makes_it_none_and_leaves_it_one_that_was_meant(value: str, data: st.DataObject) -> None:
+    parts = value.split(".")
+    at = data.draw(st.integers(0, len(parts) - 1))
+    parts[at] = "0" + parts[at]
+    assert not is_uid(".".join(parts))
+    if len(parts) > 3 and at > 1:
+        assert is_meant_as_uid(".".join(parts)) or len(parts[at]) > 39
+
+
+@given(st.from_regex(r"[0-9]{1,12}(\.[0-9]{1,12}){0,5}", fullmatch=True))
+def test_what_is_not_meant_as_a_uid_is_not_shown_for_one(value: str) -> None:
+    shown = SHOW.uid(value)
+    if is_meant_as_uid(value) or value.startswith("1.2.840.10008"):
+        assert shown == value or shown.endswith(HIDDEN)
+    else:
+        assert shown == SHOW.describe(value)
+
+
+@given(st.text(alphabet="0123456789.", max_size=70))
+def test_a_valid_uid_of_four_components_is_meant_as_one(value: str) -> None:
+    if is_uid(value) and value.count(".") > 2 and max(map(len, value.split("."))) <= 39:
+        assert is_meant_as_uid(value)
+    assert is_uid(value) is (UID.fullmatch(value) is not None)
