@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
-from crlm_qc.collection.forms import is_meant_as_uid
+from crlm_qc.collection.forms import age_in_years, is_meant_as_uid
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import LARGEST, Show
@@ -62,7 +62,7 @@ NUMBERS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 """Numbers that people give, and the largest that they keep: one beyond may be a record number."""
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,17})? ?(%|B|KB|MB|GB)?|[0-9]{3}[DWMY]")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,17})? ?(%|B|KB|MB|GB)?")
 _STAMP = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9:]{5})?")
 _FORMAT = re.compile(r"[0#?.,%@;()/: E+-]*(General)?")
 _COMPACT, _DASHED = re.compile(r"[0-9]{8}"), re.compile(r"([0-9]{2})([-/])([0-9]{2})\2([0-9]{4})")
@@ -221,7 +221,12 @@ class _Redactor:
 
     def age(self, value: str) -> str:
         """An age as a header gives it."""
-        return f"{OLD:03d}Y" if is_too_old(value) else self.text(value)
+        if is_too_old(value):
+            return f"{OLD:03d}Y"
+        if age_in_years(value) is not None:
+            return value
+        # Four digits may be a year of birth.
+        return self._texts(value) if re.search("[0-9]", value) else self.text(value)
 
     def code(self, value: str) -> str:
         """A code of a coding scheme, or a name of one."""
@@ -349,9 +354,10 @@ def redact(evidence: Evidence, profile: Profile) -> Evidence:
 def _age_of_cell(text: str) -> str | None:
     """The text of a cell that holds an age over 89, or a number that is none, without telling which; None for any other."""
     match = re.fullmatch(r"\s*([0-9]{1,9})(\.[0-9]+)?\s*", text)
-    if match is None or int(match[1]) <= GROUP:
+    years = int(match[1]) if match else age_in_years(text)
+    if years is None or int(years) <= GROUP:
         return None
-    return str(OLD if int(match[1]) < NO_AGE else NO_AGE)
+    return str(OLD if years < NO_AGE else NO_AGE)
 
 
 def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] | None:

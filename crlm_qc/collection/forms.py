@@ -15,6 +15,9 @@ UID_RULES = (
 """The same in words."""
 _MEANT_AS_UID = re.compile(r"(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.[0-9]{1,39})(?:\.[0-9]{1,39}){2,}|2\.25\.[0-9]{1,39}")
 
+_AGE = re.compile(r"([0-9]{1,3})\s*([DWMY]?)", re.IGNORECASE)
+_IN_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0, "": 1.0}
+
 
 def is_uid(value: object) -> bool:
     """Whether a value is a valid UID.
@@ -51,3 +54,23 @@ def is_meant_as_uid(text: str) -> bool:
         number of a UUID has, under a root that there is.
     """
     return _MEANT_AS_UID.fullmatch(text) is not None
+
+
+def age_in_years(value: object) -> float | None:
+    """An age as DICOM writes it: `055Y`, `018M`, `026W` or `007D` (VR AS, PS3.5 section 6.2).
+
+    Real files hold `55Y`, `055y`, `055 Y` and `55`, too. An age that is not seen is one over 89 that is not seen, so these
+    are forgiven: fewer digits, small letters, white space, and no letter, which means years.
+
+    Parameters
+    ----------
+    value : object
+        A cell of a table, or a value of a header; a missing one is no age.
+
+    Returns
+    -------
+    float or None
+        The age in years; None if it has another form.
+    """
+    match = _AGE.fullmatch(value.strip()) if isinstance(value, str) else None
+    return int(match[1]) / _IN_A_YEAR[match[2].upper()] if match else None

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from typing import Final
 
 from crlm_qc.collection.deidentification import Pattern, looks_like
-from crlm_qc.collection.forms import is_meant_as_uid
+from crlm_qc.collection.forms import age_in_years, is_meant_as_uid
 from crlm_qc.collection.places import Places
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import DOWNLOAD_FOLDER, Alias
@@ -146,6 +146,13 @@ class Show:
     def age(years: float, digits: int = 4) -> str:
         """An age: itself, or `over 89`."""
         return age_text(years, digits)
+
+    def age_string(self, value: str) -> str:
+        """An age as a header gives it: itself, or `over 89`; what is none, such as a year of birth, by its length alone."""
+        years = age_in_years(value)
+        if years is None:
+            return self.describe(value)
+        return self.age(years) if years > OLDEST else value
 
     def pattern(self, value: str) -> Pattern | None:
         """What a text looks like that may identify a person; shifted dates do not."""

@@ -320,3 +320,31 @@ def test_of_digits_and_points_only_what_is_meant_as_a_uid_is_kept(
     evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
     evidence["slices"].loc[0, "series_description"] = text
     assert (text in set(redact(evidence, profile)["slices"]["series_description"])) is kept
+
+
+@pytest.mark.parametrize(
+    ("age", "of_header", "of_cell"),
+    [
+        ("055Y", "055Y", None),
+        ("055 Y", "055 Y", None),
+        ("090Y", "090Y", None),
+        ("093Y", "091Y", "91"),
+        ("93 y", "091Y", "91"),
+        ("1937", None, "131"),
+        ("Jane", None, None),
+    ],
+)
+def test_ages_are_kept_up_to_89_however_they_are_written(
+    age: str, of_header: str | None, of_cell: str | None, profile: Profile, clean: SyntheticRelease
+) -> None:
+    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+    place = int(evidence["clinical"].index[evidence["clinical"]["column"] == "age"][0])
+    evidence["slices"].loc[0, ["patient_age", "series_description"]] = age
+    evidence["clinical"].loc[place, "text"] = age
+    after = redact(evidence, profile)
+    assert after["slices"].loc[0, "patient_age"] == (of_header or after["slices"].loc[0, "patient_age"])
+    assert after["clinical"].loc[place, "text"] == (of_cell or after["clinical"].loc[place, "text"])
+    if of_header != age:
+        assert age not in {after["slices"].loc[0, "patient_age"], after["clinical"].loc[place, "text"]}
+    # An age in a column that is none of ages is a text as any other.
+    assert (after["slices"].loc[0, "series_description"] == age) is age.isdigit()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlm_qc.collection.forms import UID, is_meant_as_uid, is_uid
+from crlm_qc.collection.forms import UID, age_in_years, is_meant_as_uid, is_uid
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.show import HIDDEN, Show
 
@@ -98,3 +98,45 @@ def test_a_valid_uid_of_four_components_is_meant_as_one(value: str) -> None:
     if is_uid(value) and value.count(".") > 2 and max(map(len, value.split("."))) <= 39:
         assert is_meant_as_uid(value)
     assert is_uid(value) is (UID.fullmatch(value) is not None)
+
+
+# --- ages
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [
+        ("055Y", 55),
+        ("018M", 1.5),
+        ("000Y", 0),
+        ("026W", 0.498),
+        ("007D", 0.019),
+        ("660M", 55),
+        # What real files have beside.
+        ("55Y", 55),
+        ("55", 55),
+        ("055y", 55),
+        ("055 Y", 55),
+        (" 055Y ", 55),
+    ],
+)
+def test_ages(text: str, years: float) -> None:
+    assert age_in_years(text) == pytest.approx(years, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Y", "1234Y", "55.5Y", "-55Y", "055X", "55 years", "5 5Y", "0\u0665\u0665Y", None, float("nan"), 55]
+)
+def test_what_is_no_age(text: object) -> None:
+    assert age_in_years(text) is None
+
+
+@given(st.integers(0, 999), st.sampled_from("DWMY"), st.data())
+def test_every_age_string_is_read_however_it_is_written(number: int, unit: str, data: st.DataObject) -> None:
+    years = age_in_years(f"{number:03d}{unit}")
+    days = {"D": 1, "W": 7, "M": 365.25 / 12, "Y": 365.25}[unit]
+    assert years == pytest.approx(number * days / 365.25)
+    digits = data.draw(st.sampled_from([f"{number:03d}", str(number)]))
+    letter = data.draw(st.sampled_from([unit, unit.lower(), *([""] if unit == "Y" else [])]))
+    spaces = st.sampled_from(["", " ", "  "])
+    assert age_in_years(data.draw(spaces) + digits + data.draw(spaces) + letter + data.draw(spaces)) == years
