@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
-from crlm_qc.collection.forms import age_in_years, is_meant_as_uid
+from crlm_qc.collection.forms import age_in_years, is_meant_as_uid, series_folder, study_folder
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import LARGEST, Show
@@ -67,8 +67,8 @@ _STAMP = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9:]
 _FORMAT = re.compile(r"[0#?.,%@;()/: E+-]*(General)?")
 _COMPACT, _DASHED = re.compile(r"[0-9]{8}"), re.compile(r"([0-9]{2})([-/])([0-9]{2})\2([0-9]{4})")
 _CODES = re.compile(r"[0-9]{1,5}|[A-Z]-[0-9A-F]{4,5}")
-_STUDY = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9.]{1,5})", re.DOTALL)
-_SERIES = re.compile(r"([0-9]{1,8}\.[0-9]{6})-(.*)-([0-9.]{1,5})", re.DOTALL)
+_NO_DATE = "00-00-0000"
+"""What a study folder's date becomes that is none, such as one whose day comes first."""
 _ENDINGS = frozenset({"csv", "dcm", "json", "md", "pdf", "tcia", "txt", "xls", "xlsx", "xlsm", "zip"})
 _PART = re.compile(r"externalLink[0-9]{1,4}\.xml|connections\.xml|vbaProject\.bin")
 _NOTES = {"prone": "Patient was scanned prone.", "supine": "Patient was scanned supine."}
@@ -255,17 +255,21 @@ class _Redactor:
         return re.sub(r"[^/\\]+", lambda match: self._part(match[0]), value)
 
     def _part(self, part: str) -> str:
-        for pattern in (_STUDY, _SERIES):
-            if match := pattern.fullmatch(part):
-                first, middle, last = match.groups()
-                shown = middle if self._show.is_plain(middle) or not middle else self._texts.like(middle)
-                return f"{self._date(first) or first}-{shown}-{last}"
+        if study := study_folder(part):
+            date = self._date(study.date) or _NO_DATE
+            return study._replace(date=date, description=self._description(study.description)).name
+        if series := series_folder(part):
+            number = str(min(int(series.number), _MOST))
+            return series._replace(number=number, description=self._description(series.description)).name
         if self._show.path(part) == part:
             return part
         stem, dot, ending = part.rpartition(".")
         if dot and ending.lower() in _ENDINGS:
             return f"{self._names(stem)}.{ending}"
         return self._names(part)
+
+    def _description(self, text: str) -> str:
+        return text if self._show.is_plain(text) or not text else self._texts.like(text)
 
     def _is_safe(self, value: str) -> bool:
         bare = value.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 UID = re.compile(r"(?!.{65})(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*")
 """A valid UID (DICOM PS3.5 section 9.1, and 6.2 for VR UI): at most 64 characters, components of digits parted by points,
@@ -74,3 +75,59 @@ def age_in_years(value: object) -> float | None:
     """
     match = _AGE.fullmatch(value.strip()) if isinstance(value, str) else None
     return int(match[1]) / _IN_A_YEAR[match[2].upper()] if match else None
+
+
+class StudyFolder(NamedTuple):
+    """What the NBIA Data Retriever names a study's folder after: `06-06-1992-NA-CT ABD WITH PEL-75163`."""
+
+    date: str
+    """StudyDate as MM-DD-YYYY."""
+    description: str
+    """StudyID or NA, a dash, and StudyDescription without what a file system refuses, maybe cut short."""
+    tail: str
+    """The last five characters of the Study Instance UID."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return f"{self.date}-{self.description}-{self.tail}"
+
+
+class SeriesFolder(NamedTuple):
+    """What it names a series' folder after: `100.000000-Segmentation-46600`."""
+
+    number: str
+    """SeriesNumber."""
+    description: str
+    """SeriesDescription or NA, as in a study's folder."""
+    tail: str
+    """The last five characters of the Series Instance UID."""
+    decimals: str = "000000"
+    """Six decimals that it gives the number."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return f"{self.number}.{self.decimals}-{self.description}-{self.tail}"
+
+
+_TAIL = 5
+_STUDY_FOLDER = re.compile(rf"([0-9]{{2}}-[0-9]{{2}}-[0-9]{{4}})-(.*)-([0-9.]{{1,{_TAIL}}})", re.DOTALL)
+_SERIES_FOLDER = re.compile(rf"([0-9]{{1,12}})\.([0-9]{{6}})-(.*)-([0-9.]{{1,{_TAIL}}})", re.DOTALL)
+
+
+def study_folder(name: str) -> StudyFolder | None:
+    """The parts of the name of a study's folder; None if the downloader gives no folder such a name."""
+    match = _STUDY_FOLDER.fullmatch(name)
+    return StudyFolder(*match.groups()) if match else None
+
+
+def series_folder(name: str) -> SeriesFolder | None:
+    """The parts of the name of a series' folder; None if the downloader gives no folder such a name."""
+    match = _SERIES_FOLDER.fullmatch(name)
+    return SeriesFolder(match[1], match[3], match[4], match[2]) if match else None
+
+
+def uid_tail(uid: str) -> str:
+    """The end of a UID that the name of a folder has."""
+    return uid[-_TAIL:]

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from typing import Final
 
 from crlm_qc.collection.deidentification import Pattern, looks_like
-from crlm_qc.collection.forms import age_in_years, is_meant_as_uid
+from crlm_qc.collection.forms import age_in_years, is_meant_as_uid, series_folder, study_folder
 from crlm_qc.collection.places import Places
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import DOWNLOAD_FOLDER, Alias
@@ -33,9 +33,9 @@ _NO_AGE: Final = 130
 _NUMBER = re.compile(r"[+-]?[0-9]{1,4}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?")
 _MOST_DIGITS, _MOST_IN_A_ROW = 6, 4
 """Digits of a description that is shown: in all, and of numbers with no word between them."""
+_MOST_OF_A_NUMBER = 5
+"""Digits of a SeriesNumber that is shown, as `LARGEST` has."""
 _WORD = re.compile(r"[^\W\d_]+|\d+")
-_STUDY_FOLDER = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9]{1,5})", re.DOTALL)
-_SERIES_FOLDER = re.compile(r"([0-9]{1,5}\.[0-9]{6})-(.*)-([0-9]{1,5})", re.DOTALL)
 _IMAGE_FILE = re.compile(r"[0-9]{1,3}-[0-9]{1,5}(\.dcm)?", re.IGNORECASE)
 _DIGITS_AND_POINTS = re.compile(r"[0-9]+(\.[0-9]+)*")
 _FIXED_NAMES = frozenset({"metadata.csv", "license", "license.txt", "manifest.tcia"})
@@ -275,12 +275,15 @@ class Show:
             or part.lower() in _FIXED_NAMES
         ):
             return part
-        for pattern in (_STUDY_FOLDER, _SERIES_FOLDER):
-            if match := pattern.fullmatch(part):
-                first, description, last = match.groups()
-                if pattern is _STUDY_FOLDER and not self._is_shifted(first):
-                    first = HIDDEN
-                return f"{first}-{self._description(description)}-{last}"
+        if study := study_folder(part):
+            date = study.date if self._is_shifted(study.date) else HIDDEN
+            return study._replace(date=date, description=self._description(study.description)).name
+        if series := series_folder(part):
+            description = self._description(series.description)
+            # As any number of more than five digits, it may be a record number.
+            if len(series.number) > _MOST_OF_A_NUMBER:
+                return f"{HIDDEN}-{description}-{series.tail}"
+            return series._replace(description=description).name
         stem, dot, suffix = part.rpartition(".")
         if dot and ("." + suffix).lower() in _SUFFIXES:
             return f"{self._name(stem)}.{suffix}"

@@ -348,3 +348,21 @@ def test_ages_are_kept_up_to_89_however_they_are_written(
         assert age not in {after["slices"].loc[0, "patient_age"], after["clinical"].loc[place, "text"]}
     # An age in a column that is none of ages is a text as any other.
     assert (after["slices"].loc[0, "series_description"] == age) is age.isdigit()
+
+
+@pytest.mark.parametrize(
+    ("folder", "kept"),
+    [
+        ("06-06-1992-NA-CT ABD WITH PEL-75163", "06-06-1992-NA-CT ABD WITH PEL-75163"),
+        ("23-05-2010-NA-CT ABD WITH PEL-75163", "00-00-0000-NA-CT ABD WITH PEL-75163"),
+        ("2.000000-NA-3.123", "2.000000-NA-3.123"),
+        ("88121024.000000-NA-54011", "99999.000000-NA-54011"),
+        ("881210248812.000000-NA-54011", "99999.000000-NA-54011"),
+    ],
+)
+def test_folders_keep_what_the_downloader_wrote_and_no_number_of_a_person(
+    folder: str, kept: str, profile: Profile, clean: SyntheticRelease
+) -> None:
+    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+    evidence["slices"].loc[0, "path"] = f"{clean.patients[0]}/{folder}/1-01.dcm"
+    assert redact(evidence, profile)["slices"].loc[0, "path"] == f"{clean.patients[0]}/{kept}/1-01.dcm"

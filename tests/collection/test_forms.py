@@ -1,10 +1,22 @@
 """Each question about the form of a value has one answer, whoever asks."""
 
+import datetime as dt
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlm_qc.collection.forms import UID, age_in_years, is_meant_as_uid, is_uid
+from crlm_qc.collection.forms import (
+    UID,
+    SeriesFolder,
+    StudyFolder,
+    age_in_years,
+    is_meant_as_uid,
+    is_uid,
+    series_folder,
+    study_folder,
+    uid_tail,
+)
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.show import HIDDEN, Show
 
@@ -140,3 +152,57 @@ def test_every_age_string_is_read_however_it_is_written(number: int, unit: str, 
     letter = data.draw(st.sampled_from([unit, unit.lower(), *([""] if unit == "Y" else [])]))
     spaces = st.sampled_from(["", " ", "  "])
     assert age_in_years(data.draw(spaces) + digits + data.draw(spaces) + letter + data.draw(spaces)) == years
+
+
+# --- folders of the downloader
+
+DESCRIPTIONS = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(["NA", "", "-", "NA-CT ABD-5", "06-06-1992-CT-1", "2.000000-x-1", "a\nb"]),
+)
+VALID_UIDS = UIDS.filter(is_uid)
+
+
+@given(st.dates(), DESCRIPTIONS, VALID_UIDS)
+def test_a_study_folder_is_read_as_it_is_written(day: dt.date, description: str, uid: str) -> None:
+    written = StudyFolder(f"{day.month:02d}-{day.day:02d}-{day.year:04d}", description, uid_tail(uid))
+    assert study_folder(written.name) == written
+    assert series_folder(written.name) is None
+
+
+@given(st.integers(0, 10**12 - 1), DESCRIPTIONS, VALID_UIDS)
+def test_a_series_folder_is_read_as_it_is_written(number: int, description: str, uid: str) -> None:
+    written = SeriesFolder(str(number), description, uid_tail(uid))
+    assert series_folder(written.name) == written
+    assert study_folder(written.name) is None
+
+
+@given(
+    st.one_of(
+        st.from_regex(r"[0-9]{1,13}\.?[0-9]{5,7}-.{0,9}-?[0-9.]{0,6}", fullmatch=True),
+        st.from_regex(r"[0-9]{2}-[0-9]{2}-[0-9]{3,5}-.{0,9}-?[0-9.]{0,6}", fullmatch=True),
+    )
+)
+def test_what_is_read_is_written_again(name: str) -> None:
+    for folder in (study_folder(name), series_folder(name)):
+        assert folder is None or folder.name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CT", "1-001.dcm", "101-71548", "06-06-1992-75163", "6-6-1992-NA-CT-75163", "2.0-NA-54011", "2.000000-NA-540111"],
+)
+def test_folders_of_other_forms(name: str) -> None:
+    assert study_folder(name) is None
+    assert series_folder(name) is None
+
+
+@given(DESCRIPTIONS, VALID_UIDS)
+def test_what_stands_in_a_folders_name_is_shown_as_it_is_elsewhere(description: str, uid: str) -> None:
+    description = description.replace("/", "").replace("\\", "")
+    for folder in (
+        StudyFolder("06-06-1992", description, uid_tail(uid)),
+        SeriesFolder("2", description, uid_tail(uid)),
+    ):
+        shown = description if not description or SHOW.is_plain(description) else HIDDEN
+        assert SHOW.path(folder.name) == folder._replace(description=shown).name

@@ -22,6 +22,7 @@ SHOW = Show(load_profile())
         "manifest-1669817128730/metadata.csv",
         "Colorectal Liver Metastases Clinical data October 2022.xlsx",
         "CRLM-CT-1001/06-06-1992-NA-CT ABDOMEN-75163/7.000000-Bind(17095427711)-12345/LICENSE",
+        "CRLM-CT-1001/06-06-1992-NA-CT ABD-73.12/2.000000-NA-.1234",
     ],
 )
 def test_paths_of_the_collection_are_shown(path: str) -> None:
@@ -36,6 +37,8 @@ def test_paths_of_the_collection_are_shown(path: str) -> None:
         ("CRLM-CT-1001\\06-06-1992-NA-DOE-75163", f"CRLM-CT-1001/06-06-1992-{HIDDEN}-75163"),
         ("letter of Jane Doe.pdf", f"{HIDDEN}.pdf"),
         ("123456789.dcm", f"{HIDDEN}.dcm"),
+        ("100000.000000-CT ABD-54011", f"{HIDDEN}-CT ABD-54011"),
+        ("88121024.000000-JANE DOE-3.123", f"{HIDDEN}-{HIDDEN}-3.123"),
     ],
 )
 def test_free_text_in_paths_is_not(path: str, shown: str) -> None:
@@ -267,6 +270,7 @@ PLACES = Places(
         ("Colorectal-Liver-Metastases/CRLM-CT-1001/letters/Jane Roe.txt", f"CRLM-CT-1001/folder/{HIDDEN}.txt"),
         ("Colorectal-Liver-Metastases/ROE/scans/1-01.dcm", "patient[1]/CT/1-01.dcm"),
         ("elsewhere/06-06-1992-NA-CT ABD-75163/metadata.csv", f"{HIDDEN}/folder/metadata.csv"),
+        ("elsewhere/06-06-1992-CT ABD", f"{HIDDEN}/{HIDDEN}"),
         ("manifest-1669817128730/metadata.csv", "manifest-1669817128730/metadata.csv"),
     ],
 )
