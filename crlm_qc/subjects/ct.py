@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.collection.series import strays
 from crlm_qc.model.finding import Kind, Subject
 from crlm_qc.model.sight import Slice
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
@@ -100,19 +101,25 @@ def _series(context: Context) -> list[CtSeries]:
     for place, (owner, folder) in enumerate(zip(owners, folders, strict=True)):
         rows.setdefault(owner, []).append(place)
         within.setdefault(folder, set()).add(owner)
+    astray = strays({_named(owner): [folders[place] for place in places] for owner, places in rows.items()})
     found = []
-    for owner in sorted(rows, key=lambda key: (key[0] or "", key[1] or "")):
+    for owner in sorted(rows, key=_named):
         places = rows[owner]
         own = Counter(folders[place] for place in places)
         neighbours = {other for folder in own for other in within[folder]} - {owner}
-        if any((-len(rows[other]), other[1] or "") < (-len(places), owner[1] or "") for other in neighbours):
+        if _named(owner) in astray:
             continue
         kept = _without_copies(slices, places, context.tolerances.position_mm)
-        strays = sum(len(rows[other]) for other in neighbours) + len(places) - len(kept)
+        surplus = sum(len(rows[other]) for other in neighbours) + len(places) - len(kept)
         folder = min(own, key=lambda name: (-own[name], name))
-        unknown = sum(unreadable[name] for name in own) + strays
+        unknown = sum(unreadable[name] for name in own) + surplus
         found.append(_one_series(context, owner, folder, slices.take(kept), unknown))
     return found
+
+
+def _named(owner: tuple[str | None, str | None]) -> tuple[str, str]:
+    """Patient and Series Instance UID, which may be missing, as keys that can be sorted."""
+    return owner[0] or "", owner[1] or ""
 
 
 def _without_copies(slices: Columns, places: list[int], tolerance: float) -> list[int]:
