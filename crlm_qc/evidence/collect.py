@@ -147,6 +147,7 @@ def collect(
         depth=depth,
         patients_read=tuple(sorted(set(patients))),
         limits=tuple(dict.fromkeys(limits)),
+        tolerances=profile.tolerances.measuring,
     )
     return Evidence(facts, {name: frame(name, found) for name, found in rows.items()})
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES
+from crlm_qc.model.tolerances import Tolerances
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,8 @@ class Facts:
     """Patients read, where the user asked for some; empty for all."""
     limits: tuple[str, ...] = ()
     """What was not read though it was asked for, in words: a refused folder, a missing decoder."""
+    tolerances: Mapping[str, float] = field(default_factory=lambda: Tolerances().measuring)
+    """Tolerances that the slice spacing was measured with, by name."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -36,6 +39,7 @@ class Facts:
             "depth": self.depth.value,
             "patients_read": list(self.patients_read),
             "limits": list(self.limits),
+            "tolerances": dict(self.tolerances),
         }
 
     @classmethod
@@ -47,6 +51,9 @@ class Facts:
             depth=Depth(raw["depth"]),
             patients_read=tuple(map(str, raw["patients_read"])),
             limits=tuple(map(str, raw["limits"])),
+            # Evidence of earlier versions says nothing of them, and was measured with those by default.
+            tolerances=Tolerances().measuring
+            | {str(name): float(value) for name, value in dict(raw.get("tolerances", {})).items()},
         )
 
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from crlm_qc.subjects.columns import Floats
 
 
+_SAME_SPACING = 1e-3
+"""Part by which two spacings, and so volumes, may differ before it matters: no rule asks for finer."""
+
+
 @dataclass(frozen=True, eq=False)
 class CtSeries:
     """One CT series of a patient."""
@@ -159,6 +163,29 @@ def stack_of(context: Context, positions: Floats, orientation: Floats) -> tuple[
         return fit(positions, orientation[:3], orientation[3:], context.tolerances), None
     except Exception as error:  # noqa: BLE001 - the text of an exception may hold values from files: its type alone is kept
         return None, type(error).__name__
+
+
+def measured_otherwise(context: Context) -> list[tuple[CtSeries, float]]:
+    """Series that evidence holds another slice spacing of than these tolerances give, each with that spacing, mm.
+
+    Evidence may have been saved under another profile. What it measured with a spacing, such as volumes, can't be measured
+    again without the files; most tolerances make no difference to the spacing, and then it need not be.
+    """
+    import numpy as np
+
+    if context.evidence.facts.tolerances == context.tolerances.measuring:
+        return []
+    table = Columns.of(context["ct_series"])
+    rows = zip(*(table[name].tolist() for name in ("patient", "series_uid", "spacing")), strict=True)
+    measured = {(patient, uid): spacing for patient, uid, spacing in rows}
+    found = []
+    for one in series_of(context):
+        spacing = measured.get((one.patient, one.uid))
+        if one.stack is None or spacing is None:
+            continue
+        if not np.isclose(spacing, one.stack.spacing, rtol=_SAME_SPACING, atol=0.0, equal_nan=True):
+            found.append((one, spacing))
+    return found
 
 
 def need_pixels(context: Context) -> None:
