@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES
@@ -29,32 +29,8 @@ class Facts:
     limits: tuple[str, ...] = ()
     """What was not read though it was asked for, in words: a refused folder, a missing decoder."""
     tolerances: Mapping[str, float] = field(default_factory=lambda: Tolerances().measuring)
-    """Tolerances that the slice spacing was measured with, by name."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "root": self.root,
-            "layout": self.layout,
-            "depth": self.depth.value,
-            "patients_read": list(self.patients_read),
-            "limits": list(self.limits),
-            "tolerances": dict(self.tolerances),
-        }
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Facts:
-        """The inverse of `as_dict`."""
-        return cls(
-            root=str(raw["root"]),
-            layout=str(raw["layout"]),
-            depth=Depth(raw["depth"]),
-            patients_read=tuple(map(str, raw["patients_read"])),
-            limits=tuple(map(str, raw["limits"])),
-            # Evidence of earlier versions says nothing of them, and was measured with those by default.
-            tolerances=Tolerances().measuring
-            | {str(name): float(value) for name, value in dict(raw.get("tolerances", {})).items()},
-        )
+    """Tolerances that the slice spacing was measured with, by name. Evidence of earlier versions says nothing of them, and
+    was measured with those by default."""
 
 
 @dataclass(frozen=True)
