@@ -172,7 +172,7 @@ class Statement:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        predicate = to_plain(self.predicate) | {"settings": self.predicate.settings.as_dict()}
+        predicate = to_plain(self.predicate)
         if self.predicate.time is None:
             del predicate["time"]
         return {

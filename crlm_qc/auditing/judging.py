@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import traceback
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,8 @@ from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip
 from crlm_qc.rulebook.texts import rule_text
 from crlm_qc.rules import registry as all_rules
+from crlm_qc.subjects.ct import CtSeries, measured_otherwise
+from crlm_qc.subjects.words import number
 
 if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
@@ -186,11 +189,21 @@ _FOLDER_LIMIT = re.compile("(folder )(.+)( was not read: .*)", re.DOTALL)
 
 
 def _limits(context: Context) -> tuple[str, ...]:
-    """What was not read; of a folder its alias, where folders have no names."""
-    limits = context.evidence.facts.limits
+    """What was not read, of a folder its alias, where folders have no names; and what was measured otherwise than asked."""
+    limits = (*context.evidence.facts.limits, *map(_measured_otherwise, measured_otherwise(context)))
     if not context.settings.redact_paths:
         return limits
     return tuple(
         f"{match[1]}{context.show.path(match[2])}{match[3]}" if (match := _FOLDER_LIMIT.fullmatch(limit)) else limit
         for limit in limits
+    )
+
+
+def _measured_otherwise(found: tuple[CtSeries, float]) -> str:
+    series, spacing = found
+    now = math.nan if series.stack is None else series.stack.spacing
+    was, now_is = (f"{number(one)} mm" if math.isfinite(one) else "none" for one in (spacing, now))
+    return (
+        f"{series.patient}: the evidence was measured with a slice spacing of {was}, and with the tolerances of this audit "
+        f"it is {now_is}: collect it again"
     )

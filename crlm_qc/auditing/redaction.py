@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
+from crlm_qc.collection.forms import age_in_years, is_meant_as_uid, series_folder, study_folder
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import LARGEST, Show
@@ -61,14 +62,13 @@ NUMBERS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 """Numbers that people give, and the largest that they keep: one beyond may be a record number."""
 
-_UID = re.compile(r"[012](\.[0-9]{1,39}){3,}|2\.25\.[0-9]{1,39}")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,17})? ?(%|B|KB|MB|GB)?|[0-9]{3}[DWMY]")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,17})? ?(%|B|KB|MB|GB)?")
 _STAMP = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9:]{5})?")
 _FORMAT = re.compile(r"[0#?.,%@;()/: E+-]*(General)?")
 _COMPACT, _DASHED = re.compile(r"[0-9]{8}"), re.compile(r"([0-9]{2})([-/])([0-9]{2})\2([0-9]{4})")
 _CODES = re.compile(r"[0-9]{1,5}|[A-Z]-[0-9A-F]{4,5}")
-_STUDY = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9.]{1,5})", re.DOTALL)
-_SERIES = re.compile(r"([0-9]{1,8}\.[0-9]{6})-(.*)-([0-9.]{1,5})", re.DOTALL)
+_NO_DATE = "00-00-0000"
+"""What a study folder's date becomes that is none, such as one whose day comes first."""
 _ENDINGS = frozenset({"csv", "dcm", "json", "md", "pdf", "tcia", "txt", "xls", "xlsx", "xlsm", "zip"})
 _PART = re.compile(r"externalLink[0-9]{1,4}\.xml|connections\.xml|vbaProject\.bin")
 _NOTES = {"prone": "Patient was scanned prone.", "supine": "Patient was scanned supine."}
@@ -221,7 +221,12 @@ class _Redactor:
 
     def age(self, value: str) -> str:
         """An age as a header gives it."""
-        return f"{OLD:03d}Y" if is_too_old(value) else self.text(value)
+        if is_too_old(value):
+            return f"{OLD:03d}Y"
+        if age_in_years(value) is not None:
+            return value
+        # Four digits may be a year of birth.
+        return self._texts(value) if re.search("[0-9]", value) else self.text(value)
 
     def code(self, value: str) -> str:
         """A code of a coding scheme, or a name of one."""
@@ -250,11 +255,12 @@ class _Redactor:
         return re.sub(r"[^/\\]+", lambda match: self._part(match[0]), value)
 
     def _part(self, part: str) -> str:
-        for pattern in (_STUDY, _SERIES):
-            if match := pattern.fullmatch(part):
-                first, middle, last = match.groups()
-                shown = middle if self._show.is_plain(middle) or not middle else self._texts.like(middle)
-                return f"{self._date(first) or first}-{shown}-{last}"
+        if study := study_folder(part):
+            date = self._date(study.date) or _NO_DATE
+            return study._replace(date=date, description=self._description(study.description)).name
+        if series := series_folder(part):
+            number = str(min(int(series.number), _MOST))
+            return series._replace(number=number, description=self._description(series.description)).name
         if self._show.path(part) == part:
             return part
         stem, dot, ending = part.rpartition(".")
@@ -262,13 +268,17 @@ class _Redactor:
             return f"{self._names(stem)}.{ending}"
         return self._names(part)
 
+    def _description(self, text: str) -> str:
+        return text if self._show.is_plain(text) or not text else self._texts.like(text)
+
     def _is_safe(self, value: str) -> bool:
         bare = value.strip()
         if (
             not bare
             or self._profile.is_patient_id(bare.upper())
             or plain_heading(bare) in self._known
-            or any(pattern.fullmatch(bare) for pattern in (_UID, _STAMP, *self._pseudonyms))
+            or is_meant_as_uid(bare)
+            or any(pattern.fullmatch(bare) for pattern in (_STAMP, *self._pseudonyms))
         ):
             return True
         if self._show.pattern(bare) is not None:
@@ -348,9 +358,10 @@ def redact(evidence: Evidence, profile: Profile) -> Evidence:
 def _age_of_cell(text: str) -> str | None:
     """The text of a cell that holds an age over 89, or a number that is none, without telling which; None for any other."""
     match = re.fullmatch(r"\s*([0-9]{1,9})(\.[0-9]+)?\s*", text)
-    if match is None or int(match[1]) <= GROUP:
+    years = int(match[1]) if match else age_in_years(text)
+    if years is None or int(years) <= GROUP:
         return None
-    return str(OLD if int(match[1]) < NO_AGE else NO_AGE)
+    return str(OLD if years < NO_AGE else NO_AGE)
 
 
 def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] | None:

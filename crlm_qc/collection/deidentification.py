@@ -7,6 +7,8 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
+from crlm_qc.collection.forms import age_in_years
+
 
 class Pattern(StrEnum):
     """What a text looks like that should not stand in a release."""
@@ -129,16 +131,8 @@ def is_person(text: str, words: Collection[str] = ()) -> bool:
     )
 
 
-_AGE: Final = re.compile(r"([0-9]{1,3}) ?([DWMY]?)")
-_IN_A_YEAR: Final = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0, "": 1.0}
 GROUP: Final = 90
 """Ages above 89 as one group are given as this."""
-
-
-def age_in_years(text: str) -> float | None:
-    """An age as DICOM writes it (VR AS, `055Y`), also where it is not quite of that form; None if it is none."""
-    match = _AGE.fullmatch(text.strip().upper())
-    return int(match[1]) / _IN_A_YEAR[match[2]] if match else None
 
 
 def is_too_old(text: str) -> bool:

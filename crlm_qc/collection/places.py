@@ -5,14 +5,13 @@ The names of study and series folders hold dates and descriptions. `CRLM-CT-1046
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from crlm_qc.collection.forms import series_folder, study_folder
+
 CT, SEG, STUDY, FOLDER = "CT", "SEG", "study", "folder"
 _KINDS = {"ct": CT, "dso": SEG}
-_DATED = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4}|[0-9]{1,12}\.[0-9]{6})-.*", re.DOTALL)
-"""Folders of the downloader: a study's and a series'."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Places:
 
 
 def _unnamed(part: str, shown: Callable[[str], str]) -> str:
-    return FOLDER if _DATED.fullmatch(part) else shown(part)
+    return FOLDER if study_folder(part) or series_folder(part) else shown(part)
 
 
 def _above(folder: str) -> Iterable[str]:

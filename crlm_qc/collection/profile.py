@@ -41,7 +41,6 @@ PLAUSIBLE = ("liver_volume_ml", "liver_hu")
 """Bounds that a vocabulary with a liver needs."""
 
 _SEPARATORS = re.compile(r"[\s_\-.]+")
-UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from crlm_qc.collection.forms import UID
 from crlm_qc.collection.profile import (
     CT,
     DATE_FORM,
@@ -18,7 +19,6 @@ from crlm_qc.collection.profile import (
     PLAUSIBLE,
     ROLES,
     SEG,
-    UID,
     Deidentification,
     Edition,
     Profile,

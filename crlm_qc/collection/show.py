@@ -13,6 +13,7 @@ from collections.abc import Collection
 from typing import Final
 
 from crlm_qc.collection.deidentification import Pattern, looks_like
+from crlm_qc.collection.forms import age_in_years, is_meant_as_uid, series_folder, study_folder
 from crlm_qc.collection.places import Places
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import DOWNLOAD_FOLDER, Alias
@@ -32,12 +33,11 @@ _NO_AGE: Final = 130
 _NUMBER = re.compile(r"[+-]?[0-9]{1,4}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?")
 _MOST_DIGITS, _MOST_IN_A_ROW = 6, 4
 """Digits of a description that is shown: in all, and of numbers with no word between them."""
+_MOST_OF_A_NUMBER = 5
+"""Digits of a SeriesNumber that is shown, as `LARGEST` has."""
 _WORD = re.compile(r"[^\W\d_]+|\d+")
-_STUDY_FOLDER = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4})-(.*)-([0-9]{1,5})", re.DOTALL)
-_SERIES_FOLDER = re.compile(r"([0-9]{1,5}\.[0-9]{6})-(.*)-([0-9]{1,5})", re.DOTALL)
 _IMAGE_FILE = re.compile(r"[0-9]{1,3}-[0-9]{1,5}(\.dcm)?", re.IGNORECASE)
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_ROOTED = re.compile(r"[012](\.[0-9]+){3,}|2\.25\.[0-9]+")
+_DIGITS_AND_POINTS = re.compile(r"[0-9]+(\.[0-9]+)*")
 _FIXED_NAMES = frozenset({"metadata.csv", "license", "license.txt", "manifest.tcia"})
 _SUFFIXES_TEXT = """
 .bak .bmp .csv .db .dcm .doc .docx .gif .gz .htm .html .ini .jpeg .jpg .json .log .md .mha .nii .nrrd .old .orig
@@ -147,6 +147,13 @@ class Show:
         """An age: itself, or `over 89`."""
         return age_text(years, digits)
 
+    def age_string(self, value: str) -> str:
+        """An age as a header gives it: itself, or `over 89`; what is none, such as a year of birth, by its length alone."""
+        years = age_in_years(value)
+        if years is None:
+            return self.describe(value)
+        return self.age(years) if years > OLDEST else value
+
     def pattern(self, value: str) -> Pattern | None:
         """What a text looks like that may identify a person; shifted dates do not."""
         known = self._profile.deidentification
@@ -202,12 +209,13 @@ class Show:
         """A UID: itself if it is the collection's or the standard's, else how it begins; what is no UID is not shown."""
         if value is None or not value.strip():
             return EMPTY
-        if not _UID.fullmatch(value):
+        if not _DIGITS_AND_POINTS.fullmatch(value):
             return self.describe(value)
+        # Under these roots a UID that is spoilt is shown too, so that who mends it sees what is wrong.
         for root in (self._profile.uid_root, STANDARD_UID_ROOT):
             if value == root or value.startswith(root + "."):
                 return value if len(value) <= 64 else value[:64] + HIDDEN
-        if not _ROOTED.fullmatch(value):
+        if not is_meant_as_uid(value):
             return self.describe(value)
         # Short components are an organisation's; a long one may be a number of a person or of a machine.
         parts = value.split(".")[:3]
@@ -267,12 +275,15 @@ class Show:
             or part.lower() in _FIXED_NAMES
         ):
             return part
-        for pattern in (_STUDY_FOLDER, _SERIES_FOLDER):
-            if match := pattern.fullmatch(part):
-                first, description, last = match.groups()
-                if pattern is _STUDY_FOLDER and not self._is_shifted(first):
-                    first = HIDDEN
-                return f"{first}-{self._description(description)}-{last}"
+        if study := study_folder(part):
+            date = study.date if self._is_shifted(study.date) else HIDDEN
+            return study._replace(date=date, description=self._description(study.description)).name
+        if series := series_folder(part):
+            description = self._description(series.description)
+            # As any number of more than five digits, it may be a record number.
+            if len(series.number) > _MOST_OF_A_NUMBER:
+                return f"{HIDDEN}-{description}-{series.tail}"
+            return series._replace(description=description).name
         stem, dot, suffix = part.rpartition(".")
         if dot and ("." + suffix).lower() in _SUFFIXES:
             return f"{self._name(stem)}.{suffix}"

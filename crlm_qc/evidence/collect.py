@@ -128,6 +128,7 @@ def collect(
         depth=depth,
         patients_read=tuple(sorted(set(patients))),
         limits=tuple(dict.fromkeys((*release.limits, *(limit for one in reads for limit in one.limits)))),
+        tolerances=profile.tolerances.measuring,
     )
     return Evidence(facts, {name: frame(name, found) for name, found in rows.items()})
 

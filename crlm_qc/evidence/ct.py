@@ -13,6 +13,7 @@ from crlm_qc.evidence.dicom.header import Header
 from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, text
 from crlm_qc.geometry.stack import measure
 from crlm_qc.model.tables import TABLES
+from crlm_qc.model.tolerances import Tolerances
 
 Row = dict[str, Any]
 
@@ -145,7 +146,7 @@ def slice_row(header: Header, shared: Row) -> Row:
     return row
 
 
-def series_rows(patient: str | None, slices: Iterable[Row]) -> list[Row]:
+def series_rows(patient: str | None, slices: Iterable[Row], tolerances: Tolerances) -> list[Row]:
     """Rows of `ct_series` from the slices of one patient.
 
     Parameters
@@ -154,6 +155,8 @@ def series_rows(patient: str | None, slices: Iterable[Row]) -> list[Row]:
         The patient.
     slices : iterable of dict
         Rows of `slices`.
+    tolerances : Tolerances
+        Those of the collection, with which the slice spacing is measured.
 
     Returns
     -------
@@ -163,10 +166,10 @@ def series_rows(patient: str | None, slices: Iterable[Row]) -> list[Row]:
     by_series: dict[str, list[Row]] = {}
     for row in slices:
         by_series.setdefault(row.get("series_uid") or "", []).append(row)
-    return [_series_row(patient, uid or None, by_series[uid]) for uid in sorted(by_series)]
+    return [_series_row(patient, uid or None, by_series[uid], tolerances) for uid in sorted(by_series)]
 
 
-def _series_row(patient: str | None, uid: str | None, rows: Sequence[Row]) -> Row:
+def _series_row(patient: str | None, uid: str | None, rows: Sequence[Row], tolerances: Tolerances) -> Row:
     numbers = [row["instance_number"] for row in rows if row.get("instance_number") is not None]
     thickness = [row["slice_thickness"] for row in rows if row.get("slice_thickness") is not None]
     result: Row = {
@@ -181,7 +184,8 @@ def _series_row(patient: str | None, uid: str | None, rows: Sequence[Row]) -> Ro
     if direction is None:
         return result
     positions = [position for row in rows if (position := position_of(row)) is not None]
-    figures = measure(np.array(positions, dtype=np.float64).reshape(-1, 3), direction[:3], direction[3:])
+    points = np.array(positions, dtype=np.float64).reshape(-1, 3)
+    figures = measure(points, direction[:3], direction[3:], tolerances)
     return result | {
         **vector("normal", figures.normal.tolist()),
         "spacing": figures.spacing,

@@ -217,7 +217,7 @@ def _hold(state: _Patient, header: Header, kind: str, stream: BinaryIO) -> None:
 def _measure(state: _Patient) -> None:
     """Everything that needs more than one file."""
     rows = state.read.rows
-    rows["ct_series"] = series_rows(state.patient, rows["slices"])
+    rows["ct_series"] = series_rows(state.patient, rows["slices"], state.profile.tolerances)
     stacks: list[tuple[DsoRows, MaskStack]] = []
     for header, found in state.dsos:
         if state.depth.covers(Depth.MASKS):

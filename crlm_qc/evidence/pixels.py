@@ -257,13 +257,13 @@ def _figures(image: _Image) -> Row:
 def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], profile: Profile) -> _Overlay | None:
     """Match planes to CT slices; None if the two have no grid in common, so that indices would not correspond."""
     normal, direction = stack.normal, stack.direction
-    if normal is None or direction is None or stack.series_uid is None or not stack.spacing:
+    if normal is None or direction is None or stack.ct is None or not stack.spacing:
         return None
     reach = max(profile.tolerances.position_mm, profile.tolerances.lattice_fraction * stack.spacing)
     slices: list[tuple[float, str, Row, Floats]] = []
     for source in sources:
         position = position_of(source.row)
-        if position is not None and source.row.get("series_uid") == stack.series_uid:
+        if position is not None and (source.row.get("series_uid") or "") == stack.ct:
             slices.append(
                 (float(np.dot(position, normal)), source.row["path"], source.row, np.array(position, dtype=np.float64))
             )

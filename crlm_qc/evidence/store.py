@@ -10,10 +10,13 @@ from typing import Any
 
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence, Facts
+from crlm_qc.model.plain import PlainError, from_plain, to_plain
 from crlm_qc.model.tables import TABLES, empty
 
 FACTS_FILE = "evidence.json"
 FORMAT = "crlm-qc evidence"
+_ALWAYS = frozenset({"root", "layout", "depth", "patients_read", "limits"})
+"""Facts that evidence of every build tells."""
 
 
 def contract() -> str:
@@ -44,7 +47,7 @@ def save(evidence: Evidence, folder: Path) -> None:
     (folder / FACTS_FILE).unlink(missing_ok=True)
     for name in evidence:
         evidence[name].to_parquet(folder / f"{name}.parquet", index=False, engine="pyarrow")
-    facts = {"format": FORMAT, "version": contract(), "facts": evidence.facts.as_dict()}
+    facts = {"format": FORMAT, "version": contract(), "facts": to_plain(evidence.facts)}
     draft = folder / f"{FACTS_FILE}.part"
     draft.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     draft.replace(folder / FACTS_FILE)
@@ -93,9 +96,12 @@ def load(folder: Path) -> Evidence:
             f"{folder} holds evidence written by another version of crlm-qc: its tables are not those that this one reads, "
             "collect it again from the release"
         )
+    told = raw.get("facts")
     try:
-        facts = Facts.from_dict(raw["facts"])
-    except (KeyError, TypeError, ValueError):
+        if not isinstance(told, dict) or not told.keys() >= _ALWAYS:
+            raise PlainError("facts are missing")
+        facts = from_plain(Facts, told)
+    except PlainError:
         raise ReleaseError(f"{folder / FACTS_FILE} is damaged: collect the evidence again") from None
     return Evidence(facts, {name: _table(folder, name) for name in TABLES})
 

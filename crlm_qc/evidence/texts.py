@@ -5,11 +5,11 @@ Cells of the tables are looked at as they were read; of names of files and folde
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from crlm_qc.collection.deidentification import Pattern
+from crlm_qc.collection.forms import series_folder, study_folder
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import HIDDEN, Show
@@ -88,15 +88,10 @@ class TextScan:
                     yield {"source": source, "path": path, "pattern": pattern.value, "patient": patient}
 
 
-_DOWNLOADED: Final = re.compile(
-    r"(?:[0-9]{2}-[0-9]{2}-[0-9]{4}|[0-9]{1,12}\.[0-9]{6})-(?:NA-)?(.*)-[0-9.]{1,5}", re.DOTALL
-)
-
-
 def _own_name(part: str) -> str:
     """What people gave a file or folder of its name: not its ending, nor what the downloader puts around a description."""
-    match = _DOWNLOADED.fullmatch(part)
-    return match[1] if match else part.rpartition(".")[0] or part
+    folder = study_folder(part) or series_folder(part)
+    return folder.description.removeprefix("NA-") if folder else part.rpartition(".")[0] or part
 
 
 def text_rows(tables: Mapping[str, Sequence[Row]], profile: Profile) -> list[Row]:

@@ -53,7 +53,7 @@ def starts_of(along: Floats, tolerance: float) -> Flags:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lattice:
+class Lattice:
     """A lattice fitted to planes."""
 
     spacing: float
@@ -64,11 +64,11 @@ class _Lattice:
     """Gaps that are no such multiple of the spacing, shape (k - 1,)."""
 
 
-def lattice_of(planes: Floats, rounding: Floats, tolerances: Tolerances) -> _Lattice:
+def lattice_of(planes: Floats, rounding: Floats, tolerances: Tolerances) -> Lattice:
     """Fit a lattice to ascending planes, each of which rounding may have moved by so much."""
     gaps = np.diff(planes)
     if not gaps.size:
-        return _Lattice(float("nan"), tolerances.spacing_mm, gaps, np.zeros(0, dtype=np.bool_))
+        return Lattice(float("nan"), tolerances.spacing_mm, gaps, np.zeros(0, dtype=np.bool_))
     spacing = _spacing(gaps, tolerances)
     tolerance = gap_tolerance(spacing, tolerances)
     steps, uneven = _judge(gaps, spacing, tolerance)
@@ -82,7 +82,7 @@ def lattice_of(planes: Floats, rounding: Floats, tolerances: Tolerances) -> _Lat
         if rounded is not None and rounded.uneven.sum() <= uneven.sum():
             return rounded
     fitted = _slope(planes, steps, uneven) or spacing
-    return _Lattice(fitted, gap_tolerance(fitted, tolerances), steps, uneven)
+    return Lattice(fitted, gap_tolerance(fitted, tolerances), steps, uneven)
 
 
 def _judge(gaps: Floats, spacing: float, tolerance: float | Floats) -> tuple[Floats, Flags]:
@@ -107,7 +107,7 @@ def _slope(planes: Floats, steps: Floats, uneven: Flags) -> float | None:
 
 def _rounded_lattice(
     planes: Floats, spacing: float, rounding: Floats, tolerance: float, tolerances: Tolerances
-) -> _Lattice | None:
+) -> Lattice | None:
     """A lattice whose planes, rounded, are those that are there, but for a few astray; None if there is none."""
     gaps = np.diff(planes)
     allowed = np.maximum(tolerance, (rounding[1:] + rounding[:-1]) * (1 + 1e-6))
@@ -132,7 +132,7 @@ def _rounded_lattice(
                 if nearer <= farther:
                     low, high = nearer, farther
             spacing = _slope(planes, steps, uneven) or spacing
-            return _Lattice(float(np.clip(spacing, low, high)), float(allowed.max()), steps, uneven)
+            return Lattice(float(np.clip(spacing, low, high)), float(allowed.max()), steps, uneven)
         # The plane that is farthest from the line of its run may be the only one at fault.
         residual = planes - planes[0] - spacing * np.concatenate([[0.0], np.cumsum(steps)])
         for one in np.split(np.arange(planes.size), np.flatnonzero(uneven) + 1):
@@ -159,7 +159,7 @@ def _slopes(planes: Floats, steps: Floats, uneven: Flags, leeway: Floats) -> tup
     return low, high
 
 
-def roundings(points: Floats, normal: Floats) -> Floats:
+def roundings(points: Floats, normal: Floats, tolerances: Tolerances) -> Floats:
     """How far rounding may have moved each position along the normal, mm, told by the decimals that most of them have.
 
     0 for positions with more decimals than most, and for all of them where most have very many, or so few that it was no
@@ -174,7 +174,7 @@ def roundings(points: Floats, normal: Floats) -> Floats:
     decimals = most.argmax(axis=1)
     units = np.where(most.any(axis=1), 10.0**-decimals, 0.0)
     shares = np.abs(normal) * units / 2
-    if shares[units > COARSEST_MM].sum() > Tolerances().position_mm:
+    if shares[units > COARSEST_MM].sum() > tolerances.position_mm:
         return nothing
     rounded = held[:, np.arange(points.shape[1]), decimals]
     return np.where(rounded[:, shares > 0].all(axis=1), shares.sum(), 0.0)

@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from crlm_qc.geometry.lattice import Floats, Ints, lattice_of, off_the_lattice, roundings, sideways_of, starts_of
+from crlm_qc.geometry.lattice import (
+    Flags,
+    Floats,
+    Ints,
+    Lattice,
+    lattice_of,
+    off_the_lattice,
+    roundings,
+    sideways_of,
+    starts_of,
+)
 from crlm_qc.model.tolerances import Tolerances
 
 FARTHEST_MM = 1e9
@@ -20,12 +30,13 @@ FARTHEST_MM = 1e9
 
 @dataclass(frozen=True, slots=True)
 class StackFigures:
-    """What can be measured of a stack without any tolerance; NaN where it is undefined."""
+    """What can be measured of a stack; NaN where it is undefined."""
 
     normal: Floats
     """Unit normal of the slices, row direction x column direction, shape (3,)."""
     spacing: float
-    """Distance between neighbouring slices along the normal, mm: that of the lattice that most of them lie on."""
+    """Distance between neighbouring slices along the normal, mm: that of the lattice that most of them lie on, as `fit`
+    finds it with the same tolerances."""
     spacing_min: float
     spacing_max: float
     shear: float
@@ -217,8 +228,10 @@ def unit_normal(row_dir: npt.ArrayLike, col_dir: npt.ArrayLike) -> Floats:
     return np.asarray(normal / length, dtype=np.float64)
 
 
-def measure(positions: npt.ArrayLike, row_dir: npt.ArrayLike, col_dir: npt.ArrayLike) -> StackFigures:
-    """Measure a stack, without judging it; the spacing is that of `fit` with the tolerances by default.
+def measure(
+    positions: npt.ArrayLike, row_dir: npt.ArrayLike, col_dir: npt.ArrayLike, tolerances: Tolerances
+) -> StackFigures:
+    """Measure a stack, without judging it.
 
     Parameters
     ----------
@@ -226,6 +239,8 @@ def measure(positions: npt.ArrayLike, row_dir: npt.ArrayLike, col_dir: npt.Array
         ImagePositionPatient of every slice, LPS mm, in any order; rows with NaN are left out.
     row_dir, col_dir : array_like, shape (3,)
         The two halves of ImageOrientationPatient that the slices share.
+    tolerances : Tolerances
+        `position_mm`, `spacing_mm` and `spacing_fraction` are used, for the spacing alone.
 
     Returns
     -------
@@ -246,14 +261,12 @@ def measure(positions: npt.ArrayLike, row_dir: npt.ArrayLike, col_dir: npt.Array
     gaps = np.diff(along)
     figures = (nan, nan, nan)
     if gaps.size:
-        starts = starts_of(along, Tolerances().position_mm)
-        lattice = lattice_of(along[starts], roundings(points, normal)[starts], Tolerances())
-        spacing = lattice.spacing if np.isfinite(lattice.spacing) else float(np.median(gaps))
-        figures = (spacing, float(gaps.min()), float(gaps.max()))
+        _, lattice = _planes(points, along, normal, tolerances)
+        figures = (lattice.spacing, float(gaps.min()), float(gaps.max()))
     return StackFigures(normal, *figures, shear, float(along[0]), float(along[-1]))
 
 
-def spacing_along(points: npt.ArrayLike, normal: npt.ArrayLike, tolerances: Tolerances | None = None) -> float:
+def spacing_along(points: npt.ArrayLike, normal: npt.ArrayLike, tolerances: Tolerances) -> float:
     """Spacing of the lattice that most points lie on, whatever gaps there are between them.
 
     Parameters
@@ -262,7 +275,7 @@ def spacing_along(points: npt.ArrayLike, normal: npt.ArrayLike, tolerances: Tole
         Positions, LPS mm, in any order; rows with NaN are left out.
     normal : array_like, shape (3,)
         Unit normal.
-    tolerances : Tolerances, optional
+    tolerances : Tolerances
         `position_mm`, `spacing_mm` and `spacing_fraction` are used.
 
     Returns
@@ -270,18 +283,15 @@ def spacing_along(points: npt.ArrayLike, normal: npt.ArrayLike, tolerances: Tole
     float
         Spacing, mm; NaN for fewer than two distinct positions.
     """
-    tolerances = tolerances or Tolerances()
     normal = np.asarray(normal, dtype=np.float64)
     usable, _ = _usable(points)
     along = usable @ normal
     order = np.argsort(along, kind="stable")
-    starts = starts_of(along[order], tolerances.position_mm)
-    return lattice_of(along[order][starts], roundings(usable, normal)[order][starts], tolerances).spacing
+    _, lattice = _planes(usable[order], along[order], normal, tolerances)
+    return lattice.spacing
 
 
-def fit(
-    positions: npt.ArrayLike, row_dir: npt.ArrayLike, col_dir: npt.ArrayLike, tolerances: Tolerances | None = None
-) -> Stack:
+def fit(positions: npt.ArrayLike, row_dir: npt.ArrayLike, col_dir: npt.ArrayLike, tolerances: Tolerances) -> Stack:
     """Fit a lattice to slice positions and tell what does not lie on it.
 
     The spacing is that of a line through the slices whose gaps agree, so a few missing, doubled, uneven or sideways
@@ -296,7 +306,7 @@ def fit(
         ImagePositionPatient of every slice, LPS mm, in any order; rows with NaN are left out.
     row_dir, col_dir : array_like, shape (3,)
         The two halves of ImageOrientationPatient that the slices share.
-    tolerances : Tolerances, optional
+    tolerances : Tolerances
         `position_mm`, `spacing_mm`, `spacing_fraction` and `shear_mm` are used.
 
     Returns
@@ -309,7 +319,6 @@ def fit(
     ValueError
         The directions span no plane.
     """
-    tolerances = tolerances or Tolerances()
     normal = unit_normal(row_dir, col_dir)
     if not np.isfinite(normal).all():
         raise ValueError("the row and column directions span no plane")
@@ -317,11 +326,10 @@ def fit(
     along = points @ normal
     order = np.argsort(along, kind="stable")
     along, points, slices = along[order], points[order], usable[order]
-    starts = starts_of(along, tolerances.position_mm)
+    starts, lattice = _planes(points, along, normal, tolerances)
     groups = np.split(slices, np.flatnonzero(starts)[1:])
     planes, origins = along[starts], points[starts]
     gaps = np.diff(planes)
-    lattice = lattice_of(planes, roundings(points, normal)[starts], tolerances)
     spacing, tolerance, steps, uneven = lattice.spacing, lattice.tolerance, lattice.steps, lattice.uneven
     found = [
         Gap(int(groups[place][-1]), int(groups[place + 1][0]), float(gaps[place]), 0 if bad else int(steps[place]) - 1)
@@ -348,6 +356,12 @@ def fit(
         _origins=origins,
         _indices=np.concatenate([np.zeros(min(planes.size, 1)), np.cumsum(steps)]),
     )
+
+
+def _planes(points: Floats, along: Floats, normal: Floats, tolerances: Tolerances) -> tuple[Flags, Lattice]:
+    """Whether each of the points, ascending along the normal, begins another plane, and the lattice of the planes."""
+    starts = starts_of(along, tolerances.position_mm)
+    return starts, lattice_of(along[starts], roundings(points, normal, tolerances)[starts], tolerances)
 
 
 def _usable(positions: npt.ArrayLike) -> tuple[Floats, Ints]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
+from crlm_qc.model.plain import to_plain
 from crlm_qc.model.report import ExitCode, Report, RuleText
 from crlm_qc.model.severity import Severity
 
@@ -43,14 +44,6 @@ class Change:
     """As the new report has it; as the old one had it where the new one has it no more."""
     before: Finding | None = None
     """As the old report had it."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "state": self.state.value,
-            "finding": self.finding.as_dict(),
-            "before": None if self.before is None else self.before.as_dict(),
-        }
 
 
 @dataclass(frozen=True)
@@ -119,7 +112,7 @@ class Changes:
             "old": _about(self.old),
             "new": _about(self.new),
             "summary": {state.value: count for state, count in self.counts.items()},
-            "changes": [change.as_dict() for change in self.changes],
+            "changes": to_plain(self.changes),
         }
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES
+from crlm_qc.model.tolerances import Tolerances
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,27 +28,9 @@ class Facts:
     """Patients read, where the user asked for some; empty for all."""
     limits: tuple[str, ...] = ()
     """What was not read though it was asked for, in words: a refused folder, a missing decoder."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "root": self.root,
-            "layout": self.layout,
-            "depth": self.depth.value,
-            "patients_read": list(self.patients_read),
-            "limits": list(self.limits),
-        }
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Facts:
-        """The inverse of `as_dict`."""
-        return cls(
-            root=str(raw["root"]),
-            layout=str(raw["layout"]),
-            depth=Depth(raw["depth"]),
-            patients_read=tuple(map(str, raw["patients_read"])),
-            limits=tuple(map(str, raw["limits"])),
-        )
+    tolerances: Mapping[str, float] = field(default_factory=lambda: Tolerances().measuring)
+    """Tolerances that the slice spacing was measured with, by name. Evidence of earlier versions says nothing of them, and
+    was measured with those by default."""
 
 
 @dataclass(frozen=True)

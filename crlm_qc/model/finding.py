@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from crlm_qc.model.plain import to_plain
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Place, Sight
 
@@ -62,17 +63,6 @@ class Subject:
     """Line of a CSV or text file, or row of a sheet, counted from 1 and with its heading."""
     column: str | None = None
     """Column of a table, or keyword of a DICOM attribute."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "kind": self.kind.value,
-            "path": self.path,
-            "uid": self.uid,
-            "segment": self.segment,
-            "row": self.row,
-            "column": self.column,
-        }
 
     def identity(self, patient: str | None = None) -> tuple[str, ...]:
         """The parts that stay the same from run to run while the fault does, wherever the release lies.
@@ -152,7 +142,7 @@ class Finding:
             "rule": self.rule,
             "severity": self.severity.value,
             "patient": self.patient,
-            "subject": self.subject.as_dict(),
+            "subject": to_plain(self.subject),
             "message": self.message,
             "expected": self.expected,
             "observed": self.observed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 
 class Status(StrEnum):
@@ -28,13 +27,3 @@ class Outcome:
     """Why it was skipped, or what went wrong."""
     incomplete: bool = False
     """Something that was asked for could not be checked: a crash, a missing decoder, a refused permission."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "rule": self.rule,
-            "status": self.status.value,
-            "examined": self.examined,
-            "reason": self.reason,
-            "incomplete": self.incomplete,
-        }

@@ -21,7 +21,8 @@ def to_plain(value: Any) -> Any:
     Parameters
     ----------
     value : Any
-        A dataclass, a container or a scalar of the model.
+        A dataclass, a container or a scalar of the model. A dataclass whose form in files is not that of its fields says
+        so itself, by a method `as_dict`.
 
     Returns
     -------
@@ -29,6 +30,8 @@ def to_plain(value: Any) -> Any:
         Dicts, lists, strings, numbers, booleans and None.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if hasattr(value, "as_dict"):
+            return value.as_dict()
         return {name: to_plain(getattr(value, name)) for name in _fields(type(value))}
     if isinstance(value, Enum):
         return value.value

@@ -194,24 +194,6 @@ class ReleaseFacts:
     licence: str = ""
     """Under which the collection is published."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "root": self.root,
-            "layout": self.layout,
-            "patients": self.patients,
-            "series": self.series,
-            "files": self.files,
-            "bytes": self.bytes,
-            "ct_slices": self.ct_slices,
-            "tables": list(self.tables),
-            "workbook_edition": self.workbook_edition,
-            "workbook_lacks": list(self.workbook_lacks),
-            "collection": self.collection,
-            "doi": self.doi,
-            "licence": self.licence,
-        }
-
 
 @dataclass(frozen=True)
 class Report:
@@ -302,12 +284,12 @@ class Report:
         return {
             "schema_version": SCHEMA_VERSION,
             "tool": {"name": "crlm-qc", "version": self.tool_version},
-            "release": self.release.as_dict(),
-            "settings": self.settings.as_dict(),
+            "release": to_plain(self.release),
+            "settings": to_plain(self.settings),
             "summary": {**self.counts, "verdict": self.verdict.value},
             "limits": list(self.limits),
-            "outcomes": [outcome.as_dict() for outcome in self.outcomes],
-            "findings": [finding.as_dict() for finding in self.findings],
+            "outcomes": to_plain(self.outcomes),
+            "findings": to_plain(self.findings),
             "figures": to_plain(self.figures),
             "patients": to_plain(self.patients),
             "pictures": to_plain(self.pictures),

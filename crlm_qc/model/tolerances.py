@@ -226,6 +226,11 @@ class Tolerances:
         "lesions may look alike.",
     )
 
+    @property
+    def measuring(self) -> dict[str, float]:
+        """Those that measuring needs, so that evidence holds what it was measured with."""
+        return {name: getattr(self, name) for name in ("position_mm", "spacing_mm", "spacing_fraction")}
+
     def replaced(self, values: Mapping[str, float]) -> Tolerances:
         """These tolerances with some of them changed.
 

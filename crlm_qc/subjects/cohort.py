@@ -9,11 +9,11 @@ compared with that of random assignments.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from crlm_qc.collection.forms import age_in_years
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.words import most_common
@@ -40,8 +40,6 @@ FITS: Final = 0.5
 PERMUTATIONS: Final = 9999
 SEED: Final = 20221001
 
-_AGE: Final = re.compile(r"([0-9]{1,3})([DWMY])")
-_YEARS: Final = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 _SEX: Final = {"M": 1.0, "F": 2.0}
 
 
@@ -79,12 +77,6 @@ class Cohort:
     def detached(self) -> bool:
         """Whether the rows are known not to belong to the images."""
         return self.belongs is False
-
-
-def age_in_years(text: Any) -> float:
-    """PatientAge (VR AS, DICOM PS3.5 6.2) in years; NaN if it has another form."""
-    match = _AGE.fullmatch(text.strip()) if isinstance(text, str) else None
-    return int(match[1]) * _YEARS[match[2]] if match else math.nan
 
 
 def cohort(context: Context) -> Cohort:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.collection.series import strays
 from crlm_qc.model.finding import Kind, Subject
 from crlm_qc.model.sight import Slice
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from crlm_qc.geometry.stack import Stack
     from crlm_qc.rulebook.context import Context
     from crlm_qc.subjects.columns import Floats
+
+
+_SAME_SPACING = 1e-3
+"""Part by which two spacings, and so volumes, may differ before it matters: no rule asks for finer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,19 +105,25 @@ def _series(context: Context) -> list[CtSeries]:
     for place, (owner, folder) in enumerate(zip(owners, folders, strict=True)):
         rows.setdefault(owner, []).append(place)
         within.setdefault(folder, set()).add(owner)
+    astray = strays({_named(owner): [folders[place] for place in places] for owner, places in rows.items()})
     found = []
-    for owner in sorted(rows, key=lambda key: (key[0] or "", key[1] or "")):
+    for owner in sorted(rows, key=_named):
         places = rows[owner]
         own = Counter(folders[place] for place in places)
         neighbours = {other for folder in own for other in within[folder]} - {owner}
-        if any((-len(rows[other]), other[1] or "") < (-len(places), owner[1] or "") for other in neighbours):
+        if _named(owner) in astray:
             continue
         kept = _without_copies(slices, places, context.tolerances.position_mm)
-        strays = sum(len(rows[other]) for other in neighbours) + len(places) - len(kept)
+        surplus = sum(len(rows[other]) for other in neighbours) + len(places) - len(kept)
         folder = min(own, key=lambda name: (-own[name], name))
-        unknown = sum(unreadable[name] for name in own) + strays
+        unknown = sum(unreadable[name] for name in own) + surplus
         found.append(_one_series(context, owner, folder, slices.take(kept), unknown))
     return found
+
+
+def _named(owner: tuple[str | None, str | None]) -> tuple[str, str]:
+    """Patient and Series Instance UID, which may be missing, as keys that can be sorted."""
+    return owner[0] or "", owner[1] or ""
 
 
 def _without_copies(slices: Columns, places: list[int], tolerance: float) -> list[int]:
@@ -152,6 +163,29 @@ def stack_of(context: Context, positions: Floats, orientation: Floats) -> tuple[
         return fit(positions, orientation[:3], orientation[3:], context.tolerances), None
     except Exception as error:  # noqa: BLE001 - the text of an exception may hold values from files: its type alone is kept
         return None, type(error).__name__
+
+
+def measured_otherwise(context: Context) -> list[tuple[CtSeries, float]]:
+    """Series that evidence holds another slice spacing of than these tolerances give, each with that spacing, mm.
+
+    Evidence may have been saved under another profile. What it measured with a spacing, such as volumes, can't be measured
+    again without the files; most tolerances make no difference to the spacing, and then it need not be.
+    """
+    import numpy as np
+
+    if context.evidence.facts.tolerances == context.tolerances.measuring:
+        return []
+    table = Columns.of(context["ct_series"])
+    rows = zip(*(table[name].tolist() for name in ("patient", "series_uid", "spacing")), strict=True)
+    measured = {(patient, uid): spacing for patient, uid, spacing in rows}
+    found = []
+    for one in series_of(context):
+        spacing = measured.get((one.patient, one.uid))
+        if one.stack is None or spacing is None:
+            continue
+        if not np.isclose(spacing, one.stack.spacing, rtol=_SAME_SPACING, atol=0.0, equal_nan=True):
+            found.append((one, spacing))
+    return found
 
 
 def need_pixels(context: Context) -> None:

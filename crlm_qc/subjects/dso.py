@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.collection.series import Meant, OwnSeries
 from crlm_qc.model.finding import Kind, Subject
 from crlm_qc.model.sight import Frame
 from crlm_qc.subjects.columns import Columns
 from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
-from crlm_qc.subjects.words import ranges, text, whole
+from crlm_qc.subjects.words import folder_of, ranges, text, whole
 
 if TYPE_CHECKING:
     from crlm_qc.rulebook.context import Context
@@ -142,11 +143,13 @@ def _dsos(context: Context) -> list[Dso]:
     for series in series_of(context):
         if series.patient is not None:
             by_patient.setdefault(series.patient, []).append(series)
+    own_series = _own_series(context)
     found = []
     for row in context["dsos"].sort_values("path").to_dict("records"):
         path, patient = row["path"], text(row["patient"])
         named, instances, sources = references.get(path, ((), (), ()))
-        ct, choices = _ct_of(by_patient.get(patient or "", []), set(named), sources)
+        meant = own_series.get(patient or "", OwnSeries(())).meant(named, (uid for _, uid in sources))
+        ct, choices = _judged(by_patient.get(patient or "", []), meant)
         own = {uid for uid in named if uid is not None}
         found.append(
             Dso(
@@ -189,33 +192,29 @@ def _references(context: Context) -> dict[str, Named]:
     }
 
 
-def _ct_of(
-    series: list[CtSeries], named: set[str | None], sources: Sequence[tuple[int, str | None]]
-) -> tuple[CtSeries | None, tuple[CtSeries, ...]]:
-    """The CT series that the object refers to, and those among which it was chosen.
+def _own_series(context: Context) -> dict[str, OwnSeries]:
+    """The CT series of every patient, whether they are judged or not."""
+    names = ["patient", "series_uid", "sop_instance_uid", "path"]
+    slices = Columns.of(context["slices"][names])
+    rows: dict[str, list[tuple[str | None, str | None, str]]] = {}
+    columns = (slices[name].tolist() for name in names)
+    for patient, uid, instance, path in zip(*columns, strict=True):
+        if patient is not None:
+            rows.setdefault(patient, []).append((uid, instance, folder_of(path)))
+    return {patient: OwnSeries(of_patient) for patient, of_patient in rows.items()}
 
-    It is None if it is one of several and nothing says which. An object that refers to other series alone gets the
-    largest one of the patient, to be compared with.
+
+def _judged(series: list[CtSeries], meant: Meant) -> tuple[CtSeries | None, tuple[CtSeries, ...]]:
+    """The CT series to compare an object with, and those among which it was chosen.
+
+    It is None if it is one of several and nothing says which. An object that refers to none of those that are judged gets
+    the largest one of the patient, to be compared with.
     """
-    meant = [one for one in series if one.uid in named]
-    if not meant and named - {None}:
-        return max(series, key=lambda one: (len(one.slices), one.uid or ""), default=None), ()
-    choices = meant or series
-    if len(choices) < 2:
-        return next(iter(choices), None), tuple(choices)
-    counts = [_frames_on(one, sources) for one in choices]
-    most = max(counts)
-    ct = choices[counts.index(most)] if most and counts.count(most) == 1 else None
-    if not meant and most:
-        # It names no series, and its frames name slices: those alone tell what it refers to.
-        choices = [one for one, count in zip(choices, counts, strict=True) if count]
-    return ct, tuple(choices)
-
-
-def _frames_on(series: CtSeries, sources: Sequence[tuple[int, str | None]]) -> int:
-    """How many source images of frames are slices of a series."""
-    own = set(series.slices["sop_instance_uid"].tolist()) - {None}
-    return sum(uid in own for _, uid in sources)
+    choices = tuple(one for one in series if (one.uid or "") in meant.choices)
+    ct = next((one for one in choices if (one.uid or "") == meant.series), None)
+    if ct is None and len(choices) < 2:
+        ct = max(series, key=lambda one: (len(one.slices), one.uid or ""), default=None)
+    return ct, choices
 
 
 def plane_differs(dso: Dso, columns: Sequence[str], theirs: Sequence[float], tolerance: float) -> Flags:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from crlm_qc.collection.forms import SeriesFolder, StudyFolder, uid_tail
 from crlm_qc.collection.profile import Edition, Profile, Span
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.synthetic import ct, dso, phantom
@@ -239,10 +240,8 @@ def _worth(plans: Sequence[PatientPlan]) -> int:
 def _write_patient(collection: Path, plan: PatientPlan, *, licence: str) -> _Written:
     built = phantom.build(plan)
     slices = ct.headers(plan)
-    study = "-".join(
-        (plan.study_date.strftime("%m-%d-%Y"), "NA", _name(plan.study_description), plan.uid("study")[-5:])
-    )
-    base = PurePosixPath(plan.patient, study)
+    date, described = plan.study_date.strftime("%m-%d-%Y"), f"NA-{_name(plan.study_description)}"
+    base = PurePosixPath(plan.patient, StudyFolder(date, described, uid_tail(plan.uid("study"))).name)
     ct_folder = base / _series_folder(plan.series_number, plan.series_description, plan.uid("ct series"))
     dso_folder = base / _series_folder(dso.SERIES_NUMBER, dso.SERIES_DESCRIPTION, plan.uid("dso series"))
     for folder in (ct_folder, dso_folder):
@@ -266,7 +265,7 @@ def _name(text: str) -> str:
 
 
 def _series_folder(number: int, description: str | None, uid: str) -> str:
-    return f"{number}.000000-{_name(description or 'NA')}-{uid[-5:]}"
+    return SeriesFolder(str(number), _name(description or "NA"), uid_tail(uid)).name
 
 
 def _file_size(size: int) -> str:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import tiny
+from support.frames import N_SLICES, Case, clean
 
 from crlm_qc.auditing.judging import CRASH_RULE, judge
 from crlm_qc.auditing.run import audit
@@ -194,3 +196,48 @@ def test_what_identifies_a_person_is_not_waived_by_a_waiver_alone(tmp_path: Path
 
 def test_other_rules_of_the_family_can_be_waived(tmp_path: Path) -> None:
     assert audit(tmp_path, waivers=[Waiver("DID009", "Looked at.", ("CRLM-CT-1001",))]).findings
+
+
+# --- saved evidence under other tolerances
+
+
+def uneven() -> Case:
+    """A release whose lowest CT slice of the first patient lies 2 mm too deep, measured with the tolerances by default."""
+    case = clean()
+    case.slice(N_SLICES)["position_z"] -= 2.0
+    return case
+
+
+def test_tolerances_that_give_another_spacing_are_told(profile: Profile) -> None:
+    report = judge(uneven().evidence(), profile, Settings(tolerances={"spacing_mm": 2.5}))
+    (limit,) = report.limits
+    assert limit.startswith(
+        "CRLM-CT-1001: the evidence was measured with a slice spacing of 5 mm, and with the tolerances"
+    )
+    assert limit.endswith("it is 5.02 mm: collect it again")
+    assert report.incomplete
+    assert report.verdict is not Verdict.CONFORMANT
+
+
+@pytest.mark.parametrize("tolerances", [{}, {"spacing_mm": 0.02}, {"position_mm": 0.02}, {"age_years": 5.0}])
+def test_tolerances_that_give_the_same_spacing_are_not(profile: Profile, tolerances: dict[str, float]) -> None:
+    assert judge(uneven().evidence(), profile, Settings(tolerances=tolerances)).limits == ()
+
+
+def test_evidence_is_measured_with_the_profiles_tolerances(tmp_path: Path, profile: Profile) -> None:
+    folder = tmp_path / profile.name / tiny.PATIENT / "06-06-1992-NA-NA-73.1" / "2.000000-NA-3.1"
+    for index, height in enumerate((0.0, 5.0, 10.0, 15.0, 22.0)):
+        ds = tiny.ct_slice(index)
+        ds.ImagePositionPatient[2] = height
+        tiny.write(folder / f"1-{index + 1}.dcm", ds)
+    wide = profile.with_tolerances({"spacing_mm": 2.5})
+    for one, spacing in ((profile, 5.0), (wide, 5.4)):
+        report = audit(
+            tmp_path, settings=Settings(known_issues=False), profile=one, jobs=1, evidence_to=tmp_path / "saved"
+        )
+        assert report.limits == ()
+        assert [patient.spacing_mm for patient in report.patients] == [pytest.approx(spacing)]
+    # What was saved last was measured with the wider tolerance.
+    assert audit(tmp_path / "saved", profile=wide).limits == ()
+    (limit,) = audit(tmp_path / "saved", profile=profile).limits
+    assert "a slice spacing of 5.4 mm, and with the tolerances of this audit it is 5 mm" in limit

@@ -301,3 +301,68 @@ def test_numbers_of_cells_that_may_be_record_numbers_are_cut(profile: Profile, c
     evidence["clinical"].loc[0, "value"] = 77419035.0
     after = redact(evidence, profile)
     assert after["clinical"]["value"].max() == LARGEST
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("1.2.840.113619.2.55", True),
+        # Spoilt by a leading zero, so that an audit of the tables tells of it too.
+        ("1.2.840.0113619.2.55", True),
+        ("1.212.555.0142", False),
+        ("2.12.1948", False),
+        ("88121024.1.2.3.4", False),
+    ],
+)
+def test_of_digits_and_points_only_what_is_meant_as_a_uid_is_kept(
+    text: str, kept: bool, profile: Profile, clean: SyntheticRelease
+) -> None:
+    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+    evidence["slices"].loc[0, "series_description"] = text
+    assert (text in set(redact(evidence, profile)["slices"]["series_description"])) is kept
+
+
+@pytest.mark.parametrize(
+    ("age", "of_header", "of_cell"),
+    [
+        ("055Y", "055Y", None),
+        ("055 Y", "055 Y", None),
+        ("090Y", "090Y", None),
+        ("093Y", "091Y", "91"),
+        ("93 y", "091Y", "91"),
+        ("1937", None, "131"),
+        ("Jane", None, None),
+    ],
+)
+def test_ages_are_kept_up_to_89_however_they_are_written(
+    age: str, of_header: str | None, of_cell: str | None, profile: Profile, clean: SyntheticRelease
+) -> None:
+    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+    place = int(evidence["clinical"].index[evidence["clinical"]["column"] == "age"][0])
+    evidence["slices"].loc[0, ["patient_age", "series_description"]] = age
+    evidence["clinical"].loc[place, "text"] = age
+    after = redact(evidence, profile)
+    assert after["slices"].loc[0, "patient_age"] == (of_header or after["slices"].loc[0, "patient_age"])
+    assert after["clinical"].loc[place, "text"] == (of_cell or after["clinical"].loc[place, "text"])
+    if of_header != age:
+        assert age not in {after["slices"].loc[0, "patient_age"], after["clinical"].loc[place, "text"]}
+    # An age in a column that is none of ages is a text as any other.
+    assert (after["slices"].loc[0, "series_description"] == age) is age.isdigit()
+
+
+@pytest.mark.parametrize(
+    ("folder", "kept"),
+    [
+        ("06-06-1992-NA-CT ABD WITH PEL-75163", "06-06-1992-NA-CT ABD WITH PEL-75163"),
+        ("23-05-2010-NA-CT ABD WITH PEL-75163", "00-00-0000-NA-CT ABD WITH PEL-75163"),
+        ("2.000000-NA-3.123", "2.000000-NA-3.123"),
+        ("88121024.000000-NA-54011", "99999.000000-NA-54011"),
+        ("881210248812.000000-NA-54011", "99999.000000-NA-54011"),
+    ],
+)
+def test_folders_keep_what_the_downloader_wrote_and_no_number_of_a_person(
+    folder: str, kept: str, profile: Profile, clean: SyntheticRelease
+) -> None:
+    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+    evidence["slices"].loc[0, "path"] = f"{clean.patients[0]}/{folder}/1-01.dcm"
+    assert redact(evidence, profile)["slices"].loc[0, "path"] == f"{clean.patients[0]}/{kept}/1-01.dcm"

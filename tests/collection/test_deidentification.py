@@ -169,6 +169,8 @@ def test_roles_and_single_words_are_no_persons(text: str) -> None:
         ("091Y", True),
         ("95Y", True),
         ("95", True),
+        ("095 y", True),
+        ("095  Y", True),
         ("999M", False),
         ("", False),
         ("Y", False),

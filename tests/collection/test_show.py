@@ -22,6 +22,7 @@ SHOW = Show(load_profile())
         "manifest-1669817128730/metadata.csv",
         "Colorectal Liver Metastases Clinical data October 2022.xlsx",
         "CRLM-CT-1001/06-06-1992-NA-CT ABDOMEN-75163/7.000000-Bind(17095427711)-12345/LICENSE",
+        "CRLM-CT-1001/06-06-1992-NA-CT ABD-73.12/2.000000-NA-.1234",
     ],
 )
 def test_paths_of_the_collection_are_shown(path: str) -> None:
@@ -36,6 +37,8 @@ def test_paths_of_the_collection_are_shown(path: str) -> None:
         ("CRLM-CT-1001\\06-06-1992-NA-DOE-75163", f"CRLM-CT-1001/06-06-1992-{HIDDEN}-75163"),
         ("letter of Jane Doe.pdf", f"{HIDDEN}.pdf"),
         ("123456789.dcm", f"{HIDDEN}.dcm"),
+        ("100000.000000-CT ABD-54011", f"{HIDDEN}-CT ABD-54011"),
+        ("88121024.000000-JANE DOE-3.123", f"{HIDDEN}-{HIDDEN}-3.123"),
     ],
 )
 def test_free_text_in_paths_is_not(path: str, shown: str) -> None:
@@ -136,6 +139,8 @@ IDENTIFYING = (
     "Bind88121024",
     "020 7946 0958",
     "+49 30 1234567",
+    "1.212.555.0142",
+    "2.12.1948",
     "\u0662\u0661\u0662\u0665\u0665\u0665 CT",
 )
 
@@ -213,6 +218,10 @@ def test_ages_over_89_are_one_group(years: float, shown: str) -> None:
         ("88121024", "text of 1 to 8 characters"),
         ("88121024.1.2.3.4", "text of 9 to 32 characters"),
         ("1.2.3", "text of 1 to 8 characters"),
+        ("3.1.2", "text of 1 to 8 characters"),
+        ("2.12.1948", "text of 9 to 32 characters"),
+        ("1.212.555.0142", "text of 9 to 32 characters"),
+        ("1.212.555.1142", "text of 9 to 32 characters"),
     ],
 )
 def test_a_digit_string_is_no_uid(uid: str, shown: str) -> None:
@@ -261,6 +270,7 @@ PLACES = Places(
         ("Colorectal-Liver-Metastases/CRLM-CT-1001/letters/Jane Roe.txt", f"CRLM-CT-1001/folder/{HIDDEN}.txt"),
         ("Colorectal-Liver-Metastases/ROE/scans/1-01.dcm", "patient[1]/CT/1-01.dcm"),
         ("elsewhere/06-06-1992-NA-CT ABD-75163/metadata.csv", f"{HIDDEN}/folder/metadata.csv"),
+        ("elsewhere/06-06-1992-CT ABD", f"{HIDDEN}/{HIDDEN}"),
         ("manifest-1669817128730/metadata.csv", "manifest-1669817128730/metadata.csv"),
     ],
 )

@@ -239,20 +239,26 @@ def test_text_in_other_character_sets():
 @pytest.mark.parametrize(
     ("value", "valid"),
     [
-        ("1.2.840.10008.1.2", True),
-        ("0.1", True),
-        ("1." * 31 + "10", True),
-        ("1." * 31 + "100", False),
-        ("1.02.3", False),
-        ("1..2", False),
-        ("1.2.", False),
-        ("1.2.a", False),
-        ("1.2.٣", False),
-        ("", False),
+        (b"1.2.840.10008.1.2", True),
+        (b"0.1", True),
+        (b"0.1\0", True),
+        (b"1.2.3\\1.2.4", True),
+        (b"1." * 31 + b"10", True),
+        (b"1." * 31 + b"100", False),
+        (b"1.02.3", False),
+        (b"1..2", False),
+        (b"1.2.", False),
+        (b"1.2.a", False),
+        (b"1.2.3\\", False),
+        # What no root begins is none, as for the tables (PS3.5 9.1, ISO/IEC 8824).
+        (b"5", False),
+        (b"3.1.2", False),
+        (b"1.40.3", False),
     ],
 )
 def test_uids(value, valid):
-    assert dicom.is_uid(value) is valid
+    header = read(with_value("SeriesInstanceUID", value))
+    assert dicom.invalid_uids([header.meta, header.data]) == ([] if valid else ["SeriesInstanceUID"])
 
 
 def test_invalid_uids_are_named():

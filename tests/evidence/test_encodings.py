@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
@@ -31,6 +31,8 @@ from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.rulebook.context import Context
+from crlm_qc.subjects.dso import dsos_of
 
 COLLECTION = "Colorectal-Liver-Metastases"
 LABELS = ("Liver", "Tumor_1", "Tumor_2")
@@ -419,11 +421,7 @@ def test_of_two_ct_series_the_source_images_say_which(pair, tmp_path: Path, prof
 
 def test_where_nothing_says_which_ct_is_meant_none_is_compared(pair, tmp_path: Path, profile: Profile) -> None:
     masks, sources, make = pair
-    ds = make()
-    del ds.ReferencedSeriesSequence
-    for item in ds.PerFrameFunctionalGroupsSequence:
-        del item.DerivationImageSequence
-    root = written(tmp_path, sources, ds)
+    root = written(tmp_path, sources, without_references(make()))
     other_series(root)
     found = collect(root, profile, depth=Depth.MASKS, jobs=1)
     check(found, masks)
@@ -432,3 +430,20 @@ def test_where_nothing_says_which_ct_is_meant_none_is_compared(pair, tmp_path: P
     assert {finding.rule for finding in report.findings} == {"REL009", "DSO005", "DSO008", "DSO031"}
     compared = {outcome.rule: outcome for outcome in report.outcomes}["DSO014"]
     assert (compared.status, compared.examined) == (Status.SKIPPED, 0)
+
+
+def without_references(ds: Dataset) -> Dataset:
+    del ds.ReferencedSeriesSequence
+    for item in ds.PerFrameFunctionalGroupsSequence:
+        del item.DerivationImageSequence
+    return ds
+
+
+def test_the_only_ct_series_is_meant_by_an_object_that_names_none(pair, tmp_path: Path, profile: Profile) -> None:
+    masks, sources, make = pair
+    root = written(tmp_path, sources, without_references(make()))
+    found = collect(root, profile, depth=Depth.MASKS, jobs=1)
+    check(found, masks)
+    assert set(found["segments"]["volume_basis"]) == {"ct-positions"}, "as the rules compare it with that series"
+    context = Context(found, profile, Settings(depth=Depth.MASKS))
+    assert [dso.ct.uid for dso in dsos_of(context) if dso.ct] == [tiny.CT_SERIES]

@@ -53,7 +53,7 @@ def measured(ds, slices=(), profile=PROFILE):
     rows = [slice_row(*read(tiny.to_bytes(one))) for one in slices]
     header, shared = read(ds if isinstance(ds, bytes) else tiny.to_bytes(ds))
     found = dso_rows(header, shared)
-    _, pairs = segments.measure_masks(header, found, rows, series_rows("p", rows), profile)
+    _, pairs = segments.measure_masks(header, found, rows, series_rows("p", rows, profile.tolerances), profile)
     return found, pairs
 
 

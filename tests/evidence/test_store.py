@@ -8,6 +8,7 @@ from crlm_qc.evidence.store import FACTS_FILE, ReleaseError, contract, is_eviden
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, Column, Table, frame, schema
+from crlm_qc.model.tolerances import Tolerances
 
 FILLED = {
     "str": 'caf\N{LATIN SMALL LETTER E WITH ACUTE} "1,2"',
@@ -25,7 +26,8 @@ def evidence() -> Evidence:
         full = {column.name: FILLED[column.dtype] for column in table.columns}
         bare = {column.name: FILLED[column.dtype] for column in table.columns if column.required}
         tables[name] = frame(name, [full, bare])
-    facts = Facts("release", "card", Depth.MASKS, ("CRLM-CT-1001",), ("a decoder is missing",))
+    tolerances = {"position_mm": 0.01, "spacing_mm": 0.5, "spacing_fraction": 0.01}
+    facts = Facts("release", "card", Depth.MASKS, ("CRLM-CT-1001",), ("a decoder is missing",), tolerances)
     return Evidence(facts, tables)
 
 
@@ -125,5 +127,23 @@ def test_damaged_evidence_is_refused(evidence, tmp_path, damage):
     else:
         raw = json.loads((tmp_path / FACTS_FILE).read_text())
         (tmp_path / FACTS_FILE).write_text(json.dumps(raw | {"facts": {"root": "x"}}))
+    with pytest.raises(ReleaseError, match="damaged"):
+        load(tmp_path)
+
+
+def test_evidence_that_says_nothing_of_tolerances_was_measured_with_those_by_default(evidence, tmp_path):
+    save(evidence, tmp_path)
+    raw = json.loads((tmp_path / FACTS_FILE).read_text(encoding="utf-8"))
+    assert raw["facts"].pop("tolerances")["spacing_mm"] == 0.5
+    (tmp_path / FACTS_FILE).write_text(json.dumps(raw), encoding="utf-8")
+    assert load(tmp_path).facts.tolerances == Facts().tolerances == Tolerances().measuring
+
+
+@pytest.mark.parametrize("tolerances", [[1], "spacing_mm", {"spacing_mm": "wide"}, None, {"spacing_mm": None}])
+def test_tolerances_that_are_none_are_damage(evidence, tmp_path, tolerances):
+    save(evidence, tmp_path)
+    raw = json.loads((tmp_path / FACTS_FILE).read_text(encoding="utf-8"))
+    raw["facts"]["tolerances"] = tolerances
+    (tmp_path / FACTS_FILE).write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(ReleaseError, match="damaged"):
         load(tmp_path)

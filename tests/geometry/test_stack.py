@@ -72,7 +72,7 @@ def test_a_rigid_lattice_is_regular(lattice: Lattice) -> None:
     stack = lattice.fit()
     assert stack.regular
     assert stack.order.tolist() == lattice.sorted_along().tolist()
-    figures = measure(lattice.positions, lattice.row, lattice.col)
+    figures = measure(lattice.positions, lattice.row, lattice.col, TOLERANCES)
     assert figures.shear < TOLERANCES.position_mm
     if len(lattice.positions) > 1:
         assert stack.spacing == pytest.approx(lattice.spacing, abs=1e-5)
@@ -185,7 +185,7 @@ def axial(*heights: float) -> np.ndarray:
 def test_mixed_faults_are_told_apart() -> None:
     # A doubled slice (2 and 3), one missing after 4, one uneven (7), and two missing before the last.
     heights = [0, 5, 10, 10, 15, 25, 30, 37, 40, 45, 50, 65]
-    stack = fit(axial(*heights), *AXIAL)
+    stack = fit(axial(*heights), *AXIAL, TOLERANCES)
     assert stack.spacing == 5
     assert stack.duplicates == ((2, 3),)
     assert [(gap.below, gap.above, gap.missing) for gap in stack.missing] == [(4, 5, 1), (10, 11, 2)]
@@ -194,66 +194,68 @@ def test_mixed_faults_are_told_apart() -> None:
 
 
 def test_half_a_stack_shifted_has_one_uneven_gap() -> None:
-    stack = fit(axial(0, 5, 10, 15, 22.5, 27.5, 32.5), *AXIAL)
+    stack = fit(axial(0, 5, 10, 15, 22.5, 27.5, 32.5), *AXIAL, TOLERANCES)
     assert [(gap.below, gap.above) for gap in stack.uneven] == [(3, 4)]
     assert stack.off_lattice == (4, 5, 6)
     assert stack.index_of(axial(22.5))[2] == pytest.approx([0.0])
 
 
 def test_more_gaps_than_spacings_still_find_the_spacing() -> None:
-    stack = fit(axial(0, 5, 15, 20, 30, 35, 45), *AXIAL)
+    stack = fit(axial(0, 5, 15, 20, 30, 35, 45), *AXIAL, TOLERANCES)
     assert stack.spacing == 5
     assert stack.n_missing == 3
     assert not stack.uneven
 
 
 def test_three_slices_with_one_missing() -> None:
-    assert [gap.missing for gap in fit(axial(0, 5, 15), *AXIAL).missing] == [1]
+    assert [gap.missing for gap in fit(axial(0, 5, 15), *AXIAL, TOLERANCES).missing] == [1]
 
 
 def test_positions_that_are_missing_are_left_out() -> None:
     positions = axial(0, 5, 10, 15)
     positions[1] = np.nan
-    stack = fit(positions, *AXIAL)
+    stack = fit(positions, *AXIAL, TOLERANCES)
     assert stack.order.tolist() == [0, 2, 3]
     assert stack.n_missing == 1
-    assert measure(positions, *AXIAL).last == 15
+    assert measure(positions, *AXIAL, TOLERANCES).last == 15
 
 
 def test_no_slice_and_one_slice() -> None:
-    none = fit(np.empty((0, 3)), *AXIAL)
+    none = fit(np.empty((0, 3)), *AXIAL, TOLERANCES)
     assert none.regular
     assert np.isnan(none.last_index)
     assert np.isnan(none.index_of(axial(3))[0]).all()
     assert none.nearest_plane(axial(3))[0].tolist() == [-1]
-    one = fit(axial(7), *AXIAL)
+    one = fit(axial(7), *AXIAL, TOLERANCES)
     assert one.regular
     assert one.last_index == 0
     index, _, _ = one.index_of(axial(7, 8))
     assert index[0] == 0
     assert np.isnan(index[1])
-    figures = measure(axial(7), *AXIAL)
+    figures = measure(axial(7), *AXIAL, TOLERANCES)
     assert (figures.first, figures.last, figures.shear) == (7, 7, 0)
     assert np.isnan(figures.spacing)
-    assert np.isnan(measure(np.empty((0, 3)), *AXIAL).first)
+    assert np.isnan(measure(np.empty((0, 3)), *AXIAL, TOLERANCES).first)
 
 
 def test_two_slices_at_one_position_have_no_spacing() -> None:
-    stack = fit(axial(7, 7), *AXIAL)
+    stack = fit(axial(7, 7), *AXIAL, TOLERANCES)
     assert stack.duplicates == ((0, 1),)
     assert np.isnan(stack.spacing)
-    assert measure(axial(7, 7), *AXIAL).spacing == 0
+    figures = measure(axial(7, 7), *AXIAL, TOLERANCES)
+    assert np.isnan(figures.spacing)
+    assert (figures.spacing_min, figures.spacing_max) == (0, 0)
 
 
 def test_directions_without_a_plane() -> None:
     assert np.isnan(unit_normal((1, 0, 0), (1, 0, 0))).all()
-    assert np.isnan(measure(axial(0, 5), (1, 0, 0), (np.nan, 0, 0)).spacing)
+    assert np.isnan(measure(axial(0, 5), (1, 0, 0), (np.nan, 0, 0), TOLERANCES).spacing)
     with pytest.raises(ValueError, match="no plane"):
-        fit(axial(0, 5), (1, 0, 0), (2, 0, 0))
+        fit(axial(0, 5), (1, 0, 0), (2, 0, 0), TOLERANCES)
 
 
 def test_the_nearest_plane_skips_what_is_missing() -> None:
-    stack = fit(axial(0, 5, 10, 20), *AXIAL)
+    stack = fit(axial(0, 5, 10, 20), *AXIAL, TOLERANCES)
     rank, distance = stack.nearest_plane(np.vstack([axial(-1, 4, 16, 20), [[np.nan, 0, 0]]]))
     assert rank.tolist() == [0, 1, 3, 3, -1]
     assert distance[:4] == pytest.approx([-1, -1, -4, 0])
@@ -261,8 +263,27 @@ def test_the_nearest_plane_skips_what_is_missing() -> None:
 
 def test_tolerances_are_those_that_are_passed() -> None:
     positions = axial(0, 5, 10.2, 15, 20)
-    assert not fit(positions, *AXIAL).regular
+    assert not fit(positions, *AXIAL, TOLERANCES).regular
     assert fit(positions, *AXIAL, TOLERANCES.replaced({"spacing_mm": 0.5})).regular
+    positions = axial(0, 5, 10, 15, 22)
+    assert measure(positions, *AXIAL, TOLERANCES).spacing == 5
+    assert measure(positions, *AXIAL, TOLERANCES.replaced({"spacing_mm": 2.5})).spacing == pytest.approx(5.4)
+
+
+@given(
+    st.lists(st.floats(-500, 500).map(lambda height: round(height, 2)), max_size=12),
+    st.sampled_from([0.001, 0.01, 0.5, 2.0]),
+    st.sampled_from([0.001, 0.01, 0.5, 2.0]),
+    st.sampled_from([0.0, 0.01, 0.2]),
+)
+def test_the_spacing_is_the_same_whoever_asks(
+    heights: list[float], position: float, spacing: float, fraction: float
+) -> None:
+    tolerances = TOLERANCES.replaced({"position_mm": position, "spacing_mm": spacing, "spacing_fraction": fraction})
+    positions = axial(*heights) if heights else np.empty((0, 3))
+    judged = fit(positions, *AXIAL, tolerances).spacing
+    assert np.array_equal([measure(positions, *AXIAL, tolerances).spacing], [judged], equal_nan=True)
+    assert np.array_equal([spacing_along(positions, (0, 0, 1), tolerances)], [judged], equal_nan=True)
 
 
 @st.composite
@@ -278,11 +299,11 @@ def rounded_stacks(draw: st.DrawFn, least: int = 8, thinnest: float = 0.5) -> tu
 @given(rounded_stacks(least=2))
 def test_rounded_positions_are_those_of_a_lattice(stack: tuple[np.ndarray, float, float]) -> None:
     heights, spacing, unit = stack
-    found = fit(axial(*heights), *AXIAL)
+    found = fit(axial(*heights), *AXIAL, TOLERANCES)
     assert found.regular
     assert abs(found.spacing - spacing) <= 1.6 * unit / (len(heights) - 1)
-    assert measure(axial(*heights), *AXIAL).spacing == pytest.approx(found.spacing)
-    assert spacing_along(axial(*heights), (0, 0, 1)) == pytest.approx(found.spacing)
+    assert measure(axial(*heights), *AXIAL, TOLERANCES).spacing == pytest.approx(found.spacing)
+    assert spacing_along(axial(*heights), (0, 0, 1), TOLERANCES) == pytest.approx(found.spacing)
     assert np.sort(found.index_of(axial(*heights))[0]) == pytest.approx(np.arange(len(heights)))
 
 
@@ -292,7 +313,7 @@ def test_a_slice_missing_among_rounded_ones_is_named(
 ) -> None:
     heights, _, _ = stack
     gone = data.draw(st.integers(1, len(heights) - 2))
-    found = fit(axial(*np.delete(heights, gone)), *AXIAL)
+    found = fit(axial(*np.delete(heights, gone)), *AXIAL, TOLERANCES)
     assert faults(found) == {"missing"}
     assert [(gap.below, gap.missing) for gap in found.missing] == [(gone - 1, 1)]
 
@@ -306,7 +327,7 @@ def test_an_uneven_slice_among_rounded_ones_is_named(
     least = min(3.2 * max(0.1, gap_tolerance(spacing, TOLERANCES)), spacing / 2)
     which = data.draw(st.integers(0, len(heights) - 1))
     heights[which] = np.round(heights[which] + least + part * (spacing / 2 - least), round(-np.log10(unit)))
-    found = fit(axial(*heights), *AXIAL)
+    found = fit(axial(*heights), *AXIAL, TOLERANCES)
     assert found.off_lattice == (which,)
     assert faults(found) == {"uneven"}
 
@@ -317,7 +338,7 @@ def test_an_uneven_slice_among_rounded_ones_is_named(
 )
 def test_spacings_of_scanners_rounded(spacing: float, decimals: int) -> None:
     heights = np.round(-217.3 + spacing * np.arange(120), decimals)
-    stack = fit(axial(*heights), *AXIAL)
+    stack = fit(axial(*heights), *AXIAL, TOLERANCES)
     assert stack.regular
     assert stack.spacing == pytest.approx(spacing, abs=1.1 * 10.0**-decimals / 119)
 
@@ -333,13 +354,13 @@ def test_spacings_of_scanners_rounded(spacing: float, decimals: int) -> None:
     ],
 )
 def test_stacks_that_rounding_does_not_explain_are_uneven(gaps: list[float]) -> None:
-    assert fit(axial(*np.round(np.concatenate([[0], np.cumsum(gaps)]), 2)), *AXIAL).uneven
+    assert fit(axial(*np.round(np.concatenate([[0], np.cumsum(gaps)]), 2)), *AXIAL, TOLERANCES).uneven
 
 
 def test_an_oblique_stack_of_rounded_positions() -> None:
     row, col = np.array([1.0, 0, 0]), np.array([0, np.cos(0.3), np.sin(0.3)])
     exact = np.outer(1.25 * np.arange(80), np.cross(row, col)) + np.array([-180, 12.34, 56.78])
-    stack = fit(np.round(exact, 1), row, col)
+    stack = fit(np.round(exact, 1), row, col, TOLERANCES)
     assert not {"uneven", "missing", "duplicates"} & faults(stack)
     assert stack.spacing == pytest.approx(1.25, abs=0.002)
 
@@ -347,14 +368,14 @@ def test_an_oblique_stack_of_rounded_positions() -> None:
 def test_far_positions_are_no_lattice_and_no_crash() -> None:
     for heights in ([0, 5, 10, 1e308], [-1e308, 1e308, 0], [0, 5, 10, 15, 1e7], [-1e308, 1e308] * 20):
         positions = np.array([[-200.0, -180.0, height] for height in heights])
-        stack = fit(positions, *AXIAL)
+        stack = fit(positions, *AXIAL, TOLERANCES)
         assert not stack.regular or stack.spacing > 1e6
         assert stack.n_missing < 10
         for figure in (stack.spacing, stack.drift, stack.tilt, stack.last_index):
             assert not np.isinf(figure)
         assert np.isfinite(np.array(stack.index_of(positions))).all()
-        figures = measure(positions, *AXIAL)
+        figures = measure(positions, *AXIAL, TOLERANCES)
         assert np.isfinite([figures.spacing, figures.spacing_max, figures.shear]).all()
     everywhere = np.full((6, 3), 1e308) * np.array([1, -1, 1, -1, 1, -1])[:, None]
-    assert fit(everywhere, *AXIAL).duplicates
-    assert np.isfinite(fit(axial(0, 5), *AXIAL).nearest_plane(everywhere)[1]).all()
+    assert fit(everywhere, *AXIAL, TOLERANCES).duplicates
+    assert np.isfinite(fit(axial(0, 5), *AXIAL, TOLERANCES).nearest_plane(everywhere)[1]).all()

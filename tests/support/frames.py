@@ -18,6 +18,7 @@ from crlm_qc.model.finding import Finding
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.tables import frame
+from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.rules import registry
 
 Row = dict[str, Any]
@@ -150,7 +151,7 @@ def ct_series_rows(case: Case) -> Rows:
     found = []
     for (patient, series), rows in groups.items():
         positions = [[row[f"position_{axis}"] for axis in "xyz"] for row in rows]
-        figures = measure(np.array(positions, dtype=float), *_directions(rows[0]))
+        figures = measure(np.array(positions, dtype=float), *_directions(rows[0]), Tolerances())
         found.append(
             {
                 "patient": patient,

@@ -19,6 +19,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from crlm_qc.collection.forms import is_uid
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -37,8 +39,6 @@ _BOUNDS = {
     "SpacingBetweenSlices": MAX_LENGTH_MM,
     "ImageOrientationPatient": MAX_DIRECTION,
 }
-_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*", re.ASCII)
-_MAX_UID = 64
 _WHOLE = re.compile(rb"[+-]?[0-9]{1,12}(\.0*)?")
 _DECIMAL = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _INTEGER_BYTES = {"US": (2, False), "SS": (2, True), "UL": (4, False), "SL": (4, True)}
@@ -251,11 +251,6 @@ def first(data: Dataset | None, keyword: str) -> Dataset | None:
     """First item of a sequence, if there is one."""
     found = items(data, keyword)
     return found[0] if found else None
-
-
-def is_uid(value: str) -> bool:
-    """Whether text is a UID (PS3.5 9.1): digits and dots, no leading zero in a component, at most 64 characters."""
-    return len(value) <= _MAX_UID and bool(_UID.fullmatch(value))
 
 
 def invalid_uids(data: Iterable[Dataset]) -> list[str]:

@@ -20,7 +20,7 @@ from crlm_qc.evidence.dicom.decoding import Unmeasured
 from crlm_qc.evidence.dicom.header import Header
 from crlm_qc.evidence.dso import DsoRows
 from crlm_qc.evidence.masks.frames import FrameMasks, frame_masks, mask_encoding
-from crlm_qc.evidence.masks.stack import MaskStack, Plane, add_jumps, build_stack
+from crlm_qc.evidence.masks.stack import MaskStack, Plane, add_jumps, build_stack, slices_of
 from crlm_qc.geometry import masks
 from crlm_qc.geometry.masks import Box, Packed
 
@@ -123,8 +123,8 @@ def _measure_segments(stack: MaskStack, found: DsoRows, slices: Sequence[Row], p
 def _thickness_ml(stack: MaskStack, found: DsoRows, slices: Sequence[Row]) -> float | None:
     """Volume of a voxel by SliceThickness, mL: the object's, or else that of most slices of its CT series."""
     in_plane, thickness = _pixel_spacing(found), found.dso.get("slice_thickness")
-    if thickness is None and stack.series_uid is not None:
-        counts = Counter(row.get("slice_thickness") for row in slices if row.get("series_uid") == stack.series_uid)
+    if thickness is None:
+        counts = Counter(row.get("slice_thickness") for row in slices_of(stack.ct, slices))
         thickness = min(counts, key=lambda value: (-counts[value], value or 0.0), default=None)
     if in_plane is None or thickness is None or thickness <= 0:
         return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.series import OwnSeries
 from crlm_qc.evidence.ct import Row, common_orientation, position_of
 from crlm_qc.evidence.dso import DsoRows
 from crlm_qc.evidence.masks.frames import FrameMasks
@@ -51,8 +51,8 @@ class MaskStack:
     """Where it comes from, as `segments.volume_basis` names it."""
     rows: int
     columns: int
-    series_uid: str | None
-    """The CT series that it was drawn on, if it is one of the patient's."""
+    ct: str | None
+    """The CT series of the patient that it was drawn on, as `OwnSeries` names it; None if it is none, or not known."""
 
     def of(self, number: int) -> list[Plane]:
         """Planes where a segment has a voxel."""
@@ -90,11 +90,9 @@ def build_stack(
 ) -> MaskStack:
     """Put frames on planes by their position along the normal."""
     used = found.frames[: len(frames)]
-    series_uid = referenced_series(found, slices, series)
-    ct_spacing = next((row.get("spacing") for row in series if series_uid and row["series_uid"] == series_uid), None)
-    direction = common_orientation(used)
-    if direction is None and series_uid:
-        direction = common_orientation(row for row in slices if row.get("series_uid") == series_uid)
+    ct = meant_series(found, slices)
+    ct_spacing = next((row.get("spacing") for row in series if (row["series_uid"] or "") == ct), None)
+    direction = common_orientation(used) or common_orientation(slices_of(ct, slices))
     normal = None if direction is None else unit_normal(direction[:3], direction[3:])
     if normal is not None and not np.isfinite(normal).all():
         direction = normal = None
@@ -118,9 +116,7 @@ def build_stack(
         ranks.append((index, len(planes) - 1))
     for _, index, _ in (item for item in placed if item[0] != item[0]):
         planes.append(Plane(float("nan"), None, dict(frames[index]), dict(counts[index])))
-    stack = MaskStack(
-        planes, direction, normal, spacing, basis, int(found.dso["rows"]), int(found.dso["columns"]), series_uid
-    )
+    stack = MaskStack(planes, direction, normal, spacing, basis, int(found.dso["rows"]), int(found.dso["columns"]), ct)
     places = stack.numbered()
     for index, rank in ranks:
         used[index]["plane"] = places[rank]
@@ -145,33 +141,21 @@ def add_jumps(stack: MaskStack, found: DsoRows) -> None:
         row["jump"] = aside / max(masks.count(below ^ above), 1)
 
 
-def referenced_series(found: DsoRows, slices: Sequence[Row], series: Sequence[Row]) -> str | None:
-    """The patient's CT series that a segmentation object references.
+def meant_series(found: DsoRows, slices: Sequence[Row]) -> str | None:
+    """The patient's CT series that a segmentation object refers to, as `OwnSeries.meant` tells it."""
+    own = OwnSeries((row.get("series_uid"), row.get("sop_instance_uid"), _folder(row["path"])) for row in slices)
+    named = [row["series_uid"] for row in found.references if row["level"] == "series"]
+    sources = [row["sop_instance_uid"] for row in found.references if row["level"] == "frame"]
+    return own.meant(named, sources).series
 
-    Parameters
-    ----------
-    found : DsoRows
-        Rows of the object.
-    slices, series : sequence of dict
-        The patient's rows of `slices` and `ct_series`.
 
-    Returns
-    -------
-    str or None
-        Series Instance UID: the one that the Referenced Series Sequence names; of several of the patient's, or if it
-        names none of them, the one that most source images of frames belong to. None if the patient has none of them,
-        or if it can't be told which.
-    """
-    own = {row["series_uid"] for row in series if row.get("series_uid")}
-    named = own & {row["series_uid"] for row in found.references if row["level"] == "series"}
-    if len(named) == 1:
-        return str(named.pop())
-    by_uid = {row["sop_instance_uid"]: row.get("series_uid") for row in slices if row.get("sop_instance_uid")}
-    counts = Counter(by_uid.get(row["sop_instance_uid"]) for row in found.references if row["level"] == "frame")
-    ranked = sorted((-counts[uid], uid) for uid in named or own if counts[uid])
-    if not ranked or [count for count, _ in ranked].count(ranked[0][0]) > 1:
-        return None
-    return str(ranked[0][1])
+def slices_of(series: str | None, slices: Iterable[Row]) -> list[Row]:
+    """Slices of a series that `meant_series` named."""
+    return [row for row in slices if (row.get("series_uid") or "") == series]
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _slice_spacing(

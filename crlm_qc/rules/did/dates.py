@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
+from crlm_qc.collection.forms import age_in_years
+from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.show import OLDEST
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
@@ -36,7 +38,10 @@ def age_over_89(context: Context) -> Checked:
     headers = headers[headers["patient_age"].notna()]
     old = headers[headers["patient_age"].map(is_too_old).astype(bool)]
     clinical = context["clinical"]
-    ages = clinical[(clinical["column"].str.strip().str.casefold() == "age") & clinical["value"].notna()]
+    ages = clinical[clinical["column"].fillna("").map(plain_heading) == "age"]
+    # A cell may hold `093Y` as text.
+    ages = ages.assign(years=ages["value"].fillna(ages["text"].map(age_in_years).astype("float64")))
+    ages = ages[ages["years"].notna()]
     findings = [
         Found(
             Subject(Kind.PATIENT, column="PatientAge"),
@@ -60,8 +65,8 @@ def age_over_89(context: Context) -> Checked:
             f"over {OLDEST} years",
             text(patient),
         )
-        for row, patient, value in zip(ages["row"], ages["patient"], ages["value"], strict=True)
-        if value > GROUP
+        for row, patient, years in zip(ages["row"], ages["patient"], ages["years"], strict=True)
+        if years > GROUP
     ]
     return Checked(len(headers) + len(ages), findings)
 

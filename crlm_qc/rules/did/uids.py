@@ -31,7 +31,7 @@ _UIDS = {
     tables=("files",),
 )
 def uid_of_another_root(context: Context) -> Checked:
-    """SOP Instance, Series, Study and Frame of Reference UID of every file; malformed ones are REL011's."""
+    """SOP Instance, Series, Study and Frame of Reference UID of every file; malformed ones are REL016's."""
     root = context.profile.uid_root + "."
     files = context["files"]
     files = files[files["kind"].isin(["ct", "dso"])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from crlm_qc.collection.forms import age_in_years
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.rulebook.context import Context
@@ -101,19 +102,22 @@ def _identity(context: Context, columns: Sequence[tuple[str, str]]) -> Checked:
 )
 def sex_or_age_differs(context: Context) -> Checked:
     """Every object with its CT, where both have a value."""
+    ways = (
+        ("patient_sex", "PatientSex", lambda value: context.show.text(value, _SEXES)),
+        ("patient_age", "PatientAge", context.show.age_string),
+    )
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
-        for column, keyword in (("patient_sex", "PatientSex"), ("patient_age", "PatientAge")):
+        for column, keyword, show in ways:
             own, theirs = text(dso.row[column]), text(ct.common(column))
-            if own is not None and theirs is not None and own != theirs:
-                known = _SEXES if column == "patient_sex" else {value for value in (own, theirs) if _is_age(value)}
-                shown = context.show.text(own, known), context.show.text(theirs, known)
-                message = f"{keyword} is {shown[0]}, the CT's {shown[1]}."
-                yield found_in(context, dso, message, shown[1], shown[0], column=keyword)
+            if own is not None and theirs is not None and own != theirs and not _same_age(own, theirs):
+                message = f"{keyword} is {show(own)}, the CT's {show(theirs)}."
+                yield found_in(context, dso, message, show(theirs), show(own), column=keyword)
 
     return each_compared(context, judge)
 
 
-def _is_age(value: str) -> bool:
-    """Whether text is an Age String (PS3.5 6.2) up to 89 years, which is the oldest age that may be told."""
-    return len(value) == 4 and value[:3].isdecimal() and value[3] == "Y" and int(value[:3]) <= 89
+def _same_age(one: str, other: str) -> bool:
+    """Whether two texts are the same age, however each is written."""
+    years = age_in_years(one)
+    return years is not None and years == age_in_years(other)

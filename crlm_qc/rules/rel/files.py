@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
+from crlm_qc.collection.forms import UID_RULES
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
@@ -225,7 +226,7 @@ def uid_invalid(context: Context) -> Checked:
             Found(
                 subject,
                 message,
-                "digits and dots, no component with a leading zero, at most 64 characters",
+                UID_RULES,
                 ", ".join(f"{keyword} in {plural(count, 'file')}" for keyword, count in sorted(keywords.items())),
                 patient,
                 len(rows),

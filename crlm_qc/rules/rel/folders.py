@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from crlm_qc.collection.forms import series_folder, study_folder, uid_tail
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
@@ -15,8 +15,6 @@ from crlm_qc.rules.rel._shared import DOWNLOADER
 from crlm_qc.rules.rel.series import images_of
 from crlm_qc.subjects.words import by_folder, file_names, folder_of, folder_subject, most_common, name_of, text
 
-_STUDY_FOLDER = re.compile(r"([0-9]{2})-([0-9]{2})-([0-9]{4})-(.*)-([0-9.]{1,5})", re.DOTALL)
-_SERIES_FOLDER = re.compile(r"([0-9]{1,12})\.([0-9]{6})-(.*)-([0-9.]{1,5})", re.DOTALL)
 _LEAST_CUT = 12
 """A description in a folder name that is shorter than this was not cut short: no file system needs it to be."""
 
@@ -67,44 +65,47 @@ Contradictions = list[tuple[str, str, str]]
 
 
 def _study_contradictions(context: Context, name: str, rows: Any) -> Contradictions | None:
-    match = _STUDY_FOLDER.fullmatch(name)
-    if not match:
+    folder = study_folder(name)
+    if folder is None:
         return None
-    month, day, year, middle, tail = match.groups()
+    month, day, year = folder.date.split("-")
     found: Contradictions = []
     date = most_common(rows["study_date"])
     if date is not None and date != year + month + day:
-        named = context.show.date(f"{month}-{day}-{year}")
+        named = context.show.date(folder.date)
         found.append(("StudyDate", f"StudyDate {context.show.date(date)}", f"folder {named}"))
     numbers = {"NA", "", most_common(rows["study_id"]) or ""}
     descriptions = _description_forms(most_common(rows["study_description"]))
-    if not any(_agree(middle, f"{number} {description}") for number in numbers for description in descriptions):
+    if not any(
+        _agree(folder.description, f"{number} {description}") for number in numbers for description in descriptions
+    ):
         shown = context.show.text(most_common(rows["study_description"]))
-        found.append(("StudyDescription", f"StudyDescription {shown}", f"folder {context.show.text(middle)}"))
-    return found + _tail(context, "StudyInstanceUID", tail, most_common(rows["study_uid"]))
+        named = context.show.text(folder.description)
+        found.append(("StudyDescription", f"StudyDescription {shown}", f"folder {named}"))
+    return found + _tail(context, "StudyInstanceUID", folder.tail, most_common(rows["study_uid"]))
 
 
 def _series_contradictions(context: Context, name: str, rows: Any) -> Contradictions | None:
-    match = _SERIES_FOLDER.fullmatch(name)
-    if not match:
+    folder = series_folder(name)
+    if folder is None:
         return None
-    integral, fraction, middle, tail = match.groups()
     found: Contradictions = []
     series_number = most_common(rows["series_number"])
-    if series_number is not None and (int(integral) != series_number or int(fraction)):
+    number = int(folder.number)
+    if series_number is not None and (number != series_number or int(folder.decimals)):
         shown = context.show.number(int(series_number))
-        folder = f"{integral}.{fraction}" if int(integral) <= LARGEST else context.show.number(int(integral))
-        found.append(("SeriesNumber", f"SeriesNumber {shown}", f"folder {folder}"))
+        named = f"{folder.number}.{folder.decimals}" if number <= LARGEST else context.show.number(number)
+        found.append(("SeriesNumber", f"SeriesNumber {shown}", f"folder {named}"))
     description = most_common(rows["series_description"])
-    if not any(_agree(middle, form) for form in _description_forms(description)):
+    if not any(_agree(folder.description, form) for form in _description_forms(description)):
         found.append(
             (
                 "SeriesDescription",
                 f"SeriesDescription {context.show.text(description)}",
-                f"folder {context.show.text(middle)}",
+                f"folder {context.show.text(folder.description)}",
             )
         )
-    return found + _tail(context, "SeriesInstanceUID", tail, most_common(rows["series_uid"]))
+    return found + _tail(context, "SeriesInstanceUID", folder.tail, most_common(rows["series_uid"]))
 
 
 def _description_forms(description: str | None) -> tuple[str, ...]:
@@ -125,7 +126,8 @@ def _agree(shown: str, full: str) -> bool:
 
 
 def _tail(context: Context, keyword: str, tail: str, uid: str | None) -> Contradictions:
-    if uid is None or uid[-5:].strip(".") == tail or uid.replace(".", "")[-5:] == tail:
+    # Copies lack a point at an end of the tail, or all points of the UID.
+    if uid is None or tail.strip(".") in (uid_tail(uid).strip("."), uid_tail(uid.replace(".", ""))):
         return []
     own = uid if context.show.uid(uid) == uid else ""
     ending = f"ending in {own.rpartition('.')[2][-5:]}" if own else context.show.uid(uid)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crlm_qc.collection.forms import SeriesFolder, uid_tail
 from crlm_qc.synthetic.faults._registry import fault
 from crlm_qc.synthetic.faults._site import Site, size_text
 from crlm_qc.synthetic.faults._slices import decimal, moved
@@ -94,7 +95,7 @@ def _copy_ct(site: Site) -> dict[str, UID]:
     new_uids = {old: site.new_uid(old, "series")}
     folder = files[0].parent
     description = folder.name.partition("-")[2].rpartition("-")[0]
-    target = folder.with_name(f"{number}.000000-{description}-{new_uids[old][-5:]}")
+    target = folder.with_name(SeriesFolder(str(number), description, uid_tail(new_uids[old])).name)
     for path in files:
         site.copy(path, target / path.name)
         with site.dicom(target / path.name) as dataset:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.uid import UID
 
+from crlm_qc.collection.forms import SeriesFolder, uid_tail
 from crlm_qc.synthetic.faults._registry import fault
 from crlm_qc.synthetic.faults._site import Site, size_text
 
@@ -194,7 +195,7 @@ def _(site: Site) -> None:
     header = site.header(source)
     old, new = str(header.SeriesInstanceUID), site.new_uid(header.SeriesInstanceUID, "series")
     number = int(header.SeriesNumber) + 1
-    folder = source.parent.with_name(f"{number}.000000-Segmentation-{new[-5:]}")
+    folder = source.parent.with_name(SeriesFolder(str(number), "Segmentation", uid_tail(new)).name)
     target = folder / source.name
     site.copy(source, target)
     with site.dicom(target) as dataset:

@@ -276,6 +276,14 @@ def test_ages_in_the_workbook(profile: Profile) -> None:
     assert "94" not in str(finding.as_dict())
 
 
+@pytest.mark.parametrize(("text", "old"), [("093Y", True), ("93 y", True), ("055Y", False), ("none", False)])
+def test_an_age_in_the_workbook_may_be_a_text(profile: Profile, text: str, old: bool) -> None:
+    cell = {"row": 2, "patient_id": P, "patient": P, "column": " Age ", "text": text, "type": "text"}
+    report = report_of(profile, clinical=[cell])
+    assert found(report) == ([("DID010", "error", "age", 1)] if old else [])
+    assert "93" not in str([one.as_dict() for one in report.findings])
+
+
 def test_dates_of_a_study_lie_together(profile: Profile) -> None:
     assert found(report_of(profile, slices=instances(series_date="19920613"))) == []
     report = report_of(profile, slices=instances(series_date="19920614"))

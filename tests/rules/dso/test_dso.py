@@ -594,9 +594,31 @@ def test_a_gap_in_a_vessel_is_a_note(case: Case, profile: Profile, label: str, s
     assert only(case, "DSO021", profile).severity == severity
 
 
-def test_an_age_over_89_is_not_shown(case: Case, profile: Profile) -> None:
-    case.dso()["patient_age"] = "093Y"
-    assert "093" not in str(only(case, "DSO029", profile).as_dict())
+@pytest.mark.parametrize("age", ["093Y", "93y", "093 Y", "093"])
+def test_an_age_over_89_is_not_shown(case: Case, profile: Profile, age: str) -> None:
+    case.dso()["patient_age"] = age
+    assert "93" not in str(only(case, "DSO029", profile).as_dict())
+
+
+@pytest.mark.parametrize("age", ["055 Y", "55y", "55", "660M"])
+def test_an_age_is_the_same_however_it_is_written(case: Case, profile: Profile, age: str) -> None:
+    case.dso()["patient_age"] = age
+    assert flat(case, profile) == []
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"),
+    [
+        ("056 Y", "056 Y"),
+        ("672M", "672M"),
+        ("093", "over 89"),
+        ("1937", "text of 1 to 8 characters"),
+        ("Jane", "text of 1 to 8 characters"),
+    ],
+)
+def test_another_age_is_shown_and_other_text_is_not(case: Case, profile: Profile, age: str, shown: str) -> None:
+    case.dso()["patient_age"] = age
+    assert only(case, "DSO029", profile).observed == shown
 
 
 def test_an_object_with_nothing_in_it(case: Case, profile: Profile) -> None:

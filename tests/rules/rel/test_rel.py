@@ -300,6 +300,16 @@ def test_folder_names_that_hold_what_a_file_system_allows(
     assert flat(case, profile) == []
 
 
+@pytest.mark.parametrize(
+    ("series", "tail"),
+    [("1.2.3.123", "3.123"), ("1.2.3.1234", ".1234"), ("1.2.3.1234", "1234"), ("1.2.3.1234", "31234")],
+)
+def test_the_end_of_a_uid_may_hold_a_point(case: Case, profile: Profile, series: str, tail: str) -> None:
+    _rename(case, "101.000000-NA-20001", f"101.000000-NA-{tail}")
+    case.change([row for row in case.of("slices") if row["patient"] == P1], series_uid=series)
+    assert not _check("REL010", case, profile).findings
+
+
 def test_folders_of_another_form_contradict_nothing(case: Case, profile: Profile) -> None:
     _rename(case, "101.000000-NA-20001", "CT")
     assert flat(case, profile) == []
