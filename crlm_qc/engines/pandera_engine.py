@@ -6,12 +6,11 @@ made for people, and names a column only where the check is of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.family import CODE
-from crlm_qc.rulebook.context import Context
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,33 +44,6 @@ def load() -> None:
     import pandera.pandas as pa
 
     pa.DataFrameSchema().validate(pd.DataFrame())
-
-
-def run(
-    context: Context, name: Hashable, model: Callable[[], Model], table: Callable[[], pd.DataFrame]
-) -> dict[str, list[Failure]]:
-    """Validate a table once in an audit, however many rules ask for it.
-
-    Parameters
-    ----------
-    context : Context
-        The audit's context, which keeps the result.
-    name : hashable
-        What the result is kept under.
-    model, table : callable
-        Make the Pandera model and the table; called at the first time only.
-
-    Returns
-    -------
-    dict of str to list of Failure
-        Failures by code, in the order of the rows; a code without failures is there with an empty list.
-    """
-
-    def validate() -> dict[str, list[Failure]]:
-        made = model()
-        return failures(made, table())
-
-    return context.once((__name__, name), validate)
 
 
 def failures(model: Model, table: pd.DataFrame) -> dict[str, list[Failure]]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.words import most_common
 from crlm_qc.subjects.workbook import Clinical, clinical
@@ -87,8 +87,9 @@ def age_in_years(text: Any) -> float:
     return int(match[1]) * _YEARS[match[2]] if match else math.nan
 
 
+@once
 def cohort(context: Context) -> Cohort:
-    """The cohort of this audit, compared once.
+    """The cohort of this audit, compared.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def cohort(context: Context) -> Cohort:
     table = clinical(context)
     if context["slices"].empty and context["dsos"].empty:
         raise Skip("no images to compare the workbook with")
-    return context.once("cohort", lambda: _compare(context, table))
+    return _compare(context, table)
 
 
 def _image_facts(context: Context) -> pd.DataFrame:

@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
 from crlm_qc.subjects.words import file_names, folder_of, text
 
 if TYPE_CHECKING:
     from crlm_qc.geometry.stack import Stack
-    from crlm_qc.rulebook.context import Context
     from crlm_qc.subjects.columns import Floats
 
 
@@ -78,12 +78,9 @@ class CtSeries:
         return frozenset(doubled | set(self.stack.off_lattice) | set(self.stack.displaced))
 
 
+@once
 def series_of(context: Context) -> list[CtSeries]:
     """All CT series but the smaller ones of a mixed folder, which REL014 names."""
-    return context.once("ct series", lambda: _series(context))
-
-
-def _series(context: Context) -> list[CtSeries]:
     files = context["files"]
     slices = Columns.of(context["slices"].sort_values("path", kind="stable"))
     unreadable = Counter(files.loc[files["kind"] == "unreadable", "folder"].fillna("").tolist())

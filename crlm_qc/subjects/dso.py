@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import Columns
 from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
 from crlm_qc.subjects.words import ranges, text, whole
 
 if TYPE_CHECKING:
-    from crlm_qc.rulebook.context import Context
     from crlm_qc.subjects.columns import Flags, Floats
 
 
@@ -116,12 +116,9 @@ class Dso:
         return f"{'frame' if len(frames) == 1 else 'frames'} {', '.join(words)}"
 
 
+@once
 def dsos_of(context: Context) -> list[Dso]:
     """All segmentation objects."""
-    return context.once("dsos", lambda: _dsos(context))
-
-
-def _dsos(context: Context) -> list[Dso]:
     frames = Columns.of(context["frames"].sort_values(["dso", "frame"], kind="stable"))
     of_dso = frames.groups("dso")
     segments: dict[str, list[Mapping[str, Any]]] = {}

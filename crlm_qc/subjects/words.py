@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crlm_qc.collection.show import HIDDEN, LARGEST, number_text
 from crlm_qc.model.finding import Kind, Subject
-
-if TYPE_CHECKING:
-    from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 
 
 def ranges(numbers: Iterable[Any], limit: int = 8) -> str:
@@ -82,10 +80,11 @@ def _file_name(context: Context, path: str) -> str:
     name = name_of(context.show.path(path))
     if HIDDEN not in name:
         return name
-    place, of = context.once((__name__, "places"), lambda: _places_by_name(context)).get(path, (0, 0))
+    place, of = _places_by_name(context).get(path, (0, 0))
     return f"{name} (file {place} of {of} by name)" if of > 1 else name
 
 
+@once
 def _places_by_name(context: Context) -> dict[str, tuple[int, int]]:
     """Place of each file among those of its folder, and how many these are.
 

@@ -3,11 +3,13 @@
 import pandas as pd
 import pandera.pandas as pa
 import pytest
+from support.listing import make_listing
+from support.workbooks import fired, plain_row, tables
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.engines.pandera_engine import Failure, ModelError, codes, failures, run
-from crlm_qc.model.evidence import Evidence
-from crlm_qc.rulebook.context import Context
+from crlm_qc.engines import pandera_engine
+from crlm_qc.engines.pandera_engine import Failure, ModelError, codes, failures
+from crlm_qc.rules import registry
 
 TABLE = pd.DataFrame({"a": ["x", "xyz", None, "uvw"], "b": [1, 2, 3, 9]}, index=[10, 11, 12, 13])
 
@@ -115,15 +117,20 @@ def test_labels_that_occur_twice_are_refused() -> None:
         failures(schema(), pd.concat([TABLE, TABLE]))
 
 
-def test_a_table_is_validated_once_in_an_audit(profile: Profile) -> None:
-    made = []
+def test_a_table_is_validated_once_in_an_audit(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    validated = []
 
-    def table() -> pd.DataFrame:
-        made.append(1)
-        return TABLE
+    def counted(model: pa.DataFrameSchema, table: pd.DataFrame) -> dict[str, list[Failure]]:
+        validated.append(len(table))
+        return failures(model, table)
 
-    context = Context(Evidence(), profile)
-    for _ in range(2):
-        found = run(context, "t", lambda: schema(a=(pa.Check(short, name="XXX001", ignore_na=False),)), table)
-        assert len(found["XXX001"]) == 2
-    assert made == [1]
+    monkeypatch.setattr(pandera_engine, "failures", counted)
+    listing = make_listing()
+    assert not listing.found()
+    assert validated == [len(listing.rows)]
+    validated.clear()
+    rules = [item for item in registry() if item.family == "CLN"]
+    rows = [plain_row(number) for number in range(1, 4)]
+    made = tables(rows, profile)
+    assert not fired(rules, made, profile)
+    assert validated == [len(made["clinical"]), len(rows)]

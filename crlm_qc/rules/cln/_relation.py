@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from crlm_qc.model.tolerances import Tolerances
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
-from crlm_qc.subjects.workbook import Clinical, value_text
+from crlm_qc.subjects.workbook import Clinical, clinical, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -292,16 +292,12 @@ def relations(code: str) -> list[Relation]:
     return [relation for relation in RELATIONS if relation.code == code]
 
 
-def row_failures(context: Context, table: Clinical) -> dict[str, list[Failure]]:
-    """Rows that break a relation between columns, by code; worked out once in an audit."""
-    from crlm_qc.engines.pandera_engine import run
+@once
+def row_failures(context: Context) -> dict[str, list[Failure]]:
+    """Rows that break a relation between columns, by code."""
+    from crlm_qc.engines.pandera_engine import failures
 
-    return run(
-        context,
-        "clinical rows",
-        lambda: _row_model(context.tolerances),
-        lambda: table.wide.reindex(columns=_compared()),
-    )
+    return failures(_row_model(context.tolerances), clinical(context).wide.reindex(columns=_compared()))
 
 
 def _compared() -> list[str]:

@@ -12,7 +12,7 @@ from crlm_qc.collection.show import age_text
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
 from crlm_qc.rules.cln._shared import DICTIONARY, TABLES, patient_of
 from crlm_qc.subjects.words import text
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from crlm_qc.engines.pandera_engine import Failure
 
 
-def cell_failures(context: Context, table: Clinical) -> dict[str, list[Failure]]:
-    """Cells that are not as their column demands, by code; worked out once in an audit."""
-    from crlm_qc.engines.pandera_engine import run
+@once
+def cell_failures(context: Context) -> dict[str, list[Failure]]:
+    """Cells that are not as their column demands, by code."""
+    from crlm_qc.engines.pandera_engine import failures
 
-    return run(context, "clinical cells", _cell_model, lambda: table.cells)
+    return failures(_cell_model(), clinical(context).cells)
 
 
 def _cell_model() -> pa.DataFrameSchema:
@@ -120,7 +121,7 @@ def _cell_rule(context: Context, code: str, sorts: Sequence[Sort], words: Callab
     table = clinical(context)
     cells = table.cells
     examined = int(cells["sort"].isin(sorts).sum())
-    bad = cells.loc[[failure.row for failure in cell_failures(context, table)[code]]]
+    bad = cells.loc[[failure.row for failure in cell_failures(context)[code]]]
     return Checked(examined, list(grouped(context, table, bad, words(table))))
 
 

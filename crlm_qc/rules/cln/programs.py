@@ -41,7 +41,7 @@ def workbook_runs(context: Context) -> Checked:
             found.append(
                 _fact(table, f"The workbook holds {plural(count, noun)}.", "none", plural(count, noun), (), count)
             )
-    run = cell_failures(context, table)["CLN024"]
+    run = cell_failures(context)["CLN024"]
     words = Words(
         lambda cell: f"{cell.variable} begins with a character that makes a spreadsheet run it",
         "begin with a character that makes a spreadsheet run them",

@@ -17,7 +17,7 @@ def _row_rule(context: Context, code: str) -> Checked:
     mine = need_any(table, code)
     known = [table.wide[list(relation.columns)].notna().all(axis=1) for relation in mine]
     examined = int(sum(rows.sum() for rows in known))
-    rows = [failure.row for failure in row_failures(context, table)[code]]
+    rows = [failure.row for failure in row_failures(context)[code]]
     if not rows:
         return Checked(examined)
     broken = table.wide.loc[rows]

@@ -10,7 +10,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each, found_in
 from crlm_qc.rules.dso.labels import role_of
@@ -73,12 +73,9 @@ def _whereabouts(context: Context, dso: Dso, place: int) -> str:
     return f"at z {number(float(dso.frames['position_z'][place]))} mm"
 
 
+@once
 def doubled_frames(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     """Groups of frames of one segment at one position, by their place; frames off their source slice left out."""
-    return context.once(("doubled", dso.path), lambda: _find_doubled(context, dso))
-
-
-def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     import numpy as np
 
     points, numbers = dso.frames.matrix(POSITION), dso.numbers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each, each_with_ct, found_in
 from crlm_qc.subjects.columns import POSITION
@@ -91,17 +91,7 @@ def source_outside_ct(context: Context) -> Checked:
 
 def _owners(context: Context, dso: Dso, uids: Iterable[str]) -> list[str]:
     """Where images lie that are in the release, in words: `23 of another CT series of this patient (1.2.3)`."""
-    table = context["slices"]
-    whose: dict[str, tuple[str | None, str | None]] = context.once(
-        "owners of slices",
-        lambda: {
-            uid: (text(patient), text(series))
-            for uid, patient, series in zip(
-                table["sop_instance_uid"], table["patient"], table["series_uid"], strict=True
-            )
-            if isinstance(uid, str)
-        },
-    )
+    whose = _patient_and_series(context)
     counts = Counter(whose[uid] for uid in uids if uid in whose)
     words = []
     for (patient, series), count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))):
@@ -109,6 +99,17 @@ def _owners(context: Context, dso: Dso, uids: Iterable[str]) -> list[str]:
         owner = "another CT series of this patient" if own else f"a CT series of {context.show.patient(patient)}"
         words.append(f"{count} of {owner} ({context.show.uid(series)})")
     return words
+
+
+@once
+def _patient_and_series(context: Context) -> dict[str, tuple[str | None, str | None]]:
+    """Patient and series of every slice, by its SOP Instance UID."""
+    table = context["slices"]
+    return {
+        uid: (text(patient), text(series))
+        for uid, patient, series in zip(table["sop_instance_uid"], table["patient"], table["series_uid"], strict=True)
+        if isinstance(uid, str)
+    }
 
 
 @rule(

@@ -101,7 +101,7 @@ def _ct_series(context: Context) -> Iterator[tuple[Any, Any]]:
 )
 def referenced_instance_missing(context: Context) -> Checked:
     """Every object with its CT: the instances of the top-level list."""
-    there = context.once("sop instances", lambda: frozenset(context["files"]["sop_instance_uid"].dropna()))
+    there = frozenset(context["files"]["sop_instance_uid"].dropna())
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         missing = [uid for uid in dso.instances if uid not in there]
@@ -225,7 +225,7 @@ def several_ct_series(context: Context) -> Checked:
 )
 def reference_contradicts_image(context: Context) -> Checked:
     """Every reference, top-level or of a frame, to an image that is on disk."""
-    images = context.once("referenced images", lambda: _images(context))
+    images = _images(context)
     rows = _references_to(context, images)
 
     def judge(dso: Dso) -> Iterable[Found]:

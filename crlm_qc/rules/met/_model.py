@@ -17,7 +17,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.engines import pandera_engine
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.tables import TABLES
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.words import text, whole
 
@@ -96,11 +96,12 @@ def rows(context: Context, *needed: str) -> pd.DataFrame:
     return table
 
 
+@once
 def failures(context: Context) -> dict[str, list[pandera_engine.Failure]]:
-    """Failures of the model by code, from one validation an audit."""
+    """Failures of the model by code."""
     given = source(context)
     present = frozenset(column for column in HEADINGS if given.has(column))
-    return pandera_engine.run(context, FILE, lambda: model(context.profile, present), lambda: context["metadata"])
+    return pandera_engine.failures(model(context.profile, present), context["metadata"])
 
 
 def failed(context: Context, *codes: str) -> frozenset[int]:
