@@ -140,14 +140,9 @@ def not_binary(context: Context) -> Checked:
 )
 def dimension_index_contradicts(context: Context) -> Checked:
     """Every object with a Dimension Index Sequence, and with items for its frames (else DSO015)."""
-    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        pointers = json.loads(text(dso.row["dimension_pointers"]) or "[]")
-        if not pointers or not dso.framed or not len(dso.frames):
-            return
-        examined += 1
+        pointers = _pointers(dso)
         if not dso.frames.present("dimension_index").any():
             message = (
                 f"No frame has DimensionIndexValues, and the object declares {plural(len(pointers), 'dimension')}."
@@ -161,8 +156,13 @@ def dimension_index_contradicts(context: Context) -> Checked:
             expected = "one index a segment, and indices that rise or fall with the position"
             yield found_in(context, dso, message, expected, plural(int(wrong.sum()), "frame"), count=int(wrong.sum()))
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: bool(_pointers(dso)) and dso.framed and len(dso.frames) > 0)
+
+
+def _pointers(dso: Dso) -> list[str]:
+    """Tags that the Dimension Index Sequence points to."""
+    pointers: list[str] = json.loads(text(dso.row["dimension_pointers"]) or "[]")
+    return pointers
 
 
 def _index_contradictions(context: Context, dso: Dso, pointers: list[str]) -> tuple[Flags, list[str]]:

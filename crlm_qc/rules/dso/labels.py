@@ -12,7 +12,7 @@ from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.dso._shared import OWN, each, found_in
-from crlm_qc.subjects.dso import Dso, dsos_of
+from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import ranges, text, whole
 
 _RETIRED = frozenset({"SRT", "SNM3", "99SDM"})
@@ -43,8 +43,7 @@ def label_unknown(context: Context) -> Checked:
                 message = f"The label of segment {value} is not in the vocabulary ({shown})."
                 yield found_in(context, dso, message, vocabulary, shown, segment=value)
 
-    checked = each(context, judge)
-    return Checked(sum(len(dso.declared) for dso in dsos_of(context)), checked.findings)
+    return each(context, judge, lambda dso: len(dso.declared))
 
 
 def _labels(dso: Dso) -> list[str]:
@@ -223,8 +222,7 @@ def property_type_contradicts(context: Context) -> Checked:
                 message = f"The property type of {label} is that of another structure ({shown})."
                 yield found_in(context, dso, message, expected, shown, segment=value)
 
-    checked = each(context, judge)
-    return Checked(sum(len(dso.declared) for dso in dsos_of(context)), checked.findings)
+    return each(context, judge, lambda dso: len(dso.declared))
 
 
 @rule(

@@ -15,7 +15,7 @@ from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each, each_with_ct, found_in
 from crlm_qc.subjects.columns import POSITION
 from crlm_qc.subjects.ct import CtSeries
-from crlm_qc.subjects.dso import Dso, dsos_of
+from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.sources import reach_of, sources_of
 from crlm_qc.subjects.words import number, text
 
@@ -44,8 +44,7 @@ def frame_without_source(context: Context) -> Checked:
             message = f"{count} of {plural(len(dso.frames), 'frame')} without a source image: {frames}."
             yield found_in(context, dso, message, "a source image a frame", f"{count} without", count=count)
 
-    dsos = dsos_of(context)
-    return Checked(sum(len(dso.frames) for dso in dsos), each(context, judge).findings)
+    return each(context, judge, lambda dso: len(dso.frames))
 
 
 @rule(
@@ -131,12 +130,9 @@ def _patient_and_series(context: Context) -> dict[str, tuple[str | None, str | N
 )
 def frame_position_off_slice(context: Context) -> Checked:
     """Every frame with a source slice."""
-    examined = 0
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
-        nonlocal examined
         sources = sources_of(context, dso)
-        examined += int(sources.in_ct.sum())
         if not sources.elsewhere.any():
             return
         reach = reach_of(context, ct)
@@ -155,8 +151,7 @@ def frame_position_off_slice(context: Context) -> Checked:
         observed = f"up to {number(max(away))} mm away" if len(away) > 1 else f"{number(away[0])} mm away"
         yield found_in(context, dso, message, expected, observed, count=len(places), examples=words)
 
-    findings = each_with_ct(context, judge).findings
-    return Checked(examined, findings)
+    return each_with_ct(context, judge, lambda dso, _: int(sources_of(context, dso).in_ct.sum()))
 
 
 def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int) -> str:
@@ -198,13 +193,8 @@ def _slices(count: float) -> str:
 )
 def frame_off_lattice(context: Context) -> Checked:
     """Every frame without a source slice in the CT, and every frame without a position."""
-    examined = 0
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
-        nonlocal examined
-        if ct.stack is None or not len(ct.stack.order) or not len(dso.frames):
-            return
-        examined += len(dso.frames)
         nowhere = (
             "without a position" if absent(dso, "ImagePositionPatient") == "missing" else "with a malformed position"
         )
@@ -227,8 +217,10 @@ def frame_off_lattice(context: Context) -> Checked:
             examples = [words[place] for place in chosen.nonzero()[0].tolist()]
             yield found_in(context, dso, message, expected, plural(count, "frame"), count=count, examples=examples)
 
-    findings = each_with_ct(context, judge).findings
-    return Checked(examined, findings)
+    def examined(dso: Dso, ct: CtSeries) -> int:
+        return 0 if ct.stack is None or not len(ct.stack.order) else len(dso.frames)
+
+    return each_with_ct(context, judge, examined)
 
 
 def _off_lattice(context: Context, dso: Dso, ct: CtSeries, nowhere: str) -> tuple[Flags, Flags, Flags, list[str]]:

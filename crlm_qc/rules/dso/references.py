@@ -59,15 +59,9 @@ def references_other_series(context: Context) -> Checked:
         if isinstance(uid, str) and isinstance(patient, str)
     }
     own_series = {(text(patient), uid) for patient, uid in _ct_series(context)}
-    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        compared = [dso.ct] if dso.ct is not None else list(dso.choices)
-        if not compared:
-            return
-        examined += 1
-        expected = " or ".join(context.show.uid(one.uid) for one in compared)
+        expected = " or ".join(context.show.uid(one.uid) for one in _candidates(dso))
         for uid in dso.series:
             if (dso.patient, uid) in own_series:
                 continue
@@ -80,8 +74,12 @@ def references_other_series(context: Context) -> Checked:
             observed = f"{context.show.uid(uid)} ({what})"
             yield found_in(context, dso, message, expected, observed, column="ReferencedSeriesSequence")
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: len(_candidates(dso)) > 0)
+
+
+def _candidates(dso: Dso) -> Sequence[CtSeries]:
+    """The CT series that an object belongs to; where that can't be told, all that it may belong to."""
+    return dso.choices if dso.ct is None else (dso.ct,)
 
 
 def _ct_series(context: Context) -> Iterator[tuple[Any, Any]]:
@@ -175,11 +173,8 @@ def source_not_listed(context: Context) -> Checked:
 )
 def several_ct_series(context: Context) -> Checked:
     """Every object of patients who have a CT series."""
-    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        examined += dso.ct is not None or bool(dso.choices)
         count = len(dso.choices)
         if count < 2:
             return
@@ -209,8 +204,7 @@ def several_ct_series(context: Context) -> Checked:
             severity=None if dso.ct is None else WARNING,
         )
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: len(_candidates(dso)) > 0)
 
 
 @rule(
@@ -229,12 +223,10 @@ def reference_contradicts_image(context: Context) -> Checked:
     rows = _references_to(context, images)
 
     def judge(dso: Dso) -> Iterable[Found]:
-        own = rows.get(dso.path, ())
-        yield from _misclassed(context, dso, own, images)
-        yield from _misframed(context, dso, own, images)
+        yield from _misclassed(context, dso, rows[dso.path], images)
+        yield from _misframed(context, dso, rows[dso.path], images)
 
-    findings = each(context, judge).findings
-    return Checked(sum(map(len, rows.values())), findings)
+    return each(context, judge, lambda dso: len(rows.get(dso.path, ())))
 
 
 class _Reference(NamedTuple):

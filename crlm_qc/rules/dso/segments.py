@@ -70,13 +70,7 @@ def segment_undeclared(context: Context) -> Checked:
     """Every frame of objects that name one segment a frame."""
     import numpy as np
 
-    examined = 0
-
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        if many_segments_a_frame(dso) or not dso.framed:
-            return
-        examined += len(dso.frames)
         known = dso.declared_numbers
         numbers = dso.numbers
         several = dso.frames["n_segment_items"] > 1
@@ -104,8 +98,7 @@ def segment_undeclared(context: Context) -> Checked:
         expected = f"segments {ranges(known)}" if known else "declared segments"
         yield found_in(context, dso, f"{frames} {verb} {what}.", expected, what, count=int(wrong.sum()))
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: len(dso.frames) if dso.framed and not many_segments_a_frame(dso) else 0)
 
 
 @rule(
@@ -120,13 +113,8 @@ def segment_undeclared(context: Context) -> Checked:
 )
 def segment_empty(context: Context) -> Checked:
     """Every declared segment: frames, and pixels where the masks were measured."""
-    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        if not dso.framed:
-            return
-        examined += len(dso.declared)
         by_frame = not many_segments_a_frame(dso)
         frameless = sum(row["n_frames"] == 0 for row in dso.declared)
         explained = frameless <= len(dso.undeclared)
@@ -144,5 +132,4 @@ def segment_empty(context: Context) -> Checked:
                     context, dso, f"{label[0].upper()}{label[1:]} has {what}.", "pixels", what, segment=value
                 )
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: len(dso.declared) if dso.framed else 0)
