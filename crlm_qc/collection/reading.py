@@ -31,7 +31,7 @@ from crlm_qc.collection.profile import (
 from crlm_qc.collection.strict import StrictError, Table, read_toml
 from crlm_qc.model.errors import ProfileError
 from crlm_qc.model.tolerances import Tolerances
-from crlm_qc.model.words import close_to
+from crlm_qc.model.words import did_you_mean
 
 _FILE_NAME = re.compile(r"[^/\\]+")
 
@@ -211,7 +211,7 @@ def _variables(raw: Table, editions: tuple[Edition, ...], patient_column: str) -
     """Every column of the editions; one that is not described is free text."""
     columns = dict.fromkeys(column for edition in editions for column in edition.columns)
     if editions and patient_column not in columns:
-        raise StrictError(f"patient_column of [clinical] is in no edition{close_to(patient_column, columns)}")
+        raise StrictError(f"patient_column of [clinical] is in no edition{did_you_mean(patient_column, columns)}")
     raw.allow([column for column in columns if column != patient_column])
     described = {column: _variable(raw.table(column)) for column in raw}
     described |= {patient_column: Variable(Sort.PATIENT)} if editions else {}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crlm_qc.model.words import close_to
+from crlm_qc.model.words import did_you_mean
 
 
 class StrictError(ValueError):
@@ -62,7 +62,7 @@ class Table:
         """
         for key in self._raw:
             if key not in known:
-                hint = close_to(key, known) or (f". Known: {', '.join(known)}" if known else "")
+                hint = did_you_mean(key, known) or (f". Known: {', '.join(known)}" if known else "")
                 raise StrictError(f"unknown key {self.place(key)}{hint}")
 
     def need(self, *keys: str) -> None:
@@ -96,7 +96,7 @@ class Table:
         """One of some words."""
         value = self.text(key)
         if value not in known:
-            raise StrictError(f"{self.place(key)} must be one of {', '.join(known)}{close_to(value, known)}")
+            raise StrictError(f"{self.place(key)} must be one of {', '.join(known)}{did_you_mean(value, known)}")
         return value
 
     def flag(self, key: str, *, default: bool) -> bool:

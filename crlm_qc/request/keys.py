@@ -12,7 +12,7 @@ from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tolerances import Tolerances
-from crlm_qc.model.words import close_to
+from crlm_qc.model.words import did_you_mean
 from crlm_qc.report import FORMATS, STDOUT
 from crlm_qc.rules import registry
 
@@ -64,7 +64,9 @@ def _codes(table: Table, key: str, folder: Path) -> tuple[str, ...]:
 
 
 def _unknown_rule(code: str, place: str) -> StrictError:
-    return StrictError(f"unknown rule {code} in {place}{close_to(code.upper(), [item.code for item in registry()])}")
+    return StrictError(
+        f"unknown rule {code} in {place}{did_you_mean(code.upper(), [item.code for item in registry()])}"
+    )
 
 
 def _levels(table: Table, key: str, _: Path) -> dict[str, str]:
@@ -91,7 +93,7 @@ def _outputs(table: Table, key: str, folder: Path) -> tuple[str, ...]:
     for spec in _texts(table, key, folder):
         name, colon, where = spec.partition(":")
         if name not in FORMATS:
-            hint = close_to(name, FORMATS) or f". Known: {', '.join(FORMATS)}"
+            hint = did_you_mean(name, FORMATS) or f". Known: {', '.join(FORMATS)}"
             raise StrictError(f"unknown format {name} in {table.place(key)}{hint}")
         outputs.append(spec if where in ("", STDOUT) else f"{name}{colon}{_absolute(where, folder)}")
     return tuple(outputs)
