@@ -25,7 +25,7 @@ from crlm_qc.model.picture import (
     Space,
     View,
 )
-from crlm_qc.model.words import plural
+from crlm_qc.model.words import capitalised, plural
 from crlm_qc.pictures.compose import ALONG, GAP_SEEN, PART_MM, PART_SLICES, finite, headed, moved_by, sides_of
 from crlm_qc.rulebook.context import Context
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, SPACING
@@ -392,7 +392,7 @@ class Scene:
         note: str = "",
     ) -> PictureRequest:
         codes = list(dict.fromkeys(finding.rule for finding in findings))
-        caption = ". ".join(part for part in (where, f"{note[:1].upper()}{note[1:]}", ", ".join(codes)) if part)
+        caption = ". ".join(part for part in (where, capitalised(note), ", ".join(codes)) if part)
         told = [] if plane.value in title.lower() else [plane.value]
         return PictureRequest(
             patient=self.patient,
@@ -458,7 +458,7 @@ class Scene:
         if alignment.best is None:
             return self.mirrored(finding) if finding.rule == "SEG011" else []
         words = alignment.words(self.orientation.tolist())
-        better = f"{words[:1].upper()}{words[1:]}"
+        better = capitalised(words)
         if alignment.best["placement"] in ("slices", "upside-down"):
             stored = self.reformat(Plane.CORONAL, "Coronal reformat", [finding], 0)
             moved = self.reformat(

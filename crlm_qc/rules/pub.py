@@ -17,6 +17,7 @@ from crlm_qc.engines.gx_engine import Expectation, Result, Suite, SuiteError, re
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import capitalised
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip, rule
 from crlm_qc.subjects.figures import tables_of, view
@@ -139,7 +140,7 @@ def _found(context: Context, table: pd.DataFrame, about: str, results: list[Resu
     severity = min((one.expectation.severity for one in results), key=lambda level: level.rank)
     return Found(
         Subject(Kind.RELEASE, column=about or None),
-        f"{message[0].upper()}{message[1:]}.",
+        f"{capitalised(message)}.",
         "; ".join(expected),
         "; ".join(observed),
         count=max(len(patients), 1),

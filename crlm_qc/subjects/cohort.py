@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from crlm_qc.model.words import agree
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.words import most_common
@@ -229,7 +230,7 @@ def _orders(context: Context, known: pd.DataFrame) -> Iterator[tuple[str, Indice
     n = len(known)
     here = np.arange(n)
     for shift in range(1, n - max(MIN_PATIENTS, n // 2) + 1):
-        rows_word = "row" if shift == 1 else "rows"
+        rows_word = agree(shift, "row", "rows")
         yield f"If the values were moved up by {shift} {rows_word}", here[shift:], here[:-shift]
         yield f"If the values were moved down by {shift} {rows_word}", here[:-shift], here[shift:]
     yield "If the rows were put in reverse order", here[::-1], here

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crlm_qc.model.finding import Kind, Subject
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
-from crlm_qc.subjects.words import file_names, folder_of, text
+from crlm_qc.subjects.words import commonest, file_names, folder_of, text
 
 if TYPE_CHECKING:
     from crlm_qc.geometry.stack import Stack
@@ -57,7 +57,7 @@ class CtSeries:
         """The value that most of its slices have, the least of them among equals; None if none has any."""
         if column not in self._common:
             counts = Counter(value for value in self.slices[column].tolist() if value is not None and value == value)
-            self._common[column] = min(counts, key=lambda value: (-counts[value], value)) if counts else None
+            self._common[column] = commonest(counts)
         return self._common[column]
 
     @property
@@ -100,7 +100,7 @@ def series_of(context: Context) -> list[CtSeries]:
             continue
         kept = _without_copies(slices, places, context.tolerances.position_mm)
         strays = sum(len(rows[other]) for other in neighbours) + len(places) - len(kept)
-        folder = min(own, key=lambda name: (-own[name], name))
+        folder = commonest(own)
         unknown = sum(unreadable[name] for name in own) + strays
         found.append(_one_series(context, owner, folder, slices.take(kept), unknown))
     return found

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.model.words import agree
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import Columns
 from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
@@ -113,7 +114,7 @@ class Dso:
         for number, frame in zip(self.numbers[chosen].tolist(), frames, strict=True):
             labels.setdefault(self.label(context, number), []).append(int(frame))
         words = [f"{ranges(found)} ({label})" for label, found in labels.items()]
-        return f"{'frame' if len(frames) == 1 else 'frames'} {', '.join(words)}"
+        return f"{agree(len(frames), 'frame', 'frames')} {', '.join(words)}"
 
 
 @once

@@ -11,6 +11,7 @@ from typing import Any
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import capitalised
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import SPACING
 from crlm_qc.subjects.dso import Dso, measured, plane_differs
@@ -69,8 +70,9 @@ class Segment:
     ) -> Found:
         """A finding on the segment."""
         subject = self.dso.subject(context, self.number)
-        message = f"{message[0].upper()}{message[1:]}"
-        return Found(subject, message, expected, observed, self.dso.patient, count, tuple(examples[:5]), severity)
+        return Found(
+            subject, capitalised(message), expected, observed, self.dso.patient, count, tuple(examples[:5]), severity
+        )
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from crlm_qc.collection.show import HIDDEN, LARGEST, number_text
 from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context, once
 
 
@@ -23,7 +24,7 @@ def ranges(numbers: Iterable[Any], limit: int = 8) -> str:
         else:
             runs.append([number, number])
     words = [*(str(first) if first == last else f"{first}-{last}" for first, last in runs), *large]
-    return ", ".join(words) if len(words) <= limit else f"{', '.join(words[:limit])} and {len(words) - limit} more"
+    return listed(words, limit)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -57,8 +58,12 @@ def most_common(values: Iterable[Any]) -> Any:
     """The commonest of the values that are not missing, the least of them among equals; None if there is none."""
     import pandas as pd
 
-    counts = Counter(value for value in values if not pd.isna(value))
-    return min(counts, key=lambda value: (-counts[value], value)) if counts else None
+    return commonest(Counter(value for value in values if not pd.isna(value)))
+
+
+def commonest(counts: Mapping[Any, int]) -> Any:
+    """The value that is counted most, the least of them among equals; None if none is counted."""
+    return min(counts, key=lambda value: (-counts[value], value), default=None)
 
 
 def folder_of(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.words import are
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
 from crlm_qc.rules.cln._relation import GROUPS, RISK_PARTS, need_any, row_failures
@@ -139,7 +140,7 @@ def clinical_group_incomplete(context: Context) -> Checked:
             found.append(
                 Found(
                     Subject(Kind.ROW, path=table.path, row=int(row), column=group[0]),
-                    f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing, while {', '.join(present)} {'is' if len(present) == 1 else 'are'} not.",
+                    f"{', '.join(absent)} {are(len(absent))} missing, while {', '.join(present)} {are(len(present))} not.",
                     "all of them missing, or none",
                     f"{len(absent)} of {len(names)} missing",
                     patient_of(table.patients[row]),

@@ -8,7 +8,7 @@ from typing import Any
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
 from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES, patient_of
@@ -97,7 +97,7 @@ def clinical_column_unknown(context: Context) -> Checked:
             message = f"The heading {context.show.text(base, known=tuple(context.profile.variables))} stands over two columns."
         elif name is None and re.fullmatch(r"\[[A-Z]{1,3}\]", heading):
             shown = f"column {heading[1:-1]}"
-            message = f"C{shown[1:]} of the patient sheet has values and no heading."
+            message = f"{capitalised(shown)} of the patient sheet has values and no heading."
         elif name is None:
             message = f"The column {shown} is in no published edition of the workbook."
         elif name != heading:

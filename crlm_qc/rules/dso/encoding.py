@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import plural
+from crlm_qc.model.words import are, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each, found_in
@@ -17,7 +17,7 @@ from crlm_qc.rules.dso.frames import doubled_frames
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.sources import sources_of
-from crlm_qc.subjects.words import text, whole
+from crlm_qc.subjects.words import commonest, text, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,7 @@ def frame_count_differs(context: Context) -> Checked:
         if frames is None or frames != items:
             shown = "missing" if frames is None else str(frames)
             there = "no Per-Frame Functional Groups Sequence" if items is None else plural(items, "per-frame item")
-            message = f"NumberOfFrames is {shown}, and there {'is' if items in (None, 1) else 'are'} {there}."
+            message = f"NumberOfFrames is {shown}, and there {are(1 if items is None else items)} {there}."
             yield found_in(context, dso, message, there, f"NumberOfFrames {shown}")
 
     return each(context, judge)
@@ -201,9 +201,7 @@ def _not_one_to_one(numbers: npt.NDArray[np.float64], index: npt.NDArray[np.floa
     for keys, values in ((numbers, index), (index, numbers)):
         for key in np.unique(keys[usable]):
             own = usable & (keys == key)
-            counts = Counter(values[own].tolist())
-            common = min(counts, key=lambda value: (-counts[value], value))
-            wrong |= own & (values != common)
+            wrong |= own & (values != commonest(Counter(values[own].tolist())))
     return wrong
 
 

@@ -9,7 +9,7 @@ from crlm_qc.collection.profile import VESSEL
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rulebook.tally import tally
@@ -107,7 +107,7 @@ def segment_gap(context: Context) -> Checked:
     def judge(dso: Dso, value: int, gap: Sequence[str]) -> Iterable[Found]:
         if gap:
             label = dso.label(context, value)
-            message = f"{label[0].upper()}{label[1:]} has no frame on {plural(len(gap), 'slice')} between its first and last: {listed(gap)}."
+            message = f"{capitalised(label)} has no frame on {plural(len(gap), 'slice')} between its first and last: {listed(gap)}."
             yield found_in(
                 context,
                 dso,
@@ -203,7 +203,7 @@ def frame_empty(context: Context) -> Checked:
         if dso.framed and empty.any():
             count = int(empty.sum())
             frames = dso.frames_by_segment(context, empty)
-            message = f"{frames[0].upper()}{frames[1:]} {'holds' if count == 1 else 'hold'} no pixel."
+            message = f"{capitalised(frames)} {agree(count, 'holds', 'hold')} no pixel."
             yield found_in(context, dso, message, "a pixel or more a frame", plural(count, "empty frame"), count=count)
 
     return tally([(dso,) for dso in measured(context)], judge, lambda dso: len(dso.frames))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each, each_with_ct, found_in
@@ -68,13 +68,10 @@ def source_outside_ct(context: Context) -> Checked:
             return
         chosen = np.zeros(len(dso.frames), dtype=bool)
         chosen[list(outside)] = True
-        verb = "names" if len(outside) == 1 else "name"
         frames = dso.frames_by_segment(context, chosen)
         elsewhere = _owners(context, dso, uids)
         whose = f": {listed(elsewhere)}" if elsewhere else ""
-        message = (
-            f"{frames[0].upper()}{frames[1:]} {verb} {plural(len(uids), 'source image')} outside the CT series{whose}."
-        )
+        message = f"{capitalised(frames)} {agree(len(outside), 'names', 'name')} {plural(len(uids), 'source image')} outside the CT series{whose}."
         yield found_in(
             context,
             dso,
@@ -140,7 +137,7 @@ def frame_position_off_slice(context: Context) -> Checked:
         words = [_displacement(context, dso, ct, place) for place in places[:5]]
         frames = dso.frames_by_segment(context, sources.elsewhere)
         if len(places) == 1:
-            message = words[0][0].upper() + words[0][1:] + "."
+            message = f"{capitalised(words[0])}."
         else:
             message = f"{len(places)} frames lie elsewhere than their source slices: {frames}. For one, {words[0]}."
         away = [math.hypot(sources.along[place], sources.sideways[place]) for place in places]
@@ -212,7 +209,7 @@ def frame_off_lattice(context: Context) -> Checked:
         if parts:
             count = int(chosen.sum())
             fraction = number(100 * context.tolerances.lattice_fraction)
-            message = f"{parts[0][0].upper()}{'; '.join(parts)[1:]}."
+            message = f"{capitalised('; '.join(parts))}."
             expected = f"on a slice of the CT, within {fraction}% of the slice spacing"
             examples = [words[place] for place in chosen.nonzero()[0].tolist()]
             yield found_in(context, dso, message, expected, plural(count, "frame"), count=count, examples=examples)

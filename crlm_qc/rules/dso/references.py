@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, INFO, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import OWN, REFERENCES, WITH_CT, each, each_with_ct, found_in
@@ -105,8 +105,7 @@ def referenced_instance_missing(context: Context) -> Checked:
         missing = [uid for uid in dso.instances if uid not in there]
         if len(missing) > ct.unknown:
             uids = [context.show.uid(uid) for uid in missing]
-            verb = "is" if len(missing) == 1 else "are"
-            message = f"{len(missing)} of {plural(len(dso.instances), 'referenced instance')} {verb} not on disk."
+            message = f"{len(missing)} of {plural(len(dso.instances), 'referenced instance')} {are(len(missing))} not on disk."
             yield found_in(
                 context,
                 dso,
@@ -143,9 +142,8 @@ def source_not_listed(context: Context) -> Checked:
             return
         uids = sorted(set(omitted.values()))
         frames = np.isin(dso.frames["frame"], list(omitted))
-        verb = "is" if len(uids) == 1 else "are"
         message = (
-            f"{plural(len(uids), 'source image')} of {dso.frames_by_segment(context, frames)} {verb} "
+            f"{plural(len(uids), 'source image')} of {dso.frames_by_segment(context, frames)} {are(len(uids))} "
             "not in the top-level reference list."
         )
         yield found_in(
@@ -289,10 +287,8 @@ def _misclassed(
     if wrong:
         own = sorted({_class_name(context, row.sop_class) for row in wrong})
         right = sorted({_class_name(context, one) for row in wrong for one in images[row.uid].classes})
-        are = "the image is" if len(wrong) == 1 else "the images are"
-        message = (
-            f"ReferencedSOPClassUID of {_which(context, dso, wrong)} is {listed(own)}, and {are} of {listed(right)}."
-        )
+        images_are = agree(len(wrong), "the image is", "the images are")
+        message = f"ReferencedSOPClassUID of {_which(context, dso, wrong)} is {listed(own)}, and {images_are} of {listed(right)}."
         yield found_in(
             context, dso, message, listed(right), listed(own), column="ReferencedSOPClassUID", count=len(wrong)
         )
@@ -307,12 +303,12 @@ def _misframed(context: Context, dso: Dso, rows: Iterable[_Reference], images: M
     if wrong:
         numbers = ranges(row.number for row in wrong)
         most = sorted({images[row.uid].frames for row in wrong})
-        have = "the image has" if len(wrong) == 1 else "the images have"
+        images_have = agree(len(wrong), "the image has", "the images have")
         there = "one frame" if most == [1] else f"{ranges(most)} frames"
         yield found_in(
             context,
             dso,
-            f"ReferencedFrameNumber of {_which(context, dso, wrong)} is {numbers}, and {have} {there}.",
+            f"ReferencedFrameNumber of {_which(context, dso, wrong)} is {numbers}, and {images_have} {there}.",
             "none for an image of one frame" if most == [1] else f"1 to {most[-1]}",
             numbers,
             column="ReferencedFrameNumber",

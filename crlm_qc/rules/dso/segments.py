@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import OWN, SEGMENTS, each, found_in, many_segments_a_frame
@@ -76,8 +76,8 @@ def segment_undeclared(context: Context) -> Checked:
         several = dso.frames["n_segment_items"] > 1
         if several.any():
             frames = dso.frames_by_segment(context, several)
-            verb = "names" if several.sum() == 1 else "name"
-            message = f"{frames[0].upper()}{frames[1:]} {verb} several segments; only the first was taken."
+            verb = agree(several.sum(), "names", "name")
+            message = f"{capitalised(frames)} {verb} several segments; only the first was taken."
             yield found_in(
                 context,
                 dso,
@@ -92,11 +92,10 @@ def segment_undeclared(context: Context) -> Checked:
             return
         undeclared = sorted({int(value) for value in numbers[wrong].tolist() if value == value})
         what = f"segment {ranges(undeclared)}, which is not declared" if undeclared else "no segment"
-        one = int(wrong.sum()) == 1
-        frames = f"{'Frame' if one else 'Frames'} {ranges(dso.frames['frame'][wrong])}"
-        verb = "names" if one else "name"
+        frames = ranges(dso.frames["frame"][wrong])
+        names = agree(wrong.sum(), f"Frame {frames} names", f"Frames {frames} name")
         expected = f"segments {ranges(known)}" if known else "declared segments"
-        yield found_in(context, dso, f"{frames} {verb} {what}.", expected, what, count=int(wrong.sum()))
+        yield found_in(context, dso, f"{names} {what}.", expected, what, count=int(wrong.sum()))
 
     return each(context, judge, lambda dso: len(dso.frames) if dso.framed and not many_segments_a_frame(dso) else 0)
 
@@ -128,8 +127,6 @@ def segment_empty(context: Context) -> Checked:
             if lost or whole(row["voxels"]) == 0:
                 label = dso.label(context, value)
                 what = "no frame" if lost else f"{plural(frames, 'frame')} and no pixel"
-                yield found_in(
-                    context, dso, f"{label[0].upper()}{label[1:]} has {what}.", "pixels", what, segment=value
-                )
+                yield found_in(context, dso, f"{capitalised(label)} has {what}.", "pixels", what, segment=value)
 
     return each(context, judge, lambda dso: len(dso.declared) if dso.framed else 0)

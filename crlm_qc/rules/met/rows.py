@@ -6,7 +6,7 @@ from typing import Any
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, RuleKind, rule
 from crlm_qc.rules.met._model import HEADINGS, failures, found_on_row, rows, sop_class_columns, source
@@ -31,7 +31,7 @@ def uid_invalid(context: Context) -> Checked:
     def say(row: Any, columns: list[str]) -> Found:
         shown = [f"{HEADINGS[column]}: {context.show.uid(text(getattr(row, column)))}" for column in columns]
         names = " and ".join(HEADINGS[column] for column in columns)
-        verb = "is no valid DICOM UID" if len(columns) == 1 else "are no valid DICOM UIDs"
+        verb = agree(len(columns), "is no valid DICOM UID", "are no valid DICOM UIDs")
         return found_on_row(context, row, columns, f"{names} {verb}.", UID_FORM, "; ".join(shown), count=len(columns))
 
     return model_rule(context, "MET003", ("series_uid", "study_uid"), say)
@@ -171,7 +171,7 @@ def sop_class(context: Context) -> Checked:
         }
         headings = " and ".join(HEADINGS[column] for column in wrong)
         expected = " or ".join(f"{name} ({uid})" for uid, name in classes.items())
-        message = f"{headings} {'is' if len(wrong) == 1 else 'are'} not of Modality {row.modality}."
+        message = f"{headings} {are(len(wrong))} not of Modality {row.modality}."
         observed = "; ".join(shown[column] for column in wrong)
         return found_on_row(context, row, wrong, message, expected, observed, count=len(wrong))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Found
 from crlm_qc.model.severity import ERROR
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_subject, whole
@@ -132,11 +132,9 @@ def _several_differ(context: Context, folder: str, found: dict[str, list[str]], 
     total = sum(map(len, found.values()))
     observed = ", ".join(f"{len(paths):,} {kind}" for kind, paths in found.items())
     if gone:
-        message = f"The folder is gone: {plural(total, 'locked file')} of it {'is' if total == 1 else 'are'} missing."
+        message = f"The folder is gone: {plural(total, 'locked file')} of it {are(total)} missing."
     elif new:
-        message = (
-            f"The folder is not in the lock file: {plural(total, 'file')} of it {'is' if total == 1 else 'are'} new."
-        )
+        message = f"The folder is not in the lock file: {plural(total, 'file')} of it {are(total)} new."
     else:
         said = "; ".join(f"{len(listing):,} {kind} ({listed(listing)})" for kind, listing in names.items())
         message = f"{plural(total, 'file')} of the folder differ from the lock file: {said}."

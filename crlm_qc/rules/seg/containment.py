@@ -8,7 +8,7 @@ from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.seg._shared import SOURCE, TABLES, each, each_liver, ml
@@ -174,7 +174,7 @@ def segments_exclude_each_other(context: Context) -> Checked:
         labels = listed([part.label for part in masks.parts])
         message = (
             f"No two segments share a voxel: the object keeps one label a voxel, {how}, so that {labels} "
-            f"{'is' if len(masks.parts) == 1 else 'are'} cut out of the liver."
+            f"{are(len(masks.parts))} cut out of the liver."
         )
         if least == least:
             message += f" The liver has {ml(liver.volume)} as stored, {between(least, most)} with what fills its holes."

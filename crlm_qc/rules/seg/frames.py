@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rulebook.tally import tally
@@ -115,8 +115,11 @@ def _same(context: Context, masks: Masks, drawings: Sequence[Drawing]) -> str:
         if drawing.jump > _STEADY:
             astray.append(str(frame))
     said = f"frames {' and '.join(words)} hold the same {plural(drawings[0].voxels, 'voxel')}"
-    verb = "does" if len(astray) == 1 else "do"
-    return f"{said}; {' and '.join(astray)} {verb} not go with the slices beside it" if astray else said
+    return (
+        f"{said}; {' and '.join(astray)} {agree(len(astray), 'does', 'do')} not go with the slices beside it"
+        if astray
+        else said
+    )
 
 
 @rule(

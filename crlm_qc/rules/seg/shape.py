@@ -8,7 +8,7 @@ from crlm_qc.collection.profile import LIVER, TUMOUR, VESSEL
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import INFO, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.seg._shared import SOURCE, TABLES, each, each_liver, each_segment, ml
@@ -108,7 +108,7 @@ def mask_at_border(context: Context) -> Checked:
             if touched:
                 words.append(f"{segment.label} ({', '.join(touched)})")
         if words:
-            message = f"{plural(len(words), 'segment')} {'touches' if len(words) == 1 else 'touch'} the image border: {listed(words)}."
+            message = f"{plural(len(words), 'segment')} {agree(len(words), 'touches', 'touch')} the image border: {listed(words)}."
             yield Found(
                 masks.dso.subject(context),
                 message,
