@@ -43,7 +43,7 @@ def rules(
     families = list(dict.fromkeys(item.family for item in every))
     if family is not None and family.upper() not in families:
         raise UsageError(
-            f"unknown family {family}{did_you_mean(family.upper(), families)}. Known: {', '.join(families)}"
+            f"unknown family {family}{did_you_mean(family.upper(), families) or '.'} Known: {', '.join(families)}"
         )
     chosen = [item for item in every if family is None or item.family == family.upper()]
     if listing is Listing.JSON:
