@@ -34,8 +34,6 @@ class Failure:
     """Column that the check is of; None where it looks at several."""
     row: Any
     """Label of the row in the table's index; None where the table as a whole fails."""
-    value: Any
-    """What stands there; None where the check looks at several columns."""
 
 
 def load() -> None:
@@ -80,7 +78,7 @@ def failures(model: Model, table: pd.DataFrame) -> dict[str, list[Failure]]:
             schema.validate(table, lazy=True)
         except SchemaErrors as errors:
             for error in errors.schema_errors:
-                for failure in _failures(error, table):
+                for failure in _failures(error):
                     found[failure.code].append(failure)
     position = {label: number for number, label in enumerate(table.index)}
     for listed in found.values():
@@ -112,7 +110,7 @@ def _schema(model: Model) -> pa.DataFrameSchema:
     return model if isinstance(model, pa.DataFrameSchema) else model.to_schema()
 
 
-def _failures(error: SchemaError, table: pd.DataFrame) -> Iterator[Failure]:
+def _failures(error: SchemaError) -> Iterator[Failure]:
     import numpy as np
     import pandas as pd
     from pandera.errors import SchemaErrorReason
@@ -123,13 +121,13 @@ def _failures(error: SchemaError, table: pd.DataFrame) -> Iterator[Failure]:
         raise ModelError(f"the table does not fit the model, or a check crashed: {reason} in {_name(check)}")
     code, output = str(check.name), error.check_output
     if isinstance(output, bool | np.bool_):
-        yield Failure(code, None, None, None)
+        yield Failure(code, None, None)
         return
     if not isinstance(output, pd.Series):
         raise ModelError(f"check {code} gives no boolean a row")
     column = getattr(error.schema, "name", None) if not hasattr(error.schema, "columns") else None
     for label in output.index[~output.fillna(value=False).astype(bool)]:
-        yield Failure(code, column, label, None if column is None else table.loc[label, column])
+        yield Failure(code, column, label)
 
 
 def _name(check: Any) -> str:
