@@ -9,8 +9,8 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rules.cln._cells import Words, cell_failures, found_in_cells
 from crlm_qc.rules.cln._shared import TABLES
-from crlm_qc.rules.cln.cells import Words, cell_failures, grouped
 from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import Clinical, clinical
 
@@ -47,7 +47,7 @@ def workbook_runs(context: Context) -> Checked:
         "begin with a character that makes a spreadsheet run them",
         lambda _: "no text that begins with =, +, - or @",
     )
-    found += grouped(context, table, table.cells.loc[[failure.row for failure in run]], words)
+    found += found_in_cells(context, table, table.cells.loc[[failure.row for failure in run]], words)
     return Checked(len(table.cells), found)
 
 

@@ -7,8 +7,9 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import are
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
-from crlm_qc.rules.cln._relation import GROUPS, RISK_PARTS, need_any, row_failures
-from crlm_qc.rules.cln._shared import DICTIONARY, TABLES, patient_of
+from crlm_qc.rules.cln._relations import GROUPS, RISK_PARTS, need_any, row_failures
+from crlm_qc.rules.cln._shared import DICTIONARY, TABLES
+from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import clinical
 
 
@@ -26,7 +27,7 @@ def _row_rule(context: Context, code: str) -> Checked:
     for relation in mine:
         for row in broken.index[relation.broken(broken, context.tolerances)]:
             message, expected, observed = relation.says(broken.loc[row])
-            patient = patient_of(table.patients[row])
+            patient = text(table.patients[row])
             subject = Subject(Kind.ROW, path=table.path, row=int(row), column=relation.column)
             found.append(Found(subject, message, expected, observed, patient))
     return Checked(examined, found)
@@ -143,7 +144,7 @@ def clinical_group_incomplete(context: Context) -> Checked:
                     f"{', '.join(absent)} {are(len(absent))} missing, while {', '.join(present)} {are(len(present))} not.",
                     "all of them missing, or none",
                     f"{len(absent)} of {len(names)} missing",
-                    patient_of(table.patients[row]),
+                    text(table.patients[row]),
                 )
             )
     if not examined:

@@ -11,7 +11,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
-from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES, patient_of
+from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES
 from crlm_qc.subjects.needs import need_workbook
 from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import Reading, clinical
@@ -136,7 +136,7 @@ def clinical_patient_id(context: Context) -> Checked:
     judged = ~ids["reading"].isin([Reading.FORMULA, Reading.RUNS])
     for cell in ids[~valid & judged].itertuples():
         value = text(cell.text)
-        patient = patient_of(cell.patient)
+        patient = text(cell.patient)
         if value is None:
             message = f"Row {cell.row} has no {column}."
         elif patient is not None:
