@@ -34,6 +34,8 @@ class Failure:
     """Column that the check is of; None where it looks at several."""
     row: Any
     """Label of the row in the table's index; None where the table as a whole fails."""
+    title: str | None = None
+    """The check's title, which tells several checks of one code and column apart."""
 
 
 def load() -> None:
@@ -119,15 +121,15 @@ def _failures(error: SchemaError) -> Iterator[Failure]:
     if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK or isinstance(check, str) or check is None:
         reason = getattr(error.reason_code, "name", "unknown")
         raise ModelError(f"the table does not fit the model, or a check crashed: {reason} in {_name(check)}")
-    code, output = str(check.name), error.check_output
+    code, title, output = str(check.name), check.title, error.check_output
     if isinstance(output, bool | np.bool_):
-        yield Failure(code, None, None)
+        yield Failure(code, None, None, title)
         return
     if not isinstance(output, pd.Series):
         raise ModelError(f"check {code} gives no boolean a row")
     column = getattr(error.schema, "name", None) if not hasattr(error.schema, "columns") else None
     for label in output.index[~output.fillna(value=False).astype(bool)]:
-        yield Failure(code, column, label)
+        yield Failure(code, column, label, title)
 
 
 def _name(check: Any) -> str:

@@ -63,6 +63,15 @@ def test_one_code_on_two_columns_is_in_the_order_of_rows() -> None:
     assert [(failure.row, failure.column) for failure in found] == [(10, "b"), (11, "a"), (11, "b"), (13, "a")]
 
 
+def test_checks_of_one_code_are_told_apart_by_their_titles() -> None:
+    model = schema(
+        pa.Check(lambda table: table["b"] > 1, name="XXX001", title="low"),
+        pa.Check(lambda table: table["b"] < 9, name="XXX001", title="high"),
+    )
+    found = failures(model, TABLE)["XXX001"]
+    assert found == [Failure("XXX001", None, 10, "low"), Failure("XXX001", None, 13, "high")]
+
+
 def test_a_model_written_as_a_class() -> None:
     class Model(pa.DataFrameModel):
         b: int

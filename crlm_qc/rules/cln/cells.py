@@ -10,7 +10,7 @@ from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
+from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule, table_rule
 from crlm_qc.rules.cln._cells import Words, cell_failures, found_in_cells, number_shown, row_name, shown
 from crlm_qc.rules.cln._shared import DICTIONARY, TABLES
 from crlm_qc.subjects.words import text
@@ -19,28 +19,32 @@ from crlm_qc.subjects.workbook import Clinical, Reading, clinical, value_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crlm_qc.engines.pandera_engine import Failure
 
-def _cell_rule(context: Context, code: str, sorts: Sequence[Sort], words: Callable[[Clinical], Words]) -> Checked:
+
+def _cell_rule(
+    context: Context, refused: Sequence[Failure], sorts: Sequence[Sort], words: Callable[[Clinical], Words]
+) -> Checked:
     """A rule of single cells."""
     table = clinical(context)
     cells = table.cells
     examined = int(cells["sort"].isin(sorts).sum())
-    bad = cells.loc[[failure.row for failure in cell_failures(context)[code]]]
+    bad = cells.loc[[failure.row for failure in refused]]
     return Checked(examined, list(found_in_cells(context, table, bad, words(table))))
 
 
-@rule(
+@table_rule(
     "CLN005",
     "clinical-no-code",
     ERROR,
+    refused=cell_failures,
     title="A value is not among its column's codes",
     why="A code that the data dictionary does not explain can't be understood, and is silently dropped or miscounted.",
     fix="Correct the value, write the code for a missing value if it is unknown, or explain the code in the Data Dictionary sheet.",
     source=f"{DICTIONARY}, column Values",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_no_code(context: Context) -> Checked:
+def clinical_no_code(context: Context, refused: Sequence[Failure]) -> Checked:
     """Coded columns hold the codes that the workbook's own dictionary states, or else the published ones."""
     missing = value_text(context.profile.missing_code)
 
@@ -55,21 +59,21 @@ def clinical_no_code(context: Context) -> Checked:
             expected,
         )
 
-    return _cell_rule(context, "CLN005", [Sort.CODE], words)
+    return _cell_rule(context, refused, [Sort.CODE], words)
 
 
-@rule(
+@table_rule(
     "CLN006",
     "clinical-out-of-range",
     ERROR,
+    refused=cell_failures,
     title="A number is outside the possible range",
     why="An impossible age, size or survival time is a slip of the pen or of the unit, and it moves every mean.",
     fix="Correct the number and its unit, or write the code for a missing value if it is unknown.",
     source=f"{DICTIONARY}, column Values; bounds of what is possible in an adult",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_out_of_range(context: Context) -> Checked:
+def clinical_out_of_range(context: Context, refused: Sequence[Failure]) -> Checked:
     """Every number within the bounds that the profile gives its column, percents as fractions 0-1."""
 
     def bounds(cell: Any) -> str:
@@ -85,21 +89,21 @@ def clinical_out_of_range(context: Context) -> Checked:
             bounds,
         )
 
-    return _cell_rule(context, "CLN006", [Sort.NUMBER, Sort.PERCENT], words)
+    return _cell_rule(context, refused, [Sort.NUMBER, Sort.PERCENT], words)
 
 
-@rule(
+@table_rule(
     "CLN007",
     "clinical-missing-otherwise",
     WARNING,
+    refused=cell_failures,
     title="A missing value is not written as its code",
     why="Whoever filters the code (such as -999) takes another code for a value, and a blank turns a column of whole numbers into fractions.",
     fix="Write the code for a missing value where a value is unknown or does not apply.",
     source=f"{DICTIONARY}, column Values",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_missing_otherwise(context: Context) -> Checked:
+def clinical_missing_otherwise(context: Context, refused: Sequence[Failure]) -> Checked:
     """No blank, error value, NA, 999, -99 or word where a number or code belongs."""
     missing = value_text(context.profile.missing_code)
 
@@ -110,21 +114,21 @@ def clinical_missing_otherwise(context: Context) -> Checked:
             lambda _: missing,
         )
 
-    return _cell_rule(context, "CLN007", [Sort.CODE, Sort.NUMBER, Sort.PERCENT, Sort.PSEUDONYM], words)
+    return _cell_rule(context, refused, [Sort.CODE, Sort.NUMBER, Sort.PERCENT, Sort.PSEUDONYM], words)
 
 
-@rule(
+@table_rule(
     "CLN009",
     "clinical-percent-otherwise",
     WARNING,
+    refused=cell_failures,
     title="A percent is not written as a fraction",
     why="The percent columns hold fractions (0.7, shown as 70%); 70 or the text 70% among them is read as a hundredfold or not at all.",
     fix="Write the fraction as a number, and let the cell's format show it as a percent.",
     source=f"{DICTIONARY}; published workbook, percent columns",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_percent_otherwise(context: Context) -> Checked:
+def clinical_percent_otherwise(context: Context, refused: Sequence[Failure]) -> Checked:
     """Percent columns hold fractions from 0 to 1 as numbers."""
 
     def words(_: Clinical) -> Words:
@@ -134,7 +138,7 @@ def clinical_percent_otherwise(context: Context) -> Checked:
             lambda _: "a number from 0 to 1",
         )
 
-    return _cell_rule(context, "CLN009", [Sort.PERCENT], words)
+    return _cell_rule(context, refused, [Sort.PERCENT], words)
 
 
 def _percent_shown(cell: Any) -> str:
@@ -197,18 +201,18 @@ def _pseudonyms(context: Context, table: Clinical, column: str, names: pd.DataFr
             )
 
 
-@rule(
+@table_rule(
     "CLN026",
     "clinical-number-as-text",
     WARNING,
+    refused=cell_failures,
     title="A number is stored as text",
     why="One number stored as text turns its whole column into text for pandas and R, and sums and means leave it out.",
     fix="Turn the cell into a number (in Excel: Convert to Number).",
     source="published workbook: all numbers are stored as numbers; ECMA-376 part 1, 18.18.11 (cell types)",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_number_as_text(context: Context) -> Checked:
+def clinical_number_as_text(context: Context, refused: Sequence[Failure]) -> Checked:
     """Numbers and codes are numeric cells; in a CSV export nothing can be told."""
 
     def words(_: Clinical) -> Words:
@@ -218,4 +222,4 @@ def clinical_number_as_text(context: Context) -> Checked:
             lambda _: "a numeric cell",
         )
 
-    return _cell_rule(context, "CLN026", [Sort.CODE, Sort.NUMBER], words)
+    return _cell_rule(context, refused, [Sort.CODE, Sort.NUMBER], words)

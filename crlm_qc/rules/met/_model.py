@@ -98,16 +98,17 @@ def rows(context: Context, *needed: str) -> pd.DataFrame:
 
 @once
 def failures(context: Context) -> dict[str, list[pandera_engine.Failure]]:
-    """Failures of the model by code."""
-    given = source(context)
+    """Failures of the model by code; those of columns that the file lacks are none."""
+    table, given = rows(context), source(context)
     present = frozenset(column for column in HEADINGS if given.has(column))
-    return pandera_engine.failures(model(context.profile, present), context["metadata"])
+    found = pandera_engine.failures(model(context.profile, present), table)
+    return {code: found.get(code, []) for code in pandera_engine.codes(model(context.profile))}
 
 
 def failed(context: Context, *codes: str) -> frozenset[int]:
     """Labels of the rows that fail one of the codes."""
     found = failures(context)
-    return frozenset(failure.row for code in codes for failure in found.get(code, ()))
+    return frozenset(failure.row for code in codes for failure in found[code])
 
 
 def model(profile: Profile, present: Collection[str] = tuple(HEADINGS)) -> pa.DataFrameSchema:
