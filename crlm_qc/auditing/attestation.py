@@ -29,6 +29,7 @@ from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import EXPIRED, UNUSED
+from crlm_qc.model.words import plural
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:crlm-qc:attestation:1"
@@ -157,7 +158,7 @@ class Predicate:
         # Waivers that are expired or match nothing may be made errors, and are no fault of the release.
         of_waivers = any(self.settings.severity.get(code) is Severity.ERROR for code in (EXPIRED, UNUSED))
         if self.verdict is Verdict.CONFORMANT and errors and not of_waivers:
-            raise AttestationError(f"it says conformant, and counts {errors:,} error{'s' if errors > 1 else ''}")
+            raise AttestationError(f"it says conformant, and counts {plural(errors, 'error')}")
 
 
 @dataclass(frozen=True, slots=True)

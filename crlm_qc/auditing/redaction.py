@@ -201,8 +201,6 @@ class _Redactor:
         self._show = Show(profile)
         self._texts, self._names = _Tokens(), _Tokens()
         self._days: dict[dt.date, dt.date] = {}
-        # Pseudonyms of the workbook.
-        self._forms = [one.pattern for one in profile.variables.values() if one.pattern is not None]
         headings = [*profile.metadata_columns, *(name for item in profile.editions for name in item.columns)]
         headings += ["Variable Name", "Description", "Values", profile.patient_sheet, profile.dictionary_sheet]
         classes = [name for known in profile.modalities.values() for name in known.values()]

@@ -65,7 +65,7 @@ def choose_outputs(
         name, _, where = spec.partition(":")
         if name not in formats:
             raise UsageError(
-                f"unknown format {name} in --output{did_you_mean(name, formats)}. Known: {', '.join(formats)}"
+                f"unknown format {name} in --output{did_you_mean(name, formats) or '.'} Known: {', '.join(formats)}"
             )
         form = formats[name]
         where = where or (form.goes_to if form.goes_to == STDOUT else str(folder / form.goes_to))

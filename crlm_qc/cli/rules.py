@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import sys
@@ -20,7 +19,7 @@ from crlm_qc.model.errors import UsageError
 from crlm_qc.model.family import family_name
 from crlm_qc.model.plain import to_plain
 from crlm_qc.model.settings import Depth
-from crlm_qc.model.words import did_you_mean
+from crlm_qc.model.words import close_to, closest, did_you_mean
 from crlm_qc.report import words
 from crlm_qc.rulebook.registry import Registry
 from crlm_qc.rulebook.rule import Rule, RuleKind
@@ -37,7 +36,7 @@ def rules(
     families = list(dict.fromkeys(item.family for item in every))
     if family is not None and family.upper() not in families:
         raise UsageError(
-            f"unknown family {family}{did_you_mean(family.upper(), families)}. Known: {', '.join(families)}"
+            f"unknown family {family}{did_you_mean(family.upper(), families) or '.'} Known: {', '.join(families)}"
         )
     chosen = [item for item in every if family is None or item.family == family.upper()]
     if listing is Listing.JSON:
@@ -104,9 +103,8 @@ def _rule(every: Registry, code: str) -> Rule:
     found = next((item for item in every if code.upper() == item.code or code.lower() == item.slug), None)
     if found is None:
         known = [*(item.code for item in every), *(item.slug for item in every)]
-        close = difflib.get_close_matches(code.upper(), known, 3, 0.5) or difflib.get_close_matches(code.lower(), known)
-        hint = f": close to {', '.join(close)}" if close else ""
-        raise UsageError(f"unknown rule {code}{hint}. See: crlm-qc rules")
+        close = closest(code.upper(), known) or closest(code.lower(), known, 0.6)
+        raise UsageError(f"unknown rule {code}{close_to(close)}. See: crlm-qc rules")
     return found
 
 

@@ -199,7 +199,9 @@ def _synthesise(
     for spec in faults:
         name = spec.partition(":")[0]
         if name not in FAULTS:
-            raise UsageError(f"unknown fault {name}{did_you_mean(name, FAULTS)}. See: crlm-qc synth --list-faults")
+            raise UsageError(
+                f"unknown fault {name}{did_you_mean(name, FAULTS) or '.'} See: crlm-qc synth --list-faults"
+            )
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         raise UsageError(f"{root} is not an empty folder: give a new one")
     try:

@@ -6,12 +6,11 @@ made for people, and names a column only where the check is of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.family import CODE
-from crlm_qc.rulebook.context import Context
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +34,8 @@ class Failure:
     """Column that the check is of; None where it looks at several."""
     row: Any
     """Label of the row in the table's index; None where the table as a whole fails."""
-    value: Any
-    """What stands there; None where the check looks at several columns."""
+    title: str | None = None
+    """The check's title, which tells several checks of one code and column apart."""
 
 
 def load() -> None:
@@ -45,33 +44,6 @@ def load() -> None:
     import pandera.pandas as pa
 
     pa.DataFrameSchema().validate(pd.DataFrame())
-
-
-def run(
-    context: Context, name: Hashable, model: Callable[[], Model], table: Callable[[], pd.DataFrame]
-) -> dict[str, list[Failure]]:
-    """Validate a table once in an audit, however many rules ask for it.
-
-    Parameters
-    ----------
-    context : Context
-        The audit's context, which keeps the result.
-    name : hashable
-        What the result is kept under.
-    model, table : callable
-        Make the Pandera model and the table; called at the first time only.
-
-    Returns
-    -------
-    dict of str to list of Failure
-        Failures by code, in the order of the rows; a code without failures is there with an empty list.
-    """
-
-    def validate() -> dict[str, list[Failure]]:
-        made = model()
-        return failures(made, table())
-
-    return context.once((__name__, name), validate)
 
 
 def failures(model: Model, table: pd.DataFrame) -> dict[str, list[Failure]]:
@@ -108,7 +80,7 @@ def failures(model: Model, table: pd.DataFrame) -> dict[str, list[Failure]]:
             schema.validate(table, lazy=True)
         except SchemaErrors as errors:
             for error in errors.schema_errors:
-                for failure in _failures(error, table):
+                for failure in _failures(error):
                     found[failure.code].append(failure)
     position = {label: number for number, label in enumerate(table.index)}
     for listed in found.values():
@@ -140,7 +112,7 @@ def _schema(model: Model) -> pa.DataFrameSchema:
     return model if isinstance(model, pa.DataFrameSchema) else model.to_schema()
 
 
-def _failures(error: SchemaError, table: pd.DataFrame) -> Iterator[Failure]:
+def _failures(error: SchemaError) -> Iterator[Failure]:
     import numpy as np
     import pandas as pd
     from pandera.errors import SchemaErrorReason
@@ -149,15 +121,15 @@ def _failures(error: SchemaError, table: pd.DataFrame) -> Iterator[Failure]:
     if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK or isinstance(check, str) or check is None:
         reason = getattr(error.reason_code, "name", "unknown")
         raise ModelError(f"the table does not fit the model, or a check crashed: {reason} in {_name(check)}")
-    code, output = str(check.name), error.check_output
+    code, title, output = str(check.name), check.title, error.check_output
     if isinstance(output, bool | np.bool_):
-        yield Failure(code, None, None, None)
+        yield Failure(code, None, None, title)
         return
     if not isinstance(output, pd.Series):
         raise ModelError(f"check {code} gives no boolean a row")
     column = getattr(error.schema, "name", None) if not hasattr(error.schema, "columns") else None
     for label in output.index[~output.fillna(value=False).astype(bool)]:
-        yield Failure(code, column, label, None if column is None else table.loc[label, column])
+        yield Failure(code, column, label, title)
 
 
 def _name(check: Any) -> str:

@@ -110,11 +110,6 @@ class Stack:
         return sum(len(group) - 1 for group in self.duplicates)
 
     @property
-    def regular(self) -> bool:
-        """Whether nothing is wrong with the stack."""
-        return not (self.duplicates or self.missing or self.uneven or self.displaced or self.sheared)
-
-    @property
     def last_index(self) -> float:
         """Lattice index of the highest slice; the lowest has 0. NaN if there is no slice."""
         return float(self._indices[-1]) if self._indices.size else float("nan")

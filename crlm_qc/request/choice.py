@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ from crlm_qc.collection.waivers import Waiver, load_waivers
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import close_to, closest
 from crlm_qc.rulebook.registry import Registry
 from crlm_qc.rulebook.rule import Rule
 from crlm_qc.rules import registry as all_rules
@@ -85,6 +85,5 @@ def unknown_rule(registry: Registry, text: str, place: str) -> UsageError:
     short = re.fullmatch(r"([A-Z]{3})([0-9]{1,2})", text.upper())
     # CTS8 is meant as CTS008, which other codes may be closer to letter by letter.
     padded = [code] if short and (code := f"{short[1]}{short[2]:0>3}") in registry else []
-    close = list(dict.fromkeys([*padded, *difflib.get_close_matches(text.upper(), known, n=3, cutoff=0.5)]))[:3]
-    hint = f": close to {', '.join(close)}" if close else ""
-    return UsageError(f"unknown rule {text} in {place}{hint}. See: crlm-qc rules")
+    close = list(dict.fromkeys([*padded, *closest(text.upper(), known)]))[:3]
+    return UsageError(f"unknown rule {text} in {place}{close_to(close)}. See: crlm-qc rules")

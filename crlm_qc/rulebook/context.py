@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from crlm_qc.collection.places import Places
 from crlm_qc.collection.profile import Profile
@@ -13,6 +14,7 @@ from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.tolerances import Tolerances
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -24,7 +26,8 @@ class Context:
     profile: Profile
     settings: Settings = field(default_factory=Settings)
     show: Show = field(init=False)
-    _memo: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+    worked_out: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What functions under `once` gave, by function and arguments."""
 
     def __post_init__(self) -> None:
         """Make the one gate through which values are shown."""
@@ -47,9 +50,27 @@ class Context:
         """The profile's tolerances."""
         return self.profile.tolerances
 
-    def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """A value that several rules share, made at the first call."""
-        if key not in self._memo:
-            self._memo[key] = make()
-        value: T = self._memo[key]
+
+def once(work: Callable[Concatenate[Context, P], T]) -> Callable[Concatenate[Context, P], T]:
+    """Have a function worked out once for each context and arguments, however many rules ask for what it gives.
+
+    Parameters
+    ----------
+    work : callable
+        Takes a context, and arguments that are hashable. What it raises is not kept: the next call tries again.
+
+    Returns
+    -------
+    callable
+        The same function; every call with the same context and arguments gives the same object.
+    """
+
+    @wraps(work)
+    def remembered(context: Context, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        key = (work, args, frozenset(kwargs.items()))
+        if key not in context.worked_out:
+            context.worked_out[key] = work(context, *args, **kwargs)
+        value: T = context.worked_out[key]
         return value
+
+    return remembered

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
+from typing import TypeVar
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
@@ -21,7 +23,7 @@ class RuleKind(StrEnum):
     PLAIN = "plain"
     """A function from tables to findings."""
     TABLE = "table"
-    """A check of a Pandera model."""
+    """A check of a Pandera model, made by `table_rule`."""
     EXPECTATION = "expectation"
     """An expectation of a Great Expectations suite."""
     AUDIT = "audit"
@@ -54,6 +56,8 @@ class Checked:
 
 
 Check = Callable[[Context], Checked]
+Refused = TypeVar("Refused")
+"""What a Pandera model refuses by the checks of one code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,47 @@ def rule(
             path.relative_to(_ROOT).as_posix() if path.is_relative_to(_ROOT) else path.name,
             line,
         )
+
+    return decorate
+
+
+def table_rule(
+    code: str,
+    slug: str,
+    severity: Severity,
+    *,
+    refused: Callable[[Context], Mapping[str, Refused]],
+    title: str,
+    why: str,
+    fix: str,
+    source: str,
+    tables: Iterable[str],
+    tolerances: Iterable[str] = (),
+) -> Callable[[Callable[[Context, Refused], Checked]], Rule]:
+    """Make a rule of the function below, which judges what a Pandera model refuses.
+
+    Beside the context it is given what `refused` has under the rule's code: what fails the checks of the model that are
+    named so. The other arguments are those of `rule`.
+    """
+    declare = rule(
+        code,
+        slug,
+        severity,
+        title=title,
+        why=why,
+        fix=fix,
+        source=source,
+        tables=tables,
+        kind=RuleKind.TABLE,
+        tolerances=tolerances,
+    )
+
+    def decorate(judge: Callable[[Context, Refused], Checked]) -> Rule:
+        @wraps(judge)
+        def check(context: Context) -> Checked:
+            return judge(context, refused(context)[code])
+
+        return declare(check)
 
     return decorate
 

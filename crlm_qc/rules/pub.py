@@ -17,7 +17,8 @@ from crlm_qc.engines.gx_engine import Expectation, Result, Suite, SuiteError, re
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
-from crlm_qc.rulebook.context import Context
+from crlm_qc.model.words import capitalised
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip, rule
 from crlm_qc.subjects.figures import tables_of, view
 from crlm_qc.subjects.words import number
@@ -93,25 +94,29 @@ def _check(context: Context, code: str) -> Checked:
     if suite is None:
         raise Skip("the profile's suites do not have it")
     table = view(context, suite.table)
-    results = context.once((__name__, suite.name), lambda: run_suite(suite, table))
     failed: dict[str, list[Result]] = {}
-    for result in results:
+    for result in _results(context, suite.name):
         if result.expectation.code == code and not result.success:
             failed.setdefault(_about(result.expectation), []).append(result)
     own = _severity_of(code)
     return Checked(len(table), [_found(context, table, about, found, own) for about, found in failed.items()])
 
 
-def _suites(context: Context) -> list[Suite]:
-    def read() -> list[Suite]:
-        suites = suites_of(context.profile)
-        known = {item.code for item in RULES}
-        for suite in suites:
-            if unknown := suite.codes - known:
-                raise SuiteError(f"suite {suite.name} names a code that no rule has: {', '.join(sorted(unknown))}")
-        return suites
+@once
+def _results(context: Context, name: str) -> list[Result]:
+    """What the expectations of a suite came to."""
+    suite = next(one for one in _suites(context) if one.name == name)
+    return run_suite(suite, view(context, suite.table))
 
-    return context.once((__name__, "suites"), read)
+
+@once
+def _suites(context: Context) -> list[Suite]:
+    suites = suites_of(context.profile)
+    known = {item.code for item in RULES}
+    for suite in suites:
+        if unknown := suite.codes - known:
+            raise SuiteError(f"suite {suite.name} names a code that no rule has: {', '.join(sorted(unknown))}")
+    return suites
 
 
 def _severity_of(code: str) -> Severity:
@@ -135,7 +140,7 @@ def _found(context: Context, table: pd.DataFrame, about: str, results: list[Resu
     severity = min((one.expectation.severity for one in results), key=lambda level: level.rank)
     return Found(
         Subject(Kind.RELEASE, column=about or None),
-        f"{message[0].upper()}{message[1:]}.",
+        f"{capitalised(message)}.",
         "; ".join(expected),
         "; ".join(observed),
         count=max(len(patients), 1),

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.forms import age_in_years
-from crlm_qc.rulebook.context import Context
+from crlm_qc.model.words import agree
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.words import most_common
 from crlm_qc.subjects.workbook import Clinical, clinical
@@ -79,8 +80,9 @@ class Cohort:
         return self.belongs is False
 
 
+@once
 def cohort(context: Context) -> Cohort:
-    """The cohort of this audit, compared once.
+    """The cohort of this audit, compared.
 
     Raises
     ------
@@ -90,7 +92,7 @@ def cohort(context: Context) -> Cohort:
     table = clinical(context)
     if context["slices"].empty and context["dsos"].empty:
         raise Skip("no images to compare the workbook with")
-    return context.once("cohort", lambda: _compare(context, table))
+    return _compare(context, table)
 
 
 def _image_facts(context: Context) -> pd.DataFrame:
@@ -220,7 +222,7 @@ def _orders(context: Context, known: pd.DataFrame) -> Iterator[tuple[str, Indice
     n = len(known)
     here = np.arange(n)
     for shift in range(1, n - max(MIN_PATIENTS, n // 2) + 1):
-        rows_word = "row" if shift == 1 else "rows"
+        rows_word = agree(shift, "row", "rows")
         yield f"If the values were moved up by {shift} {rows_word}", here[shift:], here[:-shift]
         yield f"If the values were moved down by {shift} {rows_word}", here[:-shift], here[shift:]
     yield "If the rows were put in reverse order", here[::-1], here

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from crlm_qc.collection.series import strays
 from crlm_qc.model.finding import Kind, Subject
 from crlm_qc.model.sight import Slice
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
-from crlm_qc.subjects.words import file_names, folder_of, text
+from crlm_qc.subjects.words import commonest, file_names, folder_of, text
 
 if TYPE_CHECKING:
     from crlm_qc.geometry.stack import Stack
-    from crlm_qc.rulebook.context import Context
     from crlm_qc.subjects.columns import Floats
 
 
@@ -68,7 +68,7 @@ class CtSeries:
         """The value that most of its slices have, the least of them among equals; None if none has any."""
         if column not in self._common:
             counts = Counter(value for value in self.slices[column].tolist() if value is not None and value == value)
-            self._common[column] = min(counts, key=lambda value: (-counts[value], value)) if counts else None
+            self._common[column] = commonest(counts)
         return self._common[column]
 
     @property
@@ -89,12 +89,9 @@ class CtSeries:
         return frozenset(doubled | set(self.stack.off_lattice) | set(self.stack.displaced))
 
 
+@once
 def series_of(context: Context) -> list[CtSeries]:
     """All CT series but the smaller ones of a mixed folder, which REL014 names."""
-    return context.once("ct series", lambda: _series(context))
-
-
-def _series(context: Context) -> list[CtSeries]:
     files = context["files"]
     slices = Columns.of(context["slices"].sort_values("path", kind="stable"))
     unreadable = Counter(files.loc[files["kind"] == "unreadable", "folder"].fillna("").tolist())
@@ -115,7 +112,7 @@ def _series(context: Context) -> list[CtSeries]:
             continue
         kept = _without_copies(slices, places, context.tolerances.position_mm)
         surplus = sum(len(rows[other]) for other in neighbours) + len(places) - len(kept)
-        folder = min(own, key=lambda name: (-own[name], name))
+        folder = commonest(own)
         unknown = sum(unreadable[name] for name in own) + surplus
         found.append(_one_series(context, owner, folder, slices.take(kept), unknown))
     return found

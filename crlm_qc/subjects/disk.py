@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crlm_qc.collection.forms import is_uid
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.words import text
 
@@ -84,6 +84,7 @@ class Disk:
         )
 
 
+@once
 def disk(context: Context) -> Disk:
     """The series on disk.
 
@@ -92,7 +93,7 @@ def disk(context: Context) -> Disk:
     Skip
         There is no series on disk to compare with.
     """
-    found = context.once((__name__, "disk"), lambda: _disk(context["files"]))
+    found = _disk(context["files"])
     if not found.series:
         raise Skip("no series was found on disk")
     return found
@@ -126,6 +127,7 @@ def _disk(files: Any) -> Disk:
     return Disk(series, folders)
 
 
+@once
 def headers(context: Context) -> dict[str, list[dict[str, Any]]]:
     """The distinct values of the attributes that metadata.csv repeats, by Series Instance UID.
 
@@ -134,14 +136,10 @@ def headers(context: Context) -> dict[str, list[dict[str, Any]]]:
     dict of str to list of dict
         Each dict has the columns of `HEADERS`, and `patient` and `patient_id`; most series have just one.
     """
-
-    def make() -> dict[str, list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {}
-        for name in ("slices", "dsos"):
-            distinct = context[name][["series_uid", "patient", "patient_id", *HEADERS]].drop_duplicates()
-            for row in distinct.to_dict("records"):
-                if isinstance(row["series_uid"], str):
-                    found.setdefault(row["series_uid"], []).append(row)
-        return found
-
-    return context.once((__name__, "headers"), make)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in ("slices", "dsos"):
+        distinct = context[name][["series_uid", "patient", "patient_id", *HEADERS]].drop_duplicates()
+        for row in distinct.to_dict("records"):
+            if isinstance(row["series_uid"], str):
+                found.setdefault(row["series_uid"], []).append(row)
+    return found

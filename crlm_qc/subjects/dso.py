@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from crlm_qc.collection.series import Meant, OwnSeries
 from crlm_qc.model.finding import Kind, Subject
 from crlm_qc.model.sight import Frame
+from crlm_qc.model.words import agree
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import Columns
 from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
 from crlm_qc.subjects.words import folder_of, ranges, text, whole
 
 if TYPE_CHECKING:
-    from crlm_qc.rulebook.context import Context
     from crlm_qc.subjects.columns import Flags, Floats
 
 
@@ -115,7 +116,7 @@ class Dso:
         for number, frame in zip(self.numbers[chosen].tolist(), frames, strict=True):
             labels.setdefault(self.label(context, number), []).append(int(frame))
         words = [f"{ranges(found)} ({label})" for label, found in labels.items()]
-        return f"{'frame' if len(frames) == 1 else 'frames'} {', '.join(words)}"
+        return f"{agree(len(frames), 'frame', 'frames')} {', '.join(words)}"
 
     def places(self, chosen: Iterable[int]) -> tuple[Frame, ...]:
         """Some frames, by their place among the frames, as places where a finding is seen."""
@@ -127,12 +128,9 @@ class Dso:
         return self.places(chosen.nonzero()[0][:1].tolist())
 
 
+@once
 def dsos_of(context: Context) -> list[Dso]:
     """All segmentation objects."""
-    return context.once("dsos", lambda: _dsos(context))
-
-
-def _dsos(context: Context) -> list[Dso]:
     frames = Columns.of(context["frames"].sort_values(["dso", "frame"], kind="stable"))
     of_dso = frames.groups("dso")
     segments: dict[str, list[Mapping[str, Any]]] = {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.profile import LIVER, TUMOUR
 from crlm_qc.model.tables import TABLES
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.workbook import clinical
 
@@ -120,22 +120,23 @@ def tables_of(name: str) -> tuple[str, ...]:
 
 
 def view(context: Context, name: str) -> pd.DataFrame:
-    """An evidence table or view, with columns of plain types, made once an audit.
+    """An evidence table or view, with columns of plain types.
 
     Raises
     ------
     Skip
         It is empty.
     """
-
-    def make() -> pd.DataFrame:
-        table: pd.DataFrame = context[name] if name in TABLES else VIEWS[name].make(context)
-        return _plain(table.reset_index(drop=True))
-
-    found = context.once((__name__, name), make)
+    found = _made(context, name)
     if found.empty:
         raise Skip(VIEWS[name].empty if name in VIEWS else f"the table {name} is empty")
     return found
+
+
+@once
+def _made(context: Context, name: str) -> pd.DataFrame:
+    table: pd.DataFrame = context[name] if name in TABLES else VIEWS[name].make(context)
+    return _plain(table.reset_index(drop=True))
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:

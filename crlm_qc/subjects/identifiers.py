@@ -11,7 +11,7 @@ from crlm_qc.collection.annex import Attribute, AttributeKind, attribute_table
 from crlm_qc.model.finding import Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 
 METHODS = "DeidentificationMethodCodeSequence"
@@ -120,31 +120,34 @@ def grouped_by(rows: Rows, key: Callable[[_Held], str]) -> list[tuple[str, Rows]
     return sorted(groups.items(), key=lambda item: item[0])
 
 
+@once
 def every_series(context: Context) -> list[Series]:
-    """Series with what their headers hold, made once."""
+    """Series with what their headers hold.
 
-    def make() -> list[Series]:
-        rows: dict[tuple[str, str], list[_Held]] = {}
-        table = context["identifiers"].astype(object)
-        table = table.where(table.notna(), None)
-        columns = [table[name] for name in ("patient", "series_uid", *_Held._fields)]
-        for patient, uid, *held in zip(*columns, strict=True):
-            rows.setdefault((patient or "", uid or ""), []).append(_Held(*held))
-        files = context["files"]
-        files = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
-        keyed = files.assign(**{name: files[name].fillna("") for name in ("patient", "series_uid", "folder")})
-        keyed["is_dso"] = keyed["kind"] == "dso"
-        grouped = keyed.groupby(["patient", "series_uid"], sort=True)
-        counted = grouped.agg(folder=("folder", "min"), size=("folder", "size"), is_dso=("is_dso", "all"))
-        return [
-            Series(context, patient or None, uid or None, folder, int(size), rows[patient, uid], bool(is_dso))
-            for (patient, uid), folder, size, is_dso in zip(
-                counted.index, counted["folder"], counted["size"], counted["is_dso"], strict=True
-            )
-            if (patient, uid) in rows
-        ]
-
-    found = context.once((__name__, "series"), make)
+    Raises
+    ------
+    Skip
+        No DICOM header was read.
+    """
+    rows: dict[tuple[str, str], list[_Held]] = {}
+    table = context["identifiers"].astype(object)
+    table = table.where(table.notna(), None)
+    columns = [table[name] for name in ("patient", "series_uid", *_Held._fields)]
+    for patient, uid, *held in zip(*columns, strict=True):
+        rows.setdefault((patient or "", uid or ""), []).append(_Held(*held))
+    files = context["files"]
+    files = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
+    keyed = files.assign(**{name: files[name].fillna("") for name in ("patient", "series_uid", "folder")})
+    keyed["is_dso"] = keyed["kind"] == "dso"
+    grouped = keyed.groupby(["patient", "series_uid"], sort=True)
+    counted = grouped.agg(folder=("folder", "min"), size=("folder", "size"), is_dso=("is_dso", "all"))
+    found = [
+        Series(context, patient or None, uid or None, folder, int(size), rows[patient, uid], bool(is_dso))
+        for (patient, uid), folder, size, is_dso in zip(
+            counted.index, counted["folder"], counted["size"], counted["is_dso"], strict=True
+        )
+        if (patient, uid) in rows
+    ]
     if not found:
         raise Skip("no DICOM header was read")
     return found

@@ -12,7 +12,8 @@ from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Place
-from crlm_qc.rulebook.context import Context
+from crlm_qc.model.words import capitalised
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import SPACING
 from crlm_qc.subjects.dso import Dso, measured, plane_differs
 from crlm_qc.subjects.sources import sources_of
@@ -71,9 +72,16 @@ class Segment:
     ) -> Found:
         """A finding on the segment."""
         subject = self.dso.subject(context, self.number)
-        message = f"{message[0].upper()}{message[1:]}"
         return Found(
-            subject, message, expected, observed, self.dso.patient, count, tuple(examples[:5]), severity, tuple(places)
+            subject,
+            capitalised(message),
+            expected,
+            observed,
+            self.dso.patient,
+            count,
+            tuple(examples[:5]),
+            severity,
+            tuple(places),
         )
 
 
@@ -152,6 +160,7 @@ def apart(part: Segment) -> bool:
     return float(part.row["rim_in_liver"]) == 0
 
 
+@once
 def masks_of(context: Context) -> list[Masks]:
     """Every object whose masks were measured.
 
@@ -161,10 +170,6 @@ def masks_of(context: Context) -> list[Masks]:
         There is none.
     """
     dsos = measured(context)
-    return context.once("masks", lambda: _of_objects(context, dsos))
-
-
-def _of_objects(context: Context, dsos: list[Dso]) -> list[Masks]:
     overlaps: dict[str, dict[tuple[int, int], int]] = {}
     table = context["segment_pairs"]
     columns = (table[name].tolist() for name in ("dso", "segment_a", "segment_b", "overlap_voxels"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crlm_qc.model.words import plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.words import number, whole
 
 _TOWARDS = (("left", "right"), ("back", "front"), ("head", "feet"))
@@ -50,12 +50,9 @@ class Alignment:
         return f"as stored, {_figures(self.here)}; {self.words(orientation)}, {_figures(self.best)}"
 
 
+@once
 def alignments(context: Context) -> dict[tuple[str, int], Alignment]:
     """Every liver that was laid over the CT, by the path of its object and its Segment Number."""
-    return context.once("alignments", lambda: _all(context))
-
-
-def _all(context: Context) -> dict[tuple[str, int], Alignment]:
     grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in context["alignments"].to_dict("records"):
         grouped.setdefault((row["dso"], int(row["segment_number"])), []).append(row)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import POSITION, SPACING
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso
 
 if TYPE_CHECKING:
-    from crlm_qc.rulebook.context import Context
     from crlm_qc.subjects.columns import Flags, Floats, Ints
 
 
@@ -85,11 +85,6 @@ class Sources:
     """Places of frames that name images which are not in the CT series, and the UIDs of these."""
 
 
-def sources_of(context: Context, dso: Dso) -> Sources:
-    """Frames against their source slices; nothing is off where there is no CT."""
-    return context.once(("sources", dso.path), lambda: _sources(context, dso))
-
-
 def upward(ct: CtSeries) -> Floats:
     """The unit normal of a CT series that points to the head; z where its orientation is invalid."""
     import numpy as np
@@ -98,7 +93,9 @@ def upward(ct: CtSeries) -> Floats:
     return normal if normal[2] >= 0 else -normal
 
 
-def _sources(context: Context, dso: Dso) -> Sources:
+@once
+def sources_of(context: Context, dso: Dso) -> Sources:
+    """Frames against their source slices; nothing is off where there is no CT."""
     import numpy as np
 
     n = len(dso.frames)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from crlm_qc.collection.show import HIDDEN, LARGEST, number_text
 from crlm_qc.model.finding import Kind, Subject
-
-if TYPE_CHECKING:
-    from crlm_qc.rulebook.context import Context
+from crlm_qc.model.words import listed
+from crlm_qc.rulebook.context import Context, once
 
 
 def ranges(numbers: Iterable[Any], limit: int = 8) -> str:
@@ -25,7 +24,7 @@ def ranges(numbers: Iterable[Any], limit: int = 8) -> str:
         else:
             runs.append([number, number])
     words = [*(str(first) if first == last else f"{first}-{last}" for first, last in runs), *large]
-    return ", ".join(words) if len(words) <= limit else f"{', '.join(words[:limit])} and {len(words) - limit} more"
+    return listed(words, limit)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -59,8 +58,12 @@ def most_common(values: Iterable[Any]) -> Any:
     """The commonest of the values that are not missing, the least of them among equals; None if there is none."""
     import pandas as pd
 
-    counts = Counter(value for value in values if not pd.isna(value))
-    return min(counts, key=lambda value: (-counts[value], value)) if counts else None
+    return commonest(Counter(value for value in values if not pd.isna(value)))
+
+
+def commonest(counts: Mapping[Any, int]) -> Any:
+    """The value that is counted most, the least of them among equals; None if none is counted."""
+    return min(counts, key=lambda value: (-counts[value], value), default=None)
 
 
 def folder_of(path: str) -> str:
@@ -82,10 +85,11 @@ def _file_name(context: Context, path: str) -> str:
     name = name_of(context.show.path(path))
     if HIDDEN not in name:
         return name
-    place, of = context.once((__name__, "places"), lambda: _places_by_name(context)).get(path, (0, 0))
+    place, of = _places_by_name(context).get(path, (0, 0))
     return f"{name} (file {place} of {of} by name)" if of > 1 else name
 
 
+@once
 def _places_by_name(context: Context) -> dict[str, tuple[int, int]]:
     """Place of each file among those of its folder, and how many these are.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Sort, Variable
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.needs import need_workbook
 from crlm_qc.subjects.words import number
@@ -103,8 +103,9 @@ class Clinical:
         return by_patient.sort_index()
 
 
+@once
 def clinical(context: Context) -> Clinical:
-    """The workbook of this audit, made ready once.
+    """The workbook of this audit, made ready.
 
     Raises
     ------
@@ -116,7 +117,7 @@ def clinical(context: Context) -> Clinical:
         sources = context["sources"]
         found = not sources[(sources["source"] == "clinical") & sources["used"]].empty
         raise Skip("the clinical workbook has no rows to read" if found else "no clinical workbook")
-    return context.once("clinical", lambda: _build(context))
+    return _build(context)
 
 
 def value_text(value: float) -> str:

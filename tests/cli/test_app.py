@@ -174,7 +174,8 @@ def test_settings_reach_the_audit(run: Run, audit: Audit, release: Path, tmp_pat
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["-o", "htm"], "unknown format htm in --output: did you mean html"),
+        (["-o", "htm"], "unknown format htm in --output: did you mean html, html-dir? Known: html"),
+        (["-o", "qqq"], "unknown format qqq in --output. Known: html"),
         (["-o", "json:-", "-o", "html:-"], "two reports would go to standard output"),
         (["-o", "text:x", "-o", "html:x"], "two reports would go to"),
         (["--severity", "CTS001=grave"], "write CODE=LEVEL"),
@@ -359,7 +360,8 @@ def test_rules_of_one_family(run: Run) -> None:
     assert {item["family"] for item in listed} == {"REL"}
     done = run("rules", "--family", "RELL")
     assert done.code == 2
-    assert "did you mean REL?" in done.err
+    assert "unknown family RELL: did you mean REL? Known: CLN, CTS" in done.err
+    assert "unknown family QQQ. Known: CLN, CTS" in run("rules", "--family", "QQQ").err
 
 
 def test_every_rule_can_be_explained(run: Run) -> None:
@@ -432,7 +434,9 @@ def test_synth_and_check_go_together_whatever_jobs_is(run: Run) -> None:
     [
         (["synth"], "needs a folder"),
         (["synth", "full"], "not an empty folder"),
-        (["synth", "new", "--fault", "row-image-off"], "did you mean row-images-off"),
+        (["synth", "new", "--fault", "row-image-off"], "unknown fault row-image-off: did you mean row-images-off"),
+        (["synth", "new", "--fault", "row-image-off"], "? See: crlm-qc synth --list-faults"),
+        (["synth", "new", "--fault", "qqq"], "unknown fault qqq. See: crlm-qc synth --list-faults"),
         (["synth", "new", "--matrix", "8"], "matrix"),
         (
             ["synth", "new", "--patients", "1", "--matrix", "64", "--fault", "row-images-off:CRLM-CT-9999"],

@@ -1,13 +1,15 @@
-"""The adapter to Pandera: codes, rows and values of failures, and models that are wrong themselves."""
+"""The adapter to Pandera: codes, columns and rows of failures, and models that are wrong themselves."""
 
 import pandas as pd
 import pandera.pandas as pa
 import pytest
+from support.listing import make_listing
+from support.workbooks import fired, plain_row, tables
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.engines.pandera_engine import Failure, ModelError, codes, failures, run
-from crlm_qc.model.evidence import Evidence
-from crlm_qc.rulebook.context import Context
+from crlm_qc.engines import pandera_engine
+from crlm_qc.engines.pandera_engine import Failure, ModelError, codes, failures
+from crlm_qc.rules import registry
 
 TABLE = pd.DataFrame({"a": ["x", "xyz", None, "uvw"], "b": [1, 2, 3, 9]}, index=[10, 11, 12, 13])
 
@@ -24,26 +26,25 @@ def schema(*checks: pa.Check, a: tuple[pa.Check, ...] = (), b: tuple[pa.Check, .
     )
 
 
-def test_a_check_of_a_column_tells_code_column_row_and_value() -> None:
+def test_a_check_of_a_column_tells_code_column_and_row() -> None:
     model = schema(a=(pa.Check(short, name="XXX001", ignore_na=False),))
-    assert failures(model, TABLE) == {"XXX001": [Failure("XXX001", "a", 11, "xyz"), Failure("XXX001", "a", 13, "uvw")]}
+    assert failures(model, TABLE) == {"XXX001": [Failure("XXX001", "a", 11), Failure("XXX001", "a", 13)]}
 
 
 def test_a_missing_value_counts_if_the_check_looks_at_it() -> None:
     present = pa.Check(lambda values: values.notna(), name="XXX001", ignore_na=False)
     (failure,) = failures(schema(a=(present,)), TABLE)["XXX001"]
     assert failure.row == 12
-    assert pd.isna(failure.value)
 
 
 def test_a_check_of_several_columns_tells_each_row_once() -> None:
     model = schema(pa.Check(lambda table: table["b"] < 3, name="XXX002", ignore_na=False))
-    assert failures(model, TABLE)["XXX002"] == [Failure("XXX002", None, 12, None), Failure("XXX002", None, 13, None)]
+    assert failures(model, TABLE)["XXX002"] == [Failure("XXX002", None, 12), Failure("XXX002", None, 13)]
 
 
 def test_a_check_of_the_table_as_a_whole() -> None:
     model = schema(pa.Check(lambda table: len(table) < 3, name="XXX003"))
-    assert failures(model, TABLE)["XXX003"] == [Failure("XXX003", None, None, None)]
+    assert failures(model, TABLE)["XXX003"] == [Failure("XXX003", None, None)]
 
 
 def test_every_check_is_run_and_a_code_without_failures_is_there() -> None:
@@ -62,6 +63,15 @@ def test_one_code_on_two_columns_is_in_the_order_of_rows() -> None:
     assert [(failure.row, failure.column) for failure in found] == [(10, "b"), (11, "a"), (11, "b"), (13, "a")]
 
 
+def test_checks_of_one_code_are_told_apart_by_their_titles() -> None:
+    model = schema(
+        pa.Check(lambda table: table["b"] > 1, name="XXX001", title="low"),
+        pa.Check(lambda table: table["b"] < 9, name="XXX001", title="high"),
+    )
+    found = failures(model, TABLE)["XXX001"]
+    assert found == [Failure("XXX001", None, 10, "low"), Failure("XXX001", None, 13, "high")]
+
+
 def test_a_model_written_as_a_class() -> None:
     class Model(pa.DataFrameModel):
         b: int
@@ -70,7 +80,7 @@ def test_a_model_written_as_a_class() -> None:
         def low(cls, values: pd.Series) -> pd.Series:  # noqa: N805
             return values < 9
 
-    assert [failure.value for failure in failures(Model, TABLE)["XXX001"]] == [9]
+    assert [failure.row for failure in failures(Model, TABLE)["XXX001"]] == [13]
 
 
 def test_no_environment_makes_the_validation_shallow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,15 +125,20 @@ def test_labels_that_occur_twice_are_refused() -> None:
         failures(schema(), pd.concat([TABLE, TABLE]))
 
 
-def test_a_table_is_validated_once_in_an_audit(profile: Profile) -> None:
-    made = []
+def test_a_table_is_validated_once_in_an_audit(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    validated = []
 
-    def table() -> pd.DataFrame:
-        made.append(1)
-        return TABLE
+    def counted(model: pa.DataFrameSchema, table: pd.DataFrame) -> dict[str, list[Failure]]:
+        validated.append(len(table))
+        return failures(model, table)
 
-    context = Context(Evidence(), profile)
-    for _ in range(2):
-        found = run(context, "t", lambda: schema(a=(pa.Check(short, name="XXX001", ignore_na=False),)), table)
-        assert len(found["XXX001"]) == 2
-    assert made == [1]
+    monkeypatch.setattr(pandera_engine, "failures", counted)
+    listing = make_listing()
+    assert not listing.found()
+    assert validated == [len(listing.rows)]
+    validated.clear()
+    rules = [item for item in registry() if item.family == "CLN"]
+    rows = [plain_row(number) for number in range(1, 4)]
+    made = tables(rows, profile)
+    assert not fired(rules, made, profile)
+    assert validated == [len(made["clinical"]), len(rows)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from crlm_qc.model.report import Figure, PatientFacts
+from crlm_qc.model.words import plural
 
 LEFT, RIGHT = 4.0, 96.0
 """Where the scale begins and ends, in percent of the width."""
@@ -175,7 +176,7 @@ class Plot:
     @property
     def in_words(self) -> str:
         """All that the plot shows, in sentences."""
-        said = [f"{len(self.dots):,} {'patient' if len(self.dots) == 1 else 'patients'}: {self.extent}."]
+        said = [f"{plural(len(self.dots), 'patient')}: {self.extent}."]
         if self.published:
             said.append(f"Published: {self.published}.")
         named = ", ".join(f"{dot.patient} {self.measure.said(dot.value)}" for dot in self.outliers[:MAX_NAMED])
@@ -265,7 +266,7 @@ class PairPlot:
         """All that the plot shows, in sentences."""
         count = len(self.dots)
         named = ", ".join(f"{dot.patient} {self.said(dot)}" for dot in self.outliers[:MAX_NAMED])
-        said = f"{count:,} {'patient' if count == 1 else 'patients'}: {self.pair.down.title} upwards, {self.pair.across.title} across."
+        said = f"{plural(count, 'patient')}: {self.pair.down.title} upwards, {self.pair.across.title} across."
         return f"{said} {len(self.outliers):,} {self.pair.apart}{': ' + named if named else ''}."
 
 

@@ -9,8 +9,8 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rules.cln._cells import Words, cell_failures, found_in_cells
 from crlm_qc.rules.cln._shared import TABLES
-from crlm_qc.rules.cln.cells import Words, cell_failures, grouped
 from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import Clinical, clinical
 
@@ -41,13 +41,13 @@ def workbook_runs(context: Context) -> Checked:
             found.append(
                 _fact(table, f"The workbook holds {plural(count, noun)}.", "none", plural(count, noun), (), count)
             )
-    run = cell_failures(context, table)["CLN024"]
+    run = cell_failures(context)["CLN024"]
     words = Words(
         lambda cell: f"{cell.variable} begins with a character that makes a spreadsheet run it",
         "begin with a character that makes a spreadsheet run them",
         lambda _: "no text that begins with =, +, - or @",
     )
-    found += grouped(context, table, table.cells.loc[[failure.row for failure in run]], words)
+    found += found_in_cells(context, table, table.cells.loc[[failure.row for failure in run]], words)
     return Checked(len(table.cells), found)
 
 

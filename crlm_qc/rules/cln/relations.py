@@ -4,112 +4,108 @@ from __future__ import annotations
 
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.words import are
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
-from crlm_qc.rules.cln._relation import GROUPS, RISK_PARTS, need_any, row_failures
-from crlm_qc.rules.cln._shared import DICTIONARY, TABLES, patient_of
+from crlm_qc.rulebook.rule import Checked, Skip, rule, table_rule
+from crlm_qc.rules.cln._relations import GROUPS, RISK_PARTS, Broken, need_any, rows_that_break
+from crlm_qc.rules.cln._shared import DICTIONARY, TABLES
+from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import clinical
 
 
-def _row_rule(context: Context, code: str) -> Checked:
+def _row_rule(context: Context, refused: Broken) -> Checked:
     """A rule of the columns of one row."""
     table = clinical(context)
-    mine = need_any(table, code)
+    mine = need_any(table, refused)
     known = [table.wide[list(relation.columns)].notna().all(axis=1) for relation in mine]
-    examined = int(sum(rows.sum() for rows in known))
-    rows = [failure.row for failure in row_failures(context, table)[code]]
-    if not rows:
-        return Checked(examined)
-    broken = table.wide.loc[rows]
-    found = []
+    found, by_row = [], table.wide.T
     for relation in mine:
-        for row in broken.index[relation.broken(broken, context.tolerances)]:
-            message, expected, observed = relation.says(broken.loc[row])
-            patient = patient_of(table.patients[row])
+        for row in refused[relation]:
+            message, expected, observed = relation.says(by_row[row])
             subject = Subject(Kind.ROW, path=table.path, row=int(row), column=relation.column)
-            found.append(Found(subject, message, expected, observed, patient))
-    return Checked(examined, found)
+            found.append(Found(subject, message, expected, observed, text(table.patients[row])))
+    return Checked(int(sum(rows.sum() for rows in known)), found)
 
 
-@rule(
+@table_rule(
     "CLN010",
     "clinical-response-sum",
     WARNING,
+    refused=rows_that_break,
     title="Total response is not the sum of necrosis, fibrosis and mucin",
     why="Total pathologic response is defined as their sum; where it differs, one of the four is wrong.",
     fix="Look the four figures up in the pathology report.",
     source=f"{DICTIONARY}, variables total_response_percent, necrosis_percent, fibrosis_percent, mucin_percent",
     tables=TABLES,
-    kind=RuleKind.TABLE,
     tolerances=("percent",),
 )
-def clinical_response_sum(context: Context) -> Checked:
+def clinical_response_sum(context: Context, refused: Broken) -> Checked:
     """The sum, within half a percent."""
-    return _row_rule(context, "CLN010")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN011",
     "clinical-risk-stratified",
     ERROR,
+    refused=rows_that_break,
     title="clinrisk_stratified contradicts clinrisk_score",
     why="The two groups are defined by the score (0-2 and 3-5); survival curves by group come out wrong.",
     fix="Correct the score or the group.",
     source=f"{DICTIONARY}, variable clinrisk_stratified: 1 - (3,4,5 scores), 0 - (0, 1, 2)",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_risk_stratified(context: Context) -> Checked:
+def clinical_risk_stratified(context: Context, refused: Broken) -> Checked:
     """1 means a score of 3 or more."""
-    return _row_rule(context, "CLN011")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN012",
     "clinical-nash-yes",
     ERROR,
+    refused=rows_that_break,
     title="NASH_yesno contradicts NASH_score",
     why="NASH_yesno says whether the score is 1 or more; two columns that disagree give two different cohorts.",
     fix="Correct the score or the yes/no column.",
     source=f"{DICTIONARY}, variables NASH_score and NASH_yesno",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_nash_yes(context: Context) -> Checked:
+def clinical_nash_yes(context: Context, refused: Broken) -> Checked:
     """1 means a score of 1 or more."""
-    return _row_rule(context, "CLN012")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN013",
     "clinical-nash-greater-4",
     ERROR,
+    refused=rows_that_break,
     title="NASH_greater_4 contradicts NASH_score",
     why="NASH_greater_4 says whether the score is 4 or more; two columns that disagree give two different cohorts.",
     fix="Correct the score or the yes/no column.",
     source=f"{DICTIONARY}, variable NASH_greater_4: did patient have NASH 4 or greater",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_nash_greater_4(context: Context) -> Checked:
+def clinical_nash_greater_4(context: Context, refused: Broken) -> Checked:
     """1 means a score of 4 or more."""
-    return _row_rule(context, "CLN013")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN014",
     "clinical-fibrosis-40",
     ERROR,
+    refused=rows_that_break,
     title="fibrosis_greater_40_percent contradicts fibrosis_percent",
     why="The yes/no column says whether fibrosis is 40% or more; two columns that disagree give two different cohorts.",
     fix="Correct the fraction or the yes/no column.",
     source=f"{DICTIONARY}, variable fibrosis_greater_40_percent: fibrosis 40% or greater",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_fibrosis_40(context: Context) -> Checked:
+def clinical_fibrosis_40(context: Context, refused: Broken) -> Checked:
     """1 means 0.40 or more."""
-    return _row_rule(context, "CLN014")
+    return _row_rule(context, refused)
 
 
 @rule(
@@ -139,10 +135,10 @@ def clinical_group_incomplete(context: Context) -> Checked:
             found.append(
                 Found(
                     Subject(Kind.ROW, path=table.path, row=int(row), column=group[0]),
-                    f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing, while {', '.join(present)} {'is' if len(present) == 1 else 'are'} not.",
+                    f"{', '.join(absent)} {are(len(absent))} missing, while {', '.join(present)} {are(len(present))} not.",
                     "all of them missing, or none",
                     f"{len(absent)} of {len(names)} missing",
-                    patient_of(table.patients[row]),
+                    text(table.patients[row]),
                 )
             )
     if not examined:
@@ -150,118 +146,118 @@ def clinical_group_incomplete(context: Context) -> Checked:
     return Checked(examined, found)
 
 
-@rule(
+@table_rule(
     "CLN016",
     "clinical-dfs-beyond-survival",
     ERROR,
+    refused=rows_that_break,
     title="Disease-free months exceed overall survival months",
     why="Nobody lives free of disease longer than they live; survival analysis refuses or misreads such a row.",
     fix="Correct the two times.",
     source=f"{DICTIONARY}, variables overall_survival_months and months_to_DFS_progression",
     tables=TABLES,
-    kind=RuleKind.TABLE,
     tolerances=("months",),
 )
-def clinical_dfs_beyond_survival(context: Context) -> Checked:
+def clinical_dfs_beyond_survival(context: Context, refused: Broken) -> Checked:
     """Disease-free months are at most overall survival months."""
-    return _row_rule(context, "CLN016")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN017",
     "clinical-liver-dfs-beyond",
     ERROR,
+    refused=rows_that_break,
     title="Liver disease-free months are not between disease-free months and overall survival",
     why="A recurrence in the liver is a recurrence, so that the liver is free at least as long as the patient is.",
     fix="Correct the three times.",
     source=f"{DICTIONARY}, variables months_to_liver_DFS_progression, months_to_DFS_progression, overall_survival_months",
     tables=TABLES,
-    kind=RuleKind.TABLE,
     tolerances=("months",),
 )
-def clinical_liver_dfs_beyond(context: Context) -> Checked:
+def clinical_liver_dfs_beyond(context: Context, refused: Broken) -> Checked:
     """Disease-free months <= liver disease-free months <= overall survival months."""
-    return _row_rule(context, "CLN017")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN018",
     "clinical-dfs-without-recurrence",
     WARNING,
+    refused=rows_that_break,
     title="No recurrence, yet disease-free months differ from overall survival months",
     why="Without recurrence both times end with the last follow-up or death; a difference means that one column is wrong.",
     fix="Correct the recurrence or the time.",
     source=f"{DICTIONARY}, variables progression_or_recurrence, months_to_DFS_progression, and the same for the liver",
     tables=TABLES,
-    kind=RuleKind.TABLE,
     tolerances=("months",),
 )
-def clinical_dfs_without_recurrence(context: Context) -> Checked:
+def clinical_dfs_without_recurrence(context: Context, refused: Broken) -> Checked:
     """The two times are the same, for the patient and for the liver."""
-    return _row_rule(context, "CLN018")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN019",
     "clinical-dfs-status",
     ERROR,
+    refused=rows_that_break,
     title="The status for disease-free survival is not `recurred or died`",
     why="It is the event indicator of disease-free survival: a wrong one turns an event into a censored patient, or the reverse.",
     fix="Correct the status, the recurrence or the vital status.",
     source=f"{DICTIONARY}, variables vital_status_DFS, vital_status_liver_DFS, vital_status",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_dfs_status(context: Context) -> Checked:
+def clinical_dfs_status(context: Context, refused: Broken) -> Checked:
     """1 after a recurrence or a death, else 0; the same for the liver."""
-    return _row_rule(context, "CLN019")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN020",
     "clinical-liver-recurrence",
     ERROR,
+    refused=rows_that_break,
     title="A recurrence in the liver without any recurrence",
     why="A recurrence in the liver is a recurrence.",
     fix="Correct one of the two columns.",
     source=f"{DICTIONARY}, variables progression_or_recurrence and progression_or_recurrence_liveronly",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_liver_recurrence(context: Context) -> Checked:
+def clinical_liver_recurrence(context: Context, refused: Broken) -> Checked:
     """Where the liver has a recurrence, the patient has."""
-    return _row_rule(context, "CLN020")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN021",
     "clinical-steatosis-score-0",
     INFO,
+    refused=rows_that_break,
     title="Steatosis with a NASH score of 0",
     why="Steatosis is one of the three grades that the score adds up, so that a score of 0 means none; the cut-off may differ.",
     fix="Look both up in the pathology report.",
     source=f"{DICTIONARY}, variables steatosis_yesno and NASH_score; NAFLD activity score (Kleiner 2005)",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_steatosis_score_0(context: Context) -> Checked:
+def clinical_steatosis_score_0(context: Context, refused: Broken) -> Checked:
     """With steatosis the score is 1 or more."""
-    return _row_rule(context, "CLN021")
+    return _row_rule(context, refused)
 
 
-@rule(
+@table_rule(
     "CLN022",
     "clinical-risk-score",
     WARNING,
+    refused=rows_that_break,
     title="clinrisk_score is impossible given its parts",
     why="The score counts five facts, four of which stand in the same row; where they can't add up to it, one of them is wrong.",
     fix="Work the score out again: node-positive primary, disease-free interval under 12 months, more than one metastasis, CEA above 200 ng/mL, largest metastasis above 5 cm.",
     source=f"clinical risk score (Fong 1999); {DICTIONARY} of April 2023",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def clinical_risk_score(context: Context) -> Checked:
+def clinical_risk_score(context: Context, refused: Broken) -> Checked:
     """The score lies between what the known parts make certain and what the unknown ones may add."""
     table = clinical(context)
     table.need(*RISK_PARTS)
-    return _row_rule(context, "CLN022")
+    return _row_rule(context, refused)

@@ -8,10 +8,10 @@ from typing import Any
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
-from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES, patient_of
+from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES
 from crlm_qc.subjects.needs import need_workbook
 from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import Reading, clinical
@@ -97,7 +97,7 @@ def clinical_column_unknown(context: Context) -> Checked:
             message = f"The heading {context.show.text(base, known=tuple(context.profile.variables))} stands over two columns."
         elif name is None and re.fullmatch(r"\[[A-Z]{1,3}\]", heading):
             shown = f"column {heading[1:-1]}"
-            message = f"C{shown[1:]} of the patient sheet has values and no heading."
+            message = f"{capitalised(shown)} of the patient sheet has values and no heading."
         elif name is None:
             message = f"The column {shown} is in no published edition of the workbook."
         elif name != heading:
@@ -136,7 +136,7 @@ def clinical_patient_id(context: Context) -> Checked:
     judged = ~ids["reading"].isin([Reading.FORMULA, Reading.RUNS])
     for cell in ids[~valid & judged].itertuples():
         value = text(cell.text)
-        patient = patient_of(cell.patient)
+        patient = text(cell.patient)
         if value is None:
             message = f"Row {cell.row} has no {column}."
         elif patient is not None:

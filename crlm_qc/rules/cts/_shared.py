@@ -8,22 +8,23 @@ from crlm_qc.model.finding import MAX_EXAMPLES, Found
 from crlm_qc.model.severity import Severity
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked
+from crlm_qc.rulebook.tally import as_one, tally
 from crlm_qc.subjects.ct import CtSeries, series_of
 
 PLANE = "DICOM PS3.3 C.7.6.2.1.1 (Image Position and Image Orientation)"
 TABLES = ("slices", "files")
 
 
-def each(context: Context, judge: Callable[[CtSeries], Iterable[Found]]) -> Checked:
+def each(
+    context: Context, judge: Callable[[CtSeries], Iterable[Found]], examined: Callable[[CtSeries], int] = as_one
+) -> Checked:
     """Every CT series."""
-    series = series_of(context)
-    return Checked(len(series), [found for one in series for found in judge(one)])
+    return tally([(one,) for one in series_of(context)], judge, examined)
 
 
 def each_stack(context: Context, judge: Callable[[CtSeries], Iterable[Found]]) -> Checked:
     """Every CT series with a stack."""
-    series = [one for one in series_of(context) if one.stack is not None and len(one.stack.order)]
-    return Checked(len(series), [found for one in series for found in judge(one)])
+    return each(context, judge, lambda one: one.stack is not None and len(one.stack.order) > 0)
 
 
 def found_in(

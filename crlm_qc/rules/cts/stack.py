@@ -9,7 +9,7 @@ from crlm_qc.model.finding import MAX_EXAMPLES, Found
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Seen
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.cts._shared import PLANE, TABLES, each, each_stack, found_in
@@ -79,8 +79,7 @@ def slice_missing(context: Context) -> Checked:
         if stack is None or not stack.missing or stack.n_missing <= series.explained:
             return
         between = [_between(context, series, gap) for gap in stack.missing]
-        verb = "is" if stack.n_missing == 1 else "are"
-        message = f"{plural(stack.n_missing, 'slice')} {verb} missing: {listed(between)}."
+        message = f"{plural(stack.n_missing, 'slice')} {are(stack.n_missing)} missing: {listed(between)}."
         yield found_in(
             context,
             series,
@@ -172,9 +171,8 @@ def stack_sheared(context: Context) -> Checked:
             message = f"The slices drift sideways by {observed}."
         else:
             names = series.names(context, stack.displaced)
-            verb = "lies" if len(names) == 1 else "lie"
             observed = f"{plural(len(names), 'slice')} sideways"
-            message = f"{listed(names)} {verb} sideways of the other slices."
+            message = f"{listed(names)} {agree(len(names), 'lies', 'lie')} sideways of the other slices."
         yield found_in(
             context,
             series,

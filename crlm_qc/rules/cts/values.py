@@ -67,13 +67,10 @@ def pixel_values_implausible(context: Context) -> Checked:
     """Every slice whose pixels were read; invalid slopes are CTS015's."""
     need_pixels(context)
     tolerances = context.tolerances
-    examined = 0
 
     def judge(series: CtSeries) -> Iterable[Found]:
-        nonlocal examined
         slices = series.slices
         read = slices.present("hu_min")
-        examined += int(read.sum())
         constant = read & (slices["hu_min"] == slices["hu_max"])
         beyond = read & (slices["hu_outside"] > tolerances.bulk_fraction)
         airless = read & ~constant & (slices["hu_min"] > tolerances.air_hu)
@@ -95,5 +92,4 @@ def pixel_values_implausible(context: Context) -> Checked:
                 context, series, message, "air, soft tissue, and values of -1100 to 4000 HU", "; ".join(words), places
             )
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda series: int(series.slices.present("hu_min").sum()))

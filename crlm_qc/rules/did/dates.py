@@ -13,7 +13,7 @@ from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.show import OLDEST
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.subjects.identifiers import every_series, grouped_by
@@ -202,7 +202,7 @@ def _dates_elsewhere(context: Context) -> Iterator[Found]:
         count = max(one.files(rows) for _, rows in grouped_by(strange, lambda row: row.attribute))
         yield Found(
             one.subject(names[0]),
-            f"{listed(names)} {'lies' if len(names) == 1 else 'lie'} {where} the release's range in {count:,} of {one.counted}.",
+            f"{listed(names)} {agree(len(names), 'lies', 'lie')} {where} the release's range in {count:,} of {one.counted}.",
             f"{known.first_date} to {known.last_date}",
             f"a date {where} it",
             one.patient,

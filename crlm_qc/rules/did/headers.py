@@ -13,7 +13,7 @@ from crlm_qc.collection.annex import AttributeKind, attribute_table
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.did._shared import ANNEX, each
@@ -222,7 +222,7 @@ def private_attribute(context: Context) -> Checked:
             )
             yield Found(
                 one.subject(f"({group},eeee)"),
-                f"{plural(len(attributes), 'private attribute')} {whose} hold{'s' if len(attributes) == 1 else ''} a value "
+                f"{plural(len(attributes), 'private attribute')} {whose} {agree(len(attributes), 'holds', 'hold')} a value "
                 f"in up to {count:,} of {one.counted}: {listed(attributes)}.",
                 f"private attributes of {', '.join(sorted(allowed))} alone" if allowed else "no private attribute",
                 f"{plural(len(attributes), 'attribute')}" + (f"; looks like: {', '.join(looks)}" if looks else ""),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import INFO, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.did._shared import each
@@ -89,7 +89,7 @@ def _cells_that_identify(context: Context) -> Iterator[Found]:
                 column=shown,
             ),
             f"{plural(len(rows), 'cell')} of {shown} in {_TABLES[str(source)]} "
-            f"{'holds' if one else 'hold'} what looks like {_a(looks)}: {listed(places)}.",
+            f"{agree(len(rows), 'holds', 'hold')} what looks like {_a(looks)}: {listed(places)}.",
             "text that identifies nobody",
             ", ".join(looks),
             patients[0] if len(patients) == 1 and one else None,

@@ -11,6 +11,7 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Place
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked
+from crlm_qc.rulebook.tally import as_one, tally
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso, dsos_of
 from crlm_qc.subjects.words import text
@@ -31,22 +32,24 @@ OWN = ("dsos", "frames", "segments", "references")
 WITH_CT = (*OWN, "slices", "files")
 
 
-def each(context: Context, judge: Callable[[Dso], Iterable[Found]]) -> Checked:
+def each(context: Context, judge: Callable[[Dso], Iterable[Found]], examined: Callable[[Dso], int] = as_one) -> Checked:
     """Every segmentation object."""
-    dsos = dsos_of(context)
-    return Checked(len(dsos), [found for dso in dsos for found in judge(dso)])
+    return tally([(dso,) for dso in dsos_of(context)], judge, examined)
 
 
 def each_compared(context: Context, judge: Callable[[Dso, CtSeries], Iterable[Found]]) -> Checked:
     """Every segmentation object that there is a CT series for; where it can't be told which (DSO031), none is taken."""
-    pairs = [(dso, dso.ct) for dso in dsos_of(context) if dso.ct is not None]
-    return Checked(len(pairs), [found for dso, ct in pairs for found in judge(dso, ct)])
+    return tally([(dso, dso.ct) for dso in dsos_of(context) if dso.ct is not None], judge)
 
 
-def each_with_ct(context: Context, judge: Callable[[Dso, CtSeries], Iterable[Found]]) -> Checked:
+def each_with_ct(
+    context: Context,
+    judge: Callable[[Dso, CtSeries], Iterable[Found]],
+    examined: Callable[[Dso, CtSeries], int] = as_one,
+) -> Checked:
     """Every segmentation object that there is a CT series for, and that refers to no other."""
     pairs = [(dso, dso.ct) for dso in dsos_of(context) if dso.ct is not None and not dso.foreign]
-    return Checked(len(pairs), [found for dso, ct in pairs for found in judge(dso, ct)])
+    return tally(pairs, judge, examined)
 
 
 def found_in(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
-from crlm_qc.model.words import plural
+from crlm_qc.model.words import are, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each, found_in
@@ -18,7 +18,7 @@ from crlm_qc.rules.dso.frames import doubled_frames
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.sources import sources_of
-from crlm_qc.subjects.words import text, whole
+from crlm_qc.subjects.words import commonest, text, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ def frame_count_differs(context: Context) -> Checked:
         if frames is None or frames != items:
             shown = "missing" if frames is None else str(frames)
             there = "no Per-Frame Functional Groups Sequence" if items is None else plural(items, "per-frame item")
-            message = f"NumberOfFrames is {shown}, and there {'is' if items in (None, 1) else 'are'} {there}."
+            message = f"NumberOfFrames is {shown}, and there {are(1 if items is None else items)} {there}."
             yield found_in(context, dso, message, there, f"NumberOfFrames {shown}")
 
     return each(context, judge)
@@ -142,14 +142,9 @@ def not_binary(context: Context) -> Checked:
 )
 def dimension_index_contradicts(context: Context) -> Checked:
     """Every object with a Dimension Index Sequence, and with items for its frames (else DSO015)."""
-    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        pointers = json.loads(text(dso.row["dimension_pointers"]) or "[]")
-        if not pointers or not dso.framed or not len(dso.frames):
-            return
-        examined += 1
+        pointers = _pointers(dso)
         if not dso.frames.present("dimension_index").any():
             message = (
                 f"No frame has DimensionIndexValues, and the object declares {plural(len(pointers), 'dimension')}."
@@ -166,8 +161,13 @@ def dimension_index_contradicts(context: Context) -> Checked:
                 context, dso, message, expected, plural(count, "frame"), count=count, places=dso.first(wrong)
             )
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: bool(_pointers(dso)) and dso.framed and len(dso.frames) > 0)
+
+
+def _pointers(dso: Dso) -> list[str]:
+    """Tags that the Dimension Index Sequence points to."""
+    pointers: list[str] = json.loads(text(dso.row["dimension_pointers"]) or "[]")
+    return pointers
 
 
 def _index_contradictions(context: Context, dso: Dso, pointers: list[str]) -> tuple[Flags, list[str]]:
@@ -206,9 +206,7 @@ def _not_one_to_one(numbers: npt.NDArray[np.float64], index: npt.NDArray[np.floa
     for keys, values in ((numbers, index), (index, numbers)):
         for key in np.unique(keys[usable]):
             own = usable & (keys == key)
-            counts = Counter(values[own].tolist())
-            common = min(counts, key=lambda value: (-counts[value], value))
-            wrong |= own & (values != common)
+            wrong |= own & (values != commonest(Counter(values[own].tolist())))
     return wrong
 
 

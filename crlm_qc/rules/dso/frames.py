@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import VESSEL
@@ -11,14 +11,15 @@ from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Place, Seen, Slice
-from crlm_qc.model.words import listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.model.words import agree, capitalised, listed, plural
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.tally import tally
 from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each, found_in
 from crlm_qc.rules.dso.labels import role_of
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.ct import stack_of
-from crlm_qc.subjects.dso import Dso, measured
+from crlm_qc.subjects.dso import Dso, dsos_of, measured
 from crlm_qc.subjects.sources import sources_of
 from crlm_qc.subjects.words import number, ranges, whole
 
@@ -40,11 +41,8 @@ if TYPE_CHECKING:
 )
 def frame_twice(context: Context) -> Checked:
     """Every frame with a segment and a position."""
-    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        examined += len(dso.frames)
         doubled = doubled_frames(context, dso)
         if doubled:
             words = [
@@ -65,8 +63,7 @@ def frame_twice(context: Context) -> Checked:
                 places=_seen_at(context, dso, [group[0] for group in doubled[:MAX_EXAMPLES]]),
             )
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: len(dso.frames))
 
 
 def _whereabouts(context: Context, dso: Dso, place: int) -> str:
@@ -84,12 +81,9 @@ def _seen_at(context: Context, dso: Dso, frames: Sequence[int]) -> tuple[Place, 
     return (*slices, *dso.places(frames))
 
 
+@once
 def doubled_frames(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     """Groups of frames of one segment at one position, by their place; frames off their source slice left out."""
-    return context.once(("doubled", dso.path), lambda: _find_doubled(context, dso))
-
-
-def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
     import numpy as np
 
     points, numbers = dso.frames.matrix(POSITION), dso.numbers
@@ -121,43 +115,42 @@ def _find_doubled(context: Context, dso: Dso) -> list[tuple[int, ...]]:
 )
 def segment_gap(context: Context) -> Checked:
     """Every segment with two frames or more; objects whose frames and items do not agree (DSO015) are left alone."""
-    examined = 0
 
-    def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        if whole(dso.row["number_of_frames"]) != whole(dso.row["n_frame_items"]) or not len(dso.frames):
-            return
-        planes, names, slices = _planes(context, dso)
-        numbers = dso.numbers
-        known = dso.declared_numbers
-        lost = {int(planes[group[0]]) for group in doubled_frames(context, dso)}
-        lost |= {int(plane) for plane, value in zip(planes, numbers, strict=True) if value not in known}
-        lost |= _suspect_planes(dso)
-        for value in sorted(set(numbers[(numbers == numbers) & (planes >= 0)].tolist())):
-            own = set(planes[(numbers == value) & (planes >= 0)].tolist())
-            if len(own) < 2:
-                continue
-            examined += 1
+    def judge(dso: Dso, value: int, gap: Sequence[tuple[str, Slice | None]]) -> Iterable[Found]:
+        if gap:
+            label, names = dso.label(context, value), [name for name, _ in gap]
+            message = f"{capitalised(label)} has no frame on {plural(len(gap), 'slice')} between its first and last: {listed(names)}."
+            yield found_in(
+                context,
+                dso,
+                message,
+                "a frame on every slice from first to last",
+                f"{plural(len(gap), 'slice')} without",
+                segment=value,
+                count=len(gap),
+                examples=names,
+                severity=INFO if role_of(context, dso.labels.get(value)) == VESSEL else None,
+                places=[place for _, place in gap[:MAX_EXAMPLES] if place is not None],
+            )
+
+    return tally([(dso, value, gap) for dso in dsos_of(context) for value, gap in _gaps(context, dso)], judge)
+
+
+def _gaps(context: Context, dso: Dso) -> Iterator[tuple[int, list[tuple[str, Slice | None]]]]:
+    """Segments with frames on two planes or more, each with the planes between that it has no frame on, in words and as slices."""
+    if whole(dso.row["number_of_frames"]) != whole(dso.row["n_frame_items"]) or not len(dso.frames):
+        return
+    planes, names, slices = _planes(context, dso)
+    numbers = dso.numbers
+    known = dso.declared_numbers
+    lost = {int(planes[group[0]]) for group in doubled_frames(context, dso)}
+    lost |= {int(plane) for plane, value in zip(planes, numbers, strict=True) if value not in known}
+    lost |= _suspect_planes(dso)
+    for value in sorted(set(numbers[(numbers == numbers) & (planes >= 0)].tolist())):
+        own = set(planes[(numbers == value) & (planes >= 0)].tolist())
+        if len(own) > 1:
             gap = sorted(set(range(min(own), max(own))) - own - lost)
-            if gap:
-                label = dso.label(context, value)
-                where = listed([names[plane] for plane in gap])
-                message = f"{label[0].upper()}{label[1:]} has no frame on {plural(len(gap), 'slice')} between its first and last: {where}."
-                yield found_in(
-                    context,
-                    dso,
-                    message,
-                    "a frame on every slice from first to last",
-                    f"{plural(len(gap), 'slice')} without",
-                    segment=int(value),
-                    count=len(gap),
-                    examples=[names[plane] for plane in gap],
-                    places=[slices[plane] for plane in gap[:MAX_EXAMPLES] if plane in slices],
-                    severity=INFO if role_of(context, dso.labels.get(int(value))) == VESSEL else None,
-                )
-
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+            yield int(value), [(names[plane], slices.get(plane)) for plane in gap]
 
 
 def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str], dict[int, Slice]]:
@@ -224,8 +217,7 @@ def frame_empty(context: Context) -> Checked:
         if dso.framed and empty.any():
             count = int(empty.sum())
             frames = dso.frames_by_segment(context, empty)
-            message = f"{frames[0].upper()}{frames[1:]} {'holds' if count == 1 else 'hold'} no pixel."
+            message = f"{capitalised(frames)} {agree(count, 'holds', 'hold')} no pixel."
             yield found_in(context, dso, message, "a pixel or more a frame", plural(count, "empty frame"), count=count)
 
-    dsos = measured(context)
-    return Checked(sum(len(dso.frames) for dso in dsos), [found for dso in dsos for found in judge(dso)])
+    return tally([(dso,) for dso in measured(context)], judge, lambda dso: len(dso.frames))

@@ -133,10 +133,8 @@ def _plane_differs(
 )
 def slice_spacing_differs(context: Context) -> Checked:
     """Every object that gives one of the two in any Pixel Measures item, shared or of a frame, and whose CT has a slice spacing."""
-    examined = 0
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
-        nonlocal examined
         spacing = float("nan") if ct.stack is None else ct.stack.spacing
         slack = 0.0 if ct.stack is None else ct.stack.tolerance
         thickness = sorted(set(ct.slices["slice_thickness"][ct.slices.present("slice_thickness")].tolist()))
@@ -144,17 +142,22 @@ def slice_spacing_differs(context: Context) -> Checked:
             "SpacingBetweenSlices": ("spacing_between_slices", [spacing]),
             "SliceThickness": ("slice_thickness", [spacing, *thickness]),
         }
-        malformed = json.loads(text(dso.row["malformed"]) or "[]")
-        given = False
         for keyword, (column, right) in allowed.items():
-            found = _wrong_lengths(context, dso, keyword, column, right, slack, malformed=keyword in malformed)
-            given = given or keyword in malformed or bool(dso.frames.present(column).any())
+            malformed = keyword in _malformed(dso)
+            found = _wrong_lengths(context, dso, keyword, column, right, slack, malformed=malformed)
             if found is not None:
                 yield found
-        examined += given
 
-    findings = each_with_ct(context, judge).findings
-    return Checked(examined, findings)
+    def examined(dso: Dso, _: CtSeries) -> bool:
+        given = any(dso.frames.present(column).any() for column in ("spacing_between_slices", "slice_thickness"))
+        return given or not _malformed(dso).isdisjoint({"SpacingBetweenSlices", "SliceThickness"})
+
+    return each_with_ct(context, judge, examined)
+
+
+def _malformed(dso: Dso) -> set[str]:
+    """Attributes of its functional groups that can't be read as what they should be."""
+    return set(json.loads(text(dso.row["malformed"]) or "[]"))
 
 
 def _wrong_lengths(

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, INFO, WARNING
-from crlm_qc.model.words import listed
+from crlm_qc.model.words import agree, capitalised, listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.dso._shared import OWN, each, found_in
-from crlm_qc.subjects.dso import Dso, dsos_of
+from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import ranges, text, whole
 
 _RETIRED = frozenset({"SRT", "SNM3", "99SDM"})
@@ -43,8 +43,7 @@ def label_unknown(context: Context) -> Checked:
                 message = f"The label of segment {value} is not in the vocabulary ({shown})."
                 yield found_in(context, dso, message, vocabulary, shown, segment=value)
 
-    checked = each(context, judge)
-    return Checked(sum(len(dso.declared) for dso in dsos_of(context)), checked.findings)
+    return each(context, judge, lambda dso: len(dso.declared))
 
 
 def _labels(dso: Dso) -> list[str]:
@@ -108,14 +107,14 @@ def label_twice(context: Context) -> Checked:
                 context.show.text(name, {term.label for term in context.profile.segments} | _tumours(context, labels))
                 for name in twice
             ]
-            words.append(f"{listed(sorted(shown))} {'stands' if len(twice) == 1 else 'stand'} in several segments")
+            words.append(f"{listed(sorted(shown))} {agree(len(twice), 'stands', 'stand')} in several segments")
         complete = sorted(value or 0 for value in numbers) == list(range(1, len(numbers) + 1))
         repeated_tumour = any(role_of(context, name) == TUMOUR for name in twice)
         if numbers and not complete and numbers != [None] and not repeated_tumour:
             found = listed(["none" if value is None else str(value) for value in numbers])
             words.append(f"tumours are numbered {found}, not 1 to {len(numbers)}")
         if words:
-            message = f"{words[0][0].upper()}{words[0][1:]}" + (f", and {words[1]}." if len(words) > 1 else ".")
+            message = f"{capitalised(', and '.join(words))}."
             yield found_in(
                 context, dso, message, "each label once, tumours 1 to k", "; ".join(words), count=max(1, len(twice))
             )
@@ -213,7 +212,7 @@ def property_type_contradicts(context: Context) -> Checked:
                     yield found_in(
                         context,
                         dso,
-                        f"{label[0].upper()}{label[1:]} has no coded property type.",
+                        f"{capitalised(label)} has no coded property type.",
                         expected,
                         "none",
                         segment=value,
@@ -223,8 +222,7 @@ def property_type_contradicts(context: Context) -> Checked:
                 message = f"The property type of {label} is that of another structure ({shown})."
                 yield found_in(context, dso, message, expected, shown, segment=value)
 
-    checked = each(context, judge)
-    return Checked(sum(len(dso.declared) for dso in dsos_of(context)), checked.findings)
+    return each(context, judge, lambda dso: len(dso.declared))
 
 
 @rule(
@@ -248,8 +246,7 @@ def coding_scheme_retired(context: Context) -> Checked:
         numbers = [value for value, schemes in used.items() if schemes and value is not None]
         schemes = sorted(set().union(*used.values())) if used else []
         if schemes:
-            what = "Segment" if len(numbers) == 1 else "Segments"
-            message = f"{what} {ranges(numbers)} coded in the retired scheme {listed(schemes)}."
+            message = f"{agree(len(numbers), 'Segment', 'Segments')} {ranges(numbers)} coded in the retired scheme {listed(schemes)}."
             yield found_in(context, dso, message, "SCT", listed(schemes), count=max(1, len(numbers)))
 
     return each(context, judge)

@@ -11,13 +11,13 @@ from crlm_qc.model.finding import MAX_EXAMPLES, Found
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Beside, Seen
-from crlm_qc.model.words import listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.model.words import agree, capitalised, listed, plural
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each, each_with_ct, found_in
 from crlm_qc.subjects.columns import POSITION
 from crlm_qc.subjects.ct import CtSeries
-from crlm_qc.subjects.dso import Dso, dsos_of
+from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.sources import reach_of, sources_of
 from crlm_qc.subjects.words import number, text
 
@@ -55,8 +55,7 @@ def frame_without_source(context: Context) -> Checked:
                 places=dso.first(lacking),
             )
 
-    dsos = dsos_of(context)
-    return Checked(sum(len(dso.frames) for dso in dsos), each(context, judge).findings)
+    return each(context, judge, lambda dso: len(dso.frames))
 
 
 @rule(
@@ -80,13 +79,10 @@ def source_outside_ct(context: Context) -> Checked:
             return
         chosen = np.zeros(len(dso.frames), dtype=bool)
         chosen[list(outside)] = True
-        verb = "names" if len(outside) == 1 else "name"
         frames = dso.frames_by_segment(context, chosen)
         elsewhere = _owners(context, dso, uids)
         whose = f": {listed(elsewhere)}" if elsewhere else ""
-        message = (
-            f"{frames[0].upper()}{frames[1:]} {verb} {plural(len(uids), 'source image')} outside the CT series{whose}."
-        )
+        message = f"{capitalised(frames)} {agree(len(outside), 'names', 'name')} {plural(len(uids), 'source image')} outside the CT series{whose}."
         yield found_in(
             context,
             dso,
@@ -102,17 +98,7 @@ def source_outside_ct(context: Context) -> Checked:
 
 def _owners(context: Context, dso: Dso, uids: Iterable[str]) -> list[str]:
     """Where images lie that are in the release, in words: `23 of another CT series of this patient (1.2.3)`."""
-    table = context["slices"]
-    whose: dict[str, tuple[str | None, str | None]] = context.once(
-        "owners of slices",
-        lambda: {
-            uid: (text(patient), text(series))
-            for uid, patient, series in zip(
-                table["sop_instance_uid"], table["patient"], table["series_uid"], strict=True
-            )
-            if isinstance(uid, str)
-        },
-    )
+    whose = _patient_and_series(context)
     counts = Counter(whose[uid] for uid in uids if uid in whose)
     words = []
     for (patient, series), count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))):
@@ -120,6 +106,17 @@ def _owners(context: Context, dso: Dso, uids: Iterable[str]) -> list[str]:
         owner = "another CT series of this patient" if own else f"a CT series of {context.show.patient(patient)}"
         words.append(f"{count} of {owner} ({context.show.uid(series)})")
     return words
+
+
+@once
+def _patient_and_series(context: Context) -> dict[str, tuple[str | None, str | None]]:
+    """Patient and series of every slice, by its SOP Instance UID."""
+    table = context["slices"]
+    return {
+        uid: (text(patient), text(series))
+        for uid, patient, series in zip(table["sop_instance_uid"], table["patient"], table["series_uid"], strict=True)
+        if isinstance(uid, str)
+    }
 
 
 @rule(
@@ -142,12 +139,9 @@ def _owners(context: Context, dso: Dso, uids: Iterable[str]) -> list[str]:
 )
 def frame_position_off_slice(context: Context) -> Checked:
     """Every frame with a source slice."""
-    examined = 0
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
-        nonlocal examined
         sources = sources_of(context, dso)
-        examined += int(sources.in_ct.sum())
         if not sources.elsewhere.any():
             return
         reach = reach_of(context, ct)
@@ -155,7 +149,7 @@ def frame_position_off_slice(context: Context) -> Checked:
         words = [_displacement(context, dso, ct, place) for place in places[:MAX_EXAMPLES]]
         frames = dso.frames_by_segment(context, sources.elsewhere)
         if len(places) == 1:
-            message = words[0][0].upper() + words[0][1:] + "."
+            message = f"{capitalised(words[0])}."
         else:
             message = f"{len(places)} frames lie elsewhere than their source slices: {frames}. For one, {words[0]}."
         away = [math.hypot(sources.along[place], sources.sideways[place]) for place in places]
@@ -176,8 +170,7 @@ def frame_position_off_slice(context: Context) -> Checked:
             places=(*ct.places(sources.slice[named].tolist()), *dso.places(named)),
         )
 
-    findings = each_with_ct(context, judge).findings
-    return Checked(examined, findings)
+    return each_with_ct(context, judge, lambda dso, _: int(sources_of(context, dso).in_ct.sum()))
 
 
 def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int) -> str:
@@ -220,13 +213,8 @@ def _slices(count: float) -> str:
 )
 def frame_off_lattice(context: Context) -> Checked:
     """Every frame without a source slice in the CT, and every frame without a position."""
-    examined = 0
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
-        nonlocal examined
-        if ct.stack is None or not len(ct.stack.order) or not len(dso.frames):
-            return
-        examined += len(dso.frames)
         nowhere = (
             "without a position" if absent(dso, "ImagePositionPatient") == "missing" else "with a malformed position"
         )
@@ -244,7 +232,7 @@ def frame_off_lattice(context: Context) -> Checked:
         if parts:
             count = int(chosen.sum())
             fraction = number(100 * context.tolerances.lattice_fraction)
-            message = f"{parts[0][0].upper()}{'; '.join(parts)[1:]}."
+            message = f"{capitalised('; '.join(parts))}."
             expected = f"on a slice of the CT, within {fraction}% of the slice spacing"
             places = chosen.nonzero()[0].tolist()
             yield found_in(
@@ -258,8 +246,10 @@ def frame_off_lattice(context: Context) -> Checked:
                 places=dso.places(places[:MAX_EXAMPLES]),
             )
 
-    findings = each_with_ct(context, judge).findings
-    return Checked(examined, findings)
+    def examined(dso: Dso, ct: CtSeries) -> int:
+        return 0 if ct.stack is None or not len(ct.stack.order) else len(dso.frames)
+
+    return each_with_ct(context, judge, examined)
 
 
 def _off_lattice(context: Context, dso: Dso, ct: CtSeries, nowhere: str) -> tuple[Flags, Flags, Flags, list[str]]:

@@ -9,7 +9,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Seen
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import OWN, REFERENCES, WITH_CT, each, each_with_ct, found_in
@@ -61,15 +61,9 @@ def references_other_series(context: Context) -> Checked:
         if isinstance(uid, str) and isinstance(patient, str)
     }
     own_series = {(text(patient), uid) for patient, uid in _ct_series(context)}
-    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        compared = [dso.ct] if dso.ct is not None else list(dso.choices)
-        if not compared:
-            return
-        examined += 1
-        expected = " or ".join(context.show.uid(one.uid) for one in compared)
+        expected = " or ".join(context.show.uid(one.uid) for one in _candidates(dso))
         for uid in dso.series:
             if (dso.patient, uid) in own_series:
                 continue
@@ -82,8 +76,12 @@ def references_other_series(context: Context) -> Checked:
             observed = f"{context.show.uid(uid)} ({what})"
             yield found_in(context, dso, message, expected, observed, column="ReferencedSeriesSequence")
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: len(_candidates(dso)) > 0)
+
+
+def _candidates(dso: Dso) -> Sequence[CtSeries]:
+    """The CT series that an object belongs to; where that can't be told, all that it may belong to."""
+    return dso.choices if dso.ct is None else (dso.ct,)
 
 
 def _ct_series(context: Context) -> Iterator[tuple[Any, Any]]:
@@ -104,14 +102,13 @@ def _ct_series(context: Context) -> Iterator[tuple[Any, Any]]:
 )
 def referenced_instance_missing(context: Context) -> Checked:
     """Every object with its CT: the instances of the top-level list."""
-    there = context.once("sop instances", lambda: frozenset(context["files"]["sop_instance_uid"].dropna()))
+    there = frozenset(context["files"]["sop_instance_uid"].dropna())
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         missing = [uid for uid in dso.instances if uid not in there]
         if len(missing) > ct.unknown:
             uids = [context.show.uid(uid) for uid in missing]
-            verb = "is" if len(missing) == 1 else "are"
-            message = f"{len(missing)} of {plural(len(dso.instances), 'referenced instance')} {verb} not on disk."
+            message = f"{len(missing)} of {plural(len(dso.instances), 'referenced instance')} {are(len(missing))} not on disk."
             yield found_in(
                 context,
                 dso,
@@ -149,9 +146,8 @@ def source_not_listed(context: Context) -> Checked:
             return
         uids = sorted(set(omitted.values()))
         frames = np.isin(dso.frames["frame"], list(omitted))
-        verb = "is" if len(uids) == 1 else "are"
         message = (
-            f"{plural(len(uids), 'source image')} of {dso.frames_by_segment(context, frames)} {verb} "
+            f"{plural(len(uids), 'source image')} of {dso.frames_by_segment(context, frames)} {are(len(uids))} "
             "not in the top-level reference list."
         )
         yield found_in(
@@ -180,11 +176,8 @@ def source_not_listed(context: Context) -> Checked:
 )
 def several_ct_series(context: Context) -> Checked:
     """Every object of patients who have a CT series."""
-    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        examined += dso.ct is not None or bool(dso.choices)
         count = len(dso.choices)
         if count < 2:
             return
@@ -214,8 +207,7 @@ def several_ct_series(context: Context) -> Checked:
             severity=None if dso.ct is None else WARNING,
         )
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: len(_candidates(dso)) > 0)
 
 
 @rule(
@@ -231,16 +223,14 @@ def several_ct_series(context: Context) -> Checked:
 )
 def reference_contradicts_image(context: Context) -> Checked:
     """Every reference, top-level or of a frame, to an image that is on disk."""
-    images = context.once("referenced images", lambda: _images(context))
+    images = _images(context)
     rows = _references_to(context, images)
 
     def judge(dso: Dso) -> Iterable[Found]:
-        own = rows.get(dso.path, ())
-        yield from _misclassed(context, dso, own, images)
-        yield from _misframed(context, dso, own, images)
+        yield from _misclassed(context, dso, rows[dso.path], images)
+        yield from _misframed(context, dso, rows[dso.path], images)
 
-    findings = each(context, judge).findings
-    return Checked(sum(map(len, rows.values())), findings)
+    return each(context, judge, lambda dso: len(rows.get(dso.path, ())))
 
 
 class _Reference(NamedTuple):
@@ -303,10 +293,8 @@ def _misclassed(
     if wrong:
         own = sorted({_class_name(context, row.sop_class) for row in wrong})
         right = sorted({_class_name(context, one) for row in wrong for one in images[row.uid].classes})
-        are = "the image is" if len(wrong) == 1 else "the images are"
-        message = (
-            f"ReferencedSOPClassUID of {_which(context, dso, wrong)} is {listed(own)}, and {are} of {listed(right)}."
-        )
+        images_are = agree(len(wrong), "the image is", "the images are")
+        message = f"ReferencedSOPClassUID of {_which(context, dso, wrong)} is {listed(own)}, and {images_are} of {listed(right)}."
         yield found_in(
             context,
             dso,
@@ -328,12 +316,12 @@ def _misframed(context: Context, dso: Dso, rows: Iterable[_Reference], images: M
     if wrong:
         numbers = ranges(row.number for row in wrong)
         most = sorted({images[row.uid].frames for row in wrong})
-        have = "the image has" if len(wrong) == 1 else "the images have"
+        images_have = agree(len(wrong), "the image has", "the images have")
         there = "one frame" if most == [1] else f"{ranges(most)} frames"
         yield found_in(
             context,
             dso,
-            f"ReferencedFrameNumber of {_which(context, dso, wrong)} is {numbers}, and {have} {there}.",
+            f"ReferencedFrameNumber of {_which(context, dso, wrong)} is {numbers}, and {images_have} {there}.",
             "none for an image of one frame" if most == [1] else f"1 to {most[-1]}",
             numbers,
             column="ReferencedFrameNumber",

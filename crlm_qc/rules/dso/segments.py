@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.sight import Seen
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import OWN, SEGMENTS, each, found_in, many_segments_a_frame
@@ -71,20 +71,14 @@ def segment_undeclared(context: Context) -> Checked:
     """Every frame of objects that name one segment a frame."""
     import numpy as np
 
-    examined = 0
-
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        if many_segments_a_frame(dso) or not dso.framed:
-            return
-        examined += len(dso.frames)
         known = dso.declared_numbers
         numbers = dso.numbers
         several = dso.frames["n_segment_items"] > 1
         if several.any():
             frames = dso.frames_by_segment(context, several)
-            verb = "names" if several.sum() == 1 else "name"
-            message = f"{frames[0].upper()}{frames[1:]} {verb} several segments; only the first was taken."
+            verb = agree(several.sum(), "names", "name")
+            message = f"{capitalised(frames)} {verb} several segments; only the first was taken."
             yield found_in(
                 context,
                 dso,
@@ -99,14 +93,12 @@ def segment_undeclared(context: Context) -> Checked:
             return
         undeclared = sorted({int(value) for value in numbers[wrong].tolist() if value == value})
         what = f"segment {ranges(undeclared)}, which is not declared" if undeclared else "no segment"
-        one = int(wrong.sum()) == 1
-        frames = f"{'Frame' if one else 'Frames'} {ranges(dso.frames['frame'][wrong])}"
-        verb = "names" if one else "name"
+        frames = ranges(dso.frames["frame"][wrong])
+        names = agree(wrong.sum(), f"Frame {frames} names", f"Frames {frames} name")
         expected = f"segments {ranges(known)}" if known else "declared segments"
-        yield found_in(context, dso, f"{frames} {verb} {what}.", expected, what, count=int(wrong.sum()))
+        yield found_in(context, dso, f"{names} {what}.", expected, what, count=int(wrong.sum()))
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: len(dso.frames) if dso.framed and not many_segments_a_frame(dso) else 0)
 
 
 @rule(
@@ -122,13 +114,8 @@ def segment_undeclared(context: Context) -> Checked:
 )
 def segment_empty(context: Context) -> Checked:
     """Every declared segment: frames, and pixels where the masks were measured."""
-    examined = 0
 
     def judge(dso: Dso) -> Iterable[Found]:
-        nonlocal examined
-        if not dso.framed:
-            return
-        examined += len(dso.declared)
         by_frame = not many_segments_a_frame(dso)
         frameless = sum(row["n_frames"] == 0 for row in dso.declared)
         explained = frameless <= len(dso.undeclared)
@@ -142,9 +129,6 @@ def segment_empty(context: Context) -> Checked:
             if lost or whole(row["voxels"]) == 0:
                 label = dso.label(context, value)
                 what = "no frame" if lost else f"{plural(frames, 'frame')} and no pixel"
-                yield found_in(
-                    context, dso, f"{label[0].upper()}{label[1:]} has {what}.", "pixels", what, segment=value
-                )
+                yield found_in(context, dso, f"{capitalised(label)} has {what}.", "pixels", what, segment=value)
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each(context, judge, lambda dso: len(dso.declared) if dso.framed else 0)

@@ -17,7 +17,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.engines import pandera_engine
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.tables import TABLES
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.words import text, whole
 
@@ -96,17 +96,19 @@ def rows(context: Context, *needed: str) -> pd.DataFrame:
     return table
 
 
+@once
 def failures(context: Context) -> dict[str, list[pandera_engine.Failure]]:
-    """Failures of the model by code, from one validation an audit."""
-    given = source(context)
+    """Failures of the model by code; those of columns that the file lacks are none."""
+    table, given = rows(context), source(context)
     present = frozenset(column for column in HEADINGS if given.has(column))
-    return pandera_engine.run(context, FILE, lambda: model(context.profile, present), lambda: context["metadata"])
+    found = pandera_engine.failures(model(context.profile, present), table)
+    return {code: found.get(code, []) for code in pandera_engine.codes(model(context.profile))}
 
 
 def failed(context: Context, *codes: str) -> frozenset[int]:
     """Labels of the rows that fail one of the codes."""
     found = failures(context)
-    return frozenset(failure.row for code in codes for failure in found.get(code, ()))
+    return frozenset(failure.row for code in codes for failure in found[code])
 
 
 def model(profile: Profile, present: Collection[str] = tuple(HEADINGS)) -> pa.DataFrameSchema:

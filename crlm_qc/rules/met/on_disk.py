@@ -10,7 +10,7 @@ from crlm_qc.collection.forms import is_uid
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.met._model import FILE, HEADINGS, failed, found_on_row, rows, source
@@ -263,13 +263,12 @@ def contradicts_headers(context: Context) -> Checked:
         ]
         if wrong:
             names = [HEADINGS[column] for column, _, _ in wrong]
-            verb = "contradicts" if len(wrong) == 1 else "contradict"
             findings.append(
                 found_on_row(
                     context,
                     row,
                     [column for column, _, _ in wrong],
-                    f"{listed(names, len(names))} {verb} the DICOM headers.",
+                    f"{listed(names, len(names))} {agree(len(wrong), 'contradicts', 'contradict')} the DICOM headers.",
                     "; ".join(f"{HEADINGS[column]}: {held}" for column, _, held in wrong),
                     "; ".join(f"{HEADINGS[column]}: {said}" for column, said, _ in wrong),
                     count=len(wrong),

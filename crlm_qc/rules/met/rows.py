@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, RuleKind, rule
+from crlm_qc.rulebook.rule import Checked, table_rule
 from crlm_qc.rules.met._model import HEADINGS, failures, found_on_row, rows, sop_class_columns, source
-from crlm_qc.rules.met._shared import DOWNLOADER, TABLES, UID_FORM, labelled, model_rule
+from crlm_qc.rules.met._shared import DOWNLOADER, TABLES, UID_FORM, each_refused, labelled
 from crlm_qc.subjects.words import text
 
+if TYPE_CHECKING:
+    from crlm_qc.engines.pandera_engine import Failure
 
-@rule(
+
+@table_rule(
     "MET003",
     "metadata-uid-invalid",
     ERROR,
+    refused=failures,
     title="Series UID or Study UID is no valid DICOM UID",
     why="The row can't be matched with the files, nor found in the archive.",
     fix="Copy the UID from the DICOM header; a spreadsheet may have cut or rounded it.",
     source="DICOM PS3.5 9.1 (UID encoding rules)",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def uid_invalid(context: Context) -> Checked:
+def uid_invalid(context: Context, refused: Sequence[Failure]) -> Checked:
     """Both UIDs of every row."""
 
     def say(row: Any, columns: list[str]) -> Found:
         shown = [f"{HEADINGS[column]}: {context.show.uid(text(getattr(row, column)))}" for column in columns]
         names = " and ".join(HEADINGS[column] for column in columns)
-        verb = "is no valid DICOM UID" if len(columns) == 1 else "are no valid DICOM UIDs"
+        verb = agree(len(columns), "is no valid DICOM UID", "are no valid DICOM UIDs")
         return found_on_row(context, row, columns, f"{names} {verb}.", UID_FORM, "; ".join(shown), count=len(columns))
 
-    return model_rule(context, "MET003", ("series_uid", "study_uid"), say)
+    return each_refused(context, refused, ("series_uid", "study_uid"), say)
 
 
-@rule(
+@table_rule(
     "MET004",
     "metadata-series-twice",
     ERROR,
+    refused=failures,
     title="A Series UID stands in two rows",
     why="The series is counted and downloaded twice, and the rows may contradict each other.",
     fix="Take the surplus row out.",
     source=DOWNLOADER + ": one row a series",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def series_twice(context: Context) -> Checked:
+def series_twice(context: Context, refused: Sequence[Failure]) -> Checked:
     """Every Series UID; one finding for all rows of a UID."""
     table = rows(context, "series_uid")
-    labels = [failure.row for failure in failures(context).get("MET004", ())]
+    labels = [failure.row for failure in refused]
     findings = []
     for uid in dict.fromkeys(table.loc[labels, "series_uid"]):
         same = table[table["series_uid"] == uid]
@@ -72,18 +76,18 @@ def series_twice(context: Context) -> Checked:
     return Checked(len(table), findings)
 
 
-@rule(
+@table_rule(
     "MET005",
     "metadata-collection",
     ERROR,
+    refused=failures,
     title="Collection is another than the release's",
     why="The row is of another data set, or the list was merged with one.",
     fix="Take the row out, or correct the name of the collection.",
     source="published description: name of the collection",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def collection(context: Context) -> Checked:
+def collection(context: Context, refused: Sequence[Failure]) -> Checked:
     """Collection of every row."""
     name = context.profile.name
 
@@ -92,21 +96,21 @@ def collection(context: Context) -> Checked:
             context, row, ["collection"], f"Collection is not {name}.", name, context.show.text(text(row.collection))
         )
 
-    return model_rule(context, "MET005", ("collection",), say)
+    return each_refused(context, refused, ("collection",), say)
 
 
-@rule(
+@table_rule(
     "MET006",
     "metadata-subject-malformed",
     ERROR,
+    refused=failures,
     title="Subject ID has not the form of the collection",
     why="The row can't be matched with the patient's folder or the clinical workbook.",
     fix="Write the ID as the collection does; the finding shows the form.",
     source="published description: patient IDs",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def subject_malformed(context: Context) -> Checked:
+def subject_malformed(context: Context, refused: Sequence[Failure]) -> Checked:
     """Subject ID of every row."""
     form = context.profile.patient_id_form
 
@@ -114,21 +118,21 @@ def subject_malformed(context: Context) -> Checked:
         shown = context.show.patient(text(row.subject_id))
         return found_on_row(context, row, ["subject_id"], f"Subject ID is not of the form {form}.", form, shown)
 
-    return model_rule(context, "MET006", ("subject_id",), say)
+    return each_refused(context, refused, ("subject_id",), say)
 
 
-@rule(
+@table_rule(
     "MET007",
     "metadata-modality",
     ERROR,
+    refused=failures,
     title="Modality is not CT or SEG",
     why="The release holds CT series and segmentation objects alone; the row can be neither counted nor checked.",
     fix="Copy Modality (0008,0060) from the DICOM header, or take the row out.",
     source="published description: modalities CT and SEG; DICOM PS3.3 C.7.3.1.1.1",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def modality(context: Context) -> Checked:
+def modality(context: Context, refused: Sequence[Failure]) -> Checked:
     """Modality of every row."""
     known = list(context.profile.modalities)
 
@@ -137,25 +141,25 @@ def modality(context: Context) -> Checked:
         shown = context.show.text(text(row.modality), known=_MODALITIES)
         return found_on_row(context, row, ["modality"], f"Modality is not {expected}.", expected, shown)
 
-    return model_rule(context, "MET007", ("modality",), say)
+    return each_refused(context, refused, ("modality",), say)
 
 
 # Defined terms of DICOM PS3.3 C.7.3.1.1.1 that a list of series is likely to hold.
 _MODALITIES = frozenset({"CR", "CT", "DX", "MG", "MR", "NM", "OT", "PR", "PT", "RTSTRUCT", "SEG", "SR", "US", "XA"})
 
 
-@rule(
+@table_rule(
     "MET008",
     "metadata-sop-class",
     ERROR,
+    refused=failures,
     title="SOP class contradicts Modality",
     why="Who picks series by one of the two gets others than by the other.",
     fix="Copy SOP Class UID (0008,0016) and Modality (0008,0060) from the DICOM header.",
     source="DICOM PS3.4 B.5 (storage SOP classes), PS3.6 Annex A (their names)",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def sop_class(context: Context) -> Checked:
+def sop_class(context: Context, refused: Sequence[Failure]) -> Checked:
     """SOP Class UID and Name of every row with a known Modality."""
     given = source(context)
     rows(context, "modality")
@@ -171,25 +175,25 @@ def sop_class(context: Context) -> Checked:
         }
         headings = " and ".join(HEADINGS[column] for column in wrong)
         expected = " or ".join(f"{name} ({uid})" for uid, name in classes.items())
-        message = f"{headings} {'is' if len(wrong) == 1 else 'are'} not of Modality {row.modality}."
+        message = f"{headings} {are(len(wrong))} not of Modality {row.modality}."
         observed = "; ".join(shown[column] for column in wrong)
         return found_on_row(context, row, wrong, message, expected, observed, count=len(wrong))
 
-    return model_rule(context, "MET008", ("sop_class_uid", "sop_class_name"), say)
+    return each_refused(context, refused, ("sop_class_uid", "sop_class_name"), say)
 
 
-@rule(
+@table_rule(
     "MET009",
     "metadata-images",
     ERROR,
+    refused=failures,
     title="Number of Images is no positive whole number, or not 1 for a SEG",
     why="A download can't be checked for completeness; a segmentation is one object, whatever its frames.",
     fix="Write the number of files of the series.",
     source=DOWNLOADER,
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def images(context: Context) -> Checked:
+def images(context: Context, refused: Sequence[Failure]) -> Checked:
     """Number of Images of every row; 27.0 reads as 27."""
 
     def say(row: Any, columns: list[str]) -> Found:
@@ -200,21 +204,21 @@ def images(context: Context) -> Checked:
             message, expected = "Number of Images is no positive whole number.", "a whole number of at least 1"
         return found_on_row(context, row, ["number_of_images"], message, expected, shown)
 
-    return model_rule(context, "MET009", ("number_of_images",), say)
+    return each_refused(context, refused, ("number_of_images",), say)
 
 
-@rule(
+@table_rule(
     "MET010",
     "metadata-size-unreadable",
     WARNING,
+    refused=failures,
     title="File Size can't be read",
     why="A download can't be checked for completeness by its bytes.",
     fix="Write a number and a unit, such as 84.84 MB.",
     source=DOWNLOADER,
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def size_unreadable(context: Context) -> Checked:
+def size_unreadable(context: Context, refused: Sequence[Failure]) -> Checked:
     """File Size of every row."""
 
     def say(row: Any, _: list[str]) -> Found:
@@ -227,21 +231,21 @@ def size_unreadable(context: Context) -> Checked:
             context.show.text(text(row.file_size)),
         )
 
-    return model_rule(context, "MET010", ("file_size",), say)
+    return each_refused(context, refused, ("file_size",), say)
 
 
-@rule(
+@table_rule(
     "MET013",
     "metadata-date",
     ERROR,
+    refused=failures,
     title="Study Date is no date of the form MM-DD-YYYY",
     why="Programs that parse the column fail, or take day for month.",
     fix="Write the date as MM-DD-YYYY; a spreadsheet may have changed it.",
     source=DOWNLOADER,
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
-def date(context: Context) -> Checked:
+def date(context: Context, refused: Sequence[Failure]) -> Checked:
     """Study Date of every row."""
     form = context.profile.date_form
 
@@ -249,4 +253,4 @@ def date(context: Context) -> Checked:
         shown = context.show.date(text(row.study_date))
         return found_on_row(context, row, ["study_date"], f"Study Date is no date {form}.", form, shown)
 
-    return model_rule(context, "MET013", ("study_date",), say)
+    return each_refused(context, refused, ("study_date",), say)

@@ -9,7 +9,7 @@ from typing import Any
 from crlm_qc.collection.forms import UID_RULES
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER
@@ -120,8 +120,7 @@ def unexpected_file(context: Context) -> Checked:
     findings = []
     for patient, subject, rows in by_folder(context, inside[inside["kind"].isin(["unexpected", "other-dicom"])]):
         names = file_names(context, rows["path"])
-        what = "is no part of the collection" if len(rows) == 1 else "are no part of the collection"
-        message = f"{listed(names)} {what}."
+        message = f"{listed(names)} {are(len(rows))} no part of the collection."
         is_dicom = (rows["kind"] == "other-dicom").all()
         outside = "a DICOM file outside of patient folders" if patient is None else "a DICOM file that is no image"
         kinds = outside if is_dicom else "another file"
@@ -219,9 +218,7 @@ def uid_invalid(context: Context) -> Checked:
             continue
         names = file_names(context, rows["path"])
         files_named = names[0] if len(names) == 1 else plural(len(names), "file")
-        message = (
-            f"{', '.join(sorted(keywords))} of {files_named} {'is' if len(keywords) == 1 else 'are'} no valid UID."
-        )
+        message = f"{', '.join(sorted(keywords))} of {files_named} {are(len(keywords))} no valid UID."
         findings.append(
             Found(
                 subject,

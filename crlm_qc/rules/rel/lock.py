@@ -7,8 +7,8 @@ from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Found
 from crlm_qc.model.severity import ERROR
-from crlm_qc.model.words import listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.model.words import are, listed, plural
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_subject, whole
 
@@ -83,10 +83,7 @@ def _outermost_unknown(folder: str, known: set[str]) -> str:
 
 def _owner(context: Context, paths: Iterable[str]) -> str | None:
     """The patient whose files all of them are; also one who is on disk no more."""
-    folders = context.once(
-        "patient folders",
-        lambda: dict(zip(context["patients"]["folder"], context["patients"]["patient"], strict=True)),
-    )
+    folders = _patient_folders(context)
     owners = set()
     for path in paths:
         above = [*path.split("/")[:-1]]
@@ -94,6 +91,12 @@ def _owner(context: Context, paths: Iterable[str]) -> str | None:
         owner = next((str(folders[folder]) for folder in known if folder in folders), None)
         owners.add(owner or next((name for name in above if context.profile.is_patient_id(name)), None))
     return owners.pop() if len(owners) == 1 else None
+
+
+@once
+def _patient_folders(context: Context) -> dict[str, str]:
+    """Patients on disk by their folders."""
+    return dict(zip(context["patients"]["folder"], context["patients"]["patient"], strict=True))
 
 
 def _bytes_words(row: dict[str, Any] | None) -> str:
@@ -129,11 +132,9 @@ def _several_differ(context: Context, folder: str, found: dict[str, list[str]], 
     total = sum(map(len, found.values()))
     observed = ", ".join(f"{len(paths):,} {kind}" for kind, paths in found.items())
     if gone:
-        message = f"The folder is gone: {plural(total, 'locked file')} of it {'is' if total == 1 else 'are'} missing."
+        message = f"The folder is gone: {plural(total, 'locked file')} of it {are(total)} missing."
     elif new:
-        message = (
-            f"The folder is not in the lock file: {plural(total, 'file')} of it {'is' if total == 1 else 'are'} new."
-        )
+        message = f"The folder is not in the lock file: {plural(total, 'file')} of it {are(total)} new."
     else:
         said = "; ".join(f"{len(listing):,} {kind} ({listed(listing)})" for kind, listing in names.items())
         message = f"{plural(total, 'file')} of the folder differ from the lock file: {said}."

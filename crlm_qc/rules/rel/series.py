@@ -8,11 +8,11 @@ from typing import Any
 
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER
-from crlm_qc.subjects.words import file_names, folder_of, folder_subject, text
+from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subject, text
 
 
 def images_of(context: Context) -> Any:
@@ -192,13 +192,13 @@ def _spread(context: Context, images: Any) -> Iterator[Found]:
 
 def _mixed(context: Context, images: Any) -> Iterator[Found]:
     for folder, rows in images.groupby(images["folder"].fillna(""), sort=True):
-        counts = rows["series_uid"].value_counts()
+        counts = Counter(rows["series_uid"])
         if len(counts) > 1:
-            smaller = rows[rows["series_uid"] != min(counts.index, key=lambda uid: (-counts[uid], uid))]
+            smaller = rows[rows["series_uid"] != commonest(counts)]
             names = file_names(context, smaller["path"])
             message = (
                 f"The folder holds {len(counts)} series; {plural(len(smaller), 'file')} "
-                f"{'does' if len(smaller) == 1 else 'do'} not belong to the largest: {listed(names)}."
+                f"{agree(len(smaller), 'does', 'do')} not belong to the largest: {listed(names)}."
             )
             yield Found(
                 folder_subject(context, str(folder)),

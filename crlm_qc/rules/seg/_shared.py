@@ -8,6 +8,7 @@ from crlm_qc.collection.profile import LIVER
 from crlm_qc.model.finding import Found
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip
+from crlm_qc.rulebook.tally import as_one, tally
 from crlm_qc.subjects.masks import Masks, Segment, masks_of
 from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.words import number
@@ -18,11 +19,24 @@ TABLES = ("dsos", "frames", "segments", "segment_pairs", "slices", "references",
 
 
 def each(context: Context, judge: Callable[[Masks], Iterable[Found]]) -> Checked:
-    masks = masks_of(context)
-    return Checked(len(masks), [found for one in masks for found in judge(one)])
+    """Every object whose masks were measured."""
+    return tally([(masks,) for masks in masks_of(context)], judge)
 
 
-def each_liver(context: Context, judge: Callable[[Masks, Segment], Iterable[Found]]) -> Checked:
+def each_segment(
+    context: Context,
+    judge: Callable[[Masks, Segment], Iterable[Found]],
+    examined: Callable[[Masks, Segment], int] = as_one,
+) -> Checked:
+    """Every measured segment, with the masks that it is one of."""
+    return tally([(masks, segment) for masks in masks_of(context) for segment in masks.segments], judge, examined)
+
+
+def each_liver(
+    context: Context,
+    judge: Callable[[Masks, Segment], Iterable[Found]],
+    examined: Callable[[Masks, Segment], int] = as_one,
+) -> Checked:
     """Every object with one liver of a known volume.
 
     Raises
@@ -31,10 +45,10 @@ def each_liver(context: Context, judge: Callable[[Masks, Segment], Iterable[Foun
         There is none.
     """
     need_role(context, LIVER)
-    livers = [(one, liver) for one in masks_of(context) if (liver := one.liver()) is not None]
+    livers = [(masks, liver) for masks in masks_of(context) if (liver := masks.liver()) is not None]
     if not livers:
         raise Skip("no liver was measured")
-    return Checked(len(livers), [found for one, liver in livers for found in judge(one, liver)])
+    return tally(livers, judge, examined)
 
 
 def ml(value: float) -> str:

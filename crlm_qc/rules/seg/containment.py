@@ -9,7 +9,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import At, Outside, Seen, Shared
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.seg._shared import SOURCE, TABLES, each, each_liver, ml
@@ -189,11 +189,8 @@ def segments_identical(context: Context) -> Checked:
 def segments_exclude_each_other(context: Context) -> Checked:
     """Every object with one liver, and with segments that lie in it: whether any two share a voxel."""
     need_role(context, LIVER)
-    examined = 0
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
-        nonlocal examined
-        examined += bool(masks.parts)
         if not masks.exclusive:
             return
         least, most = masks.volumes(liver)
@@ -201,7 +198,7 @@ def segments_exclude_each_other(context: Context) -> Checked:
         labels = listed([part.label for part in masks.parts])
         message = (
             f"No two segments share a voxel: the object keeps one label a voxel, {how}, so that {labels} "
-            f"{'is' if len(masks.parts) == 1 else 'are'} cut out of the liver."
+            f"{are(len(masks.parts))} cut out of the liver."
         )
         if least == least:
             message += f" The liver has {ml(liver.volume)} as stored, {between(least, most)} with what fills its holes."
@@ -214,5 +211,4 @@ def segments_exclude_each_other(context: Context) -> Checked:
             masks.dso.patient,
         )
 
-    findings = each_liver(context, judge).findings
-    return Checked(examined, findings)
+    return each_liver(context, judge, lambda masks, _: len(masks.parts) > 0)

@@ -9,12 +9,13 @@ from crlm_qc.model.finding import MAX_EXAMPLES, Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import WARNING
 from crlm_qc.model.sight import Seen, Slice
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.seg._shared import SOURCE, TABLES, each
-from crlm_qc.subjects.dso import measured
-from crlm_qc.subjects.masks import Masks
+from crlm_qc.rulebook.tally import tally
+from crlm_qc.rules.seg._shared import SOURCE, TABLES
+from crlm_qc.subjects.dso import Dso, measured
+from crlm_qc.subjects.masks import Masks, Segment, masks_of
 from crlm_qc.subjects.sources import sources_of
 from crlm_qc.subjects.words import number, text, whole
 
@@ -40,34 +41,29 @@ _HALF = 0.5
 def mask_repeated(context: Context) -> Checked:
     """Every segment with frames on two slices or more."""
     least = context.tolerances.repeated_mask_voxels
-    examined = 0
 
-    def judge(masks: Masks) -> Iterable[Found]:
-        nonlocal examined
-        drawings = _drawings(masks)
-        for segment in masks.segments:
-            own = drawings.get(segment.number, {})
-            if len(own) < 2:
-                continue
-            examined += 1
-            groups = _repeated(own, least)
-            if groups:
-                words = [_same(context, masks, group) for group in groups]
-                count = sum(len(group) - 1 for group in groups)
-                message = f"{segment.label}: {listed(words)}."
-                observed = f"{plural(count, 'frame')} with the mask of another one"
-                yield segment.found(
-                    context,
-                    message,
-                    "another mask on every slice",
-                    observed,
-                    count=count,
-                    examples=words,
-                    places=_seen_at(context, masks, groups[:MAX_EXAMPLES]),
-                )
+    def judge(masks: Masks, segment: Segment, drawings: Mapping[int, Drawing]) -> Iterable[Found]:
+        groups = _repeated(drawings, least)
+        if groups:
+            words = [_same(context, masks, group) for group in groups]
+            count = sum(len(group) - 1 for group in groups)
+            message = f"{segment.label}: {listed(words)}."
+            observed = f"{plural(count, 'frame')} with the mask of another one"
+            yield segment.found(
+                context,
+                message,
+                "another mask on every slice",
+                observed,
+                count=count,
+                examples=words,
+                places=_seen_at(context, masks, groups[:MAX_EXAMPLES]),
+            )
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return tally(
+        [(masks, *drawn) for masks in masks_of(context) for drawn in _drawings(masks)],
+        judge,
+        lambda _, __, drawings: len(drawings) > 1,
+    )
 
 
 @dataclass(frozen=True)
@@ -83,8 +79,8 @@ class Drawing:
     """How little it goes with the slices beside it."""
 
 
-def _drawings(masks: Masks) -> dict[int, dict[int, Drawing]]:
-    """Frames of each segment by the plane that they lie on; of several on one, the first. Empty for a label map."""
+def _drawings(masks: Masks) -> list[tuple[Segment, dict[int, Drawing]]]:
+    """Frames of each segment by the plane that they lie on; of several on one, the first. None for a label map."""
     found: dict[int, dict[int, Drawing]] = {}
     frames = masks.dso.frames
     columns = (frames[name].tolist() for name in ("segment_number", "plane", "voxels", "frame", "twin", "jump"))
@@ -92,7 +88,7 @@ def _drawings(masks: Masks) -> dict[int, dict[int, Drawing]]:
         if value == value and plane == plane and voxels > 0:
             drawing = Drawing(place, int(frame if twin != twin else twin), int(voxels), jump)
             found.setdefault(int(value), {}).setdefault(int(plane), drawing)
-    return found
+    return [(segment, found.get(segment.number, {})) for segment in masks.segments]
 
 
 def _repeated(drawings: Mapping[int, Drawing], least: float) -> list[list[Drawing]]:
@@ -143,8 +139,11 @@ def _same(context: Context, masks: Masks, drawings: Sequence[Drawing]) -> str:
         if drawing.jump > _STEADY:
             astray.append(str(frame))
     said = f"frames {' and '.join(words)} hold the same {plural(drawings[0].voxels, 'voxel')}"
-    verb = "does" if len(astray) == 1 else "do"
-    return f"{said}; {' and '.join(astray)} {verb} not go with the slices beside it" if astray else said
+    return (
+        f"{said}; {' and '.join(astray)} {agree(len(astray), 'does', 'do')} not go with the slices beside it"
+        if astray
+        else said
+    )
 
 
 @rule(
@@ -160,29 +159,26 @@ def _same(context: Context, masks: Masks, drawings: Sequence[Drawing]) -> str:
 )
 def fraction_threshold(context: Context) -> Checked:
     """Every object whose masks were measured; one that is not FRACTIONAL needs no threshold."""
-    objects = measured(context)
-    findings = []
-    for dso in objects:
+
+    def judge(dso: Dso) -> Iterable[Found]:
         if text(dso.row["segmentation_type"]) != "FRACTIONAL":
-            continue
+            return
         maximum = whole(dso.row["fractional_maximum"])
         if maximum is None:
             message = "The object is FRACTIONAL and names no MaximumFractionalValue."
-            findings.append(
-                Found(dso.subject(context, column="MaximumFractionalValue"), message, "a value", "none", dso.patient)
-            )
+            subject = dso.subject(context, column="MaximumFractionalValue")
+            yield Found(subject, message, "a value", "none", dso.patient)
         for row in dso.declared:
             value, most = whole(row["segment_number"]), float(row["fraction_max"])
             if value is not None and 0 < most < _HALF:
                 observed = f"at most {number(100 * most, 1)}% of the maximum"
-                findings.append(
-                    Found(
-                        dso.subject(context, value),
-                        f"No voxel of {dso.label(context, value)} is filled by half: its values are {observed}"
-                        f"{'' if maximum is None else f' of {maximum}'}.",
-                        "voxels of half the maximum or more",
-                        observed,
-                        dso.patient,
-                    )
+                yield Found(
+                    dso.subject(context, value),
+                    f"No voxel of {dso.label(context, value)} is filled by half: its values are {observed}"
+                    f"{'' if maximum is None else f' of {maximum}'}.",
+                    "voxels of half the maximum or more",
+                    observed,
+                    dso.patient,
                 )
-    return Checked(len(objects), findings)
+
+    return tally([(dso,) for dso in measured(context)], judge)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
@@ -104,14 +105,9 @@ def liver_values(context: Context) -> Checked:
     need_pixels(context)
     need_role(context, LIVER)
     span, limit = context.profile.plausible["liver_hu"], context.tolerances.liver_below_fraction
-    examined = 0
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
-        nonlocal examined
         median, below = float(liver.row["hu_median"]), float(liver.row["hu_below_minus10"])
-        if median != median or not masks.placed(liver):
-            return
-        examined += 1
         alignment = _alignment(context, masks, liver)
         if is_liver(context, median, below) or (alignment is not None and alignment.best is not None):
             return
@@ -119,8 +115,10 @@ def liver_values(context: Context) -> Checked:
         expected = f"median {number(span.min)} to {number(span.max)} HU, at most {number(100 * limit)}% below -10 HU"
         yield liver.found(context, f"The liver's mask holds other tissue: {observed}.", expected, observed)
 
-    findings = each_liver(context, judge).findings
-    return Checked(examined, findings)
+    def examined(masks: Masks, liver: Segment) -> bool:
+        return not math.isnan(liver.row["hu_median"]) and masks.placed(liver)
+
+    return each_liver(context, judge, examined)
 
 
 @rule(
@@ -148,16 +146,10 @@ def masks_displaced(context: Context) -> Checked:
     """Every liver that was laid over the CT at several places."""
     need_pixels(context)
     limits = context.tolerances
-    examined = 0
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
-        nonlocal examined
-        alignment = _alignment(context, masks, liver)
-        if alignment is None:
-            return
-        examined += 1
-        leftward = _leftward(masks, liver)
-        if alignment.best is None or (leftward is not None and leftward > limits.laterality_mm):
+        alignment, leftward = _alignment(context, masks, liver), _leftward(masks, liver)
+        if alignment is None or alignment.best is None or (leftward is not None and leftward > limits.laterality_mm):
             return
         gain = alignment.gain(_orientation(masks))
         yield liver.found(
@@ -171,5 +163,4 @@ def masks_displaced(context: Context) -> Checked:
             else ERROR,
         )
 
-    findings = each_liver(context, judge).findings
-    return Checked(examined, findings)
+    return each_liver(context, judge, lambda masks, liver: _alignment(context, masks, liver) is not None)

@@ -10,10 +10,10 @@ from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.sight import At, Seen, Small
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.seg._shared import SOURCE, TABLES, each, each_liver, ml
+from crlm_qc.rules.seg._shared import SOURCE, TABLES, each, each_liver, each_segment, ml
 from crlm_qc.subjects.masks import Masks, Segment
 from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.words import number, whole
@@ -68,22 +68,18 @@ def liver_in_pieces(context: Context) -> Checked:
 )
 def specks(context: Context) -> Checked:
     """Every segment but the vessels, which rightly come in small pieces, and a liver that others are cut out of (SEG018)."""
-    examined = 0
 
-    def judge(masks: Masks) -> Iterable[Found]:
-        nonlocal examined
-        for segment in masks.segments:
-            cut = segment.role == LIVER and masks.exclusive
-            if segment.role == VESSEL or cut or not masks.placed(segment):
-                continue
-            examined += 1
-            count = whole(segment.row["specks"]) or 0
-            if count:
-                message = f"{segment.label} has {plural(count, 'component')} of under 10 voxels."
-                yield segment.found(context, message, "none", str(count), count=count)
+    def judge(_: Masks, segment: Segment) -> Iterable[Found]:
+        count = whole(segment.row["specks"]) or 0
+        if count:
+            message = f"{segment.label} has {plural(count, 'component')} of under 10 voxels."
+            yield segment.found(context, message, "none", str(count), count=count)
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    def examined(masks: Masks, segment: Segment) -> bool:
+        cut = segment.role == LIVER and masks.exclusive
+        return segment.role != VESSEL and not cut and masks.placed(segment)
+
+    return each_segment(context, judge, examined)
 
 
 @rule(
@@ -117,7 +113,7 @@ def mask_at_border(context: Context) -> Checked:
             if touched:
                 words.append(f"{segment.label} ({', '.join(touched)})")
         if words:
-            message = f"{plural(len(words), 'segment')} {'touches' if len(words) == 1 else 'touch'} the image border: {listed(words)}."
+            message = f"{plural(len(words), 'segment')} {agree(len(words), 'touches', 'touch')} the image border: {listed(words)}."
             yield Found(
                 masks.dso.subject(context),
                 message,
@@ -146,20 +142,13 @@ def mask_at_border(context: Context) -> Checked:
 def tumour_on_one_slice(context: Context) -> Checked:
     """Every tumour, but for those whose frames lie on top of each other (DSO011, DSO020)."""
     need_role(context, TUMOUR)
-    examined = 0
 
-    def judge(masks: Masks) -> Iterable[Found]:
-        nonlocal examined
-        for tumour in masks.of(TUMOUR):
-            if tumour.piled:
-                continue
-            examined += 1
-            if whole(tumour.row["n_planes"]) == 1:
-                message = f"{tumour.label} is on one slice only."
-                yield tumour.found(context, message, "two slices or more", "1", places=[Small(tumour.number)])
+    def judge(_: Masks, tumour: Segment) -> Iterable[Found]:
+        if whole(tumour.row["n_planes"]) == 1:
+            message = f"{tumour.label} is on one slice only."
+            yield tumour.found(context, message, "two slices or more", "1", places=[Small(tumour.number)])
 
-    findings = each(context, judge).findings
-    return Checked(examined, findings)
+    return each_segment(context, judge, lambda _, segment: segment.role == TUMOUR and not segment.piled)
 
 
 @rule(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from crlm_qc.model.words import did_you_mean
 from crlm_qc.synthetic.faults._site import Site
 from crlm_qc.synthetic.release import EditionName, SyntheticRelease
 
@@ -84,11 +84,11 @@ def plant(release: SyntheticRelease, spec: str) -> list[str]:
     name, colon, patient = spec.partition(":")
     known = REGISTERED.get(name)
     if known is None:
-        raise ValueError(f"unknown fault {name!r}{_close(name, REGISTERED)}")
+        raise ValueError(f"unknown fault {name!r}{did_you_mean(name, REGISTERED)}")
     if colon and known.scope == "release":
         raise ValueError(f"fault {name} is about the release as a whole: leave out the patient")
     if colon and patient not in release.patients:
-        raise ValueError(f"unknown patient {patient!r}{_close(patient, release.patients)}")
+        raise ValueError(f"unknown patient {patient!r}{did_you_mean(patient, release.patients)}")
     if known.edition not in (None, release.edition):
         raise ValueError(f"fault {name} needs the workbook's edition {known.edition}")
     if len(release.patients) < known.patients:
@@ -96,8 +96,3 @@ def plant(release: SyntheticRelease, spec: str) -> list[str]:
     site = Site(release, patient or release.patients[min(1, len(release.patients) - 1)], name)
     known.mutate(site)
     return site.settle()
-
-
-def _close(text: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(text, list(known), n=3, cutoff=0.5)
-    return f": did you mean {', '.join(close)}?" if close else ""

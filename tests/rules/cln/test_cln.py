@@ -1,5 +1,6 @@
 """The rules of the workbook that are not of one row, and how findings are grouped and worded."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Kind
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
+from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Rule, RuleKind, Skip
 from crlm_qc.rules import registry
+from crlm_qc.rules.cln import _relations
 from crlm_qc.subjects.workbook import codes_of
 
 RULES = [item for item in registry() if item.family == "CLN"]
@@ -29,6 +32,28 @@ def cohort(n: int) -> list[dict[str, Any]]:
 def test_the_catalogue_is_there() -> None:
     assert sorted(BY_CODE) == [f"CLN{number:03d}" for number in range(1, 27)]
     assert BY_CODE["CLN010"].kind is RuleKind.TABLE
+
+
+def test_relations_of_one_code_have_titles_of_their_own() -> None:
+    named = [(relation.code, relation.title) for relation in _relations.RELATIONS]
+    assert len(set(named)) == len(named)
+
+
+def test_each_relation_is_judged_once(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+
+    def counted(relation: _relations.Relation) -> _relations.Relation:
+        def holds(wide: Any, tolerances: Tolerances) -> Any:
+            judged.append(relation.title)
+            return relation.holds(wide, tolerances)
+
+        return dataclasses.replace(relation, holds=holds)
+
+    monkeypatch.setattr(_relations, "RELATIONS", tuple(map(counted, _relations.RELATIONS)))
+    row = {**plain_row(), "overall_survival_months": 1, "months_to_liver_DFS_progression": 0}
+    found = {code for code, *_ in fired(RULES, tables([row], profile), profile)}
+    assert {"CLN016", "CLN017"} & found
+    assert sorted(judged) == sorted(relation.title for relation in _relations.RELATIONS)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from crlm_qc.model.tolerances import Tolerances
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
-from crlm_qc.subjects.workbook import Clinical, value_text
+from crlm_qc.subjects.workbook import Clinical, clinical, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
     import pandera.pandas as pa
-
-    from crlm_qc.engines.pandera_engine import Failure
 
     Wide = pd.DataFrame
     Holds = Callable[[Wide, Tolerances], pd.Series[bool]]
@@ -59,10 +57,19 @@ class Relation:
     says: Callable[[pd.Series[float]], tuple[str, str, str]]
     """Message, expected and observed for a row that breaks it; the values are numbers in range."""
 
-    def broken(self, wide: Wide, tolerances: Tolerances) -> pd.Series[bool]:
-        """Rows that break it."""
-        known = wide[list(self.columns)].notna().all(axis=1)
-        return known & ~self.holds(wide, tolerances)
+    @property
+    def title(self) -> str:
+        """What tells it from other relations of its code."""
+        return " ".join(self.columns)
+
+    def check(self, tolerances: Tolerances) -> pa.Check:
+        """The check of a row's model."""
+        import pandera.pandas as pa
+
+        def kept(wide: Wide) -> pd.Series[bool]:
+            return wide[list(self.columns)].isna().any(axis=1) | self.holds(wide, tolerances)
+
+        return pa.Check(kept, name=self.code, title=self.title)
 
 
 def _cut_off(code: str, column: str, score: str, cut_off: float, words: str) -> Relation:
@@ -287,21 +294,24 @@ RISK_PARTS: Final = (
 )
 
 
-def relations(code: str) -> list[Relation]:
-    """The relations that a rule is about."""
-    return [relation for relation in RELATIONS if relation.code == code]
+Broken = Mapping[Relation, Sequence[int]]
+"""Rows of the sheet that break each relation of a rule."""
 
 
-def row_failures(context: Context, table: Clinical) -> dict[str, list[Failure]]:
-    """Rows that break a relation between columns, by code; worked out once in an audit."""
-    from crlm_qc.engines.pandera_engine import run
+@once
+def rows_that_break(context: Context) -> dict[str, Broken]:
+    """Rows of the sheet that break a relation between columns, by code."""
+    from crlm_qc.engines.pandera_engine import failures
 
-    return run(
-        context,
-        "clinical rows",
-        lambda: _row_model(context.tolerances),
-        lambda: table.wide.reindex(columns=_compared()),
-    )
+    table = clinical(context).wide.reindex(columns=_compared())
+    return {
+        code: {
+            relation: [failure.row for failure in found if failure.title == relation.title]
+            for relation in RELATIONS
+            if relation.code == code
+        }
+        for code, found in failures(_row_model(context.tolerances), table).items()
+    }
 
 
 def _compared() -> list[str]:
@@ -312,25 +322,14 @@ def _compared() -> list[str]:
 def _row_model(tolerances: Tolerances) -> pa.DataFrameSchema:
     import pandera.pandas as pa
 
-    def check(code: str) -> pa.Check:
-        mine = relations(code)
-
-        def holds(wide: Wide) -> pd.Series[bool]:
-            kept = ~mine[0].broken(wide, tolerances)
-            for relation in mine[1:]:
-                kept &= ~relation.broken(wide, tolerances)
-            return kept
-
-        return pa.Check(holds, name=code)
-
     return pa.DataFrameSchema(
         {name: pa.Column("float64", nullable=True) for name in _compared()},
-        checks=[check(code) for code in dict.fromkeys(relation.code for relation in RELATIONS)],
+        checks=[relation.check(tolerances) for relation in RELATIONS],
         name="rows of the patient sheet",
     )
 
 
-def need_any(table: Clinical, code: str) -> list[Relation]:
+def need_any(table: Clinical, relations: Iterable[Relation]) -> list[Relation]:
     """Relations of a rule whose columns the sheet has.
 
     Raises
@@ -338,8 +337,9 @@ def need_any(table: Clinical, code: str) -> list[Relation]:
     Skip
         It has the columns of none.
     """
-    mine = [relation for relation in relations(code) if set(relation.columns) <= table.known]
+    every = list(relations)
+    mine = [relation for relation in every if set(relation.columns) <= table.known]
     if not mine:
-        table.need(*relations(code)[0].columns)
+        table.need(*every[0].columns)
         raise Skip("the workbook lacks a column that this rule compares")
     return mine
