@@ -32,10 +32,11 @@ def cell_failures(context: Context) -> dict[str, list[Failure]]:
     """Cells that are not as their column demands, by code."""
     from crlm_qc.engines.pandera_engine import failures
 
-    return failures(_cell_model(), clinical(context).cells)
+    return failures(cell_model(), clinical(context).cells)
 
 
-def _cell_model() -> pa.DataFrameSchema:
+def cell_model() -> pa.DataFrameSchema:
+    """The Pandera model of a cell, a row of `Clinical.cells`."""
     import pandera.pandas as pa
 
     def reading(code: str, refused: Reading) -> pa.Check:

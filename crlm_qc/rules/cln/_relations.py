@@ -310,7 +310,7 @@ def rows_that_break(context: Context) -> dict[str, Broken]:
             for relation in RELATIONS
             if relation.code == code
         }
-        for code, found in failures(_row_model(context.tolerances), table).items()
+        for code, found in failures(row_model(context.tolerances), table).items()
     }
 
 
@@ -319,7 +319,8 @@ def _compared() -> list[str]:
     return sorted({name for relation in RELATIONS for name in relation.columns} | set(RISK_PARTS))
 
 
-def _row_model(tolerances: Tolerances) -> pa.DataFrameSchema:
+def row_model(tolerances: Tolerances) -> pa.DataFrameSchema:
+    """The Pandera model of a row of the patient sheet."""
     import pandera.pandas as pa
 
     return pa.DataFrameSchema(

@@ -10,7 +10,7 @@ from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule, table_rule
+from crlm_qc.rulebook.rule import Checked, Skip, rule, table_rule
 from crlm_qc.rules.cln._cells import Words, cell_failures, found_in_cells, number_shown, row_name, shown
 from crlm_qc.rules.cln._shared import DICTIONARY, TABLES
 from crlm_qc.subjects.words import text
@@ -157,7 +157,6 @@ def _percent_shown(cell: Any) -> str:
     fix="Write the name in the form that the finding shows, each once.",
     source=f"{DICTIONARY}, variables of pseudonyms (De-identify Scout Name)",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
 def clinical_scout_name(context: Context) -> Checked:
     """Names of the published form, each once, in every column of pseudonyms."""

@@ -10,7 +10,7 @@ from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, RuleKind, Skip, rule
+from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES
 from crlm_qc.subjects.needs import need_workbook
 from crlm_qc.subjects.words import text
@@ -120,7 +120,6 @@ def clinical_column_unknown(context: Context) -> Checked:
     fix="Correct the ID, or take the surplus row out.",
     source=f"{DICTIONARY}, variable id",
     tables=TABLES,
-    kind=RuleKind.TABLE,
 )
 def clinical_patient_id(context: Context) -> Checked:
     """One row a patient, with an ID of the collection's form."""

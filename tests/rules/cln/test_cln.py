@@ -9,6 +9,7 @@ from support.sources import item_at
 from support.workbooks import MISSING, check, dictionary, edition, fired, plain_row, tables
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.engines.pandera_engine import codes
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Kind
 from crlm_qc.model.severity import Severity
@@ -17,7 +18,7 @@ from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Rule, RuleKind, Skip
 from crlm_qc.rules import registry
-from crlm_qc.rules.cln import _relations
+from crlm_qc.rules.cln import _cells, _relations
 from crlm_qc.subjects.workbook import codes_of
 
 RULES = [item for item in registry() if item.family == "CLN"]
@@ -32,6 +33,13 @@ def cohort(n: int) -> list[dict[str, Any]]:
 def test_the_catalogue_is_there() -> None:
     assert sorted(BY_CODE) == [f"CLN{number:03d}" for number in range(1, 27)]
     assert BY_CODE["CLN010"].kind is RuleKind.TABLE
+
+
+def test_table_rules_are_those_whose_checks_a_model_holds() -> None:
+    held = codes(_cells.cell_model()) | codes(_relations.row_model(Tolerances()))
+    # What runs may stand in a cell, which the model refuses, or elsewhere in the workbook: CLN024 looks at both.
+    assert held - {"CLN024"} == {rule.code for rule in RULES if rule.kind is RuleKind.TABLE}
+    assert {BY_CODE[code].kind for code in ("CLN004", "CLN023", "CLN024")} == {RuleKind.PLAIN}
 
 
 def test_relations_of_one_code_have_titles_of_their_own() -> None:
