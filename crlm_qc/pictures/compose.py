@@ -18,7 +18,7 @@ from crlm_qc.model.picture import (
     Plane,
     View,
 )
-from crlm_qc.model.words import plural
+from crlm_qc.model.words import capitalised, plural
 from crlm_qc.pictures.scene import Scene, finite
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, SPACING
 from crlm_qc.subjects.words import number
@@ -117,7 +117,7 @@ def _request(
     note: str = "",
 ) -> PictureRequest:
     codes = list(dict.fromkeys(finding.rule for finding in findings))
-    caption = ". ".join(part for part in (where, f"{note[:1].upper()}{note[1:]}", ", ".join(codes)) if part)
+    caption = ". ".join(part for part in (where, capitalised(note), ", ".join(codes)) if part)
     told = [] if plane.value in title.lower() else [plane.value]
     return PictureRequest(
         patient=scene.patient,

@@ -14,6 +14,7 @@ from crlm_qc.model.picture import (
     Plane,
 )
 from crlm_qc.model.sight import Beside, Frame
+from crlm_qc.model.words import capitalised
 from crlm_qc.pictures.compose import axial, mask_of, masks_on, reformat
 from crlm_qc.pictures.scene import Scene
 from crlm_qc.subjects.placement import Alignment, alignments
@@ -72,7 +73,7 @@ def _placements(scene: Scene, finding: Finding) -> list[PictureRequest]:
         sides = finding.sight is not None and finding.sight.seen.beside is Beside.SIDES
         return _mirrored(scene, finding) if sides else []
     words = alignment.words(scene.orientation.tolist())
-    better = f"{words[:1].upper()}{words[1:]}"
+    better = capitalised(words)
     if alignment.best["placement"] in ("slices", "upside-down"):
         stored = reformat(scene, Plane.CORONAL, "Coronal reformat", [finding], 0)
         moved = reformat(
