@@ -13,17 +13,17 @@ from scipy import stats
 from support.sources import item_at
 from support.workbooks import MISSING, check, fired, plain_row, tables
 
-import crlm_qc.rules.xrf.clinical as module
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Rule, Skip
+from crlm_qc.rulebook.rule import Skip
+from crlm_qc.rules import registry
 from crlm_qc.subjects.cohort import _age_test, _sex_test, cohort
 from crlm_qc.subjects.notes import lies_as_told
 
-RULES = [value for value in vars(module).values() if isinstance(value, Rule)]
+RULES = [item for item in registry() if item.family == "XRF" and item.code != "XRF001"]
 BY_CODE = {rule.code: rule for rule in RULES}
 APRIL = "April 2023"
 People = list[tuple[int, int]]
