@@ -15,6 +15,7 @@ from crlm_qc.cli.terminal import progress_on, say
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.report.writing import put
 from crlm_qc.request.request import keep_out, reports_of
@@ -63,12 +64,12 @@ def lock(
         raise typer.Exit(ExitCode.NOTHING)
     _write_lock(path, release, render_lock(found.entries))
     total = sum(entry.size or 0 for entry in found.entries)
-    say(f"{words.plural(len(found.entries), 'file')} locked, {words.plural(total, 'byte')}.")
+    say(f"{plural(len(found.entries), 'file')} locked, {plural(total, 'byte')}.")
     if found.left_out:
-        say(f"{words.plural(found.left_out, 'link or device', 'links and devices')} left out: see REL013 and REL007.")
+        say(f"{plural(found.left_out, 'link or device', 'links and devices')} left out: see REL013 and REL007.")
     if strange := found.strange_names:
         say(
-            f"crlm-qc: the lock file names {words.plural(strange, 'file')} by words that are not the collection's: keep "
+            f"crlm-qc: the lock file names {plural(strange, 'file')} by words that are not the collection's: keep "
             "it where the release is kept",
             to=sys.stderr,
         )

@@ -20,7 +20,7 @@ from crlm_qc.model.errors import UsageError
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.settings import Depth
-from crlm_qc.model.words import did_you_mean
+from crlm_qc.model.words import did_you_mean, plural
 from crlm_qc.pictures.album import FOLDER, fitted, illustrate, load_files, make, page_size, stale_files
 from crlm_qc.report import words
 from crlm_qc.report.writing import can_be_written, put
@@ -102,7 +102,7 @@ def saved_pictures(report: Report, findings: Path) -> dict[str, bytes]:
     missing = sum(picture.file is not None and picture.file not in files for picture in report.pictures)
     if missing:
         where = findings.parent / FOLDER
-        say(f"crlm-qc: {words.plural(missing, 'picture')} can't be shown: not found in {where}", to=sys.stderr)
+        say(f"crlm-qc: {plural(missing, 'picture')} can't be shown: not found in {where}", to=sys.stderr)
     return files
 
 

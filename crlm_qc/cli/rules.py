@@ -19,7 +19,7 @@ from crlm_qc.model.errors import UsageError
 from crlm_qc.model.family import family_name
 from crlm_qc.model.plain import to_plain
 from crlm_qc.model.settings import Depth
-from crlm_qc.model.words import close_to, closest, did_you_mean
+from crlm_qc.model.words import close_to, closest, did_you_mean, plural
 from crlm_qc.report import words
 from crlm_qc.rulebook.registry import Registry
 from crlm_qc.rulebook.rule import Rule, RuleKind
@@ -50,7 +50,7 @@ def rules(
                 needs = "" if item.depth is Depth.HEADERS else f" (needs --depth {item.depth.value})"
                 say(f"  {item.code}  {words.WORDS[item.severity]:7}  {item.title}{needs}")
         say("")
-    say(f"{words.plural(len(chosen), 'rule')}. More of one: crlm-qc explain CODE")
+    say(f"{plural(len(chosen), 'rule')}. More of one: crlm-qc explain CODE")
 
 
 def _as_dict(item: Rule, profile: Profile) -> dict[str, object]:

@@ -21,7 +21,7 @@ from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.model.settings import Settings
-from crlm_qc.model.words import did_you_mean
+from crlm_qc.model.words import did_you_mean, plural
 from crlm_qc.report import ALWAYS, FORMATS, text, words
 from crlm_qc.request.request import Request
 
@@ -174,7 +174,7 @@ def synth(
         )
     with_profile = f" --profile {shlex.quote(str(profile))}" if profile else ""
     say(
-        f"{words.plural(patients, 'patient')} written. "
+        f"{plural(patients, 'patient')} written. "
         f"To audit them: crlm-qc check --subset {shlex.quote(str(release.root))}{with_profile}"
     )
 

@@ -19,6 +19,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode, Verdict
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.request.choice import choose
 from crlm_qc.rules import registry
@@ -134,7 +135,7 @@ def _without(found: Lock, release: Path, attestation: Path, lock: Path) -> Lock:
 
     kept = tuple(entry for entry in found.entries if not is_own(entry.path))
     if count := len(found.entries) - len(kept):
-        _say(f"{words.plural(count, 'file')} in the release left out: the record itself, its signature or lock file.")
+        _say(f"{plural(count, 'file')} in the release left out: the record itself, its signature or lock file.")
     return replace(found, entries=kept)
 
 
@@ -161,7 +162,7 @@ def _compare(found: Lock, listed: tuple[Entry, ...] | None, statement: Statement
     same = hashlib.sha256(render_lock(found.entries)).hexdigest() == statement.sha256 or differences == []
     total = sum(entry.size or 0 for entry in found.entries)
     if same:
-        _say(f"The release is the one attested: {words.plural(len(found.entries), 'file')}, {total:,} bytes.")
+        _say(f"The release is the one attested: {plural(len(found.entries), 'file')}, {total:,} bytes.")
     elif differences is None:
         _say(
             "The release differs from the one attested.",
@@ -170,7 +171,7 @@ def _compare(found: Lock, listed: tuple[Entry, ...] | None, statement: Statement
     else:
         _say("The release differs from the one attested.", *differences)
     if found.left_out:
-        left_out = words.plural(found.left_out, "link or device", "links and devices")
+        left_out = plural(found.left_out, "link or device", "links and devices")
         _say(f"{left_out} left out: no record speaks of them.")
     return same
 
@@ -197,9 +198,9 @@ def _tell_record(statement: Statement, profile: Profile) -> None:
     """Say what the record says."""
     told = statement.predicate
     counts = [
-        words.plural(told.counts.error, "error"),
-        words.plural(told.counts.warning, "warning"),
-        words.plural(told.counts.info, "note"),
+        plural(told.counts.error, "error"),
+        plural(told.counts.warning, "warning"),
+        plural(told.counts.info, "note"),
         f"{told.counts.waived:,} waived",
     ]
     when = f" on {told.time}" if told.time else ""
@@ -208,12 +209,12 @@ def _tell_record(statement: Statement, profile: Profile) -> None:
     ]
     lines += [f"  {said}" for said in words.narrowed(told.settings)]
     if told.not_run:
-        lines.append(f"  {words.plural(told.outcomes.skipped, 'rule')} not run:")
+        lines.append(f"  {plural(told.outcomes.skipped, 'rule')} not run:")
         lines += [f"    {one.reason}: {words.listing(one.rules, 2 * LISTED)}" for one in told.not_run]
     lines += [f"  Not read: {said}" for said in told.limits[:LISTED]]
     for waiver in told.waivers:
         kind = "known issue" if waiver.known else "waived"
-        lines.append(f"  {kind}: {waiver.rule}, {words.plural(waiver.findings, 'finding')}: {waiver.reason}")
+        lines.append(f"  {kind}: {waiver.rule}, {plural(waiver.findings, 'finding')}: {waiver.reason}")
     _say(*lines, *_rules_said(told, profile))
 
 

@@ -10,6 +10,7 @@ from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 
 MOST = 10
@@ -63,9 +64,9 @@ def _of_rule(report: Report, code: str, findings: Sequence[Finding]) -> tuple[in
     """How many patients a rule touches, and its annotation."""
     text = report.text(code)
     patients = sorted({finding.patient for finding in findings if finding.patient})
-    extent = words.plural(len(findings), "finding")
+    extent = plural(len(findings), "finding")
     if patients:
-        extent += f" in {words.plural(len(patients), 'patient')}: {words.listing(patients, MAX_NAMED)}"
+        extent += f" in {plural(len(patients), 'patient')}: {words.listing(patients, MAX_NAMED)}"
     first = findings[0]
     details = words.expected_observed(first)
     lines = [extent, f"{first.message}{f' ({details})' if details else ''}", f"What to do: {text.fix}"]

@@ -11,6 +11,7 @@ from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 
 RELEASE = "release"
@@ -102,7 +103,7 @@ def _case(suite: ET.Element, family: str, outcomes: Sequence[Outcome], findings:
     others = [one for one in counted if one.severity is not Severity.ERROR]
     if errors:
         rules = words.listing(sorted({one.rule for one in errors}))
-        message = f"{words.plural(len(errors), 'error')} of {rules}"
+        message = f"{plural(len(errors), 'error')} of {rules}"
         _told(case, "failure", message, "\n".join(map(_describe, errors)))
     elif waived and not others:
         reasons = "; ".join(dict.fromkeys(one.waived for one in waived if one.waived))

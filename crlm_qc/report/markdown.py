@@ -11,6 +11,7 @@ from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 
 MAX_BYTES = 900_000
@@ -100,9 +101,9 @@ def _reference(match: re.Match[str]) -> str:
 def _head(report: Report) -> Iterable[str]:
     facts = report.release
     figures = [
-        words.plural(facts.patients, "patient"),
-        words.plural(facts.series, "series", "series"),
-        words.plural(facts.files, "file"),
+        plural(facts.patients, "patient"),
+        plural(facts.series, "series", "series"),
+        plural(facts.files, "file"),
         words.size(facts.bytes),
     ]
     yield f"## {words.GLYPHS[_SIGNS[report.verdict]]} {escape(words.sentence(report))}\n\n"
@@ -162,7 +163,7 @@ def _fold(title: str, findings: Sequence[Finding]) -> str:
     """One block, so that a cut never leaves it open."""
     counted = [finding for finding in findings if finding.waived is None]
     levels = [
-        words.plural(count, words.WORDS[level])
+        plural(count, words.WORDS[level])
         for level in Severity
         if (count := sum(finding.severity is level for finding in counted))
     ]

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _environment(package: str, filters: tuple[tuple[str, Callable[..., Any]], ..
         keep_trailing_newline=True,
         finalize=_finalize,
     )
-    environment.filters.update(filters, plural=words.plural)
+    environment.filters.update(filters, plural=plural)
     return environment
 
 

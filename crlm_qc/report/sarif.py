@@ -13,6 +13,7 @@ from crlm_qc.model.finding import RELEASE, Finding, fingerprint
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, RuleText
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -123,7 +124,7 @@ def _sentences(patient: str | None, findings: Sequence[Finding]) -> list[str]:
     if patient and not said[0].startswith(patient):
         said[0] = f"{patient}: {said[0]}"
     if rest := len(findings) - len(said):
-        said.append(f"And {words.plural(rest, 'more finding')} of this rule.")
+        said.append(f"And {plural(rest, 'more finding')} of this rule.")
     return said
 
 

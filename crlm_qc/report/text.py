@@ -12,6 +12,7 @@ from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 
 WIDTH = 100
@@ -129,7 +130,7 @@ def several(report: Report, findings: Sequence[Finding], style: Style | None = N
     for (severity, code), group in groupby(ordered, key=lambda finding: (finding.severity, finding.rule)):
         lines += [*_group(report, severity, code, list(group), style), ""]
     waived = sum(finding.waived is not None for finding in findings)
-    counted = words.plural(len(findings), "finding")
+    counted = plural(len(findings), "finding")
     return finish([*lines, f"{counted}, {waived:,} waived." if waived else f"{counted}."], style)
 
 
@@ -191,10 +192,10 @@ def _plain(text: str) -> str:
 def _release(report: Report, style: Style) -> list[str]:
     facts = report.release
     figures = [
-        words.plural(facts.patients, "patient"),
-        words.plural(facts.series, "series", "series"),
-        words.plural(facts.ct_slices, "CT slice"),
-        words.plural(facts.files, "file"),
+        plural(facts.patients, "patient"),
+        plural(facts.series, "series", "series"),
+        plural(facts.ct_slices, "CT slice"),
+        plural(facts.files, "file"),
         words.size(facts.bytes),
     ]
     edition = f"{facts.workbook_edition} edition" if facts.workbook_edition else "none recognised"
@@ -216,9 +217,9 @@ def _groups(report: Report, style: Style) -> Iterator[list[str]]:
 
 def _group(report: Report, severity: Severity, code: str, findings: Sequence[Finding], style: Style) -> list[str]:
     patients = {finding.patient for finding in findings if finding.patient}
-    extent = words.plural(len(findings), "finding")
+    extent = plural(len(findings), "finding")
     if patients:
-        extent += f" in {words.plural(len(patients), 'patient')}"
+        extent += f" in {plural(len(patients), 'patient')}"
     sign = f"{words.GLYPHS[severity.value]} {words.WORDS[severity].upper()}"
     text = report.text(code)
     heading = style.wrap(f"{sign} {code} {text.title} ({extent})", "", "  ")
@@ -284,4 +285,4 @@ def _counts(report: Report, style: Style) -> list[str]:
     statuses = Counter(outcome.status for outcome in report.outcomes)
     parts = [f"{count} {words.STATUS_WORDS[status]}" for status in Status if (count := statuses[status])]
     ran = ", ".join(parts).replace(words.STATUS_WORDS[Status.FAILED], "with findings")
-    return style.wrap(f"{words.plural(len(report.outcomes), 'rule')}: {ran}.") if parts else []
+    return style.wrap(f"{plural(len(report.outcomes), 'rule')}: {ran}.") if parts else []

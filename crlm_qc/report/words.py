@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import plural
 
 if TYPE_CHECKING:
     from crlm_qc.model.finding import Finding, Subject
@@ -80,11 +81,6 @@ def json_bytes(value: object) -> bytes:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     escaped = _UNSAFE.sub(lambda match: "\n" if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
     return f"{escaped}\n".encode()
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """A count with its noun: `1 error`, `1,200 errors`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def quantity(value: float, unit: str) -> str:

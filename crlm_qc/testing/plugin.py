@@ -20,6 +20,7 @@ import pytest
 
 from crlm_qc.model.family import family_name
 from crlm_qc.model.report import Report
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.request.files import lies_in
 from crlm_qc.rules import registry
@@ -222,7 +223,7 @@ class AuditPlugin:
             return []
         file, unread = asked.request.configuration.path, asked.request.configuration.passed_over
         lines = [
-            f"crlm-qc: {asked.source}, {words.plural(len(asked.patients), 'patient')}, grain {asked.grain}",
+            f"crlm-qc: {asked.source}, {plural(len(asked.patients), 'patient')}, grain {asked.grain}",
             *([] if file is None else [f"crlm-qc configuration: {file}"]),
             *(f"crlm-qc: {path} was not read: it lies in the release" for path in unread),
         ]

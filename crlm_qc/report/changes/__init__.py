@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from crlm_qc.model.changes import Change, Changes, State
 from crlm_qc.model.report import Report
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import plural
 from crlm_qc.report import STDOUT, Format, words
 
 FORMATS: Mapping[str, Format] = {
@@ -58,7 +59,7 @@ def sentence(changes: Changes) -> str:
         told = f"{counts[state]:,} {state.value}"
         if state is State.NEW:
             levels = [
-                words.plural(count, words.WORDS[level])
+                plural(count, words.WORDS[level])
                 for level in Severity
                 if (count := sum(change.finding.severity is level for change in changes.of(state)))
             ]

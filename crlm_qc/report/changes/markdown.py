@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crlm_qc.model.changes import Changes, State
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.report.changes import DOCS, SIGNS, TOLD_APART, about, difference, sentence
 from crlm_qc.report.markdown import MAX_BYTES, cut, escape
@@ -38,7 +39,7 @@ def _state(changes: Changes, state: State) -> Iterable[str]:
     if not found:
         return
     yield (
-        f"\n### {words.GLYPHS[SIGNS[state]]} {state.value.capitalize()}: {words.plural(len(found), 'finding')}\n\n"
+        f"\n### {words.GLYPHS[SIGNS[state]]} {state.value.capitalize()}: {plural(len(found), 'finding')}\n\n"
         f"{DOCS[state]}\n\n| severity | rule | patient | finding | |\n|---|---|---|---|---|\n"
     )
     for change in found:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from crlm_qc.model.changes import Change, Changes, State
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.report.changes import DOCS, SIGNS, TOLD_APART, about, difference, sentence, tone
 from crlm_qc.report.text import Style, finish
@@ -65,13 +66,13 @@ def _state(changes: Changes, state: State, style: Style) -> list[str]:
     if not found:
         return []
     sign = SIGNS[state]
-    heading = f"{words.GLYPHS[sign]} {state.value.upper()}  {words.plural(len(found), 'finding')}"
+    heading = f"{words.GLYPHS[sign]} {state.value.upper()}  {plural(len(found), 'finding')}"
     lines = [style.paint({"passed": "good", "skipped": "faint", "waived": "faint"}.get(sign, sign), heading)]
     lines += [style.paint("faint", line) for line in style.wrap(DOCS[state], "  ")]
     many = Counter(map(_group, found))
     for (severity, rule), group in groupby(found[:MAX_PER_STATE], _group):
         head = f"{words.WORDS[severity].upper()} {rule} {changes.text(rule).title}"
-        lines += style.wrap(f"{head} ({words.plural(many[severity, rule], 'finding')})", "    ", "      ")
+        lines += style.wrap(f"{head} ({plural(many[severity, rule], 'finding')})", "    ", "      ")
         for change in group:
             lines += _change(change, style)
     if rest := len(found) - MAX_PER_STATE:

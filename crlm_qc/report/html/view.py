@@ -18,6 +18,7 @@ from crlm_qc.model.report import Figure, PatientFacts, Report, RuleText, Verdict
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.model.waivers import WaiverState, WaiverUse
+from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.report.html.plots import PairPlot, Plot, pair_plots, plots
 
@@ -174,7 +175,7 @@ class Cell:
     @property
     def said(self) -> str:
         """The same in words: `2 errors, 1 warning`."""
-        return ", ".join(words.plural(number, words.WORDS[Severity(level)]) for level, number in self.levels)
+        return ", ".join(plural(number, words.WORDS[Severity(level)]) for level, number in self.levels)
 
 
 @dataclass(frozen=True)
