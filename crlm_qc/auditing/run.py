@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crlm_qc.auditing.judging import judge
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver
@@ -80,6 +79,8 @@ def audit(
         The path is no folder, a code is unknown, a patient is not there, the lock file can't be used, or a waiver
         accepts what identifies a person.
     """
+    from crlm_qc.auditing.judging import judge
+
     settings = settings or Settings()
     profile = (profile or load_profile()).with_tolerances(settings.tolerances)
     request = Request(

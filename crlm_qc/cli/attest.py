@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from crlm_qc.auditing.attestation import Statement, attest
 from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.terminal import say
 from crlm_qc.model.errors import UsageError
@@ -22,6 +21,7 @@ from crlm_qc.report.writing import put
 from crlm_qc.request.request import Request, keep_out
 
 if TYPE_CHECKING:
+    from crlm_qc.auditing.attestation import Statement
     from crlm_qc.evidence.lock import Lock
     from crlm_qc.model.evidence import Evidence
 
@@ -105,6 +105,7 @@ class Record:
         UsageError
             A file can't be written, or another lock file is there already.
         """
+        from crlm_qc.auditing.attestation import attest
         from crlm_qc.evidence.lock import render_lock
 
         (lock,) = self._locks

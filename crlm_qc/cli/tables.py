@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from crlm_qc.auditing.judging import judge
 from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.configured import request_by
 from crlm_qc.cli.options import (
@@ -65,6 +64,7 @@ def tables(
 
 def _judged(files: Sequence[Path], request: Request) -> Report:
     """What the rules that need tables alone find in them."""
+    from crlm_qc.auditing.judging import judge
     from crlm_qc.evidence.lone_tables import collect_tables
 
     accepted = request.accepted()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from crlm_qc.auditing.attestation import AttestationError, Predicate, Statement, read_statement, rule_set
 from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.terminal import progress_on
 from crlm_qc.collection.profile import Profile
@@ -25,6 +24,7 @@ from crlm_qc.request.choice import choose
 from crlm_qc.rules import registry
 
 if TYPE_CHECKING:
+    from crlm_qc.auditing.attestation import Predicate, Statement
     from crlm_qc.evidence.lock import Entry, Lock
 
 LISTED = 5
@@ -79,6 +79,8 @@ def verify(
 
 
 def _read(path: Path) -> Statement:
+    from crlm_qc.auditing.attestation import AttestationError, read_statement
+
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -221,6 +223,7 @@ def _tell_record(statement: Statement, profile: Profile) -> None:
 def _rules_said(told: Predicate, profile: Profile) -> list[str]:
     """Whether this crlm-qc would hold the release against the same rules."""
     from crlm_qc import __version__
+    from crlm_qc.auditing.attestation import rule_set
 
     try:
         chosen = {item.code: item.severity for item in choose(registry(), told.settings)}
