@@ -15,8 +15,18 @@ from crlm_qc.model.report import Run
 from crlm_qc.report.writing import put
 
 RUN_FILE = "run.json"
-LIBRARIES = ("pydicom", "highdicom", "numpy", "pandas", "pandera", "great-expectations")
-"""Libraries whose version may change what an audit says."""
+LIBRARIES = (
+    "pydicom",
+    "highdicom",
+    "numpy",
+    "pandas",
+    "pandera",
+    "great-expectations",
+    "connected-components-3d",
+    "openpyxl",
+    "pyarrow",
+)
+"""Libraries whose version may change what an audit says, or what the audited release of the demonstration holds."""
 
 
 def _fixed() -> dt.datetime | None:

@@ -14,6 +14,7 @@ from support import reports
 
 import crlm_qc.auditing.run
 from crlm_qc.cli import app as cli
+from crlm_qc.cli.clock import LIBRARIES
 from crlm_qc.cli.synth import DEMO_FAULTS
 from crlm_qc.collection.resources import expectations_folder
 from crlm_qc.model.report import Report
@@ -114,7 +115,9 @@ def test_a_run_is_told_beside_the_findings_and_never_in_them(run: Run, audit: Au
     done = run("check", release, "--out", "a")
     told = json.loads(Path("a/run.json").read_text(encoding="utf-8"))
     assert set(told) == {"started", "seconds", "versions", "system"}
-    assert {"Python", "pydicom", "numpy"} <= set(told["versions"])
+    assert set(told["versions"]) == {"Python", *LIBRARIES}
+    assert {"connected-components-3d", "numpy", "openpyxl", "pyarrow", "pydicom"} < set(told["versions"])
+    assert "unknown" not in told["versions"].values()
     page = Path("a/report.html").read_text(encoding="utf-8")
     assert f"audited {told['started']} in {told['seconds']:.1f} s" in page
     assert f"pydicom {told['versions']['pydicom']}" in page
