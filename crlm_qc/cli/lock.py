@@ -21,6 +21,8 @@ from crlm_qc.report.writing import put
 from crlm_qc.request.request import keep_out, reports_of
 
 LOCK_NAME = "release.lock"
+LISTED = 5
+"""Files that could not be read and are named."""
 
 
 def lock(
@@ -75,9 +77,6 @@ def lock(
         )
     say(f"lock file: {path}")
     say(f"to compare: {_comparison(release, path)}")
-
-
-LISTED = 5
 
 
 def _comparison(release: Path, lock: Path) -> str:

@@ -17,7 +17,7 @@ from crlm_qc.cli.options import ProfileOption
 from crlm_qc.cli.terminal import progress_on, say
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
-from crlm_qc.model.picture import PictureMode
+from crlm_qc.model.picture import Picture, PictureMode
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.words import did_you_mean, plural
@@ -144,15 +144,19 @@ def pictures(
         made, files = make(chosen, release, used, progress=progress, png=True)
     for name, content in files.items():
         put(folder / name, content)
-    failed = 0
     for picture in made:
-        if picture.file is not None:
-            say(f"{folder / picture.file}  {words.clean(picture.title)}. {words.clean(picture.caption)}")
-        else:
-            failed += 1
-            what = f"{words.clean(picture.title)}: " if picture.title else ""
-            say(f"crlm-qc: no picture: {what}{words.clean(picture.reason)}", to=sys.stderr)
-    raise typer.Exit(ExitCode.INCOMPLETE if failed or not made else ExitCode.CLEAN)
+        _tell(picture, folder)
+    whole = made and all(picture.file is not None for picture in made)
+    raise typer.Exit(ExitCode.CLEAN if whole else ExitCode.INCOMPLETE)
+
+
+def _tell(picture: Picture, folder: Path) -> None:
+    """Say where a picture is, or why there is none."""
+    if picture.file is not None:
+        say(f"{folder / picture.file}  {words.clean(picture.title)}. {words.clean(picture.caption)}")
+    else:
+        what = f"{words.clean(picture.title)}: " if picture.title else ""
+        say(f"crlm-qc: no picture: {what}{words.clean(picture.reason)}", to=sys.stderr)
 
 
 def _safe(patient: str) -> str:

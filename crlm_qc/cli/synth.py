@@ -14,12 +14,13 @@ import typer
 from crlm_qc.auditing.run import audit
 from crlm_qc.cli.options import ColourOption, JobsOption
 from crlm_qc.cli.outputs import choose_outputs, write_outputs
-from crlm_qc.cli.pictures import PICTURED, Album
+from crlm_qc.cli.pictures import Album
+from crlm_qc.cli.saved import options_for
 from crlm_qc.cli.terminal import Colour, progress_on, say, style_of
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
-from crlm_qc.model.report import ExitCode
+from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.words import did_you_mean, plural
 from crlm_qc.report import ALWAYS, FORMATS, text, words
@@ -75,10 +76,10 @@ def demo(
     """
     import tempfile
 
-    from crlm_qc.synthetic.faults import FAULTS
     from crlm_qc.synthetic.writer import profile_for
 
     place = folder or Path(tempfile.mkdtemp(prefix="crlm-qc-demo-"))
+    reports = place / "reports"
     with progress_on(quiet=False) as progress:
         release = _synthesise(
             place / load_profile().name,
@@ -98,26 +99,30 @@ def demo(
         album = Album(release.root, request)
         report = audit(release.root, **request.audited(), progress=progress, on_evidence=album.keep)
         report = album.illustrate(report, progress)
-    album.put(place / "reports")
-    outputs = choose_outputs((), FORMATS, place / "reports", ALWAYS)
-    write_outputs(report, outputs, {name: {"pictures": album.files} for name in PICTURED})
+    album.put(reports)
+    write_outputs(report, choose_outputs((), FORMATS, reports, ALWAYS), options_for(pictures=album.files))
     style = style_of(sys.stdout, color)
     say(f"A synthetic release of {DEMO_PATIENTS} patients, with {len(DEMO_FAULTS)} faults planted:")
-    missed = False
-    for spec in DEMO_FAULTS:
-        name, _, patient = spec.partition(":")
-        fired = {finding.rule for finding in report.findings if finding.patient in (patient, None)}
-        wanted = FAULTS[name].triggers
-        lost = [code for code in wanted if code not in fired]
-        missed |= bool(lost)
-        said = f"NOT found: {', '.join(lost)}" if lost else f"found by {', '.join(wanted)}"
-        sign = style.paint("error" if lost else "good", _sign("failed" if lost else "passed", style))
-        told = style.wrap(f"{patient}  {FAULTS[name].doc}", " " * 4)
-        say("\n".join([f"  {sign} {told[0].lstrip()}", *told[1:], f"    {name}, {said}"]))
+    found = [_tell_fault(spec, report, style) for spec in DEMO_FAULTS]
     say(text.verdict(report, style))
     say(f"release: {release.root}")
-    say(f"report:  {place / 'reports' / FORMATS['html'].goes_to}")
-    raise typer.Exit(ExitCode.BUG if missed else ExitCode.CLEAN)
+    say(f"report:  {reports / FORMATS['html'].goes_to}")
+    raise typer.Exit(ExitCode.CLEAN if all(found) else ExitCode.BUG)
+
+
+def _tell_fault(spec: str, report: Report, style: text.Style) -> bool:
+    """Say whether a planted fault was found, and by which rules."""
+    from crlm_qc.synthetic.faults import FAULTS
+
+    name, _, patient = spec.partition(":")
+    fired = {finding.rule for finding in report.findings if finding.patient in (patient, None)}
+    wanted = FAULTS[name].triggers
+    lost = [code for code in wanted if code not in fired]
+    said = f"NOT found: {', '.join(lost)}" if lost else f"found by {', '.join(wanted)}"
+    sign = style.paint("error" if lost else "good", _sign("failed" if lost else "passed", style))
+    told = style.wrap(f"{patient}  {FAULTS[name].doc}", " " * 4)
+    say("\n".join([f"  {sign} {told[0].lstrip()}", *told[1:], f"    {name}, {said}"]))
+    return not lost
 
 
 def synth(
