@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
@@ -62,6 +61,8 @@ class Watch:
 
 
 def _version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:

@@ -25,10 +25,11 @@ from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.source import Item
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.words import suggest
-from crlm_qc.workers import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from crlm_qc.workers import Progress
 
 HASHING = "hashing files"
 """The phase that progress is told of."""
