@@ -72,7 +72,9 @@ def test_as_many_jobs_as_cores_that_may_be_used() -> None:
 def test_who_stops_waits_for_nothing_that_was_not_begun(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys\n"
+        "import signal, sys\n"
+        # A run in the background has SIGINT ignored, and hands that down.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from support import units\n"
         "from crlm_qc.workers import each\n"

@@ -102,7 +102,9 @@ def draw(request: PictureRequest, read: PictureRead) -> Drawing:
     canvas = _axial(request, read) if request.plane is Plane.AXIAL else _reformat(request, read)
     outlines = {outline.segment: outline for outline in request.outlines}
     size = canvas.image.size
-    bar_mm = next((one for one in _BARS if one * canvas.scale <= canvas.image.width / 3), _BARS[-1])
+    # As it is drawn, in whole units: a third of the width at the most.
+    third = size[0] * UNITS / 3
+    bar_mm = next((one for one in _BARS if round(one * canvas.scale * UNITS) <= third), _BARS[-1])
     level = mark_level(size[1], canvas.gaps)
     labels = Letters(size, _taken(request, size, level, bar_mm * canvas.scale))
     title = f"{request.title}, enlarged" if canvas.enlarged else request.title

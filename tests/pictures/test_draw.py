@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -93,6 +93,7 @@ def test_the_window() -> None:
     st.integers(0, 5),
     st.integers(0, 5),
 )
+@example(24, 8, 0.75, 0.75, 0, 0)
 def test_a_contour_lies_where_its_mask_lies_in_millimetres(
     rows: int, columns: int, between_rows: float, between_columns: float, top: int, left: int
 ) -> None:
