@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from crlm_qc.model.plain import to_plain
+from crlm_qc.model.plain import UNSAVED, to_plain
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Place, Sight
 
@@ -133,7 +133,7 @@ class Finding:
     fingerprint: str
     waived: str | None = None
     """Why the finding is accepted; None where it counts."""
-    sight: Sight | None = field(default=None, compare=False, repr=False)
+    sight: Sight | None = field(default=None, compare=False, repr=False, metadata=UNSAVED)
     """How and where it is seen in the images, if it is; known to the audit alone, and saved nowhere."""
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,7 +8,10 @@ import types
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+
+UNSAVED: Final = {"saved": False}
+"""Metadata of a field that is in no file: it is neither written nor read."""
 
 
 class PlainError(ValueError):
@@ -125,7 +128,11 @@ def _of(wanted: type, raw: Any, where: str) -> Any:
 @cache
 def _fields(wanted: type) -> dict[str, Any]:
     hints = get_type_hints(wanted)
-    return {item.name: hints[item.name] for item in dataclasses.fields(wanted) if item.init}
+    return {
+        item.name: hints[item.name]
+        for item in dataclasses.fields(wanted)
+        if item.init and item.metadata.get("saved", True)
+    }
 
 
 @cache

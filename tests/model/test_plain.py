@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crlm_qc.model.plain import PlainError, from_plain, to_plain
+from crlm_qc.model.plain import UNSAVED, PlainError, from_plain, to_plain
 from crlm_qc.model.severity import Severity
 
 
@@ -54,6 +54,17 @@ def raw(**changed: Any) -> dict[str, Any]:
 
 def test_unknown_keys_are_left_out_and_defaults_used() -> None:
     assert from_plain(Outer, {**raw(later=1), "inner": {"name": "a"}}).inner == Inner("a")
+
+
+@dataclass(frozen=True)
+class Partly:
+    name: str
+    inner: Inner | str = field(default="none", metadata=UNSAVED)
+
+
+def test_what_is_in_no_file_is_neither_written_nor_read() -> None:
+    assert to_plain(Partly("a", Inner("b"))) == {"name": "a"}
+    assert from_plain(Partly, {"name": "a", "inner": {"name": "b"}}) == Partly("a")
 
 
 def test_whole_numbers_are_numbers() -> None:

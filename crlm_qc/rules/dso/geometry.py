@@ -130,6 +130,7 @@ def _plane_differs(
     source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures: Spacing Between Slices, not negative; Slice Thickness)",
     tables=WITH_CT,
     tolerances=("spacing_mm", "spacing_fraction"),
+    seen=Seen(),
 )
 def slice_spacing_differs(context: Context) -> Checked:
     """Every object that gives one of the two in any Pixel Measures item, shared or of a frame, and whose CT has a slice spacing."""
@@ -186,7 +187,8 @@ def _wrong_lengths(
         theirs = f"the CT's slices are {number(right[0])} mm apart" if np.isfinite(right[0]) else "a length is above 0"
         message = f"{keyword} of {which} is {shown}, and {theirs}."
         expected = expected if np.isfinite(right[0]) else "above 0 mm"
-        return found_in(context, dso, message, expected, shown, column=keyword, count=int(wrong.sum()))
+        places = () if wrong.all() else dso.first(wrong)
+        return found_in(context, dso, message, expected, shown, column=keyword, count=int(wrong.sum()), places=places)
     if malformed:
         return found_in(context, dso, f"{keyword} is malformed.", "a length in mm", "malformed", column=keyword)
     return None

@@ -235,6 +235,8 @@ def frame_off_lattice(context: Context) -> Checked:
             message = f"{capitalised('; '.join(parts))}."
             expected = f"on a slice of the CT, within {fraction}% of the slice spacing"
             places = chosen.nonzero()[0].tolist()
+            # One of each kind at least: the first few may all lie nowhere.
+            first = [frame for kind in (unplaced, off, outside) for frame in dso.first(kind)]
             yield found_in(
                 context,
                 dso,
@@ -243,7 +245,7 @@ def frame_off_lattice(context: Context) -> Checked:
                 plural(count, "frame"),
                 count=count,
                 examples=[words[place] for place in places],
-                places=dso.places(places[:MAX_EXAMPLES]),
+                places=(*dso.places(places[:MAX_EXAMPLES]), *first),
             )
 
     def examined(dso: Dso, ct: CtSeries) -> int:
