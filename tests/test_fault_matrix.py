@@ -3,7 +3,7 @@
 `pytest tests/test_fault_matrix.py -s` prints the matrix of faults and rules at its end.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from support.faults import ReleaseFor, release_for
 from support.matrix import Cell, render
 from support.releases import copy_release, small_profile
+from support.wording import pictured, reworded
 
 from crlm_qc.auditing.run import audit
 from crlm_qc.collection.profile import Profile
@@ -20,12 +21,10 @@ from crlm_qc.evidence.patient import PatientRead
 from crlm_qc.evidence.source import Folder, Item
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Finding
-from crlm_qc.model.picture import Picture, PictureMode, PictureRequest
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
-from crlm_qc.pictures.choose import choose_pictures, deserving
-from crlm_qc.rulebook.context import Context
+from crlm_qc.pictures.choose import deserving
 from crlm_qc.rules import registry
 from crlm_qc.synthetic.faults import FAULTS, Fault, plant
 
@@ -60,16 +59,6 @@ def report_of(
     # The known issues are those of the published release.
     settings = replace(Settings(subset=True) if subset else Settings(ignore=whole_release), known_issues=False)
     return audit(root, profile=profile, settings=settings, lock=lock, jobs=1, on_evidence=on_evidence)
-
-
-def pictured(evidence: Evidence, profile: Profile, findings: Sequence[Finding]) -> list[PictureRequest | Picture]:
-    """The pictures of a report, without the words that they quote."""
-
-    def silent(one: PictureRequest) -> PictureRequest:
-        return replace(one, about="", candidates=tuple(map(silent, one.candidates)))
-
-    made = choose_pictures(Context(evidence, profile), findings, PictureMode.AUTO)
-    return [silent(one) if isinstance(one, PictureRequest) else one for one in made]
 
 
 def said(findings: Iterable[Finding]) -> list[tuple[str, str, str]]:
@@ -185,9 +174,8 @@ def test_a_fault_triggers_its_rules_and_no_other(
         if finding.severity != SEVERITIES.get((name, finding.rule), registry()[finding.rule].severity)
     ] == []
     # Pictures go by where findings are, whatever their words.
-    reworded = [replace(one, message="Otherwise.", expected="", observed="", examples=()) for one in report.findings]
     shown = pictured(evidence[0], small_profile, report.findings)
-    assert shown == pictured(evidence[0], small_profile, reworded)
+    assert shown == pictured(evidence[0], small_profile, reworded(report.findings))
     assert shown or not deserving(new)
     if fault.scope == "patient":
         # Nothing is said of patients that the fault is not in.

@@ -253,7 +253,8 @@ def _wanted(
     if disorder:
         reformats.append(orders(scene, disorder))
     elif coronal:
-        whole = reformat(scene, Plane.CORONAL, "Coronal reformat", [one for one, _ in coronal], 0)
-        reformats.append(with_gap(scene, whole) if any(seen.gaps for _, seen in coronal) else [whole])
+        shown = [one for one, _ in coronal]
+        whole = reformat(scene, Plane.CORONAL, "Coronal reformat", shown, 0)
+        reformats.append(with_gap(scene, whole, shown) if any(seen.gaps for _, seen in coronal) else [whole])
     along = [pair for pair in pairs if pair[0].plane is not Plane.AXIAL]
     return [pair for pair in pairs if pair not in along] or along, reformats if not along else [], wanted

@@ -116,8 +116,7 @@ def _request(
     masks: Sequence[MaskRequest],
     note: str = "",
 ) -> PictureRequest:
-    codes = list(dict.fromkeys(finding.rule for finding in findings))
-    caption = ". ".join(part for part in (where, capitalised(note), ", ".join(codes)) if part)
+    caption = ". ".join(part for part in (where, capitalised(note), _codes(findings)) if part)
     told = [] if plane.value in title.lower() else [plane.value]
     return PictureRequest(
         patient=scene.patient,
@@ -137,6 +136,11 @@ def _request(
         outlines=scene.outlines,
         about=" ".join(f"{finding.rule}: {finding.message}" for finding in findings),
     )
+
+
+def _codes(findings: Sequence[Finding]) -> str:
+    """Rules that found something, each once, as captions end with them."""
+    return ", ".join(dict.fromkeys(finding.rule for finding in findings))
 
 
 def reformat(
@@ -173,8 +177,8 @@ def reformat(
     return replace(made, spaces=scene.spaces)
 
 
-def with_gap(scene: Scene, whole: PictureRequest) -> list[PictureRequest]:
-    """A reformat, and its widest gap enlarged if that is hard to see."""
+def with_gap(scene: Scene, whole: PictureRequest, findings: Sequence[Finding]) -> list[PictureRequest]:
+    """A reformat of some findings, and its widest gap enlarged if that is hard to see."""
     if not whole.spaces:
         return [whole]
     widest = max(whole.spaces, key=lambda space: (space.high - space.low, -space.low))
@@ -192,11 +196,10 @@ def with_gap(scene: Scene, whole: PictureRequest) -> list[PictureRequest]:
     bottom = min(max((widest.low + widest.high - tall) / 2, low - tall / 4), high - 3 * tall / 4)
     part = Part(start, start + wide, bottom, bottom + tall)
     apart = f"Slices lie {number(scene.thickness, 2)} mm apart, the two beside the box {number(size, 2)} mm"
-    codes = whole.caption.rpartition(". ")[2]
     return [
         replace(whole, part=part, view=View.FRAMED),
         replace(
-            whole, part=part, view=View.ENLARGED, title=f"Gap of {number(size, 2)} mm", caption=f"{apart}. {codes}",
+            whole, part=part, view=View.ENLARGED, title=f"Gap of {number(size, 2)} mm", caption=f"{apart}. {_codes(findings)}",
             alt=f"{whole.plane.value}, {apart[0].lower()}{apart[1:]}",
         ),
     ]  # fmt: skip

@@ -8,11 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Finding
-from crlm_qc.model.picture import (
-    MaskRequest,
-    PictureRequest,
-    Plane,
-)
+from crlm_qc.model.picture import MaskRequest, PictureRequest, Plane
 from crlm_qc.model.sight import Beside, Frame
 from crlm_qc.model.words import capitalised
 from crlm_qc.pictures.compose import axial, mask_of, masks_on, reformat
@@ -64,7 +60,7 @@ def _alike(one: Affine, other: Affine) -> bool:
 def _placements(scene: Scene, finding: Finding) -> list[PictureRequest]:
     """The masks as stored and at the placement that fits better; empty if none does."""
     segment = finding.subject.segment
-    if scene.dso is None or not scene.measured or segment is None:
+    if scene.dso is None or not scene.measured or segment is None or not scene.is_about(finding):
         return []
     alignment = alignments(scene.context).get((scene.dso.path, segment))
     if alignment is None:

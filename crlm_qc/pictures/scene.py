@@ -8,10 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL
-from crlm_qc.model.picture import (
-    Outline,
-    Space,
-)
+from crlm_qc.model.finding import Finding
+from crlm_qc.model.picture import Outline, Space
 from crlm_qc.model.sight import Frame
 from crlm_qc.rulebook.context import Context
 from crlm_qc.subjects.columns import POSITION
@@ -120,6 +118,10 @@ class Scene:
         """Segment Numbers of the segments that have one of these roles."""
         return [one.segment for one in self.outlines if one.role in roles]
 
+    def is_about(self, finding: Finding) -> bool:
+        """Whether a finding is about the segmentation object that is shown, and not about another one of the patient."""
+        return self.dso is not None and finding.subject.path == self.context.show.path(self.dso.path)
+
     # Where the frames lie.
 
     @cached_property
@@ -155,8 +157,9 @@ class Scene:
         return {int(self.dso.numbers[place]) for place in places if self.dso.numbers[place] == self.dso.numbers[place]}
 
     def voxels(self, rank: int, segments: Sequence[int] | None = None) -> float:
-        """Voxels of some segments on a plane."""
-        assert self.dso is not None
+        """Voxels of some segments on a plane, or of all."""
+        if self.dso is None:
+            return 0.0
         voxels, numbers = self.dso.frames["voxels"], self.dso.numbers
         return sum(
             float(voxels[place])

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 
 from crlm_qc.collection.profile import TUMOUR
 from crlm_qc.model.finding import Finding
-from crlm_qc.model.picture import (
-    Detail,
-    Hatched,
-)
+from crlm_qc.model.picture import Detail, Hatched
 from crlm_qc.model.sight import At, Frame, Outside, Shared, Sight, Slice, Small
 from crlm_qc.pictures.scene import Scene
 
@@ -26,7 +23,7 @@ def seen_at(scene: Scene, finding: Finding) -> Iterator[tuple[int | Detail, str]
     if sight.seen.at is At.LIVER:
         yield scene.middle, scene.middle_title
         return
-    if finding.subject.segment is not None and scene.measured:
+    if finding.subject.segment is not None and scene.measured and scene.is_about(finding):
         yield from _of_segment(scene, sight, finding.subject.segment)
     slices = {str(path): place for place, path in enumerate(scene.ct.slices["path"])}
     planes = {place: rank for rank, place in enumerate(scene.slice_of)}

@@ -17,6 +17,7 @@ from crlm_qc.rulebook.context import Context
 from crlm_qc.rules import registry
 
 FIRST, SECOND = PATIENTS
+OBJECT = clean().dso()["path"]
 
 
 def finding(
@@ -175,7 +176,7 @@ def test_a_sheared_stack_is_seen_from_the_side(profile: Profile) -> None:
 def test_at_most_three_axial_pictures(profile: Profile) -> None:
     case = clean()
     places = slices(case, *(f"1-{number:02d}.dcm" for number in range(1, 6)))
-    small = finding("SEG015", Subject(Kind.SEGMENT, "x", segment=2), places=[Small(2)])
+    small = finding("SEG015", Subject(Kind.SEGMENT, OBJECT, segment=2), places=[Small(2)])
     found = requests(case, profile, [finding("CTS016", places=places), small])
     assert [one.plane for one in found] == [Plane.AXIAL] * 3
     # What is small is shown whole and enlarged, before the liver at its largest; the first place of each finding comes
@@ -187,7 +188,7 @@ def test_at_most_three_axial_pictures(profile: Profile) -> None:
 
 
 def test_notes_alone_get_one_picture(profile: Profile) -> None:
-    subject = Subject(Kind.SEGMENT, "x", segment=2)
+    subject = Subject(Kind.SEGMENT, OBJECT, segment=2)
     found = requests(
         clean(), profile, [finding("SEG009", subject, Severity.INFO), finding("DSO021", subject, Severity.INFO)]
     )
@@ -195,7 +196,7 @@ def test_notes_alone_get_one_picture(profile: Profile) -> None:
 
 
 def test_waived_findings_and_those_without_a_place_get_none(profile: Profile) -> None:
-    segment = Subject(Kind.SEGMENT, "x", segment=2)
+    segment = Subject(Kind.SEGMENT, OBJECT, segment=2)
     assert (
         deserving(
             [
@@ -217,7 +218,7 @@ def test_waived_findings_and_those_without_a_place_get_none(profile: Profile) ->
 
 def test_a_mirrored_mask_beside_where_it_fits(profile: Profile) -> None:
     case = best(clean(), "left-right", "image")
-    stored, better = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, "x", segment=1))])[:2]
+    stored, better = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, OBJECT, segment=1))])[:2]
     assert (stored.title, better.title) == ("As stored", "Mirrored left-right")
     assert stored.group == better.group
     assert stored.images == better.images
@@ -237,7 +238,7 @@ def test_a_mirrored_mask_beside_where_it_fits(profile: Profile) -> None:
 )
 def test_other_placements_in_the_plane(profile: Profile, placement: str, about: str | None, shift: int, affine) -> None:
     case = best(clean(), placement, about, shift)
-    found = requests(case, profile, [finding("SEG012", Subject(Kind.SEGMENT, "x", segment=1))])
+    found = requests(case, profile, [finding("SEG012", Subject(Kind.SEGMENT, OBJECT, segment=1))])
     assert found[1].masks[0].to_image == pytest.approx(affine)
 
 
@@ -246,14 +247,14 @@ def test_about_the_masks_own_middle(profile: Profile) -> None:
     row = next(row for row in case.of("alignments") if row["placement"] == "left-right")
     case["alignments"].append({**row, "about": "mask"})
     case = best(case, "left-right", "mask")
-    found = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, "x", segment=1))])
+    found = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, OBJECT, segment=1))])
     assert found[1].masks[0].to_image == pytest.approx((-1, 0, 60 + 280, 0, 1, 0))
     assert found[1].title == "Mirrored left-right about its own middle"
 
 
 def test_masks_moved_along_are_seen_from_the_front(profile: Profile) -> None:
     case = best(clean(), "slices", None, 2)
-    stored, better, *_ = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, "x", segment=1))])
+    stored, better, *_ = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, OBJECT, segment=1))])
     assert stored.plane is better.plane is Plane.CORONAL
     before = {mask.frame: mask.at.height for mask in stored.masks}
     moved = {mask.frame: mask.at.height for mask in better.masks}
@@ -262,14 +263,14 @@ def test_masks_moved_along_are_seen_from_the_front(profile: Profile) -> None:
 
 def test_masks_upside_down(profile: Profile) -> None:
     case = best(clean(), "upside-down", "image")
-    stored, better, *_ = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, "x", segment=1))])
+    stored, better, *_ = requests(case, profile, [finding("SEG013", Subject(Kind.SEGMENT, OBJECT, segment=1))])
     before = {mask.frame: mask.at.height for mask in stored.masks}
     moved = {mask.frame: mask.at.height for mask in better.masks}
     assert {round(moved[frame] + before[frame], 6) for frame in moved} == {-300 - 415}
 
 
 def test_a_mask_that_fits_nowhere_better_has_no_pair(profile: Profile) -> None:
-    found = requests(clean(), profile, [finding("SEG012", Subject(Kind.SEGMENT, "x", segment=1))])
+    found = requests(clean(), profile, [finding("SEG012", Subject(Kind.SEGMENT, OBJECT, segment=1))])
     assert [one.title for one in found] == ["Largest cross-section of the liver"]
 
 
@@ -341,7 +342,7 @@ def share(case: Case, one: int, other: int) -> Case:
 
 
 def test_two_tumours_where_both_are(profile: Profile) -> None:
-    subject = Subject(Kind.SEGMENT, "x", segment=3)
+    subject = Subject(Kind.SEGMENT, OBJECT, segment=3)
     about = finding("SEG006", subject, places=[Shared(2, 3)])
     middle, framed, enlarged = requests(two_tumours(), profile, [about])
     assert (middle.view, framed.view, enlarged.view) == (View.WHOLE, View.FRAMED, View.ENLARGED)
@@ -362,8 +363,8 @@ def test_two_findings_on_small_things(profile: Profile) -> None:
         two_tumours(),
         profile,
         [
-            finding("SEG006", Subject(Kind.SEGMENT, "x", segment=3), places=[Shared(2, 3)]),
-            finding("SEG005", Subject(Kind.SEGMENT, "x", segment=2), places=[Outside(2, 1)]),
+            finding("SEG006", Subject(Kind.SEGMENT, OBJECT, segment=3), places=[Shared(2, 3)]),
+            finding("SEG005", Subject(Kind.SEGMENT, OBJECT, segment=2), places=[Outside(2, 1)]),
         ],
     )
     assert [(one.title, one.view) for one in found] == [
@@ -388,7 +389,7 @@ def test_two_findings_on_small_things(profile: Profile) -> None:
 def test_the_remnant_where_it_contradicts(profile: Profile, places: list[Place], hatched: list) -> None:
     case = two_tumours()
     case.segment(3)["label"] = "Liver Remnant"
-    subject = Subject(Kind.SEGMENT, "x", segment=3)
+    subject = Subject(Kind.SEGMENT, OBJECT, segment=3)
     found = requests(case, profile, [finding("SEG007", subject, places=places)])
     details = dict.fromkeys(one.detail for one in found if one.detail is not None)
     parts = [part for detail in details for part in detail.hatched]
@@ -397,7 +398,7 @@ def test_the_remnant_where_it_contradicts(profile: Profile, places: list[Place],
 
 def test_image_and_mask_that_are_both_mirrored(profile: Profile) -> None:
     """The mask fits the image as it lies: what both look like mirrored stands beside."""
-    subject = Subject(Kind.SEGMENT, "x", segment=1)
+    subject = Subject(Kind.SEGMENT, OBJECT, segment=1)
     stored, mirrored = requests(clean(), profile, [finding("SEG011", subject)])
     assert (stored.title, mirrored.title) == ("As stored", "Image and masks mirrored left-right")
     assert (stored.mirrored, mirrored.mirrored) == ("", "columns")
