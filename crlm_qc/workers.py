@@ -6,12 +6,13 @@ any number of processes, and a process that dies costs no more than the unit tha
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -113,15 +114,13 @@ def alone(do: Callable[[Unit], Result], unit: Unit) -> Result:
     ProcessDiedError
         The process died, or could not be started.
     """
-    with _executor(1) as pool:
-        try:
-            doing = pool.submit(do, unit)
-        except OSError:
-            raise ProcessDiedError from None
-        try:
-            return doing.result()
-        except BrokenProcessPool:
-            raise ProcessDiedError from None
+    process = _Process()
+    try:
+        return process.submit(do, unit).result()
+    except BrokenProcessPool:
+        raise ProcessDiedError from None
+    finally:
+        process.shutdown()
 
 
 @dataclass
@@ -147,42 +146,44 @@ class _Work(Generic[Unit, Result]):
             self.progress(self.phase, len(self.done), len(self.units))
 
     def share(self, processes: int, meanwhile: Callable[[], None]) -> None:
-        """Work in a pool; units whose process dies are tried once more alone. Leaves all where none can be started."""
-        loading: Future[None] | None = None
-        while waiting := self.waiting():
-            with _pool(min(processes, len(waiting))) as pool:
-                if pool is None:
-                    break
-                if loading is None:
-                    # In a thread, so that a process that is done with a unit need not wait for the next.
-                    loader = ThreadPoolExecutor(1)
-                    loading = loader.submit(meanwhile)
-                    loader.shutdown(wait=False)
-                suspects = self._drain(pool, processes)
-            for place in suspects:
-                self.keep(place, self._again(self.units[place]))
-        if loading is not None:
-            loading.result()
+        """Work in processes; units that one dies of are tried once more alone. Leaves all where none can be started."""
+        with _crew(processes) as crew:
+            if not crew:
+                return
+            # In a thread, so that a process that is done with a unit need not wait for the next.
+            loader = ThreadPoolExecutor(1)
+            loading = loader.submit(meanwhile)
+            loader.shutdown(wait=False)
+            suspects = self._drain(crew)
+        for place in suspects:
+            self.keep(place, self._again(self.units[place]))
+        loading.result()
 
-    def _drain(self, pool: ProcessPoolExecutor, processes: int) -> list[int]:
-        """Work until all is done or a process dies; then say which units were being worked on."""
+    def _drain(self, crew: list[_Process]) -> list[int]:
+        """Work until all is done; then say which units a process died of. Leaves what is left if none can be started."""
         source = iter(self.waiting())
-        running: dict[Future[Result], int] = {}
+        running: dict[Future[Result], tuple[int, _Process]] = {}
+        idle = list(crew)
+        suspects: list[int] = []
         while True:
-            # No more than the processes take at once, so that few are under suspicion when one dies.
-            while len(running) < processes and (place := next(source, None)) is not None:
+            # No unit waits in a process that is at work: it would die with it, or be waited for by others.
+            while idle and (place := next(source, None)) is not None:
+                process = idle.pop()
                 try:
-                    running[pool.submit(self.do, self.units[place])] = place
-                except BrokenProcessPool:
-                    return [*running.values(), place]
+                    running[process.submit(self.do, self.units[place])] = place, process
+                except ProcessDiedError:
+                    source = itertools.chain([place], source)
             if not running:
-                return []
+                return suspects
             for future in wait(running, return_when=FIRST_COMPLETED).done:
+                place, process = running.pop(future)
+                idle.append(process)
                 try:
                     result = future.result()
                 except BrokenProcessPool:
-                    return list(running.values())
-                self.keep(running.pop(future), result)
+                    suspects.append(place)
+                else:
+                    self.keep(place, result)
 
     def _again(self, unit: Unit) -> Result:
         try:
@@ -193,35 +194,75 @@ class _Work(Generic[Unit, Result]):
             return self.lost(unit)
 
 
+class _Process:
+    """A process for one unit after another, started when it is first needed, and anew when it has died.
+
+    In a pool of several all units would be lost with one process, and on Python 3.11 such a pool can wait forever for a
+    process that it starts while another dies.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, do: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
+        """Begin a unit.
+
+        Raises
+        ------
+        ProcessDiedError
+            No process can be started.
+        """
+        try:
+            if self._pool is not None:
+                with suppress(BrokenProcessPool):
+                    return self._pool.submit(do, unit)
+                self.shutdown()
+            self._pool = _executor()
+            return self._pool.submit(do, unit)
+        except (OSError, ImportError, NotImplementedError, BrokenProcessPool):
+            # No more processes or handles, or a platform without semaphores.
+            raise ProcessDiedError from None
+
+    def shutdown(self, wait: bool = True) -> None:
+        """End it, after the unit that it works on, or without waiting for that."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=wait, cancel_futures=True)
+
+
 @contextmanager
-def _pool(processes: int) -> Iterator[ProcessPoolExecutor | None]:
-    """A pool of which one process has started; None where none can be started."""
-    pool = _executor(processes)
+def _crew(processes: int) -> Iterator[list[_Process]]:
+    """Processes, the first of which has started; none where none can be started."""
+    crew = [_Process()]
     stopped = False
     try:
-        yield pool if _starts(pool) else None
+        if _starts(crew[0]):
+            crew += [_Process() for _ in range(processes - 1)]
+            yield crew
+        else:
+            yield []
     except KeyboardInterrupt:
         # Who stops an audit does not wait for what is being worked on.
         stopped = True
         raise
     finally:
-        pool.shutdown(wait=not stopped, cancel_futures=True)
+        for process in crew:
+            process.shutdown(wait=not stopped)
 
 
-def _executor(processes: int) -> ProcessPoolExecutor:
-    """A pool of processes, from a server where there can be one."""
+def _executor() -> ProcessPoolExecutor:
+    """A pool of one process, from a server where there can be one."""
     context: Any = multiprocessing.get_context("forkserver" if start_server() else "spawn")
-    return ProcessPoolExecutor(processes, mp_context=context)
+    return ProcessPoolExecutor(1, mp_context=context)
 
 
-def _starts(pool: ProcessPoolExecutor) -> bool:
+def _starts(process: _Process) -> bool:
     """Whether a process can be started: not by a script that does not ask for __main__, nor in some sandboxes."""
     try:
-        return pool.submit(_ready).result()
-    except (BrokenProcessPool, OSError):
+        return process.submit(_ready, None).result()
+    except (BrokenProcessPool, ProcessDiedError):
         return False
 
 
-def _ready() -> bool:
+def _ready(_: None) -> bool:
     """What a process does first, so that it has started before there is work."""
     return True

@@ -154,7 +154,8 @@ def test_headers_are_saved_where_only_deeper_reading_dies(root, profile, monkeyp
     assert len(found["slices"]) == 9
 
 
-def test_where_no_process_can_be_started_this_one_reads(root, profile, monkeypatch):
+@pytest.mark.parametrize("refusal", [OSError("no more processes"), ImportError("no semaphores"), NotImplementedError()])
+def test_where_no_process_can_be_started_this_one_reads(root, profile, monkeypatch, refusal):
     asked = []
 
     class Refusing:
@@ -162,14 +163,14 @@ def test_where_no_process_can_be_started_this_one_reads(root, profile, monkeypat
             asked.append(arguments)
 
         def submit(self, *arguments):
-            raise OSError("no more processes")
+            raise refusal
 
         def shutdown(self, **options):
             pass
 
     monkeypatch.setattr("crlm_qc.workers.ProcessPoolExecutor", Refusing)
     equal(collect(root, profile, depth=Depth.MASKS, jobs=2), collect(root, profile, depth=Depth.MASKS, jobs=1))
-    assert asked == [(2,)]
+    assert asked == [(1,)]
 
 
 def test_a_missing_decoder_is_a_limit_of_the_release(root, profile, monkeypatch):
