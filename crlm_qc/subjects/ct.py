@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.series import strays
-from crlm_qc.model.finding import Kind, Subject
+from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
+from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Slice
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
@@ -52,6 +53,33 @@ class CtSeries:
             path=context.show.path(self.folder or "."),
             uid=None if self.uid is None else context.show.uid(self.uid),
             column=column,
+        )
+
+    def found(
+        self,
+        context: Context,
+        message: str,
+        expected: str,
+        observed: str,
+        slices: Sequence[int] = (),
+        *,
+        column: str | None = None,
+        count: int | None = None,
+        examples: Sequence[str] | None = None,
+        severity: Severity | None = None,
+        seen_at: Sequence[int] | None = None,
+    ) -> Found:
+        """A finding on the series; its count, its examples and where it is seen are the slices named."""
+        return Found(
+            self.subject(context, column),
+            message,
+            expected,
+            observed,
+            self.patient,
+            max(1, len(slices)) if count is None else count,
+            tuple(self.names(context, slices[:MAX_EXAMPLES]) if examples is None else examples),
+            severity,
+            self.places(slices[:MAX_EXAMPLES] if seen_at is None else seen_at),
         )
 
     def names(self, context: Context, places: Iterable[int]) -> list[str]:

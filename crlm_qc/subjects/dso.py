@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.series import Meant, OwnSeries
-from crlm_qc.model.finding import Kind, Subject
-from crlm_qc.model.sight import Frame
+from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
+from crlm_qc.model.severity import Severity
+from crlm_qc.model.sight import Frame, Place
 from crlm_qc.model.words import agree
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import Columns
@@ -57,6 +58,33 @@ class Dso:
             path=context.show.path(self.path),
             segment=segment,
             column=column,
+        )
+
+    def found(
+        self,
+        context: Context,
+        message: str,
+        expected: str,
+        observed: str,
+        *,
+        segment: int | None = None,
+        column: str | None = None,
+        count: int = 1,
+        examples: Sequence[str] = (),
+        severity: Severity | None = None,
+        places: Iterable[Place] = (),
+    ) -> Found:
+        """A finding on the object, or on one of its segments."""
+        return Found(
+            self.subject(context, segment, column),
+            message,
+            expected,
+            observed,
+            self.patient,
+            count,
+            tuple(examples[:MAX_EXAMPLES]),
+            severity,
+            tuple(places),
         )
 
     @property

@@ -71,17 +71,16 @@ class Segment:
         places: Iterable[Place] = (),
     ) -> Found:
         """A finding on the segment."""
-        subject = self.dso.subject(context, self.number)
-        return Found(
-            subject,
+        return self.dso.found(
+            context,
             capitalised(message),
             expected,
             observed,
-            self.dso.patient,
-            count,
-            tuple(examples[:5]),
-            severity,
-            tuple(places),
+            segment=self.number,
+            count=count,
+            examples=examples,
+            severity=severity,
+            places=places,
         )
 
 

@@ -13,7 +13,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.cts._shared import TABLES, each, found_in
+from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.ct import CtSeries
 
 _OWN_RULES = frozenset({"RescaleSlope", "RescaleIntercept"})
@@ -53,9 +53,9 @@ def not_ct(context: Context) -> Checked:
                 ]
                 expected = " or ".join(sorted(known))
                 message = f"{keyword} of {plural(len(wrong), 'slice')} is {listed(shown)}, not {expected}."
-                yield found_in(context, series, message, expected, listed(shown), wrong, column=keyword)
+                yield series.found(context, message, expected, listed(shown), wrong, column=keyword)
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -87,9 +87,9 @@ def series_identity_differs(context: Context) -> Checked:
                     f"{keyword} of {plural(len(odd), 'slice')} ({listed(series.names(context, odd))}) "
                     f"differs from that of the other {len(values) - len(odd)}."
                 )
-                yield found_in(context, series, message, show(common), listed(others), odd, column=keyword)
+                yield series.found(context, message, show(common), listed(others), odd, column=keyword)
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -112,9 +112,9 @@ def acquisitions_mixed(context: Context) -> Checked:
                 f"{context.show.number(value)} ({plural(count, 'slice')})" for value, count in sorted(counts.items())
             ]
             message = f"The series holds {len(counts)} acquisitions: {listed(words)}."
-            yield found_in(context, series, message, "one", str(len(counts)), count=len(counts), examples=words)
+            yield series.found(context, message, "one", str(len(counts)), count=len(counts), examples=words)
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -141,17 +141,17 @@ def attribute_missing(context: Context) -> Checked:
             message = (
                 f"No stack can be made of the positions ({series.failure}), so what depends on them was not checked."
             )
-            yield found_in(
-                context, series, message, "positions of slices", "no stack", range(len(series.slices)), column="stack"
+            yield series.found(
+                context, message, "positions of slices", "no stack", range(len(series.slices)), column="stack"
             )
         for keyword in sorted(set(places) - _OWN_RULES):
             wrong = places[keyword]
             message = f"{keyword} is missing, empty or malformed in {plural(len(wrong), 'slice')}: {listed(series.names(context, wrong))}."
-            yield found_in(
-                context, series, message, "a value", f"none in {plural(len(wrong), 'slice')}", wrong, column=keyword
+            yield series.found(
+                context, message, "a value", f"none in {plural(len(wrong), 'slice')}", wrong, column=keyword
             )
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -187,6 +187,6 @@ def encoding_unpublished(context: Context) -> Checked:
                 places.update(wrong)
         if words:
             message = f"{'; '.join(words)} in {plural(len(places), 'slice')}."
-            yield found_in(context, series, message, "; ".join(expected), "; ".join(words), sorted(places))
+            yield series.found(context, message, "; ".join(expected), "; ".join(words), sorted(places))
 
-    return each(context, judge)
+    return each_series(context, judge)

@@ -14,7 +14,7 @@ from crlm_qc.model.sight import Beside, Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.cts._shared import TABLES, each, found_in
+from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.words import number, ranges
 
@@ -38,7 +38,7 @@ def instance_number_order(context: Context) -> Checked:
         # A number that was changed leaves a gap as well.
         yield from found or _number_gaps(context, series)
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 def _repeated_places(series: CtSeries) -> list[int]:
@@ -60,7 +60,7 @@ def _repeated(context: Context, series: CtSeries) -> Iterable[Found]:
         values = sorted({numbers[place] for place in places})
         message = f"InstanceNumber {ranges(values)} stands in several slices: {listed(series.names(context, places))}."
         observed = f"{plural(len(values), 'number')} in {len(places)} slices"
-        yield found_in(context, series, message, "one slice a number", observed, places, column="InstanceNumber")
+        yield series.found(context, message, "one slice a number", observed, places, column="InstanceNumber")
 
 
 def _disordered(context: Context, series: CtSeries) -> Iterable[Found]:
@@ -80,9 +80,8 @@ def _disordered(context: Context, series: CtSeries) -> Iterable[Found]:
             for name, place in zip(series.names(context, wrong), wrong, strict=True)
         ]
         message = f"InstanceNumber contradicts the positions of {plural(len(wrong), 'slice')}: {listed(names)}."
-        yield found_in(
+        yield series.found(
             context,
-            series,
             message,
             "numbers that rise or fall along the normal",
             f"{plural(len(wrong), 'slice')} out of order",
@@ -138,9 +137,8 @@ def _number_gaps(context: Context, series: CtSeries) -> Iterable[Found]:
         message = (
             f"InstanceNumber leaves out {many} between {show(ordered[0])} and {show(ordered[-1])}: {listed(words)}."
         )
-        yield found_in(
+        yield series.found(
             context,
-            series,
             message,
             "numbers without gaps",
             f"{many.removesuffix(' numbers').removesuffix(' number')} left out",

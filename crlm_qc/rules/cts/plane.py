@@ -11,7 +11,7 @@ from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.cts._shared import PLANE, TABLES, each, found_in
+from crlm_qc.rules.cts._shared import PLANE, TABLES, each_series
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, SPACING, common_row, is_orthonormal
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.needs import published
@@ -62,9 +62,9 @@ def series_geometry_differs(context: Context) -> Checked:
                     f"differs from that of the other {len(values) - len(odd)}."
                 )
                 show = directions if keyword == "ImageOrientationPatient" else _size
-                yield found_in(context, series, message, show(common), show(values[odd[0]]), odd, column=keyword)
+                yield series.found(context, message, show(common), show(values[odd[0]]), odd, column=keyword)
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 def _size(values: Iterable[float]) -> str:
@@ -92,9 +92,9 @@ def image_size_unpublished(context: Context) -> Checked:
             expected = f"{rows} x {columns}"
             observed = f"{int(size[0])} x {int(size[1])}"
             message = f"The slices are {observed}, not {expected}."
-            yield found_in(context, series, message, expected, observed, count=len(series.slices), examples=())
+            yield series.found(context, message, expected, observed, count=len(series.slices), examples=())
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -125,9 +125,9 @@ def orientation_invalid(context: Context) -> Checked:
             )
             message = f"ImageOrientationPatient of {plural(len(wrong), 'slice')} is no pair of orthogonal unit vectors: {observed}."
             expected = f"lengths 1, dot product 0, within {number(context.tolerances.orthonormal, 6)}"
-            yield found_in(context, series, message, expected, observed, wrong)
+            yield series.found(context, message, expected, observed, wrong)
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -160,9 +160,9 @@ def not_axial(context: Context) -> Checked:
         if angle > limit:
             observed = f"{number(angle, 1)} degrees"
             message = f"The slice normal lies {observed} from the patient's long axis."
-            yield found_in(context, series, message, f"at most {number(limit)} degrees", observed, examples=())
+            yield series.found(context, message, f"at most {number(limit)} degrees", observed, examples=())
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -204,11 +204,9 @@ def spacing_unpublished(context: Context) -> Checked:
         if wrong:
             observed = "; ".join(f"{what} {number(value, 4)} mm" for what, value, _ in wrong)
             expected = "; ".join(f"{what} {number(span.min)} to {number(span.max)} mm" for what, _, span in wrong)
-            yield found_in(
-                context, series, f"Outside the published range: {observed}.", expected, observed, examples=()
-            )
+            yield series.found(context, f"Outside the published range: {observed}.", expected, observed, examples=())
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -236,15 +234,15 @@ def not_supine(context: Context) -> Checked:
             told = None
         if told is not None and lies is not None and told != lies:
             message = f"PatientPosition {position} says {told}, ImageOrientationPatient {lies}."
-            yield found_in(
-                context, series, message, f"{lies}, as the orientation says", f"{position}", examples=(), severity=ERROR
+            yield series.found(
+                context, message, f"{lies}, as the orientation says", f"{position}", examples=(), severity=ERROR
             )
         elif (told or lies or "supine") != "supine":
             message = f"The patient lay {told or lies}."
             shown = "" if position is None else context.show.text(position, _TERMS)
-            yield found_in(context, series, message, "supine", shown or str(lies), examples=())
+            yield series.found(context, message, "supine", shown or str(lies), examples=())
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 def _lies(x: float, y: float) -> str | None:

@@ -12,7 +12,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.cts._shared import PLANE, TABLES, each, each_stack, found_in
+from crlm_qc.rules.cts._shared import PLANE, TABLES, each_series, each_stack
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.needs import published
 from crlm_qc.subjects.words import number
@@ -45,9 +45,8 @@ def slice_position_twice(context: Context) -> Checked:
         what = "a position" if len(groups) == 1 else f"{len(groups)} positions"
         message = f"{plural(len(places), 'slice')} share {what}: {listed(groups)}."
         expected = f"one slice a position, over {number(context.tolerances.position_mm)} mm apart"
-        yield found_in(
+        yield series.found(
             context,
-            series,
             message,
             expected,
             f"{stack.n_surplus} too many",
@@ -80,9 +79,8 @@ def slice_missing(context: Context) -> Checked:
             return
         between = [_between(context, series, gap) for gap in stack.missing]
         message = f"{plural(stack.n_missing, 'slice')} {are(stack.n_missing)} missing: {listed(between)}."
-        yield found_in(
+        yield series.found(
             context,
-            series,
             message,
             f"a slice every {number(stack.spacing)} mm",
             f"gaps of {listed([number(gap.size) + ' mm' for gap in stack.missing])}",
@@ -132,9 +130,8 @@ def slice_spacing_uneven(context: Context) -> Checked:
         expected = f"{number(stack.spacing)} mm, within {number(stack.tolerance)} mm"
         sizes = [gap.size for gap in stack.uneven]
         observed = f"{number(min(sizes))} to {number(max(sizes))} mm" if len(sizes) > 1 else f"{number(sizes[0])} mm"
-        yield found_in(
+        yield series.found(
             context,
-            series,
             message,
             expected,
             observed,
@@ -173,9 +170,8 @@ def stack_sheared(context: Context) -> Checked:
             names = series.names(context, stack.displaced)
             observed = f"{plural(len(names), 'slice')} sideways"
             message = f"{listed(names)} {agree(len(names), 'lies', 'lie')} sideways of the other slices."
-        yield found_in(
+        yield series.found(
             context,
-            series,
             message,
             f"at most {number(limit)} mm",
             observed,
@@ -209,9 +205,8 @@ def slice_thickness_differs(context: Context) -> Checked:
         if abs(thickness - stack.spacing) > stack.tolerance:
             what = "overlap" if thickness > stack.spacing else "leave gaps"
             message = f"SliceThickness is {number(thickness)} mm, the slice spacing {number(stack.spacing)} mm: the slices {what}."
-            yield found_in(
+            yield series.found(
                 context,
-                series,
                 message,
                 f"{number(stack.spacing)} mm",
                 f"{number(thickness)} mm",
@@ -240,13 +235,12 @@ def slice_count_unpublished(context: Context) -> Checked:
         count = len(series.slices)
         if count > span.max or count + series.unknown < span.min:
             expected = f"{number(span.min)} to {number(span.max)}"
-            yield found_in(
+            yield series.found(
                 context,
-                series,
                 f"The series has {plural(count, 'slice')}; published are {expected}.",
                 expected,
                 str(count),
                 examples=(),
             )
 
-    return each(context, judge)
+    return each_series(context, judge)

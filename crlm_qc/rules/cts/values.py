@@ -11,7 +11,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.cts._shared import TABLES, each, found_in
+from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.ct import CtSeries, need_pixels
 from crlm_qc.subjects.words import number
 
@@ -45,9 +45,9 @@ def rescale_invalid(context: Context) -> Checked:
                 wrong = (lacking | zero | differing).nonzero()[0].tolist()
                 expected = "one value for all slices" + (", not 0" if column == "rescale_slope" else "")
                 message = f"{keyword} is {' and '.join(words)}: {listed(series.names(context, wrong))}."
-                yield found_in(context, series, message, expected, "; ".join(words), wrong, column=keyword)
+                yield series.found(context, message, expected, "; ".join(words), wrong, column=keyword)
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -88,8 +88,8 @@ def pixel_values_implausible(context: Context) -> Checked:
         if words:
             places = wrong.nonzero()[0].tolist()
             message = f"{'; '.join(words)}: {listed(series.names(context, places))}."
-            yield found_in(
-                context, series, message, "air, soft tissue, and values of -1100 to 4000 HU", "; ".join(words), places
+            yield series.found(
+                context, message, "air, soft tissue, and values of -1100 to 4000 HU", "; ".join(words), places
             )
 
-    return each(context, judge, lambda series: int(series.slices.present("hu_min").sum()))
+    return each_series(context, judge, lambda series: int(series.slices.present("hu_min").sum()))

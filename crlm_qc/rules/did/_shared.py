@@ -13,6 +13,6 @@ from crlm_qc.subjects.identifiers import Series, every_series
 ANNEX = "DICOM PS3.15 2024b Annex E, Table E.1-1"
 
 
-def each(context: Context, judge: Callable[[Series], Iterable[Found]]) -> Checked:
+def each_series(context: Context, judge: Callable[[Series], Iterable[Found]]) -> Checked:
     """Every series of which headers were read."""
     return tally([(one,) for one in every_series(context)], judge)

@@ -16,7 +16,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.did._shared import ANNEX, each
+from crlm_qc.rules.did._shared import ANNEX, each_series
 from crlm_qc.subjects.identifiers import GRAVITY, METHODS, PATIENT_ID, PATIENT_NAME, Rows, Series, grouped_by
 
 _PLANE = re.compile("(50|60)[0-9A-F]{2}3000")
@@ -70,7 +70,7 @@ def patient_name(context: Context) -> Checked:
                 count,
             )
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -107,7 +107,7 @@ def identifier_present(context: Context) -> Checked:
                 severity=GRAVITY[known.kind],
             )
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 def _another_id(one: Series, attribute: str, count: int) -> Found:
@@ -137,7 +137,7 @@ def _another_id(one: Series, attribute: str, count: int) -> Found:
 )
 def identity_not_removed(context: Context) -> Checked:
     """PatientIdentityRemoved of every file."""
-    return each(context, lambda one: _not_as_declared(one, "PatientIdentityRemoved", "YES"))
+    return each_series(context, lambda one: _not_as_declared(one, "PatientIdentityRemoved", "YES"))
 
 
 @rule(
@@ -176,7 +176,7 @@ def method_codes(context: Context) -> Checked:
         expected = " ".join(sorted(wanted)) if wanted else "at least one code"
         yield Found(one.subject(METHODS), message, expected, "; ".join(seen), one.patient, bad)
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -194,7 +194,9 @@ def dates_not_declared_modified(context: Context) -> Checked:
     codes = context.profile.deidentification.codes
     if codes and "113107" not in codes:
         raise Skip("the profile's releases do not retain modified dates (113107)")
-    return each(context, lambda one: _not_as_declared(one, "LongitudinalTemporalInformationModified", "MODIFIED"))
+    return each_series(
+        context, lambda one: _not_as_declared(one, "LongitudinalTemporalInformationModified", "MODIFIED")
+    )
 
 
 @rule(
@@ -230,7 +232,7 @@ def private_attribute(context: Context) -> Checked:
                 count,
             )
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 def strange_private(one: Series, allowed: Collection[str]) -> Rows:
@@ -259,7 +261,7 @@ def burned_in_annotation(context: Context) -> Checked:
             message = f"BurnedInAnnotation is YES in {count:,} of {one.counted}."
             yield Found(one.subject("BurnedInAnnotation"), message, "NO, or absent", "YES", one.patient, count)
 
-    return each(context, judge)
+    return each_series(context, judge)
 
 
 @rule(
@@ -288,4 +290,4 @@ def overlay_or_graphics(context: Context) -> Checked:
             message = f"{attribute} is there in {count:,} of {one.counted}."
             yield Found(one.subject(attribute), message, "none", "present", one.patient, count)
 
-    return each(context, judge)
+    return each_series(context, judge)

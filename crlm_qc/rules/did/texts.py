@@ -10,7 +10,7 @@ from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.did._shared import each
+from crlm_qc.rules.did._shared import each_series
 from crlm_qc.rules.did.headers import strange_private
 from crlm_qc.subjects.identifiers import Series, grouped_by
 from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_subject, text
@@ -43,7 +43,7 @@ def text_identifies(context: Context) -> Checked:
 
     elsewhere = [*_cells_that_identify(context), *_names_that_identify(context)]
     try:
-        checked = each(context, judge)
+        checked = each_series(context, judge)
     except Skip:
         if not elsewhere:
             raise

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
-from crlm_qc.model.severity import Severity
-from crlm_qc.model.sight import Place
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked
 from crlm_qc.rulebook.tally import as_one, tally
@@ -32,17 +30,19 @@ OWN = ("dsos", "frames", "segments", "references")
 WITH_CT = (*OWN, "slices", "files")
 
 
-def each(context: Context, judge: Callable[[Dso], Iterable[Found]], examined: Callable[[Dso], int] = as_one) -> Checked:
+def each_dso(
+    context: Context, judge: Callable[[Dso], Iterable[Found]], examined: Callable[[Dso], int] = as_one
+) -> Checked:
     """Every segmentation object."""
     return tally([(dso,) for dso in dsos_of(context)], judge, examined)
 
 
-def each_compared(context: Context, judge: Callable[[Dso, CtSeries], Iterable[Found]]) -> Checked:
+def each_beside_ct(context: Context, judge: Callable[[Dso, CtSeries], Iterable[Found]]) -> Checked:
     """Every segmentation object that there is a CT series for; where it can't be told which (DSO031), none is taken."""
     return tally([(dso, dso.ct) for dso in dsos_of(context) if dso.ct is not None], judge)
 
 
-def each_with_ct(
+def each_on_its_ct(
     context: Context,
     judge: Callable[[Dso, CtSeries], Iterable[Found]],
     examined: Callable[[Dso, CtSeries], int] = as_one,
@@ -50,25 +50,6 @@ def each_with_ct(
     """Every segmentation object that there is a CT series for, and that refers to no other."""
     pairs = [(dso, dso.ct) for dso in dsos_of(context) if dso.ct is not None and not dso.foreign]
     return tally(pairs, judge, examined)
-
-
-def found_in(
-    context: Context,
-    dso: Dso,
-    message: str,
-    expected: str,
-    observed: str,
-    *,
-    segment: int | None = None,
-    column: str | None = None,
-    count: int = 1,
-    examples: Sequence[str] = (),
-    severity: Severity | None = None,
-    places: Iterable[Place] = (),
-) -> Found:
-    """A finding on an object."""
-    subject = dso.subject(context, segment, column)
-    return Found(subject, message, expected, observed, dso.patient, count, tuple(examples[:5]), severity, tuple(places))
 
 
 def absent(dso: Dso, keyword: str) -> str:

@@ -13,7 +13,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import are, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each, found_in
+from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each_dso
 from crlm_qc.rules.dso.frames import doubled_frames
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.dso import Dso
@@ -50,9 +50,9 @@ def frame_count_differs(context: Context) -> Checked:
             shown = "missing" if frames is None else str(frames)
             there = "no Per-Frame Functional Groups Sequence" if items is None else plural(items, "per-frame item")
             message = f"NumberOfFrames is {shown}, and there {are(1 if items is None else items)} {there}."
-            yield found_in(context, dso, message, there, f"NumberOfFrames {shown}")
+            yield dso.found(context, message, there, f"NumberOfFrames {shown}")
 
-    return each(context, judge)
+    return each_dso(context, judge)
 
 
 @rule(
@@ -77,9 +77,9 @@ def mask_data_length(context: Context) -> Checked:
             f"Pixel Data holds {plural(found, 'byte')}, {plural(abs(found - needed), 'byte')} too "
             f"{'few' if found < needed else 'many'} for {plural(frames, 'frame')}."
         )
-        yield found_in(context, dso, message, plural(needed, "byte"), plural(found, "byte"))
+        yield dso.found(context, message, plural(needed, "byte"), plural(found, "byte"))
 
-    return each(context, judge)
+    return each_dso(context, judge)
 
 
 def _bytes_of_items(dso: Dso) -> int | None:
@@ -122,11 +122,9 @@ def not_binary(context: Context) -> Checked:
             words.append(f"TransferSyntaxUID {context.show.uid(syntax)}")
             expected.append(f"TransferSyntaxUID {published}")
         if words:
-            yield found_in(
-                context, dso, f"The object has {' and '.join(words)}.", "; ".join(expected), "; ".join(words)
-            )
+            yield dso.found(context, f"The object has {' and '.join(words)}.", "; ".join(expected), "; ".join(words))
 
-    return each(context, judge)
+    return each_dso(context, judge)
 
 
 @rule(
@@ -150,18 +148,16 @@ def dimension_index_contradicts(context: Context) -> Checked:
                 f"No frame has DimensionIndexValues, and the object declares {plural(len(pointers), 'dimension')}."
             )
             expected = f"{plural(len(pointers), 'index', 'indices')} a frame"
-            yield found_in(context, dso, message, expected, "none", count=len(dso.frames))
+            yield dso.found(context, message, expected, "none", count=len(dso.frames))
             return
         wrong, words = _index_contradictions(context, dso, pointers)
         if wrong.any():
             message = f"DimensionIndexValues of {dso.frames_by_segment(context, wrong)} {' and '.join(words)}."
             expected = "one index a segment, and indices that rise or fall with the position"
             count = int(wrong.sum())
-            yield found_in(
-                context, dso, message, expected, plural(count, "frame"), count=count, places=dso.first(wrong)
-            )
+            yield dso.found(context, message, expected, plural(count, "frame"), count=count, places=dso.first(wrong))
 
-    return each(context, judge, lambda dso: bool(_pointers(dso)) and dso.framed and len(dso.frames) > 0)
+    return each_dso(context, judge, lambda dso: bool(_pointers(dso)) and dso.framed and len(dso.frames) > 0)
 
 
 def _pointers(dso: Dso) -> list[str]:

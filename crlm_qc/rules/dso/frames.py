@@ -15,7 +15,7 @@ from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rulebook.tally import tally
-from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each, found_in
+from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each_dso
 from crlm_qc.rules.dso.labels import role_of
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.ct import stack_of
@@ -52,9 +52,8 @@ def frame_twice(context: Context) -> Checked:
             ]
             message = f"Several frames of one segment lie at one position: {listed(words)}."
             count = sum(len(group) for group in doubled)
-            yield found_in(
+            yield dso.found(
                 context,
-                dso,
                 message,
                 "one frame a segment and position",
                 plural(count, "frame"),
@@ -63,7 +62,7 @@ def frame_twice(context: Context) -> Checked:
                 places=_seen_at(context, dso, [group[0] for group in doubled[:MAX_EXAMPLES]]),
             )
 
-    return each(context, judge, lambda dso: len(dso.frames))
+    return each_dso(context, judge, lambda dso: len(dso.frames))
 
 
 def _whereabouts(context: Context, dso: Dso, place: int) -> str:
@@ -120,9 +119,8 @@ def segment_gap(context: Context) -> Checked:
         if gap:
             label, names = dso.label(context, value), [name for name, _ in gap]
             message = f"{capitalised(label)} has no frame on {plural(len(gap), 'slice')} between its first and last: {listed(names)}."
-            yield found_in(
+            yield dso.found(
                 context,
-                dso,
                 message,
                 "a frame on every slice from first to last",
                 f"{plural(len(gap), 'slice')} without",
@@ -218,6 +216,6 @@ def frame_empty(context: Context) -> Checked:
             count = int(empty.sum())
             frames = dso.frames_by_segment(context, empty)
             message = f"{capitalised(frames)} {agree(count, 'holds', 'hold')} no pixel."
-            yield found_in(context, dso, message, "a pixel or more a frame", plural(count, "empty frame"), count=count)
+            yield dso.found(context, message, "a pixel or more a frame", plural(count, "empty frame"), count=count)
 
     return tally([(dso,) for dso in measured(context)], judge, lambda dso: len(dso.frames))

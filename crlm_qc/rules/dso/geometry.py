@@ -12,7 +12,7 @@ from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.dso._shared import IMAGE, WITH_CT, absent, each_with_ct, found_in
+from crlm_qc.rules.dso._shared import IMAGE, WITH_CT, absent, each_on_its_ct
 from crlm_qc.subjects.columns import ORIENTATION, SPACING
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso, plane_differs
@@ -42,9 +42,9 @@ def image_size_differs(context: Context) -> Checked:
         if None not in theirs and own != theirs:
             observed = " x ".join("missing" if value is None else str(value) for value in own)
             expected = f"{theirs[0]} x {theirs[1]}"
-            yield found_in(context, dso, f"The frames are {observed}, the CT slices {expected}.", expected, observed)
+            yield dso.found(context, f"The frames are {observed}, the CT slices {expected}.", expected, observed)
 
-    return each_with_ct(context, judge)
+    return each_on_its_ct(context, judge)
 
 
 @rule(
@@ -70,7 +70,7 @@ def orientation_differs(context: Context) -> Checked:
             context, dso, ORIENTATION, theirs, context.tolerances.direction, "ImageOrientationPatient"
         )
 
-    return each_with_ct(context, judge)
+    return each_on_its_ct(context, judge)
 
 
 @rule(
@@ -94,7 +94,7 @@ def pixel_spacing_differs(context: Context) -> Checked:
             return ()
         return _plane_differs(context, dso, SPACING, common, context.tolerances.pixel_spacing_mm, "PixelSpacing")
 
-    return each_with_ct(context, judge)
+    return each_on_its_ct(context, judge)
 
 
 def _plane_differs(
@@ -117,7 +117,7 @@ def _plane_differs(
     which = "all frames" if differs.all() else dso.frames_by_segment(context, differs)
     message = f"{keyword} of {which} is {observed}, the CT's {expected}."
     within = f"{expected}, within {number(tolerance, 6)}{unit}"
-    yield found_in(context, dso, message, within, observed, count=int(differs.sum()))
+    yield dso.found(context, message, within, observed, count=int(differs.sum()))
 
 
 @rule(
@@ -153,7 +153,7 @@ def slice_spacing_differs(context: Context) -> Checked:
         given = any(dso.frames.present(column).any() for column in ("spacing_between_slices", "slice_thickness"))
         return given or not _malformed(dso).isdisjoint({"SpacingBetweenSlices", "SliceThickness"})
 
-    return each_with_ct(context, judge, examined)
+    return each_on_its_ct(context, judge, examined)
 
 
 def _malformed(dso: Dso) -> set[str]:
@@ -188,7 +188,7 @@ def _wrong_lengths(
         message = f"{keyword} of {which} is {shown}, and {theirs}."
         expected = expected if np.isfinite(right[0]) else "above 0 mm"
         places = () if wrong.all() else dso.first(wrong)
-        return found_in(context, dso, message, expected, shown, column=keyword, count=int(wrong.sum()), places=places)
+        return dso.found(context, message, expected, shown, column=keyword, count=int(wrong.sum()), places=places)
     if malformed:
-        return found_in(context, dso, f"{keyword} is malformed.", "a length in mm", "malformed", column=keyword)
+        return dso.found(context, f"{keyword} is malformed.", "a length in mm", "malformed", column=keyword)
     return None

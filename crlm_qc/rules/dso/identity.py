@@ -9,7 +9,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.dso._shared import OWN, WITH_CT, each, each_compared, found_in
+from crlm_qc.rules.dso._shared import OWN, WITH_CT, each_beside_ct, each_dso
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import text
@@ -36,12 +36,12 @@ def not_segmentation(context: Context) -> Checked:
         if sop_class not in classes:
             shown = context.show.uid(sop_class)
             message = f"SOPClassUID is {shown}, not that of a segmentation."
-            yield found_in(context, dso, message, " or ".join(classes.values()), shown, column="SOPClassUID")
+            yield dso.found(context, message, " or ".join(classes.values()), shown, column="SOPClassUID")
         if modality != "SEG":
             shown = context.show.text(modality, {*context.profile.modalities, "OT", "SR", "MR", "RTSTRUCT"})
-            yield found_in(context, dso, f"Modality is {shown}, not SEG.", "SEG", shown, column="Modality")
+            yield dso.found(context, f"Modality is {shown}, not SEG.", "SEG", shown, column="Modality")
 
-    return each(context, judge)
+    return each_dso(context, judge)
 
 
 @rule(
@@ -85,9 +85,9 @@ def _identity(context: Context, columns: Sequence[tuple[str, str]]) -> Checked:
                 message = (
                     f"{keyword} is {show(own)}, the CT's {show(theirs)}." if differ else f"{keyword} is not the CT's."
                 )
-                yield found_in(context, dso, message, show(theirs), show(own), column=keyword)
+                yield dso.found(context, message, show(theirs), show(own), column=keyword)
 
-    return each_compared(context, judge)
+    return each_beside_ct(context, judge)
 
 
 @rule(
@@ -112,9 +112,9 @@ def sex_or_age_differs(context: Context) -> Checked:
             own, theirs = text(dso.row[column]), text(ct.common(column))
             if own is not None and theirs is not None and own != theirs and not _same_age(own, theirs):
                 message = f"{keyword} is {show(own)}, the CT's {show(theirs)}."
-                yield found_in(context, dso, message, show(theirs), show(own), column=keyword)
+                yield dso.found(context, message, show(theirs), show(own), column=keyword)
 
-    return each_compared(context, judge)
+    return each_beside_ct(context, judge)
 
 
 def _same_age(one: str, other: str) -> bool:

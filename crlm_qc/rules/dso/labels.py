@@ -11,7 +11,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, capitalised, listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.dso._shared import OWN, each, found_in
+from crlm_qc.rules.dso._shared import OWN, each_dso
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import ranges, text, whole
 
@@ -41,9 +41,9 @@ def label_unknown(context: Context) -> Checked:
                     continue
                 shown = context.show.text(label)
                 message = f"The label of segment {value} is not in the vocabulary ({shown})."
-                yield found_in(context, dso, message, vocabulary, shown, segment=value)
+                yield dso.found(context, message, vocabulary, shown, segment=value)
 
-    return each(context, judge, lambda dso: len(dso.declared))
+    return each_dso(context, judge, lambda dso: len(dso.declared))
 
 
 def _labels(dso: Dso) -> list[str]:
@@ -78,9 +78,9 @@ def liver_or_tumour_missing(context: Context) -> Checked:
         if lacking:
             message = f"The object has no segment {' and no segment '.join(lacking)}."
             observed = f"no {', no '.join(lacking)}"
-            yield found_in(context, dso, message, expected, observed)
+            yield dso.found(context, message, expected, observed)
 
-    return each(context, judge)
+    return each_dso(context, judge)
 
 
 @rule(
@@ -115,11 +115,11 @@ def label_twice(context: Context) -> Checked:
             words.append(f"tumours are numbered {found}, not 1 to {len(numbers)}")
         if words:
             message = f"{capitalised(', and '.join(words))}."
-            yield found_in(
-                context, dso, message, "each label once, tumours 1 to k", "; ".join(words), count=max(1, len(twice))
+            yield dso.found(
+                context, message, "each label once, tumours 1 to k", "; ".join(words), count=max(1, len(twice))
             )
 
-    return each(context, judge)
+    return each_dso(context, judge)
 
 
 def _same_label(context: Context, label: str) -> str:
@@ -209,9 +209,8 @@ def property_type_contradicts(context: Context) -> Checked:
             label = dso.label(context, value)
             if code is None:
                 if value != 0:
-                    yield found_in(
+                    yield dso.found(
                         context,
-                        dso,
                         f"{capitalised(label)} has no coded property type.",
                         expected,
                         "none",
@@ -220,9 +219,9 @@ def property_type_contradicts(context: Context) -> Checked:
             elif wanted is not None and _kind_of_type(code, meaning) != wanted:
                 shown = context.show.text(meaning, _TYPE_MEANINGS)
                 message = f"The property type of {label} is that of another structure ({shown})."
-                yield found_in(context, dso, message, expected, shown, segment=value)
+                yield dso.found(context, message, expected, shown, segment=value)
 
-    return each(context, judge, lambda dso: len(dso.declared))
+    return each_dso(context, judge, lambda dso: len(dso.declared))
 
 
 @rule(
@@ -247,6 +246,6 @@ def coding_scheme_retired(context: Context) -> Checked:
         schemes = sorted(set().union(*used.values())) if used else []
         if schemes:
             message = f"{agree(len(numbers), 'Segment', 'Segments')} {ranges(numbers)} coded in the retired scheme {listed(schemes)}."
-            yield found_in(context, dso, message, "SCT", listed(schemes), count=max(1, len(numbers)))
+            yield dso.found(context, message, "SCT", listed(schemes), count=max(1, len(numbers)))
 
-    return each(context, judge)
+    return each_dso(context, judge)

@@ -14,7 +14,7 @@ from crlm_qc.model.sight import Beside, Seen
 from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each, each_with_ct, found_in
+from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each_dso, each_on_its_ct
 from crlm_qc.subjects.columns import POSITION
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso
@@ -45,9 +45,8 @@ def frame_without_source(context: Context) -> Checked:
             count = int(lacking.sum())
             frames = dso.frames_by_segment(context, lacking)
             message = f"{count} of {plural(len(dso.frames), 'frame')} without a source image: {frames}."
-            yield found_in(
+            yield dso.found(
                 context,
-                dso,
                 message,
                 "a source image a frame",
                 f"{count} without",
@@ -55,7 +54,7 @@ def frame_without_source(context: Context) -> Checked:
                 places=dso.first(lacking),
             )
 
-    return each(context, judge, lambda dso: len(dso.frames))
+    return each_dso(context, judge, lambda dso: len(dso.frames))
 
 
 @rule(
@@ -83,9 +82,8 @@ def source_outside_ct(context: Context) -> Checked:
         elsewhere = _owners(context, dso, uids)
         whose = f": {listed(elsewhere)}" if elsewhere else ""
         message = f"{capitalised(frames)} {agree(len(outside), 'names', 'name')} {plural(len(uids), 'source image')} outside the CT series{whose}."
-        yield found_in(
+        yield dso.found(
             context,
-            dso,
             message,
             "source images of the patient's CT series",
             plural(len(uids), "other image"),
@@ -93,7 +91,7 @@ def source_outside_ct(context: Context) -> Checked:
             examples=[context.show.uid(uid) for uid in uids],
         )
 
-    return each_with_ct(context, judge)
+    return each_on_its_ct(context, judge)
 
 
 def _owners(context: Context, dso: Dso, uids: Iterable[str]) -> list[str]:
@@ -159,9 +157,8 @@ def frame_position_off_slice(context: Context) -> Checked:
         )
         observed = f"up to {number(max(away))} mm away" if len(away) > 1 else f"{number(away[0])} mm away"
         named = places[:MAX_EXAMPLES]
-        yield found_in(
+        yield dso.found(
             context,
-            dso,
             message,
             expected,
             observed,
@@ -170,7 +167,7 @@ def frame_position_off_slice(context: Context) -> Checked:
             places=(*ct.places(sources.slice[named].tolist()), *dso.places(named)),
         )
 
-    return each_with_ct(context, judge, lambda dso, _: int(sources_of(context, dso).in_ct.sum()))
+    return each_on_its_ct(context, judge, lambda dso, _: int(sources_of(context, dso).in_ct.sum()))
 
 
 def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int) -> str:
@@ -237,9 +234,8 @@ def frame_off_lattice(context: Context) -> Checked:
             places = chosen.nonzero()[0].tolist()
             # One of each kind at least: the first few may all lie nowhere.
             first = [frame for kind in (unplaced, off, outside) for frame in dso.first(kind)]
-            yield found_in(
+            yield dso.found(
                 context,
-                dso,
                 message,
                 expected,
                 plural(count, "frame"),
@@ -251,7 +247,7 @@ def frame_off_lattice(context: Context) -> Checked:
     def examined(dso: Dso, ct: CtSeries) -> int:
         return 0 if ct.stack is None or not len(ct.stack.order) else len(dso.frames)
 
-    return each_with_ct(context, judge, examined)
+    return each_on_its_ct(context, judge, examined)
 
 
 def _off_lattice(context: Context, dso: Dso, ct: CtSeries, nowhere: str) -> tuple[Flags, Flags, Flags, list[str]]:

@@ -12,7 +12,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.dso._shared import OWN, REFERENCES, WITH_CT, each, each_with_ct, found_in
+from crlm_qc.rules.dso._shared import OWN, REFERENCES, WITH_CT, each_dso, each_on_its_ct
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.sources import sources_of
@@ -37,9 +37,9 @@ def no_referenced_series(context: Context) -> Checked:
 
     def judge(dso: Dso) -> Iterable[Found]:
         if not whole(dso.row["n_referenced_series"]):
-            yield found_in(context, dso, "The object has no Referenced Series Sequence.", "one item", "none")
+            yield dso.found(context, "The object has no Referenced Series Sequence.", "one item", "none")
 
-    return each(context, judge)
+    return each_dso(context, judge)
 
 
 @rule(
@@ -74,9 +74,9 @@ def references_other_series(context: Context) -> Checked:
                 what = "another series of this patient" if whose else "a series that is not in the release"
             message = f"The object refers to {what}, not to the patient's CT series."
             observed = f"{context.show.uid(uid)} ({what})"
-            yield found_in(context, dso, message, expected, observed, column="ReferencedSeriesSequence")
+            yield dso.found(context, message, expected, observed, column="ReferencedSeriesSequence")
 
-    return each(context, judge, lambda dso: len(_candidates(dso)) > 0)
+    return each_dso(context, judge, lambda dso: len(_candidates(dso)) > 0)
 
 
 def _candidates(dso: Dso) -> Sequence[CtSeries]:
@@ -109,9 +109,8 @@ def referenced_instance_missing(context: Context) -> Checked:
         if len(missing) > ct.unknown:
             uids = [context.show.uid(uid) for uid in missing]
             message = f"{len(missing)} of {plural(len(dso.instances), 'referenced instance')} {are(len(missing))} not on disk."
-            yield found_in(
+            yield dso.found(
                 context,
-                dso,
                 message,
                 "all referenced instances on disk",
                 f"{len(missing)} missing",
@@ -119,7 +118,7 @@ def referenced_instance_missing(context: Context) -> Checked:
                 examples=uids,
             )
 
-    return each_with_ct(context, judge)
+    return each_on_its_ct(context, judge)
 
 
 @rule(
@@ -150,9 +149,8 @@ def source_not_listed(context: Context) -> Checked:
             f"{plural(len(uids), 'source image')} of {dso.frames_by_segment(context, frames)} {are(len(uids))} "
             "not in the top-level reference list."
         )
-        yield found_in(
+        yield dso.found(
             context,
-            dso,
             message,
             "every source image listed",
             f"{len(uids)} not listed",
@@ -161,7 +159,7 @@ def source_not_listed(context: Context) -> Checked:
             places=dso.first(frames),
         )
 
-    return each_with_ct(context, judge)
+    return each_on_its_ct(context, judge)
 
 
 @rule(
@@ -195,9 +193,8 @@ def several_ct_series(context: Context) -> Checked:
                 f" It was compared with {context.show.uid(dso.ct.uid)}, where the source images of {most} of "
                 f"{plural(len(dso.frames), 'frame')} lie."
             )
-        yield found_in(
+        yield dso.found(
             context,
-            dso,
             message,
             "one CT series",
             f"{count} CT series",
@@ -207,7 +204,7 @@ def several_ct_series(context: Context) -> Checked:
             severity=None if dso.ct is None else WARNING,
         )
 
-    return each(context, judge, lambda dso: len(_candidates(dso)) > 0)
+    return each_dso(context, judge, lambda dso: len(_candidates(dso)) > 0)
 
 
 @rule(
@@ -230,7 +227,7 @@ def reference_contradicts_image(context: Context) -> Checked:
         yield from _misclassed(context, dso, rows[dso.path], images)
         yield from _misframed(context, dso, rows[dso.path], images)
 
-    return each(context, judge, lambda dso: len(rows.get(dso.path, ())))
+    return each_dso(context, judge, lambda dso: len(rows.get(dso.path, ())))
 
 
 class _Reference(NamedTuple):
@@ -295,9 +292,8 @@ def _misclassed(
         right = sorted({_class_name(context, one) for row in wrong for one in images[row.uid].classes})
         images_are = agree(len(wrong), "the image is", "the images are")
         message = f"ReferencedSOPClassUID of {_which(context, dso, wrong)} is {listed(own)}, and {images_are} of {listed(right)}."
-        yield found_in(
+        yield dso.found(
             context,
-            dso,
             message,
             listed(right),
             listed(own),
@@ -318,9 +314,8 @@ def _misframed(context: Context, dso: Dso, rows: Iterable[_Reference], images: M
         most = sorted({images[row.uid].frames for row in wrong})
         images_have = agree(len(wrong), "the image has", "the images have")
         there = "one frame" if most == [1] else f"{ranges(most)} frames"
-        yield found_in(
+        yield dso.found(
             context,
-            dso,
             f"ReferencedFrameNumber of {_which(context, dso, wrong)} is {numbers}, and {images_have} {there}.",
             "none for an image of one frame" if most == [1] else f"1 to {most[-1]}",
             numbers,

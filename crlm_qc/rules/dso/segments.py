@@ -11,7 +11,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.dso._shared import OWN, SEGMENTS, each, found_in, many_segments_a_frame
+from crlm_qc.rules.dso._shared import OWN, SEGMENTS, each_dso, many_segments_a_frame
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import ranges, whole
 
@@ -46,9 +46,9 @@ def segment_numbers(context: Context) -> Checked:
         numbers = [whole(row["segment_number"]) for row in dso.declared]
         shown = listed(["none" if value is None else str(value) for value in numbers], 12)
         message = f"Segments are numbered {shown}, not 1 to {len(numbers)}."
-        yield found_in(context, dso, message, f"1 to {len(numbers)}", shown, count=len(numbers))
+        yield dso.found(context, message, f"1 to {len(numbers)}", shown, count=len(numbers))
 
-    return each(context, judge)
+    return each_dso(context, judge)
 
 
 def _only_numbered_wrong(dso: Dso) -> bool:
@@ -79,9 +79,8 @@ def segment_undeclared(context: Context) -> Checked:
             frames = dso.frames_by_segment(context, several)
             verb = agree(several.sum(), "names", "name")
             message = f"{capitalised(frames)} {verb} several segments; only the first was taken."
-            yield found_in(
+            yield dso.found(
                 context,
-                dso,
                 message,
                 "one segment a frame",
                 "several",
@@ -96,9 +95,9 @@ def segment_undeclared(context: Context) -> Checked:
         frames = ranges(dso.frames["frame"][wrong])
         names = agree(wrong.sum(), f"Frame {frames} names", f"Frames {frames} name")
         expected = f"segments {ranges(known)}" if known else "declared segments"
-        yield found_in(context, dso, f"{names} {what}.", expected, what, count=int(wrong.sum()))
+        yield dso.found(context, f"{names} {what}.", expected, what, count=int(wrong.sum()))
 
-    return each(context, judge, lambda dso: len(dso.frames) if dso.framed and not many_segments_a_frame(dso) else 0)
+    return each_dso(context, judge, lambda dso: len(dso.frames) if dso.framed and not many_segments_a_frame(dso) else 0)
 
 
 @rule(
@@ -129,6 +128,6 @@ def segment_empty(context: Context) -> Checked:
             if lost or whole(row["voxels"]) == 0:
                 label = dso.label(context, value)
                 what = "no frame" if lost else f"{plural(frames, 'frame')} and no pixel"
-                yield found_in(context, dso, f"{capitalised(label)} has {what}.", "pixels", what, segment=value)
+                yield dso.found(context, f"{capitalised(label)} has {what}.", "pixels", what, segment=value)
 
-    return each(context, judge, lambda dso: len(dso.declared) if dso.framed else 0)
+    return each_dso(context, judge, lambda dso: len(dso.declared) if dso.framed else 0)

@@ -18,7 +18,7 @@ PUBLISHED = "published description: volumes of liver and tumour"
 TABLES = ("dsos", "frames", "segments", "segment_pairs", "slices", "references", "files")
 
 
-def each(context: Context, judge: Callable[[Masks], Iterable[Found]]) -> Checked:
+def each_masks(context: Context, judge: Callable[[Masks], Iterable[Found]]) -> Checked:
     """Every object whose masks were measured."""
     return tally([(masks,) for masks in masks_of(context)], judge)
 
@@ -52,4 +52,10 @@ def each_liver(
 
 
 def ml(value: float) -> str:
+    """A volume, mL."""
     return f"{number(value, 2)} mL"
+
+
+def ml_between(least: float, most: float) -> str:
+    """A range of volumes, mL; one volume where they are the same as shown."""
+    return ml(least) if number(least, 2) == number(most, 2) else f"{number(least, 2)} to {ml(most)}"

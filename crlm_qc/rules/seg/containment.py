@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import combinations
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
 from crlm_qc.model.finding import Found
@@ -12,8 +13,7 @@ from crlm_qc.model.sight import At, Outside, Seen, Shared
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.seg._shared import SOURCE, TABLES, each, each_liver, ml
-from crlm_qc.rules.seg.volumes import between
+from crlm_qc.rules.seg._shared import SOURCE, TABLES, each_liver, each_masks, ml, ml_between
 from crlm_qc.subjects.masks import Masks, Segment, apart
 from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.words import number
@@ -59,10 +59,6 @@ def tumour_outside_liver(context: Context) -> Checked:
     return each_liver(context, judge)
 
 
-def _pairs(segments: Sequence[Segment]) -> list[tuple[Segment, Segment]]:
-    return [(one, other) for place, one in enumerate(segments) for other in segments[place + 1 :]]
-
-
 @rule(
     "SEG006",
     "tumours-overlap",
@@ -80,7 +76,7 @@ def tumours_overlap(context: Context) -> Checked:
     need_role(context, TUMOUR)
 
     def judge(masks: Masks) -> Iterable[Found]:
-        for one, other in _pairs(masks.of(TUMOUR)):
+        for one, other in combinations(masks.of(TUMOUR), 2):
             shared = masks.overlap(one, other)
             if shared and not masks.identical(one, other) and masks.placed(one, other):
                 share = number(100 * shared / min(one.voxels, other.voxels), 1)
@@ -94,7 +90,7 @@ def tumours_overlap(context: Context) -> Checked:
                     places=[Shared(one.number, other.number)],
                 )
 
-    return each(context, judge)
+    return each_masks(context, judge)
 
 
 @rule(
@@ -165,13 +161,13 @@ def segments_identical(context: Context) -> Checked:
     """Every pair of segments of one object."""
 
     def judge(masks: Masks) -> Iterable[Found]:
-        for one, other in _pairs(masks.segments):
+        for one, other in combinations(masks.segments, 2):
             if masks.identical(one, other):
                 message = f"{one.label} and {other.label} hold the same {plural(one.voxels, 'voxel')}."
                 places = [Shared(one.number, other.number)]
                 yield other.found(context, message, "a mask of its own", f"that of {one.label}", places=places)
 
-    return each(context, judge)
+    return each_masks(context, judge)
 
 
 @rule(
@@ -201,14 +197,10 @@ def segments_exclude_each_other(context: Context) -> Checked:
             f"{are(len(masks.parts))} cut out of the liver."
         )
         if least == least:
-            message += f" The liver has {ml(liver.volume)} as stored, {between(least, most)} with what fills its holes."
+            message += (
+                f" The liver has {ml(liver.volume)} as stored, {ml_between(least, most)} with what fills its holes."
+            )
         expected = "segments that overlap: the liver contains remnant, tumours and vessels"
-        yield Found(
-            masks.dso.subject(context),
-            message,
-            expected,
-            f"none of {len(masks.parts) + 1} segments overlap",
-            masks.dso.patient,
-        )
+        yield masks.dso.found(context, message, expected, f"none of {len(masks.parts) + 1} segments overlap")
 
     return each_liver(context, judge, lambda masks, _: len(masks.parts) > 0)

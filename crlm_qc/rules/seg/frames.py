@@ -166,19 +166,15 @@ def fraction_threshold(context: Context) -> Checked:
         maximum = whole(dso.row["fractional_maximum"])
         if maximum is None:
             message = "The object is FRACTIONAL and names no MaximumFractionalValue."
-            subject = dso.subject(context, column="MaximumFractionalValue")
-            yield Found(subject, message, "a value", "none", dso.patient)
+            yield dso.found(context, message, "a value", "none", column="MaximumFractionalValue")
         for row in dso.declared:
             value, most = whole(row["segment_number"]), float(row["fraction_max"])
             if value is not None and 0 < most < _HALF:
                 observed = f"at most {number(100 * most, 1)}% of the maximum"
-                yield Found(
-                    dso.subject(context, value),
-                    f"No voxel of {dso.label(context, value)} is filled by half: its values are {observed}"
-                    f"{'' if maximum is None else f' of {maximum}'}.",
-                    "voxels of half the maximum or more",
-                    observed,
-                    dso.patient,
+                of_what = "" if maximum is None else f" of {maximum}"
+                message = (
+                    f"No voxel of {dso.label(context, value)} is filled by half: its values are {observed}{of_what}."
                 )
+                yield dso.found(context, message, "voxels of half the maximum or more", observed, segment=value)
 
     return tally([(dso,) for dso in measured(context)], judge)

@@ -13,7 +13,7 @@ from crlm_qc.model.sight import At, Seen, Small
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.seg._shared import SOURCE, TABLES, each, each_liver, each_segment, ml
+from crlm_qc.rules.seg._shared import SOURCE, TABLES, each_liver, each_masks, each_segment, ml
 from crlm_qc.subjects.masks import Masks, Segment
 from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.words import number, whole
@@ -114,17 +114,10 @@ def mask_at_border(context: Context) -> Checked:
                 words.append(f"{segment.label} ({', '.join(touched)})")
         if words:
             message = f"{plural(len(words), 'segment')} {agree(len(words), 'touches', 'touch')} the image border: {listed(words)}."
-            yield Found(
-                masks.dso.subject(context),
-                message,
-                "a margin around every segment",
-                listed(words),
-                masks.dso.patient,
-                len(words),
-                tuple(words[:5]),
-            )
+            expected, observed = "a margin around every segment", listed(words)
+            yield masks.dso.found(context, message, expected, observed, count=len(words), examples=words)
 
-    return each(context, judge)
+    return each_masks(context, judge)
 
 
 @rule(

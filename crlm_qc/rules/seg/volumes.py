@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 
 from crlm_qc.collection.profile import LIVER, TUMOUR, Span
 from crlm_qc.model.finding import Found
@@ -12,7 +13,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import At, Seen
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.seg._shared import PUBLISHED, TABLES, each, each_liver, ml
+from crlm_qc.rules.seg._shared import PUBLISHED, TABLES, each_liver, each_masks, ml, ml_between
 from crlm_qc.subjects.masks import Masks, Segment
 from crlm_qc.subjects.needs import need_role, published
 from crlm_qc.subjects.words import number
@@ -29,12 +30,7 @@ def _outside(masks: Masks, liver: Segment, span: Span, fraction: float) -> str |
         return None
     if not masks.exclusive:
         return ml(liver.volume)
-    return f"{ml(liver.volume)}, with what fills its holes {between(least, most)}"
-
-
-def between(least: float, most: float) -> str:
-    """A range of volumes; one volume where they are the same as shown."""
-    return ml(least) if number(least, 2) == number(most, 2) else f"{number(least, 2)} to {ml(most)}"
+    return f"{ml(liver.volume)}, with what fills its holes {ml_between(least, most)}"
 
 
 @rule(
@@ -98,9 +94,8 @@ def _tumour_volume(masks: Masks) -> float:
     """Volume of all tumours together, mL; what two of them share counts once. NaN if one is not known."""
     tumours = masks.of(TUMOUR)
     total = sum(segment.volume for segment in tumours)
-    for place, one in enumerate(tumours):
-        for other in tumours[place + 1 :]:
-            total -= masks.overlap(one, other) * one.volume / one.voxels
+    for one, other in combinations(tumours, 2):
+        total -= masks.overlap(one, other) * one.volume / one.voxels
     return total
 
 
@@ -139,9 +134,9 @@ def tumour_volume_unpublished(context: Context) -> Checked:
         if volume == volume and not span.holds(volume, fraction * (span.min if volume < span.min else span.max)):
             message = f"The tumours together have {ml(volume)}."
             expected = _published(span, fraction)
-            yield Found(masks.dso.subject(context), message, expected, ml(volume), patient=masks.dso.patient)
+            yield masks.dso.found(context, message, expected, ml(volume))
 
-    return each(context, judge)
+    return each_masks(context, judge)
 
 
 @rule(
@@ -205,6 +200,6 @@ def thickness_volume_differs(context: Context) -> Checked:
                 if by_thickness == by_thickness:
                     message += f" The liver has {ml(liver.volume)} by positions, {ml(by_thickness)} by SliceThickness."
             expected = f"within {number(100 * limit)}%"
-            yield Found(masks.dso.subject(context), message, expected, "; ".join(words), masks.dso.patient)
+            yield masks.dso.found(context, message, expected, "; ".join(words))
 
-    return each(context, judge)
+    return each_masks(context, judge)
