@@ -243,9 +243,9 @@ class Profile:
         """Whether the vocabulary has a segment of a role."""
         return any(term.role == role for term in self.segments)
 
-    def role(self, label: str) -> str | None:
-        """What the rules call a segment: one of `ROLES`, or None if its label is not in the vocabulary."""
-        term = self.term(label)
+    def role(self, label: str | None) -> str | None:
+        """What the rules call a segment: one of `ROLES`, or None if it has no label, or none of the vocabulary."""
+        term = None if label is None else self.term(label)
         return None if term is None else term.role
 
     def number(self, label: str) -> int | None:

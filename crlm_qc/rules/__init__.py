@@ -1,4 +1,4 @@
-"""The rules, one module a family; a rule that stands at the top level of a module is found by itself."""
+"""The rules: a folder a family, a module a topic; one that stands at the top level of a module is found by itself."""
 
 from __future__ import annotations
 

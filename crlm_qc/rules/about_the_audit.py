@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crlm_qc.model.severity import ERROR, Severity
+from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.waivers import EXPIRED, UNUSED
 from crlm_qc.rulebook.rule import RuleKind, made_by_the_audit, rule
 
@@ -21,7 +21,7 @@ rule_crashed = rule(
 waiver_expired = rule(
     EXPIRED,
     "waiver-expired",
-    Severity.WARNING,
+    WARNING,
     title="A waiver has expired",
     why="What was accepted for a while is accepted no longer: its findings count again.",
     fix="Mend the fault, or look at it again and set a new date.",
@@ -33,7 +33,7 @@ waiver_expired = rule(
 waiver_unused = rule(
     UNUSED,
     "waiver-unused",
-    Severity.WARNING,
+    WARNING,
     title="A waiver matches no finding",
     why="The fault was mended, or the waiver names the wrong subject; left in, it would hide the fault's return.",
     fix="Take the waiver out, or correct its code, patients or subject.",

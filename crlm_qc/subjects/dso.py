@@ -5,6 +5,7 @@ What several rules need to know of one another stands here too, so that one faul
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,6 +92,11 @@ class Dso:
     def framed(self) -> bool:
         """Whether anything is said of its frames: a Per-Frame Functional Groups Sequence is there (else DSO015)."""
         return whole(self.row["n_frame_items"]) is not None
+
+    @cached_property
+    def malformed(self) -> frozenset[str]:
+        """Attributes of its functional groups that can't be read as what they should be."""
+        return frozenset(json.loads(text(self.row["malformed"]) or "[]"))
 
     @cached_property
     def declared(self) -> list[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from crlm_qc.collection.profile import LIVER, TUMOUR
 from crlm_qc.model.tables import TABLES
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
+from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import clinical
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def volumes(context: Context) -> pd.DataFrame:
     single = dsos["patient"].notna() & ~dsos["patient"].duplicated(keep=False)
     measured = dsos[single & (dsos["masks"] == "measured")]
     segments = segments[segments["dso"].isin(measured["path"])]
-    roles = segments["label"].map(lambda label: context.profile.role(label) if isinstance(label, str) else None)
+    roles = segments["label"].map(lambda label: context.profile.role(text(label)))
     table = pd.DataFrame({"patient": sorted(set(measured["patient"]))})
     for role, name in ((LIVER, "liver"), (TUMOUR, "tumour")):
         mine = segments[roles == role].groupby("patient")

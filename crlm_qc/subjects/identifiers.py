@@ -75,6 +75,12 @@ class Series:
         return [row for row in self.rows if row.state == "present"]
 
     @property
+    def strange_private(self) -> Rows:
+        """Rows of private elements of creators that the profile does not allow."""
+        allowed = self.context.profile.deidentification.private_creators
+        return [row for row in self.present if row.creator is not None and row.creator not in allowed]
+
+    @property
     def is_directory(self) -> bool:
         """Whether it is no series, but a directory of files outside of patient folders, which says nothing of itself."""
         return self.patient is None and self.uid is None
@@ -95,7 +101,7 @@ class Series:
         """Attributes of Table E.1-1 that hold a value which no declared option retains, with their rows."""
         table = attribute_table()
         found: list[tuple[str, Attribute, Rows]] = []
-        for attribute, rows in grouped_by(self.present, lambda row: row.attribute):
+        for attribute, rows in by_attribute(self.present):
             tag = rows[0].tag
             known = None if "x" in tag or tag == PATIENT_NAME else table.get(int(tag, 16))
             if known is None or known.kind not in GRAVITY:
@@ -112,7 +118,12 @@ class Series:
         return found
 
 
-def grouped_by(rows: Rows, key: Callable[[_Held], str]) -> list[tuple[str, Rows]]:
+def by_attribute(rows: Rows) -> list[tuple[str, Rows]]:
+    """Rows by their attribute, in its order."""
+    return grouped(rows, lambda row: row.attribute)
+
+
+def grouped(rows: Rows, key: Callable[[_Held], str]) -> list[tuple[str, Rows]]:
     """Rows by a key, in its order."""
     groups: dict[str, list[_Held]] = {}
     for row in rows:

@@ -186,8 +186,7 @@ def _of_object(context: Context, dso: Dso, overlaps: dict[tuple[int, int], int])
         # Of two segments with one number it can't be told whose the frames are.
         if value is None or numbers[value] > 1 or not whole(row["voxels"]):
             continue
-        label = text(row["label"])
-        role = None if label is None else context.profile.role(label)
+        role = context.profile.role(text(row["label"]))
         frames = (whole(row["n_frames"]) or 0) if dso.is_label_map else laid[value]
         segments.append(Segment(dso, value, role, dso.label(context, value), row, frames, drawn[value]))
     if dso.is_label_map and misplaced:

@@ -1,4 +1,4 @@
-"""Where the frames of an object lie to the slices that they were drawn on."""
+"""Where the frames of an object lie: to the slices that they were drawn on, and to each other."""
 
 from __future__ import annotations
 
@@ -134,3 +134,23 @@ def sources_of(context: Context, dso: Dso) -> Sources:
     elsewhere: Flags = judged & ((np.abs(along) > reach.along) | (sideways > reach.in_plane))
     displaced: Flags = elsewhere & ((np.abs(along) > reach.material_along) | (sideways > reach.material_in_plane))
     return Sources(nearest >= 0, nearest, along, sideways, elsewhere, displaced, outside)
+
+
+@once
+def frames_at_one_position(context: Context, dso: Dso) -> list[tuple[int, ...]]:
+    """Groups of frames of one segment at one position, by their place; frames off their source slice left out."""
+    import numpy as np
+
+    points, numbers = dso.frames.matrix(POSITION), dso.numbers
+    usable = np.isfinite(points).all(axis=1) & np.isfinite(numbers) & ~sources_of(context, dso).elsewhere
+    places = usable.nonzero()[0]
+    if not len(places):
+        return []
+    # Positions within the tolerance differ little along every axis, so neighbours in order along the axis on which
+    # the frames spread most are enough to compare.
+    axis = int(np.argmax(np.ptp(points[places], axis=0)))
+    order = places[np.lexsort((points[places, axis], numbers[places]))]
+    near = np.linalg.norm(np.diff(points[order], axis=0), axis=1) <= context.tolerances.position_mm
+    same = near & (np.diff(numbers[order]) == 0)
+    groups = np.split(order, np.flatnonzero(~same) + 1)
+    return [tuple(sorted(int(place) for place in group)) for group in groups if len(group) > 1]

@@ -16,7 +16,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.subjects.identifiers import every_series, grouped_by
+from crlm_qc.subjects.identifiers import by_attribute, every_series
 from crlm_qc.subjects.words import text
 
 
@@ -81,7 +81,7 @@ def _old_elsewhere(context: Context) -> list[Found]:
     for one in series:
         old = [row for row in one.present if row.tag == "00101010" and row.code == "over"]
         beyond = [row for row in old if one.patient is None or "/" in row.attribute]
-        for attribute, rows in grouped_by(beyond, lambda row: row.attribute):
+        for attribute, rows in by_attribute(beyond):
             count = one.files(rows)
             message = f"{attribute} (0010,1010) is over {OLDEST} years in {count:,} of {one.counted}."
             expected, observed = f"at most {OLDEST} years, or 090Y for all above", f"over {OLDEST} years"
@@ -196,10 +196,10 @@ def _dates_elsewhere(context: Context) -> Iterator[Found]:
         strange = [row for row in one.present if row.code in ("before", "after")]
         if not strange:
             continue
-        names = [name for name, _ in grouped_by(strange, lambda row: row.attribute)]
+        names = [name for name, _ in by_attribute(strange)]
         sides = [side for side in ("before", "after") if any(row.code == side for row in strange)]
         where = " and ".join(sides)
-        count = max(one.files(rows) for _, rows in grouped_by(strange, lambda row: row.attribute))
+        count = max(one.files(rows) for _, rows in by_attribute(strange))
         yield Found(
             one.subject(names[0]),
             f"{listed(names)} {agree(len(names), 'lies', 'lie')} {where} the release's range in {count:,} of {one.counted}.",

@@ -7,7 +7,7 @@ is wrong, one rule says so: what DID001, DID002 or DID006 tell of is not told ag
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from crlm_qc.collection.annex import AttributeKind, attribute_table
 from crlm_qc.model.finding import Found
@@ -17,7 +17,7 @@ from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.did._shared import ANNEX, each_series
-from crlm_qc.subjects.identifiers import GRAVITY, METHODS, PATIENT_ID, PATIENT_NAME, Rows, Series, grouped_by
+from crlm_qc.subjects.identifiers import GRAVITY, METHODS, PATIENT_ID, PATIENT_NAME, Series, by_attribute, grouped
 
 _PLANE = re.compile("(50|60)[0-9A-F]{2}3000")
 """Curve and overlay data of any group."""
@@ -59,7 +59,7 @@ def patient_name(context: Context) -> Checked:
 
     def judge(one: Series) -> Iterator[Found]:
         names = [row for row in one.present if row.tag == PATIENT_NAME]
-        for attribute, rows in grouped_by(names, lambda row: row.attribute):
+        for attribute, rows in by_attribute(names):
             count = one.files(rows)
             yield Found(
                 one.subject(attribute),
@@ -214,7 +214,7 @@ def private_attribute(context: Context) -> Checked:
     allowed = context.profile.deidentification.private_creators
 
     def judge(one: Series) -> Iterator[Found]:
-        for key, rows in grouped_by(strange_private(one, allowed), lambda row: f"{row.tag[:4]} {row.creator}"):
+        for key, rows in grouped(one.strange_private, lambda row: f"{row.tag[:4]} {row.creator}"):
             group, _, creator = key.partition(" ")
             count = one.files(rows)
             attributes = sorted({row.attribute for row in rows})
@@ -233,11 +233,6 @@ def private_attribute(context: Context) -> Checked:
             )
 
     return each_series(context, judge)
-
-
-def strange_private(one: Series, allowed: Collection[str]) -> Rows:
-    """Private elements whose creator is none of those allowed."""
-    return [row for row in one.present if row.creator is not None and row.creator not in allowed]
 
 
 @rule(
@@ -285,7 +280,7 @@ def overlay_or_graphics(context: Context) -> Checked:
         if "113103" in one.declared:
             return
         drawn = [row for row in one.present if row.tag in graphics or _PLANE.fullmatch(row.tag)]
-        for attribute, rows in grouped_by(drawn, lambda row: row.attribute):
+        for attribute, rows in by_attribute(drawn):
             count = one.files(rows)
             message = f"{attribute} is there in {count:,} of {one.counted}."
             yield Found(one.subject(attribute), message, "none", "present", one.patient, count)

@@ -11,8 +11,7 @@ from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.did._shared import each_series
-from crlm_qc.rules.did.headers import strange_private
-from crlm_qc.subjects.identifiers import Series, grouped_by
+from crlm_qc.subjects.identifiers import Series, by_attribute
 from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_subject, text
 
 
@@ -28,12 +27,11 @@ from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_s
 )
 def text_identifies(context: Context) -> Checked:
     """Every text of every header, nested and private too, and every text of tables and names of files; the collection's own words and shifted dates are left out."""
-    allowed = context.profile.deidentification.private_creators
 
     def judge(one: Series) -> Iterator[Found]:
         told = {attribute for attribute, _, _ in one.retained_against}
-        private = {row.attribute for row in strange_private(one, allowed)}
-        for name, rows in grouped_by([row for row in one.rows if row.pattern], lambda row: row.attribute):
+        private = {row.attribute for row in one.strange_private}
+        for name, rows in by_attribute([row for row in one.rows if row.pattern]):
             if name in private or any(name == outer or name.startswith(outer + "/") for outer in told):
                 continue
             looks = sorted({row.pattern for row in rows if row.pattern})

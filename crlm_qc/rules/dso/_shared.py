@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.rulebook.context import Context
@@ -12,14 +10,6 @@ from crlm_qc.rulebook.rule import Checked
 from crlm_qc.rulebook.tally import as_one, tally
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso, dsos_of
-from crlm_qc.subjects.words import text
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Flags = npt.NDArray[np.bool_]
-    Ints = npt.NDArray[np.int64]
 
 IMAGE = "DICOM PS3.3 A.51 (Segmentation IOD), C.8.20.2 (Segmentation Image)"
 REFERENCES = "DICOM PS3.3 C.12.2 (Common Instance Reference)"
@@ -54,10 +44,4 @@ def each_on_its_ct(
 
 def absent(dso: Dso, keyword: str) -> str:
     """Why an attribute of the functional groups has no value."""
-    malformed = text(dso.row["malformed"])
-    return "malformed" if malformed is not None and keyword in json.loads(malformed) else "missing"
-
-
-def many_segments_a_frame(dso: Dso) -> bool:
-    """A label map holds all segments in each frame, which names none."""
-    return dso.is_label_map and not dso.frames.present("segment_number").any()
+    return "malformed" if keyword in dso.malformed else "missing"

@@ -14,17 +14,16 @@ from crlm_qc.model.words import are, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each_dso
-from crlm_qc.rules.dso.frames import doubled_frames
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.dso import Dso
-from crlm_qc.subjects.sources import sources_of
+from crlm_qc.subjects.sources import frames_at_one_position, sources_of
 from crlm_qc.subjects.words import commonest, text, whole
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from crlm_qc.rules.dso._shared import Flags
+    from crlm_qc.subjects.columns import Flags
 
 _BINARY = "BINARY"
 _TYPES = frozenset({_BINARY, "FRACTIONAL", "LABELMAP"})
@@ -179,7 +178,7 @@ def _index_contradictions(context: Context, dso: Dso, pointers: list[str]) -> tu
     index = np.array(values, dtype=np.float64).reshape(n, len(pointers))
     numbers = dso.numbers
     usable = ~sources_of(context, dso).elsewhere & np.isin(numbers, list(dso.declared_numbers))
-    usable[[place for group in doubled_frames(context, dso) for place in group]] = False
+    usable[[place for group in frames_at_one_position(context, dso) for place in group]] = False
     words = []
     if _SEGMENT_POINTER in pointers:
         chosen = _not_one_to_one(numbers, index[:, pointers.index(_SEGMENT_POINTER)], usable)

@@ -12,19 +12,18 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Place, Seen, Slice
 from crlm_qc.model.words import agree, capitalised, listed, plural
-from crlm_qc.rulebook.context import Context, once
+from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rulebook.tally import tally
 from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each_dso
-from crlm_qc.rules.dso.labels import role_of
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.ct import stack_of
 from crlm_qc.subjects.dso import Dso, dsos_of, measured
-from crlm_qc.subjects.sources import sources_of
+from crlm_qc.subjects.sources import frames_at_one_position, sources_of
 from crlm_qc.subjects.words import number, ranges, whole
 
 if TYPE_CHECKING:
-    from crlm_qc.rules.dso._shared import Ints
+    from crlm_qc.subjects.columns import Ints
 
 
 @rule(
@@ -43,7 +42,7 @@ def frame_twice(context: Context) -> Checked:
     """Every frame with a segment and a position."""
 
     def judge(dso: Dso) -> Iterable[Found]:
-        doubled = doubled_frames(context, dso)
+        doubled = frames_at_one_position(context, dso)
         if doubled:
             words = [
                 f"frames {ranges(dso.frames['frame'][list(group)])} "
@@ -80,26 +79,6 @@ def _seen_at(context: Context, dso: Dso, frames: Sequence[int]) -> tuple[Place, 
     return (*slices, *dso.places(frames))
 
 
-@once
-def doubled_frames(context: Context, dso: Dso) -> list[tuple[int, ...]]:
-    """Groups of frames of one segment at one position, by their place; frames off their source slice left out."""
-    import numpy as np
-
-    points, numbers = dso.frames.matrix(POSITION), dso.numbers
-    usable = np.isfinite(points).all(axis=1) & np.isfinite(numbers) & ~sources_of(context, dso).elsewhere
-    places = usable.nonzero()[0]
-    if not len(places):
-        return []
-    # Positions within the tolerance differ little along every axis, so neighbours in order along the axis on which
-    # the frames spread most are enough to compare.
-    axis = int(np.argmax(np.ptp(points[places], axis=0)))
-    order = places[np.lexsort((points[places, axis], numbers[places]))]
-    near = np.linalg.norm(np.diff(points[order], axis=0), axis=1) <= context.tolerances.position_mm
-    same = near & (np.diff(numbers[order]) == 0)
-    groups = np.split(order, np.flatnonzero(~same) + 1)
-    return [tuple(sorted(int(place) for place in group)) for group in groups if len(group) > 1]
-
-
 @rule(
     "DSO021",
     "segment-gap",
@@ -127,7 +106,7 @@ def segment_gap(context: Context) -> Checked:
                 segment=value,
                 count=len(gap),
                 examples=names,
-                severity=INFO if role_of(context, dso.labels.get(value)) == VESSEL else None,
+                severity=INFO if context.profile.role(dso.labels.get(value)) == VESSEL else None,
                 places=[place for _, place in gap[:MAX_EXAMPLES] if place is not None],
             )
 
@@ -141,7 +120,7 @@ def _gaps(context: Context, dso: Dso) -> Iterator[tuple[int, list[tuple[str, Sli
     planes, names, slices = _planes(context, dso)
     numbers = dso.numbers
     known = dso.declared_numbers
-    lost = {int(planes[group[0]]) for group in doubled_frames(context, dso)}
+    lost = {int(planes[group[0]]) for group in frames_at_one_position(context, dso)}
     lost |= {int(plane) for plane, value in zip(planes, numbers, strict=True) if value not in known}
     lost |= _suspect_planes(dso)
     for value in sorted(set(numbers[(numbers == numbers) & (planes >= 0)].tolist())):

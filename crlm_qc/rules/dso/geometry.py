@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
@@ -16,10 +14,7 @@ from crlm_qc.rules.dso._shared import IMAGE, WITH_CT, absent, each_on_its_ct
 from crlm_qc.subjects.columns import ORIENTATION, SPACING
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso, plane_differs
-from crlm_qc.subjects.words import directions, lengths, number, text, whole
-
-if TYPE_CHECKING:
-    pass
+from crlm_qc.subjects.words import directions, lengths, number, whole
 
 
 @rule(
@@ -144,32 +139,19 @@ def slice_spacing_differs(context: Context) -> Checked:
             "SliceThickness": ("slice_thickness", [spacing, *thickness]),
         }
         for keyword, (column, right) in allowed.items():
-            malformed = keyword in _malformed(dso)
-            found = _wrong_lengths(context, dso, keyword, column, right, slack, malformed=malformed)
+            found = _wrong_lengths(context, dso, keyword, column, right, slack)
             if found is not None:
                 yield found
 
     def examined(dso: Dso, _: CtSeries) -> bool:
         given = any(dso.frames.present(column).any() for column in ("spacing_between_slices", "slice_thickness"))
-        return given or not _malformed(dso).isdisjoint({"SpacingBetweenSlices", "SliceThickness"})
+        return given or not dso.malformed.isdisjoint({"SpacingBetweenSlices", "SliceThickness"})
 
     return each_on_its_ct(context, judge, examined)
 
 
-def _malformed(dso: Dso) -> set[str]:
-    """Attributes of its functional groups that can't be read as what they should be."""
-    return set(json.loads(text(dso.row["malformed"]) or "[]"))
-
-
 def _wrong_lengths(
-    context: Context,
-    dso: Dso,
-    keyword: str,
-    column: str,
-    right: Sequence[float],
-    slack: float,
-    *,
-    malformed: bool,
+    context: Context, dso: Dso, keyword: str, column: str, right: Sequence[float], slack: float
 ) -> Found | None:
     """A finding where a length of the Pixel Measures is not above 0, or none of the right ones."""
     import numpy as np
@@ -189,6 +171,6 @@ def _wrong_lengths(
         expected = expected if np.isfinite(right[0]) else "above 0 mm"
         places = () if wrong.all() else dso.first(wrong)
         return dso.found(context, message, expected, shown, column=keyword, count=int(wrong.sum()), places=places)
-    if malformed:
+    if keyword in dso.malformed:
         return dso.found(context, f"{keyword} is malformed.", "a length in mm", "malformed", column=keyword)
     return None

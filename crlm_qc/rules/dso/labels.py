@@ -50,11 +50,6 @@ def _labels(dso: Dso) -> list[str]:
     return [label for row in dso.declared if (label := text(row["label"])) is not None]
 
 
-def role_of(context: Context, label: str | None) -> str | None:
-    """What the profile says that a label stands for."""
-    return None if label is None else context.profile.role(label)
-
-
 @rule(
     "DSO025",
     "liver-or-tumour-missing",
@@ -100,7 +95,7 @@ def label_twice(context: Context) -> Checked:
         labels = _labels(dso)
         plain = Counter(_same_label(context, label) for label in labels)
         twice = [name for name, count in plain.items() if count > 1]
-        numbers = [context.profile.number(label) for label in labels if role_of(context, label) == TUMOUR]
+        numbers = [context.profile.number(label) for label in labels if context.profile.role(label) == TUMOUR]
         words = []
         if twice:
             shown = [
@@ -109,7 +104,7 @@ def label_twice(context: Context) -> Checked:
             ]
             words.append(f"{listed(sorted(shown))} {agree(len(twice), 'stands', 'stand')} in several segments")
         complete = sorted(value or 0 for value in numbers) == list(range(1, len(numbers) + 1))
-        repeated_tumour = any(role_of(context, name) == TUMOUR for name in twice)
+        repeated_tumour = any(context.profile.role(name) == TUMOUR for name in twice)
         if numbers and not complete and numbers != [None] and not repeated_tumour:
             found = listed(["none" if value is None else str(value) for value in numbers])
             words.append(f"tumours are numbered {found}, not 1 to {len(numbers)}")
@@ -131,7 +126,7 @@ def _same_label(context: Context, label: str) -> str:
 
 
 def _tumours(context: Context, labels: Iterable[str]) -> set[str]:
-    return {_same_label(context, label) for label in labels if role_of(context, label) == TUMOUR}
+    return {_same_label(context, label) for label in labels if context.profile.role(label) == TUMOUR}
 
 
 _TYPE_CODES = {
@@ -204,7 +199,7 @@ def property_type_contradicts(context: Context) -> Checked:
         for row in dso.declared:
             value = whole(row["segment_number"])
             code, meaning = text(row["type_code"]), text(row["type_meaning"])
-            wanted = _KIND_OF_ROLE.get(role_of(context, text(row["label"])) or "")
+            wanted = _KIND_OF_ROLE.get(context.profile.role(text(row["label"])) or "")
             expected = f"a property type for {wanted}" if wanted else "a property type"
             label = dso.label(context, value)
             if code is None:

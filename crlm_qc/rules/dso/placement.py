@@ -22,7 +22,7 @@ from crlm_qc.subjects.sources import reach_of, sources_of
 from crlm_qc.subjects.words import number, text
 
 if TYPE_CHECKING:
-    from crlm_qc.rules.dso._shared import Flags
+    from crlm_qc.subjects.columns import Flags
 
 
 @rule(

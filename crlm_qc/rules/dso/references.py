@@ -19,7 +19,7 @@ from crlm_qc.subjects.sources import sources_of
 from crlm_qc.subjects.words import ranges, text, whole
 
 if TYPE_CHECKING:
-    from crlm_qc.rules.dso._shared import Flags
+    from crlm_qc.subjects.columns import Flags
 
 
 @rule(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR
@@ -11,12 +10,9 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.dso._shared import OWN, SEGMENTS, each_dso, many_segments_a_frame
+from crlm_qc.rules.dso._shared import OWN, SEGMENTS, each_dso
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import ranges, whole
-
-if TYPE_CHECKING:
-    pass
 
 
 def _misnumbered(dso: Dso) -> bool:
@@ -97,7 +93,14 @@ def segment_undeclared(context: Context) -> Checked:
         expected = f"segments {ranges(known)}" if known else "declared segments"
         yield dso.found(context, f"{names} {what}.", expected, what, count=int(wrong.sum()))
 
-    return each_dso(context, judge, lambda dso: len(dso.frames) if dso.framed and not many_segments_a_frame(dso) else 0)
+    return each_dso(
+        context, judge, lambda dso: len(dso.frames) if dso.framed and not _many_segments_a_frame(dso) else 0
+    )
+
+
+def _many_segments_a_frame(dso: Dso) -> bool:
+    """A label map holds all segments in each frame, which names none."""
+    return dso.is_label_map and not dso.frames.present("segment_number").any()
 
 
 @rule(
@@ -115,7 +118,7 @@ def segment_empty(context: Context) -> Checked:
     """Every declared segment: frames, and pixels where the masks were measured."""
 
     def judge(dso: Dso) -> Iterable[Found]:
-        by_frame = not many_segments_a_frame(dso)
+        by_frame = not _many_segments_a_frame(dso)
         frameless = sum(row["n_frames"] == 0 for row in dso.declared)
         explained = frameless <= len(dso.undeclared)
         for row in dso.declared:

@@ -168,69 +168,6 @@ def images_differ(context: Context) -> Checked:
 
 
 @rule(
-    "MET019",
-    "metadata-size-differs",
-    WARNING,
-    title="File Size differs from the bytes on disk",
-    why="With the right number of files, other bytes mean other files: cut, compressed or of another version.",
-    fix="Fetch the series again, or correct the size.",
-    source=DOWNLOADER + ": 41 files of 527,480 bytes are 21.63 MB",
-    tables=DISK,
-    tolerances=("file_size_fraction",),
-)
-def size_differs(context: Context) -> Checked:
-    """Every row whose series is on disk, complete and sound; read in powers of 1000 and of 1024."""
-    rows(context, "file_size")
-    table, found = _compared(context), disk(context)
-    fraction = context.tolerances.file_size_fraction
-    examined, findings = 0, []
-    for _, row in labelled(table):
-        one, images = found.series.get(row.series_uid), whole(row.images)
-        if one is None or row.size_decimal != row.size_decimal:
-            continue
-        complete = images is None or images == one.n_files == len(one.instances)
-        if not (complete and one.sound) or found.uncertain(one):
-            continue
-        examined += 1
-        slack = fraction * one.size + _rounding(row.file_size, row.size_decimal)
-        if min(abs(row.size_decimal - one.size), abs(row.size_binary - one.size)) <= slack:
-            continue
-        shown = _size_shown(context, row.file_size)
-        findings.append(
-            found_on_row(
-                context,
-                row,
-                ["file_size"],
-                f"File Size is {shown}, the files on disk hold {one.size:,} bytes.",
-                f"{_megabytes(one.size)}, within {number(100 * fraction)}%",
-                shown,
-            )
-        )
-    return Checked(examined, findings)
-
-
-def _size_shown(context: Context, said: str) -> str:
-    """A File Size that could be read; of a number that may be a record number, how long it is."""
-    match = re.match(r"\s*([0-9,]+)", said)
-    figure = float(match[1].replace(",", "")) if match else 0.0
-    return said.strip() if figure <= LARGEST else f"{context.show.number(figure)}, and a unit"
-
-
-def _rounding(shown: str, size: float) -> float:
-    """Half a unit of the last digit of a File Size, in bytes."""
-    match = re.match(r"\s*([0-9,]+)(?:\.([0-9]+))?", shown)
-    if match is None:
-        return 0.0
-    value = float(match[1].replace(",", "") + "." + (match[2] or "0"))
-    unit = size / value if value else 1e6
-    return float(0.5 * unit * 10.0 ** -len(match[2] or ""))
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.2f} MB" if size >= 1e6 else f"{size / 1e3:.2f} KB"
-
-
-@rule(
     "MET018",
     "metadata-contradicts-headers",
     WARNING,
@@ -315,3 +252,66 @@ def _description(value: Any) -> str:
     """Text with its white space evened out; the downloader writes NA for an empty description."""
     plain_text = " ".join((text(value) or "").split())
     return "" if plain_text == "NA" else plain_text
+
+
+@rule(
+    "MET019",
+    "metadata-size-differs",
+    WARNING,
+    title="File Size differs from the bytes on disk",
+    why="With the right number of files, other bytes mean other files: cut, compressed or of another version.",
+    fix="Fetch the series again, or correct the size.",
+    source=DOWNLOADER + ": 41 files of 527,480 bytes are 21.63 MB",
+    tables=DISK,
+    tolerances=("file_size_fraction",),
+)
+def size_differs(context: Context) -> Checked:
+    """Every row whose series is on disk, complete and sound; read in powers of 1000 and of 1024."""
+    rows(context, "file_size")
+    table, found = _compared(context), disk(context)
+    fraction = context.tolerances.file_size_fraction
+    examined, findings = 0, []
+    for _, row in labelled(table):
+        one, images = found.series.get(row.series_uid), whole(row.images)
+        if one is None or row.size_decimal != row.size_decimal:
+            continue
+        complete = images is None or images == one.n_files == len(one.instances)
+        if not (complete and one.sound) or found.uncertain(one):
+            continue
+        examined += 1
+        slack = fraction * one.size + _rounding(row.file_size, row.size_decimal)
+        if min(abs(row.size_decimal - one.size), abs(row.size_binary - one.size)) <= slack:
+            continue
+        shown = _size_shown(context, row.file_size)
+        findings.append(
+            found_on_row(
+                context,
+                row,
+                ["file_size"],
+                f"File Size is {shown}, the files on disk hold {one.size:,} bytes.",
+                f"{_megabytes(one.size)}, within {number(100 * fraction)}%",
+                shown,
+            )
+        )
+    return Checked(examined, findings)
+
+
+def _size_shown(context: Context, said: str) -> str:
+    """A File Size that could be read; of a number that may be a record number, how long it is."""
+    match = re.match(r"\s*([0-9,]+)", said)
+    figure = float(match[1].replace(",", "")) if match else 0.0
+    return said.strip() if figure <= LARGEST else f"{context.show.number(figure)}, and a unit"
+
+
+def _rounding(shown: str, size: float) -> float:
+    """Half a unit of the last digit of a File Size, in bytes."""
+    match = re.match(r"\s*([0-9,]+)(?:\.([0-9]+))?", shown)
+    if match is None:
+        return 0.0
+    value = float(match[1].replace(",", "") + "." + (match[2] or "0"))
+    unit = size / value if value else 1e6
+    return float(0.5 * unit * 10.0 ** -len(match[2] or ""))
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.2f} MB" if size >= 1e6 else f"{size / 1e3:.2f} KB"

@@ -12,7 +12,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.rel._shared import DOWNLOADER
+from crlm_qc.rules.rel._shared import DOWNLOADER, counted
 from crlm_qc.subjects.words import by_folder, file_names, file_subject, most_common, text, whole
 
 _PROBLEMS = {
@@ -159,11 +159,10 @@ def file_meta_disagrees(context: Context) -> Checked:
         keywords = [keyword for keyword in pairs if wrong[keyword].loc[rows.index].any()]
         meta, data = pairs[keywords[0]]
         row = rows[wrong[keywords[0]].loc[rows.index]].iloc[0]
-        files_named = names[0] if len(names) == 1 else plural(len(names), "file")
         findings.append(
             Found(
                 subject,
-                f"{' and '.join(keywords)} of {files_named} is not the data set's.",
+                f"{' and '.join(keywords)} of {counted(names)} is not the data set's.",
                 context.show.uid(row[data]),
                 context.show.uid(row[meta]),
                 patient,
@@ -217,8 +216,7 @@ def uid_invalid(context: Context) -> Checked:
         if not keywords:
             continue
         names = file_names(context, rows["path"])
-        files_named = names[0] if len(names) == 1 else plural(len(names), "file")
-        message = f"{', '.join(sorted(keywords))} of {files_named} {are(len(keywords))} no valid UID."
+        message = f"{', '.join(sorted(keywords))} of {counted(names)} {are(len(keywords))} no valid UID."
         findings.append(
             Found(
                 subject,

@@ -8,11 +8,10 @@ from crlm_qc.collection.forms import series_folder, study_folder, uid_tail
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.rel._shared import DOWNLOADER
-from crlm_qc.rules.rel.series import images_of
+from crlm_qc.rules.rel._shared import DOWNLOADER, counted, images_of
 from crlm_qc.subjects.words import by_folder, file_names, folder_of, folder_subject, most_common, name_of, text
 
 _LEAST_CUT = 12
@@ -154,9 +153,8 @@ def patient_of_another_folder(context: Context) -> Checked:
         ids = sorted({context.show.patient(value) for value in rows["patient_id"]})
         valid = context.profile.is_patient_id(patient or "")
         what = f"of {patient}'s folder" if valid else "of a folder whose name is no patient ID"
-        files = file_names(context, rows["path"])[0] if len(rows) == 1 else plural(len(rows), "file")
-        message = f"PatientID in {files} {what} is {listed(ids)}."
+        names = file_names(context, rows["path"])
+        message = f"PatientID in {counted(names)} {what} is {listed(ids)}."
         expected = patient if valid and patient else f"a folder named {context.profile.patient_id_form}"
-        names = tuple(file_names(context, rows["path"]))
-        findings.append(Found(subject, message, expected, listed(ids), patient, len(rows), names))
+        findings.append(Found(subject, message, expected, listed(ids), patient, len(rows), tuple(names)))
     return Checked(len(images), findings)

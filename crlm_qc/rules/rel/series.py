@@ -11,14 +11,8 @@ from crlm_qc.model.severity import ERROR
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.rel._shared import DOWNLOADER
+from crlm_qc.rules.rel._shared import DOWNLOADER, images_of
 from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subject, text
-
-
-def images_of(context: Context) -> Any:
-    """Files that are CT images or segmentation objects."""
-    files = context["files"]
-    return files[files["kind"].isin(["ct", "dso"])]
 
 
 @rule(

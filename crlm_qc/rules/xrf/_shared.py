@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.model.finding import Kind, Subject
-from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Skip
-from crlm_qc.subjects.cohort import cohort
-from crlm_qc.subjects.workbook import Clinical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,29 +13,9 @@ if TYPE_CHECKING:
 TABLES: Final = ("sources", "clinical", "clinical_dictionary", "slices", "dsos")
 
 
-def need_belonging(context: Context) -> None:
-    """Skip where the workbook's rows are known to be other patients'.
-
-    Raises
-    ------
-    Skip
-        XRF004 says that they are.
-    """
-    try:
-        found = cohort(context)
-    except Skip:
-        return
-    if found.detached:
-        raise Skip("the workbook's rows do not belong to these images (XRF004)")
-
-
 def row_subject(path: str, row: Any, column: str) -> Subject:
+    """A cell of a row of the workbook, as the subject of a finding."""
     return Subject(Kind.ROW, path=path, row=int(row), column=column)
-
-
-def rows_of(table: Clinical) -> dict[str, int]:
-    """Row of the sheet by patient."""
-    return {str(patient): int(row) for row, patient in zip(table.patients.index, table.patients, strict=True)}
 
 
 def records(table: pd.DataFrame) -> Iterator[tuple[str, dict[Any, Any]]]:

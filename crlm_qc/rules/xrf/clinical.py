@@ -1,4 +1,4 @@
-"""What the workbook says of tumours, position and numbers, against the images."""
+"""What the workbook says of tumours and of the patient's position, against the images."""
 
 from __future__ import annotations
 
@@ -6,22 +6,44 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from crlm_qc.collection.profile import TUMOUR
-from crlm_qc.model.finding import RELEASE, Found
+from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.sight import At, Seen
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.xrf._shared import TABLES, need_belonging, records, row_subject, rows_of
-from crlm_qc.subjects.needs import need_role, published
+from crlm_qc.rules.xrf._shared import TABLES, records, row_subject
+from crlm_qc.subjects.cohort import cohort
+from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.notes import lies_as_told
 from crlm_qc.subjects.words import most_common, number, text
-from crlm_qc.subjects.workbook import NOTES, clinical
+from crlm_qc.subjects.workbook import NOTES, Clinical, clinical
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MM_PER_CM: Final = 10.0
+
+
+def _need_belonging(context: Context) -> None:
+    """Skip where the workbook's rows are known to be other patients'.
+
+    Raises
+    ------
+    Skip
+        XRF004 says that they are.
+    """
+    try:
+        found = cohort(context)
+    except Skip:
+        return
+    if found.detached:
+        raise Skip("the workbook's rows do not belong to these images (XRF004)")
+
+
+def _rows_of(table: Clinical) -> dict[str, int]:
+    """Row of the sheet by patient."""
+    return {str(patient): int(row) for row, patient in zip(table.patients.index, table.patients, strict=True)}
 
 
 @rule(
@@ -39,11 +61,11 @@ def metastases_contradict(context: Context) -> Checked:
     table = clinical(context)
     table.need("multiple_metastases")
     tumours = _tumours(context)
-    need_belonging(context)
+    _need_belonging(context)
     counts = tumours.groupby("patient").size()
     told = table.single()["multiple_metastases"].dropna()
     both = told[told.index.isin(counts.index)]
-    rows = rows_of(table)
+    rows = _rows_of(table)
     found = []
     for patient, value in zip(map(str, both.index), both, strict=True):
         n = int(counts[patient])
@@ -80,7 +102,7 @@ def tumour_size_contradicts(context: Context) -> Checked:
     table = clinical(context)
     table.need("max_tumor_size")
     tumours = _tumours(context)
-    need_belonging(context)
+    _need_belonging(context)
     largest = tumours.groupby("patient")[["diameter_axial_mm", "diameter_3d_mm"]].max().dropna()
     if largest.empty:
         raise Skip("no tumour was measured: this takes --depth masks")
@@ -90,7 +112,7 @@ def tumour_size_contradicts(context: Context) -> Checked:
     allowed = context.tolerances.tumour_size_fraction
     off = both[["diameter_axial_mm", "diameter_3d_mm"]].rsub(both["stated"], axis=0).abs()
     wrong = both[(off > allowed * both[["diameter_axial_mm", "diameter_3d_mm"]]).all(axis=1)]
-    rows = rows_of(table)
+    rows = _rows_of(table)
     found = []
     for patient, row in records(wrong):
         stated, axial, spatial = (
@@ -119,7 +141,7 @@ def _tumours(context: Context) -> pd.DataFrame:
     need_role(context, TUMOUR)
     dsos, segments = context["dsos"], context["segments"]
     single = dsos[dsos["patient"].notna() & ~dsos["patient"].duplicated(keep=False)]
-    roles = segments["label"].map(lambda label: context.profile.role(label) if isinstance(label, str) else None)
+    roles = segments["label"].map(lambda label: context.profile.role(text(label)))
     full = segments["voxels"].fillna(1) > 0
     tumours: pd.DataFrame = segments[
         segments["dso"].isin(single["path"]) & segments["declared"] & (roles == TUMOUR) & full
@@ -183,44 +205,3 @@ def _positions(context: Context, patients: set[str]) -> dict[str, str]:
         if len(known) == 1 and (stated or not position):
             found[str(patient)] = known.pop()
     return found
-
-
-@rule(
-    "XRF008",
-    "patient-number-gap",
-    INFO,
-    title="A patient number is skipped that the published release has",
-    why="A gap in the numbers is mostly a patient who was lost on the way; the published release lacks known numbers alone.",
-    fix="Download or copy the patient again, or note in the profile that the number does not exist.",
-    source="published description: patient IDs, and those that were never given",
-    tables=("patients", "metadata", "clinical"),
-    whole_release=True,
-)
-def patient_number_gap(context: Context) -> Checked:
-    """Numbers between the first and the last are in one source at least; XRF001 says which source lacks a patient."""
-    never_given = published(context.profile.published.missing_patients, "list of numbers that were never given")
-    found = {name: _numbers(context, name) for name in ("patients", "metadata", "clinical")}
-    # A number that only the workbook has may be a slip of the pen, and moves neither end.
-    known = found["patients"] | found["metadata"] or found["clinical"]
-    if len(known) < 2:
-        raise Skip("fewer than two patients")
-    first, last = min(known), max(known)
-    prefix, digits = re.sub(r"[0-9]+$", "", known[first]), len(known[first]) - len(known[first].rstrip("0123456789"))
-    there = known.keys() | found["clinical"].keys()
-    missing = [f"{prefix}{value:0{digits}d}" for value in range(first, last + 1) if value not in there]
-    missing = [patient for patient in missing if patient not in never_given]
-    if not missing:
-        return Checked(len(known))
-    message = f"{plural(len(missing), 'patient number is', 'patient numbers are')} skipped between {known[first]} and {known[last]}: {listed(missing)}."
-    gap = plural(len(missing), "gap")
-    absent = ", ".join(never_given)
-    expected = f"no gap but {absent}" if absent else "no gap"
-    return Checked(len(known), [Found(RELEASE, message, expected, gap, None, len(missing), tuple(missing))])
-
-
-def _numbers(context: Context, name: str) -> dict[int, str]:
-    """Valid patient IDs of a table by the number that they end in."""
-    patients = [
-        patient for patient in context[name]["patient"].dropna().unique() if context.profile.is_patient_id(patient)
-    ]
-    return {int(match[0]): patient for patient in patients if (match := re.search(r"[0-9]+$", patient))}

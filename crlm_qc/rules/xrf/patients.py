@@ -1,17 +1,19 @@
-"""XRF001: patients across the sources."""
+"""Patients across the sources, and their numbers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from crlm_qc.collection.forms import is_uid
-from crlm_qc.model.finding import Found, Kind, Subject
-from crlm_qc.model.severity import Severity
-from crlm_qc.model.words import listed
+from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
+from crlm_qc.model.severity import ERROR, INFO
+from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.subjects.needs import published
 
 DISK, METADATA, WORKBOOK, MANIFEST = "the disk", "metadata.csv", "the workbook", "the manifest"
 
@@ -74,7 +76,7 @@ def _series_of_patients(context: Context) -> dict[str, set[str]]:
 @rule(
     "XRF001",
     "patient-not-in-all-sources",
-    Severity.ERROR,
+    ERROR,
     title="A patient is in one source and not in another",
     why="Images without clinical data, or the reverse, can't be used as described, and the release does not hold what its lists promise. IDs and UIDs that are malformed (MET006, CLN004, MAN002, REL011) may be the patients that seem to be missing, and are counted as such.",
     fix="Add the patient to the sources that lack it, or take it out of the others.",
@@ -108,3 +110,44 @@ def patient_not_in_all_sources(context: Context) -> Checked:
             Found(Subject(Kind.PATIENT), message, "in every source", f"not in {listed(absent_from)}", patient)
         )
     return Checked(len(everybody), findings)
+
+
+@rule(
+    "XRF008",
+    "patient-number-gap",
+    INFO,
+    title="A patient number is skipped that the published release has",
+    why="A gap in the numbers is mostly a patient who was lost on the way; the published release lacks known numbers alone.",
+    fix="Download or copy the patient again, or note in the profile that the number does not exist.",
+    source="published description: patient IDs, and those that were never given",
+    tables=("patients", "metadata", "clinical"),
+    whole_release=True,
+)
+def patient_number_gap(context: Context) -> Checked:
+    """Numbers between the first and the last are in one source at least; XRF001 says which source lacks a patient."""
+    never_given = published(context.profile.published.missing_patients, "list of numbers that were never given")
+    found = {name: _numbers(context, name) for name in ("patients", "metadata", "clinical")}
+    # A number that only the workbook has may be a slip of the pen, and moves neither end.
+    known = found["patients"] | found["metadata"] or found["clinical"]
+    if len(known) < 2:
+        raise Skip("fewer than two patients")
+    first, last = min(known), max(known)
+    prefix, digits = re.sub(r"[0-9]+$", "", known[first]), len(known[first]) - len(known[first].rstrip("0123456789"))
+    there = known.keys() | found["clinical"].keys()
+    missing = [f"{prefix}{value:0{digits}d}" for value in range(first, last + 1) if value not in there]
+    missing = [patient for patient in missing if patient not in never_given]
+    if not missing:
+        return Checked(len(known))
+    message = f"{plural(len(missing), 'patient number is', 'patient numbers are')} skipped between {known[first]} and {known[last]}: {listed(missing)}."
+    gap = plural(len(missing), "gap")
+    absent = ", ".join(never_given)
+    expected = f"no gap but {absent}" if absent else "no gap"
+    return Checked(len(known), [Found(RELEASE, message, expected, gap, None, len(missing), tuple(missing))])
+
+
+def _numbers(context: Context, name: str) -> dict[int, str]:
+    """Valid patient IDs of a table by the number that they end in."""
+    patients = [
+        patient for patient in context[name]["patient"].dropna().unique() if context.profile.is_patient_id(patient)
+    ]
+    return {int(match[0]): patient for patient in patients if (match := re.search(r"[0-9]+$", patient))}
