@@ -14,10 +14,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, Thr
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import connection
+from threading import Thread
 from typing import Any, Generic, TypeVar
 
 _PRELOADED = "crlm_qc.evidence.patient"
 """What the process that workers are forked from has imported, so that none of them has to."""
+
+_REFUSED = (OSError, ImportError, NotImplementedError, EOFError, RuntimeError)
+"""How a process that can't be started is told of: no more processes, handles or threads, no semaphores, or a server that
+died of it. A pool that breaks at once is a `RuntimeError` too."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase, the units done and the units in all."""
@@ -28,6 +34,10 @@ Result = TypeVar("Result")
 
 class ProcessDiedError(RuntimeError):
     """The process that worked on a unit ended, or none could be started, so that nothing came of it."""
+
+
+class NoProcessError(ProcessDiedError):
+    """No process could be started."""
 
 
 def default_jobs() -> int:
@@ -156,7 +166,9 @@ class _Work(Generic[Unit, Result]):
             loader.shutdown(wait=False)
             suspects = self._drain(crew)
         for place in suspects:
-            self.keep(place, self._again(self.units[place]))
+            # Where none can be started any more, this process works on it.
+            with suppress(NoProcessError):
+                self.keep(place, self._again(self.units[place]))
         loading.result()
 
     def _drain(self, crew: list[_Process]) -> list[int]:
@@ -171,7 +183,7 @@ class _Work(Generic[Unit, Result]):
                 process = idle.pop()
                 try:
                     running[process.submit(self.do, self.units[place])] = place, process
-                except ProcessDiedError:
+                except NoProcessError:
                     source = itertools.chain([place], source)
             if not running:
                 return suspects
@@ -188,6 +200,8 @@ class _Work(Generic[Unit, Result]):
     def _again(self, unit: Unit) -> Result:
         try:
             return alone(self.do, unit)
+        except NoProcessError:
+            raise
         except ProcessDiedError:
             if self.lost is None:
                 raise
@@ -209,8 +223,8 @@ class _Process:
 
         Raises
         ------
-        ProcessDiedError
-            No process can be started.
+        NoProcessError
+            None can be started.
         """
         try:
             if self._pool is not None:
@@ -219,14 +233,15 @@ class _Process:
                 self.shutdown()
             self._pool = _executor()
             return self._pool.submit(do, unit)
-        except (OSError, ImportError, NotImplementedError, BrokenProcessPool):
-            # No more processes or handles, or a platform without semaphores.
-            raise ProcessDiedError from None
+        except _REFUSED:
+            raise NoProcessError from None
 
     def shutdown(self, wait: bool = True) -> None:
         """End it, after the unit that it works on, or without waiting for that."""
         if self._pool is not None:
-            self._pool.shutdown(wait=wait, cancel_futures=True)
+            # A pool whose threads could not be started can't wait for them.
+            with suppress(RuntimeError):
+                self._pool.shutdown(wait=wait, cancel_futures=True)
 
 
 @contextmanager
@@ -252,7 +267,20 @@ def _crew(processes: int) -> Iterator[list[_Process]]:
 def _executor() -> ProcessPoolExecutor:
     """A pool of one process, from a server where there can be one."""
     context: Any = multiprocessing.get_context("forkserver" if start_server() else "spawn")
-    return ProcessPoolExecutor(1, mp_context=context)
+    return ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when the one that it works for does, however that ends: nothing else would tell it."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _starts(process: _Process) -> bool:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import units
 
+from crlm_qc import workers
 from crlm_qc.workers import ProcessDiedError, alone, default_jobs, each
 
 NUMBERS = [5, units.FATAL, 1, 4, 2, 6]
@@ -58,6 +60,21 @@ def test_what_goes_wrong_with_a_unit_goes_up(jobs: int) -> None:
         each(units.refuses, NUMBERS, jobs, phase="x", lost=lambda unit: unit)
 
 
+@pytest.mark.parametrize("started", [0, 1, 2, 3])
+def test_where_no_more_processes_can_be_started_this_one_works(started: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, left = workers.ProcessPoolExecutor, [started]
+
+    def limited(*arguments: Any, **options: Any) -> Any:
+        if not left[0]:
+            raise EOFError("the server died of it")
+        left[0] -= 1
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", limited)
+    found = each(units.dies_elsewhere, [(number, os.getpid()) for number in NUMBERS], 3, phase="x")
+    assert found == [2 * number for number in NUMBERS]
+
+
 def test_alone() -> None:
     assert alone(units.double, 4) == 8
     with pytest.raises(ProcessDiedError):
@@ -90,3 +107,25 @@ def test_who_stops_waits_for_nothing_that_was_not_begun(tmp_path: Path) -> None:
         # Of 200 units of a quarter of a second each no more than those being worked on are ended.
         assert time.monotonic() - began < 10
     assert run.returncode != 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_processes_end_with_the_one_they_work_for(tmp_path: Path, number: int) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from support import units\n"
+        "from crlm_qc.workers import each\n"
+        "if __name__ == '__main__':\n"
+        "    each(units.tells_and_sleeps, [1, 2], 2, phase='x')\n"
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        assert run.stdout is not None
+        assert {run.stdout.readline(), run.stdout.readline()} == {b"working\n"}
+        run.send_signal(number)
+        # All of them write there: it ends when the last has ended.
+        began = time.monotonic()
+        run.stdout.read()
+        assert time.monotonic() - began < 60

@@ -123,7 +123,7 @@ def _evidence(
             )
         if hashed:
             raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
-        return load(release)
+        return load(release, request.settings.patients)
     return collect(
         release,
         request.profile,

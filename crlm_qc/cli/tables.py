@@ -83,6 +83,6 @@ def _tell(report: Report, request: Request) -> None:
 
 def _of_tables_alone(item: Rule) -> bool:
     """Whether a rule needs no more than tables; that a table is missing is nothing to tell of a commit."""
-    from crlm_qc.evidence.lone_tables import SOURCE_TABLES
+    from crlm_qc.model.tables import SOURCE_TABLES
 
     return item.kind is RuleKind.AUDIT or (item.family != "REL" and set(item.tables) <= SOURCE_TABLES)

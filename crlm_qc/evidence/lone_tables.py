@@ -18,8 +18,6 @@ from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, frame
 
-SOURCE_TABLES = frozenset({"sources", "metadata", "manifest", "clinical", "clinical_dictionary", "workbook"})
-"""Tables that are made of these files alone."""
 _NAMES = {"metadata": "metadata.csv", "clinical": "the clinical workbook", "manifest": "the manifest"}
 
 
@@ -36,7 +34,7 @@ def collect_tables(files: Sequence[Path], profile: Profile) -> Evidence:
     Returns
     -------
     Evidence
-        The tables of `SOURCE_TABLES`, and `patients` with who stands in them; all others are empty.
+        The tables that are made of these files alone, and `patients` with who stands in them; all others are empty.
 
     Raises
     ------

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
-from crlm_qc.model.tables import TABLES, empty
+from crlm_qc.model.tables import SOURCE_TABLES, TABLES, empty
+from crlm_qc.model.words import suggest
 
 FACTS_FILE = "evidence.json"
 FORMAT = "crlm-qc evidence"
@@ -70,23 +72,26 @@ def is_evidence(folder: Path) -> bool:
     return raw is not None and raw.get("format") == FORMAT
 
 
-def load(folder: Path) -> Evidence:
+def load(folder: Path, patients: Sequence[str] = ()) -> Evidence:
     """Read evidence that `save` wrote.
 
     Parameters
     ----------
     folder : pathlib.Path
         Where it lies.
+    patients : sequence of str, optional
+        Patients whose files are wanted; all by default.
 
     Returns
     -------
     Evidence
-        Equal to what was saved.
+        Equal to what was saved, or to what would have been of these patients.
 
     Raises
     ------
     ReleaseError
-        The folder holds no evidence, evidence of another version, or a table that is missing or does not keep its contract.
+        The folder holds no evidence, evidence of another version, a table that is missing or does not keep its contract,
+        or not one of the patients.
     """
     raw = _facts(folder)
     if raw is None or raw.get("format") != FORMAT:
@@ -103,7 +108,24 @@ def load(folder: Path) -> Evidence:
         facts = from_plain(Facts, told)
     except PlainError:
         raise ReleaseError(f"{folder / FACTS_FILE} is damaged: collect the evidence again") from None
-    return Evidence(facts, {name: _table(folder, name) for name in TABLES})
+    return _only(Evidence(facts, {name: _table(folder, name) for name in TABLES}), patients)
+
+
+def _only(evidence: Evidence, patients: Sequence[str]) -> Evidence:
+    """Evidence without the files of other patients; tables and lists of the release stay as they are."""
+    if not patients:
+        return evidence
+    known = sorted(map(str, evidence["patients"]["patient"].unique()))
+    for patient in patients:
+        if patient not in known:
+            raise ReleaseError(f"no patient {patient} in {evidence.facts.root}{suggest(patient, known)}")
+    tables = {
+        name: table
+        if name in SOURCE_TABLES or "patient" not in table
+        else table[table["patient"].isna() | table["patient"].isin(list(patients))].reset_index(drop=True)
+        for name, table in evidence.tables.items()
+    }
+    return Evidence(replace(evidence.facts, patients_read=tuple(sorted(set(patients)))), tables)
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:

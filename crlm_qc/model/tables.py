@@ -618,6 +618,9 @@ TABLES: Mapping[str, Table] = {
     )
 }
 
+SOURCE_TABLES = frozenset({"sources", "metadata", "manifest", "clinical", "clinical_dictionary", "workbook"})
+"""Tables that are made of tables and lists of the release alone, without its images."""
+
 
 def empty(name: str) -> pd.DataFrame:
     """An empty table that keeps its contract."""

@@ -125,7 +125,7 @@ class Number(Kind):
         """As `Kind`; more than the most that a file may say is as good as the most."""
         try:
             number = int(value)
-        except ValueError:
+        except (TypeError, ValueError):
             raise _invalid(option, f"{value!r} is no whole number") from None
         if number < self._least:
             raise _invalid(option, f"{number} is not at least {self._least}")
@@ -164,9 +164,13 @@ class Texts(Kind):
         """As `Kind`: with blanks between them."""
         return tuple(text.split())
 
-    def given(self, value: Any, _: str, /) -> Any:
+    def given(self, value: Any, option: str, /) -> Any:
         """As `Kind`."""
-        return (str(value),) if isinstance(value, str | Path) else tuple(map(str, value))
+        if isinstance(value, str | Path):
+            return (str(value),)
+        if not isinstance(value, Iterable):
+            raise _invalid(option, f"{value!r} is no text and no list of texts")
+        return tuple(map(str, value))
 
 
 class Codes(Texts):

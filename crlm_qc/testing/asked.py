@@ -72,7 +72,7 @@ def _patients(source: Path, request: Request) -> tuple[bool, tuple[str, ...]]:
 
     asked = request.settings.patients
     if saved := is_evidence(source):
-        found = {str(patient) for patient in load(source)["patients"]["patient"]}
+        found = {str(patient) for patient in load(source, asked)["patients"]["patient"]}
     else:
         parts = request.parts
         release = find_release(

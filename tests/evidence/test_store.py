@@ -41,6 +41,26 @@ def test_what_was_saved_is_loaded(evidence, tmp_path):
         schema(name).validate(loaded[name])
 
 
+def test_evidence_of_some_patients(tmp_path):
+    rows = [{"patient": f"CRLM-CT-{n}", "folder": f"p{n}", "valid": True} for n in (1001, 1002)]
+    files = [{"patient": one["patient"], "path": f"{one['folder']}/1.dcm", "kind": "ct"} for one in rows]
+    clinical = [{"patient": one["patient"], "row": n} for n, one in enumerate(rows)]
+    files.append({"path": "metadata.csv", "kind": "metadata"})
+    tables = {
+        "patients": frame("patients", rows),
+        "files": frame("files", files),
+        "clinical": frame("clinical", clinical),
+    }
+    save(Evidence(Facts("release"), tables), tmp_path)
+    loaded = load(tmp_path, ["CRLM-CT-1002"])
+    assert loaded["patients"]["patient"].tolist() == ["CRLM-CT-1002"]
+    assert loaded["files"]["path"].tolist() == ["p1002/1.dcm", "metadata.csv"]
+    assert len(loaded["clinical"]) == 2
+    assert loaded.facts.patients_read == ("CRLM-CT-1002",)
+    with pytest.raises(ReleaseError, match=r"no patient CRLM-CT-1003 in release \(did you mean"):
+        load(tmp_path, ["CRLM-CT-1003"])
+
+
 def test_empty_tables_keep_their_types(tmp_path):
     save(Evidence(), tmp_path)
     for name in TABLES:

@@ -38,3 +38,17 @@ def refuses(unit: int) -> int:
     if unit == FATAL:
         raise OSError("no space left")
     return unit
+
+
+def dies_elsewhere(unit: tuple[int, int]) -> int:
+    """End the process on the fatal unit, if it is another than the one given."""
+    number, parent = unit
+    if number == FATAL and os.getpid() != parent:
+        os._exit(1)
+    return 2 * number
+
+
+def tells_and_sleeps(unit: int) -> int:
+    print("working", flush=True)
+    time.sleep(120)
+    return unit
