@@ -51,7 +51,7 @@ class Group(Generic[T]):
 
 
 def groups(
-    holders: Sequence[Holder[T]], enough: Callable[[Holder[T], Holder[T], int], bool] = lambda *_: True
+    holders: Sequence[Holder[T]], enough: Callable[[Holder[T], Holder[T], set[str]], bool] = lambda *_: True
 ) -> list[Group[T]]:
     """Holders that have digests in common with those of other patients.
 
@@ -60,7 +60,7 @@ def groups(
     holders : sequence of Holder
         Those of all patients.
     enough : callable, optional
-        Whether so many digests that two of them have in common say that they are the same; by default, one is enough.
+        Whether the digests that two of them have in common say that they are the same; by default, one is enough.
     """
     owners: dict[str, list[int]] = {}
     for place, holder in enumerate(holders):
@@ -73,7 +73,7 @@ def groups(
                 pairs.setdefault(pair, set()).add(digest)
     joined: list[tuple[set[int], set[str]]] = []
     for (one, other), common in pairs.items():
-        if enough(holders[one], holders[other], len(common)):
+        if enough(holders[one], holders[other], common):
             touching = [group for group in joined if {one, other} & group[0]]
             joined = [group for group in joined if group not in touching]
             joined.append(
@@ -102,8 +102,7 @@ def scans(context: Context) -> list[Holder[CtSeries]]:
 
 @once
 def drawings(context: Context) -> list[Holder[Dso]]:
-    """Segmentation objects by what their frames hold; a file that there is twice (REL006) and tiny masks are left out."""
-    least = context.tolerances.repeated_mask_voxels
+    """Segmentation objects by what their frames hold; a file that there is twice (REL006) is left out."""
     known: set[str] = set()
     found = []
     for dso in sorted(dsos_of(context), key=lambda one: (one.patient or "", one.path)):
@@ -113,7 +112,7 @@ def drawings(context: Context) -> list[Holder[Dso]]:
             known.add(uid)
         places: dict[str, list[int]] = {}
         for place, digest in enumerate(dso.frames["mask_digest"].tolist()):
-            if digest is not None and dso.frames["voxels"][place] >= least:
+            if digest is not None:
                 places.setdefault(digest, []).append(place)
         if dso.patient is not None:
             found.append(Holder(dso.patient, dso, places))
@@ -121,7 +120,7 @@ def drawings(context: Context) -> list[Holder[Dso]]:
 
 
 _FEWEST = 3
-"""Masks that two objects must have in common: one or two may be discs of the same brush."""
+"""Masks, none of them small, that two objects must have in common: one or two may be discs of the same brush."""
 
 
 @once
@@ -133,9 +132,12 @@ def same_scans(context: Context) -> list[Group[CtSeries]]:
 @once
 def same_drawings(context: Context) -> list[Group[Dso]]:
     """Objects of several patients that have more masks in common than chance gives (XRF009, XRF010)."""
-    part = context.tolerances.shared_masks_fraction
+    tolerances = context.tolerances
 
-    def enough(one: Holder[Dso], other: Holder[Dso], common: int) -> bool:
-        return common >= max(_FEWEST, part * min(len(one.places), len(other.places)))
+    def enough(one: Holder[Dso], other: Holder[Dso], common: set[str]) -> bool:
+        voxels = [float(one.what.frames["voxels"][one.places[digest][0]]) for digest in common]
+        most = len(common) >= tolerances.shared_masks_fraction * min(len(one.places), len(other.places))
+        telling = tolerances.repeated_mask_voxels if most else tolerances.shared_mask_voxels
+        return sum(size >= telling for size in voxels) >= _FEWEST
 
     return groups(drawings(context), enough)

@@ -15,7 +15,6 @@ from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.subjects.alike import Group, Holder, T, drawings, groups, same_drawings, same_scans, scans
 from crlm_qc.subjects.ct import CtSeries, need_pixels
 from crlm_qc.subjects.dso import measured
-from crlm_qc.subjects.words import number
 
 
 @rule(
@@ -28,7 +27,6 @@ from crlm_qc.subjects.words import number
     source="DICOM PS3.3 C.7.1.1 (Patient), C.8.2.1.1.2 (CT pixel values in Hounsfield units)",
     tables=("slices", "files", "dsos", "frames"),
     depth=Depth.PIXELS,
-    tolerances=("repeated_mask_voxels",),
     seen=Seen(),
 )
 def scan_of_several_patients(context: Context) -> Checked:
@@ -53,12 +51,12 @@ def scan_of_several_patients(context: Context) -> Checked:
     "masks-of-several-patients",
     ERROR,
     title="Segmentation objects of several patients hold the same masks",
-    why="No two livers have one outline: at least one of the patients has the masks of another. Small masks may be alike by chance, and on a coarse grid so may some larger ones: those are left out, and at least three must be the same and half of what an object has. Where the CT slices are the same too, XRF009 tells of both.",
+    why="No two livers have one outline: at least one of the patients has the masks of another. Small masks may be alike by chance, and on a coarse grid so may smooth livers: three masks that are not small must be the same, and with them two thirds of what an object has, or three large ones. Where the CT slices are the same too, XRF009 tells of both.",
     fix="Find out whose masks they are, and fetch the other patient's own.",
     source="DICOM PS3.3 C.8.20.2 (Segmentation Image)",
     tables=("dsos", "frames", "slices", "files"),
     depth=Depth.MASKS,
-    tolerances=("repeated_mask_voxels", "shared_masks_fraction"),
+    tolerances=("repeated_mask_voxels", "shared_masks_fraction", "shared_mask_voxels"),
     seen=Seen(),
 )
 def masks_of_several_patients(context: Context) -> Checked:
@@ -77,7 +75,7 @@ def masks_of_several_patients(context: Context) -> Checked:
             last.what.found(
                 context,
                 f"{listed(words)} are the same, voxel for voxel; {images}.",
-                f"masks of its own for every patient, but for those below {number(context.tolerances.repeated_mask_voxels)} voxels",
+                "masks of its own for every patient",
                 listed(words),
                 count=len(places),
                 examples=words,
@@ -128,9 +126,13 @@ def _masks(context: Context, group: Group[CtSeries]) -> str:
     holders = [holder for holder in drawings(context) if holder.patient in group.patients and holder.size]
     if {holder.patient for holder in holders} != group.patients:
         return ""
-    same = frozenset[str]().union(*(found.shared for found in groups(holders)))
-    if not same:
+    if not groups(holders):
         return "; their masks differ"
+    same = frozenset[str]().union(
+        *(found.shared for found in same_drawings(context) if group.patients <= found.patients)
+    )
+    if not same:
+        return ""
     if all(len(holder.having(same)) == holder.size for holder in holders):
         return "; so do the masks"
     return f"; so do {listed(_counted(holders, same, 'mask'))}"
