@@ -28,6 +28,7 @@ HEAVY = {
     "cc3d",
     "PIL",
     "contourpy",
+    "xxhash",
 }
 
 

@@ -16,6 +16,7 @@ from crlm_qc.evidence.ct import Row, position_of
 from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for
 from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
 from crlm_qc.evidence.dicom.values import integer
+from crlm_qc.evidence.digests import pixel_digest
 from crlm_qc.evidence.dso import DsoRows
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
 from crlm_qc.geometry import masks, placements
@@ -139,6 +140,7 @@ def measure_pixels(
         valid = valid_pixels(stored, source)
         image = _Image(stored, valid, np.float32(slope), np.float32(intercept))
         source.row.update(_figures(image))
+        source.row["pixel_digest"] = pixel_digest(stored, slope, intercept)
         for overlay in overlays:
             if (rank := overlay.rank_of.get(source.row["path"])) is not None:
                 _gather(overlay, rank, image)
@@ -164,9 +166,27 @@ def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
     signed = row.get("pixel_representation") == 1
     kind = f"{'<' if source.little_endian else '>'}{'i' if signed else 'u'}{bits // 8}"
     stored = np.frombuffer(value, dtype=kind, count=rows * columns).reshape(rows, columns)
-    unused = bits - (row.get("bits_stored") or bits)
-    # Bits above Bits Stored may hold anything; shifting them out and back keeps the sign.
-    return (stored << unused) >> unused if 0 < unused < bits else stored
+    return _within_bits(stored, source)
+
+
+def _within_bits(stored: npt.NDArray[Any], source: SlicePixels) -> npt.NDArray[Any]:
+    """Values of Bits Stored bits, as most readers cut them; those that lose by it are counted.
+
+    Shifting the bits above out and back keeps the sign. Where they are 0 throughout they are no sign, which is legal, and
+    padding may be any value.
+    """
+    allocated, bits = np.iinfo(stored.dtype).bits, source.row.get("bits_stored") or 0
+    if not 0 < bits < allocated:
+        return stored
+    cut = (stored << (allocated - bits)) >> (allocated - bits)
+    wide = cut != stored
+    if wide.any():
+        if not (stored < 0).any():
+            wide &= stored >> bits != 0
+        if (valid := valid_pixels(cut, source)) is not None:
+            wide &= valid
+    source.row["wide_pixels"] = int(np.count_nonzero(wide))
+    return cut
 
 
 def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[Any]:
@@ -174,12 +194,12 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
     try:
         with source.element.file.opened() as stream:
             data = pydicom.dcmread(stream)
-        stored, _ = decoder.as_array(data, raw=True)
+        stored, _ = decoder.as_array(data, raw=True, correct_unused_bits=False)
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
         raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None
     if stored.shape != (rows, columns):
         raise Unmeasured("failed", "the image decodes to another size than Rows and Columns")
-    return np.asarray(stored)
+    return _within_bits(np.asarray(stored), source)
 
 
 def valid_pixels(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:

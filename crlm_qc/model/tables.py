@@ -228,10 +228,26 @@ TABLES: Mapping[str, Table] = {
                 _real("rescale_slope", "", source="RescaleSlope"),
                 _real("rescale_intercept", "", "HU", "RescaleIntercept"),
                 _int("pixel_padding_value", "Stored value.", "PixelPaddingValue"),
+                _text("rescale_type", "", "RescaleType"),
+                _text("photometric_interpretation", "", "PhotometricInterpretation"),
+                _int("high_bit", "", "HighBit"),
+                _text("image_type", "Its values, parted by backslashes.", "ImageType"),
+                _text("lossy_image_compression", "", "LossyImageCompression"),
+                _text("lossy_ratio", "Of several compressions, parted by backslashes.", "LossyImageCompressionRatio"),
+                _text("lossy_method", "The same.", "LossyImageCompressionMethod"),
                 _real("hu_min", "Lowest CT value, padding left out; missing below depth `pixels`.", "HU"),
                 _real("hu_max", "Highest CT value, padding left out.", "HU"),
                 _real("hu_soft", "Fraction of its pixels of -200 to 200 HU (soft tissue), padding left out."),
                 _real("hu_outside", "Fraction of its pixels below -1100 or above 4000 HU, padding left out."),
+                _text(
+                    "pixel_digest",
+                    "Digest of its CT values in whole HU, those beyond -1024 to 3071 HU taken for the nearest of these: the same for the same values in any encoding. Missing if all are one value, or without slope and intercept.",
+                ),
+                _int(
+                    "wide_pixels",
+                    "Pixels whose stored value needs more bits than BitsStored, padding left out; missing if not read, or if BitsStored is BitsAllocated.",
+                    unit="pixels",
+                ),
                 _text("pixels", "`read`, `not-asked`, `no-decoder` or `failed`."),
                 _text("pixels_detail", "Why the pixels were not read, with no text from the file."),
                 _text(
@@ -360,6 +376,10 @@ TABLES: Mapping[str, Table] = {
                     "plane",
                     "Place on the lattice along the normal of the plane that its mask was laid on, 0 for the lowest of the object; missing where neither its own position nor that of its source image is known, or no orientation.",
                     unit="slices",
+                ),
+                _text(
+                    "mask_digest",
+                    "Digest of its set voxels; of a label map, of those of its segments one after the other. Missing for an empty mask, for one that fills the frame, and if not measured.",
                 ),
                 _int(
                     "twin",

@@ -277,3 +277,69 @@ def test_two_slices_at_one_place_count_once(tmp_path):
     found = read(tmp_path, slices, liver(2, 3))
     assert placed(found)["voxels"] == 2 * placed(read(tmp_path / "one", stack(), liver(2)))["voxels"]
     assert below(found) == 0
+
+
+def encoded(kind: str, one: np.ndarray, index: int):
+    """A slice of the same CT values, written in another way."""
+    hu = one.astype(np.int32) - 1024
+    if kind == "unsigned":
+        ds = tiny.ct_slice(index, stored=one.clip(0).astype(np.uint16))
+    elif kind == "big-endian":
+        ds = tiny.ct_slice(index, stored=one, syntax=ExplicitVRBigEndian)
+    else:
+        slope, intercept = {"doubled": (0.5, -1024), "as HU": (1, 0)}.get(kind, (1, -1024))
+        ds = tiny.ct_slice(index, stored=((hu - intercept) / slope).astype(np.int16))
+        ds.RescaleSlope, ds.RescaleIntercept = slope, intercept
+    if kind == "rle":
+        ds.compress(RLELossless)
+    if kind == "twelve bits":
+        ds.BitsStored, ds.HighBit = 12, 11
+    return ds
+
+
+@pytest.mark.parametrize("kind", ["rle", "unsigned", "big-endian", "doubled", "as HU", "twelve bits"])
+def test_the_same_values_have_one_digest_in_any_encoding(tmp_path, kind):
+    noise = np.random.default_rng(1).integers(-900, 900, (4, 8, 16))
+    values = [*(noise + 1024).astype(np.int16), np.full((8, 16), 7, np.int16)]
+    plain = read(tmp_path / "plain", stack(values)).rows["slices"]
+    other = read(tmp_path / "other", [encoded(kind, one, place) for place, one in enumerate(values)]).rows["slices"]
+    digests = [row["pixel_digest"] for row in plain]
+    assert digests == [row["pixel_digest"] for row in other]
+    assert len(set(digests[:4])) == 4
+    assert digests[4] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "padding", "wide"),
+    [
+        (np.int16, [-2048, 2047, 5, 0], None, 0),
+        (np.int16, [-2048, 2048, 5000, 0], None, 2),
+        # Without a sign in the bits above, those below tell it.
+        (np.int16, [4095, 2048, 5, 0], None, 0),
+        (np.uint16, [4095, 2048, 5, 0], None, 0),
+        (np.uint16, [4096, 65535, 5, 0], None, 2),
+        (np.uint16, [4096, 63536, 5, 0], 63536, 1),
+        (np.int16, [-3000, -2049, 5, 0], -3000, 1),
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_values_of_more_bits_than_stored(tmp_path, kind, values, padding, wide, compressed):
+    ds = tiny.ct_slice(stored=np.array([values], kind))
+    ds.BitsStored, ds.HighBit = 12, 11
+    if padding is not None:
+        ds.add_new("PixelPaddingValue", "SS" if kind is np.int16 else "US", padding)
+    if compressed:
+        ds.compress(RLELossless)
+    (row,) = read(tmp_path, [ds]).rows["slices"]
+    assert row["wide_pixels"] == wide
+    assert row["hu_max"] < 4096
+
+
+def test_masks_have_digests(tmp_path):
+    full = np.ones_like(LIVER)
+    frames = [(1, 1, LIVER), (2, 1, LIVER), (1, 2, full), (1, 3, LIVER)]
+    found = read(tmp_path, stack(), tiny.segmentation(frames, ["Liver", "Tumor_1"], slices=6)).rows["frames"]
+    first, other, filled, again = (row.get("mask_digest") for row in found)
+    assert first == other == again is not None
+    assert filled is None
+    assert [row["twin"] for row in found] == [None, None, None, 1]

@@ -248,6 +248,15 @@ def _patient(case: Case, number: int, patient: str) -> None:
                 "hu_max": 900.0,
                 "hu_soft": 0.4,
                 "hu_outside": 0.0,
+                "pixel_digest": f"{number}-{index}",
+                "wide_pixels": None,
+                "rescale_type": "HU",
+                "photometric_interpretation": "MONOCHROME2",
+                "high_bit": 15,
+                "image_type": "ORIGINAL\\PRIMARY\\AXIAL",
+                "lossy_image_compression": None,
+                "lossy_ratio": None,
+                "lossy_method": None,
                 "missing": None,
             }
         )
@@ -362,6 +371,7 @@ def _object(
                 "source_uid": name,
                 "dimension_index": json.dumps([segment, ranks[segment]]),
                 "voxels": 26000 if segment == 1 else 400,
+                "mask_digest": f"{number}-{place}",
                 "plane": max(LIVER) - index,
             }
         )
@@ -425,7 +435,7 @@ def _object(
     ]
 
 
-FAMILIES = ("REL", "CTS", "DSO", "SEG", "XRF001")
+FAMILIES = ("REL", "CTS", "DSO", "SEG", "XRF001", "XRF009", "XRF010")
 
 
 def run(case: Case, profile: Profile, settings: Settings | None = None) -> Report:

@@ -201,6 +201,11 @@ def tumours_as_large_as_the_liver(case: Case) -> None:
     share(case, LIVER, TUMOUR, liver["voxels"])
 
 
+def shared_with_the_other(case: Case, table: str, column: str) -> None:
+    for one, other in zip(case.of(table, PATIENTS[0]), case.of(table, PATIENTS[1]), strict=True):
+        one[column] = other[column]
+
+
 VISIBLE: Mapping[str, Change] = {
     "CTS001": on_slice(modality="MR"),
     "CTS002": on_slice(study_uid=f"{ROOT}.9.1"),
@@ -217,6 +222,9 @@ VISIBLE: Mapping[str, Change] = {
     "CTS017": on_all("slices", patient_position="HFP"),
     "CTS019": on_slice(missing=json.dumps(["PatientPosition"]), patient_position=None),
     "CTS020": on_slice(pixel_representation=3),
+    "CTS021": on_slice(pixel_digest="1-2"),
+    "CTS022": on_slice(photometric_interpretation="MONOCHROME1"),
+    "CTS023": on_slice(high_bit=11),
     "DSO002": on_all("dsos", rows=516),
     "DSO007": listed_and_not_there,
     "DSO008": lambda case: no_source(case, case.frames(TUMOUR)),
@@ -251,6 +259,8 @@ VISIBLE: Mapping[str, Change] = {
     "SEG019": mask_of_another_slice,
     "XRF006": tumour_size,
     "XRF007": note,
+    "XRF009": lambda case: shared_with_the_other(case, "slices", "pixel_digest"),
+    "XRF010": lambda case: shared_with_the_other(case, "frames", "mask_digest"),
     "DID007": held("BurnedInAnnotation", "00280301", "CS", state="code", code="YES"),
     "DID008": held("OverlayData", "60023000", "OW"),
 }

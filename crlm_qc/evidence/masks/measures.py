@@ -18,6 +18,7 @@ from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, vector
 from crlm_qc.evidence.dicom.decoding import Unmeasured
 from crlm_qc.evidence.dicom.header import Header
+from crlm_qc.evidence.digests import mask_digest
 from crlm_qc.evidence.dso import DsoRows
 from crlm_qc.evidence.masks.frames import FrameMasks, frame_masks, mask_encoding
 from crlm_qc.evidence.masks.stack import MaskStack, Plane, add_jumps, build_stack, slices_of
@@ -64,7 +65,7 @@ def measure_masks(
         row["voxels"] = sum(voxels.values())
     found.dso["masks"] = "measured"
     _add_found_segments(found, frames)
-    _add_twins(found, frames, counts)
+    _add_digests(found, frames, counts)
     stack = build_stack(found, frames, counts, slices, series, profile)
     add_jumps(stack, found)
     _measure_segments(stack, found, slices, profile)
@@ -86,24 +87,18 @@ def _add_found_segments(found: DsoRows, frames: Sequence[FrameMasks]) -> None:
         found.segments.append({**owner, "segment_number": number, "declared": False, "n_frames": held[number]})
 
 
-def _add_twins(found: DsoRows, frames: Sequence[FrameMasks], counts: Sequence[Mapping[int, int]]) -> None:
-    """Note for every frame the first that holds the very same voxels of the same segments.
-
-    Only frames with as many voxels are compared, so that hardly any are.
-    """
-    alike: dict[tuple[tuple[int, int], ...], list[int]] = {}
-    for index, voxels in enumerate(counts):
-        held = tuple(sorted((number, count) for number, count in voxels.items() if count))
+def _add_digests(found: DsoRows, frames: Sequence[FrameMasks], counts: Sequence[Mapping[int, int]]) -> None:
+    """Note for every frame a digest of its mask, and the first frame that holds the same voxels of the same segments."""
+    size = (found.dso["rows"] or 0) * (found.dso["columns"] or 0)
+    first: dict[tuple[tuple[int, ...], str], Any] = {}
+    for row, frame, voxels in zip(found.frames, frames, counts, strict=False):
+        held = tuple(sorted(number for number, count in voxels.items() if count))
         if held:
-            alike.setdefault(held, []).append(index)
-    for held, places in alike.items():
-        if len(places) < 2:
-            continue
-        first: dict[tuple[bytes, ...], int] = {}
-        for index in places:
-            twin = first.setdefault(tuple(frames[index][number].tobytes() for number, _ in held), index)
-            if twin != index and index < len(found.frames):
-                found.frames[index]["twin"] = found.frames[twin]["frame"]
+            digest = mask_digest([frame[number] for number in held])
+            twin = first.setdefault((held, digest), row["frame"])
+            row["twin"] = None if twin == row["frame"] else twin
+            # A mask that fills the frame is like that of any other object that does.
+            row["mask_digest"] = digest if sum(voxels.values()) < size else None
 
 
 def _measure_segments(stack: MaskStack, found: DsoRows, slices: Sequence[Row], profile: Profile) -> None:

@@ -13,6 +13,7 @@ from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.xrf._shared import TABLES, records, row_subject
+from crlm_qc.subjects.alike import same_drawings
 from crlm_qc.subjects.cohort import cohort
 from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.notes import lies_as_told
@@ -133,6 +134,8 @@ def tumour_size_contradicts(context: Context) -> Checked:
 def _tumours(context: Context) -> pd.DataFrame:
     """Tumour segments of patients with one segmentation object; one that was measured and is empty does not count.
 
+    Nor do those of objects whose masks several patients have (XRF009, XRF010): nobody knows whose they are.
+
     Raises
     ------
     Skip
@@ -143,8 +146,13 @@ def _tumours(context: Context) -> pd.DataFrame:
     single = dsos[dsos["patient"].notna() & ~dsos["patient"].duplicated(keep=False)]
     roles = segments["label"].map(lambda label: context.profile.role(text(label)))
     full = segments["voxels"].fillna(1) > 0
+    borrowed = [holder.what.path for group in same_drawings(context) for holder in group.holders]
     tumours: pd.DataFrame = segments[
-        segments["dso"].isin(single["path"]) & segments["declared"] & (roles == TUMOUR) & full
+        segments["dso"].isin(single["path"])
+        & ~segments["dso"].isin(borrowed)
+        & segments["declared"]
+        & (roles == TUMOUR)
+        & full
     ]
     if tumours.empty:
         raise Skip("no tumour segment to compare the workbook with")

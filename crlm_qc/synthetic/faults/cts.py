@@ -233,7 +233,7 @@ def _(site: Site) -> None:
 @fault(
     "ct-too-many-slices",
     triggers=("CTS014",),
-    doc="Copies of the last CT slice go on below it, to 241 slices: one more than the longest published series.",
+    doc="Slices like the last one, each shifted by a pixel more, go on below it, to 241: one more than the longest published series.",
 )
 def _(site: Site) -> None:
     edge, count = site.edge(), len(site.ct_files)
@@ -247,6 +247,7 @@ def _(site: Site) -> None:
             dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
             dataset.InstanceNumber = edge.slice.number + more
             dataset.ImagePositionPatient = moved(edge.slice.position, edge.step, more)
+            dataset.PixelData = np.roll(np.frombuffer(dataset.PixelData, "<i2"), more).tobytes()
     with site.row("ct") as row:
         row["Number of Images"] = "241"
 
@@ -334,3 +335,69 @@ def _(site: Site) -> None:
     for path in site.ct_files:
         with site.dicom(path) as dataset:
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+
+
+@fault(
+    "ct-slice-repeated",
+    triggers=("CTS021",),
+    doc="The outermost CT slice holds the pixels of its neighbour.",
+)
+def _(site: Site) -> None:
+    edge = site.edge()
+    pixels = site.open(edge.neighbour.path).PixelData
+    with site.dicom(edge.slice.path) as dataset:
+        dataset.PixelData = pixels
+
+
+@fault("ct-monochrome1", triggers=("CTS022",), doc="The CT files say PhotometricInterpretation MONOCHROME1.")
+def _(site: Site) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.PhotometricInterpretation = "MONOCHROME1"
+
+    site.each_ct(change)
+
+
+@fault("ct-high-bit", triggers=("CTS023",), doc="HighBit of the CT files is 11, beside BitsStored 16.")
+def _(site: Site) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.HighBit = 11
+
+    site.each_ct(change)
+
+
+@fault(
+    "ct-values-wide",
+    triggers=("CTS023",),
+    doc="The CT files say 12 bits, and a slice beyond the segments has ten pixels of more.",
+)
+def _(site: Site) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.BitsStored, dataset.HighBit = 12, 11
+
+    site.each_ct(change)
+    with site.dicom(site.edge().slice.path) as dataset:
+        pixels = np.frombuffer(dataset.PixelData, "<i2").copy()
+        pixels[pixels.size // 2 :][:10] = 5000
+        dataset.PixelData = pixels.tobytes()
+
+
+@fault(
+    "ct-lossy",
+    triggers=("CTS024",),
+    doc="The CT files were compressed with loss, and are DERIVED for it, as the standard has it.",
+)
+def _(site: Site) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
+        dataset.LossyImageCompression, dataset.LossyImageCompressionRatio = "01", "12.5"
+        dataset.LossyImageCompressionMethod = "ISO_10918_1"
+
+    site.each_ct(change)
+
+
+@fault("ct-derived", triggers=("CTS024",), doc="The CT files are DERIVED and SECONDARY, as those of a reformat.")
+def _(site: Site) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.ImageType = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
+
+    site.each_ct(change)

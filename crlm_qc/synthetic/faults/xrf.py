@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from crlm_qc.synthetic.faults._registry import fault
 from crlm_qc.synthetic.faults._site import Site
 from crlm_qc.synthetic.faults._workbook import MISSING
+
+if TYPE_CHECKING:
+    from pydicom import DataElement, Dataset
+    from pydicom.uid import UID
 
 MANY = 20
 """Patients that XRF004 needs to tell chance from agreement."""
@@ -102,3 +108,95 @@ def _(site: Site) -> None:
         lines[:] = [line for line in lines if line not in gone]
     with site.workbook() as book:
         book.sheet.delete_rows(book.rows[site.patient])
+
+
+_OWN = (
+    *("PatientID", "PatientName", "PatientSex", "PatientAge", "StudyInstanceUID", "StudyDescription", "StudyID"),
+    *(f"{name}Date" for name in ("Study", "Series", "Acquisition", "Content", "InstanceCreation")),
+    *("SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "FrameOfReferenceUID", "Manufacturer"),
+    "ManufacturerModelName",
+)
+"""What names a patient, a study and a series."""
+
+
+def _rename(dataset: Dataset, like: Dataset, uids: dict[str, UID]) -> None:
+    """Give an instance the names of another one, and its references the new names of what they refer to."""
+    for keyword in _OWN:
+        if keyword in like:
+            dataset[keyword] = like[keyword]
+        elif keyword in dataset:
+            del dataset[keyword]
+
+    def refer(_: Dataset, element: DataElement) -> None:
+        if element.VR == "UI" and element.keyword.startswith("Referenced"):
+            element.value = uids.get(str(element.value), element.value)
+
+    dataset.walk(refer)
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uids[str(dataset.SOPInstanceUID)]
+
+
+@fault(
+    "scan-of-other",
+    triggers=("XRF009",),
+    doc="CT and segmentation are those of another patient, under the patient's own name and under new UIDs.",
+    patients=2,
+)
+def _(site: Site) -> None:
+    header, mask = site.header(site.ct_files[0]), site.header(site.dso_file)
+    theirs, drawn = site.release.ct_files(site.other), site.release.dso_file(site.other)
+    names = [site.ct_folder / path.name for path in theirs]
+    uids = {
+        str(uid): site.new_uid(uid, str(uid)) for uid in (site.header(path).SOPInstanceUID for path in (*theirs, drawn))
+    }
+    for path in site.ct_files:
+        site.remove(path)
+    for source, target, like in (
+        *((one, name, header) for one, name in zip(theirs, names, strict=True)),
+        (drawn, site.dso_file, mask),
+    ):
+        site.copy(source, target)
+        with site.dicom(target) as dataset:
+            _rename(dataset, like, uids)
+            if "ReferencedSeriesSequence" in dataset:
+                dataset.ReferencedSeriesSequence[0].SeriesInstanceUID = header.SeriesInstanceUID
+    with site.row("ct") as row:
+        row["Number of Images"] = str(len(theirs))
+    site.forget_tumours()
+
+
+@fault(
+    "slice-of-other",
+    triggers=("XRF009",),
+    doc="One CT slice beyond the segments holds the pixels of another patient's, with another sign, slope and intercept.",
+    patients=2,
+)
+def _(site: Site) -> None:
+    theirs = site.open(site.release.ct_files(site.other)[0])
+    kind = "<i2" if theirs.PixelRepresentation else "<u2"
+    hu = np.frombuffer(theirs.PixelData, kind) * float(theirs.RescaleSlope) + float(theirs.RescaleIntercept)
+    with site.dicom(site.edge().slice.path) as dataset:
+        stored = (hu - float(dataset.RescaleIntercept)) / float(dataset.RescaleSlope)
+        dataset.PixelData = stored.astype("<i2" if dataset.PixelRepresentation else "<u2").tobytes()
+
+
+@fault(
+    "masks-of-other",
+    triggers=("XRF010",),
+    doc="The segmentation object holds the masks of another patient, laid on the patient's own CT slices.",
+    patients=2,
+)
+def _(site: Site) -> None:
+    from crlm_qc.synthetic.faults._dso import Segmentation
+
+    other = Site(site.release, site.other, site.name)
+    masks, stack, theirs = Segmentation(site.open(other.dso_file)), site.stack(), other.stack()
+    with site.dso() as dso:
+        dso.dataset.SegmentSequence = masks.segments
+        dso.frames = [frame for frame in dso.frames if frame.segment <= len(masks.segments)]
+        for item in masks.segments:
+            volume = masks.volume(int(item.SegmentNumber), theirs)
+            own = np.zeros((len(stack), *volume.shape[1:]), dtype=bool)
+            room = (len(stack) - len(theirs)) // 2
+            own[max(room, 0) : max(room, 0) + len(theirs)] = volume[max(-room, 0) : max(-room, 0) + len(stack)]
+            dso.set_volume(int(item.SegmentNumber), own, stack)
+    site.forget_tumours()
