@@ -203,6 +203,12 @@ class Tolerances:
         "values spread less (by up to 9 HU on the same CT), but more of them are fat or air. Two slices or 10 mm "
         "off cost 0.02 to 0.1.",
     )
+    alignment_alike_fraction: float = _tolerance(
+        0.12,
+        "",
+        "How much less of the CT values just outside of the liver must have its like inside where a mask fits better, "
+        "besides less spread. CLEAN",
+    )
     alignment_overlap_fraction: float = _tolerance(
         0.98,
         "",
@@ -212,6 +218,54 @@ class Tolerances:
         500.0,
         "voxels",
         "Voxels that must be looked at for a comparison of placements: fewer say little.",
+    )
+    border_mm: float = _tolerance(
+        1.6,
+        "mm",
+        "How far from a liver's mask its border on the CT must lie in one direction, on average of both sides, for the mask "
+        "to be displaced. BORDER",
+    )
+    border_slice_mm: float = _tolerance(
+        0.7,
+        "mm",
+        "The same along the normal, where slices, not hands, say where outlines end.",
+    )
+    border_voxels: float = _tolerance(
+        0.6,
+        "voxels",
+        "The same where voxels are large: rounding to whole voxels is no displacement.",
+    )
+    border_told_fraction: float = _tolerance(
+        0.25,
+        "",
+        "Part of the outline, on either side, where CT values must tell where the liver's border is. Where it lies among "
+        "tissue of its own CT value, less is told, and nothing is said.",
+    )
+    border_faces: float = _tolerance(
+        60.0,
+        "faces",
+        "Places of the outline, on either side, that must be looked at.",
+    )
+    border_side_fraction: float = _tolerance(
+        0.35,
+        "",
+        "Part of the displacement that each side must show by itself: a mask that is too wide on one side alone is not "
+        "displaced.",
+    )
+    border_corrected_fraction: float = _tolerance(
+        0.6,
+        "",
+        "The same once it is taken off how much too wide or too tight the mask is along the other axis in the plane.",
+    )
+    border_part_fraction: float = _tolerance(
+        0.5,
+        "",
+        "Part of the displacement that each quarter of the outline must show by itself: a slip on some slices is none.",
+    )
+    border_step_mm: float = _tolerance(
+        5.0,
+        "mm",
+        "How far apart placements lie that are tried: by as much the border may tell a shift otherwise than they do.",
     )
     liver_hole_ml: float = _tolerance(
         1.0,

@@ -343,6 +343,13 @@ def _(site: Site) -> None:
     _rearrange(site, lambda mask: np.roll(mask, pixels, axis=0))
 
 
+@fault("masks-nudged", triggers=("SEG013",), doc="The masks lie three pixels, or 2.5 mm, too far to the left.")
+def _(site: Site) -> None:
+    with site.dicom(site.stack()[0].path) as dataset:
+        pixels = max(round(2.5 / float(dataset.PixelSpacing[1])), 1)
+    _rearrange(site, lambda mask: np.roll(mask, pixels, axis=1))
+
+
 def _rearrange(site: Site, change: Callable[[Mask], Mask]) -> None:
     """Change the pixels of each frame in the same way."""
     with site.dso() as dso:
@@ -368,6 +375,11 @@ def _(site: Site) -> None:
     step = float(np.linalg.norm(site.edge().step))
     slices = max(2, round(10 / step))
     _remap_slices(site, lambda place, *_: place + slices)
+
+
+@fault("masks-one-slice-off", triggers=("SEG013",), doc="The masks lie one slice too low.")
+def _(site: Site) -> None:
+    _remap_slices(site, lambda place, *_: place + 1)
 
 
 def _remap_slices(site: Site, target: Callable[[int, int, int], int]) -> None:
