@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,10 @@ from crlm_qc.geometry.placements import BELOW_HU, Codes
 
 SOFT_TISSUE_HU = (-200.0, 200.0)
 POSSIBLE_HU = (-1100.0, 4000.0)
+LUNG_HU = (-900.0, -500.0)
+"""Lung; air, and the foam of most tables, are below."""
+LUNG_STEP = 4
+"""Every how manieth row and column is looked at for it."""
 COARSE_MM = 3.0
 """About how far apart the pixels are that masks are laid over at other places."""
 LEAST_MM = 0.1
@@ -273,7 +277,16 @@ def _figures(image: _Image) -> Row:
     if low < POSSIBLE_HU[0] or high > POSSIBLE_HU[1]:
         outside = count - image.within(*POSSIBLE_HU, span)
     soft = image.within(*SOFT_TISSUE_HU, span)
-    return {"hu_min": low, "hu_max": high, "hu_soft": soft / count, "hu_outside": outside / count}
+    every = (slice(None, None, LUNG_STEP),) * 2
+    thin = replace(image, stored=stored[every], valid=None if valid is None else valid[every])
+    pixels = thin.stored.size if thin.valid is None else int(np.count_nonzero(thin.valid))
+    return {
+        "hu_min": low,
+        "hu_max": high,
+        "hu_soft": soft / count,
+        "hu_lung": thin.within(*LUNG_HU, span) / pixels if pixels else None,
+        "hu_outside": outside / count,
+    }
 
 
 def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], profile: Profile) -> _Overlay | None:

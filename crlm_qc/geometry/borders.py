@@ -124,8 +124,8 @@ def measured(axes: Iterable[Faces]) -> list[Border]:
 
 def _some(parts: list[Codes], reach: int) -> Codes:
     profiles = np.concatenate(parts) if parts else np.empty((0, 2 * reach), dtype=np.uint8)
-    # Where the image ends with the mask, there is no border.
-    profiles = profiles[profiles[:, reach] != NOTHING]
+    # Where the image ends with the mask, or a voxel farther, there is no border to be seen.
+    profiles = profiles[(profiles[:, reach : reach + 2] != NOTHING).all(axis=1)]
     some: Codes = profiles[:: max(-(-len(profiles) // FACES), 1)]
     return some
 
@@ -166,9 +166,7 @@ def _side(profiles: Codes, reach: int, weights: Weights) -> Side:
     behind = np.minimum.accumulate(total[:, ::-1], axis=1)[faces, 2 * reach - place]
     told = np.minimum(most - before, most - behind) > _EVIDENCE
     parts = [place[part][told[part]] for part in np.array_split(faces, PARTS)]
-    return Side(
-        count, float(told.mean()), _median(place[told]) - reach, tuple(_median(part) - reach for part in parts)
-    )
+    return Side(count, float(told.mean()), _median(place[told]) - reach, tuple(_median(part) - reach for part in parts))
 
 
 def _median(places: npt.NDArray[np.int64]) -> float:

@@ -231,6 +231,10 @@ TABLES: Mapping[str, Table] = {
                 _real("hu_min", "Lowest CT value, padding left out; missing below depth `pixels`.", "HU"),
                 _real("hu_max", "Highest CT value, padding left out.", "HU"),
                 _real("hu_soft", "Fraction of its pixels of -200 to 200 HU (soft tissue), padding left out."),
+                _real(
+                    "hu_lung",
+                    "Fraction of its pixels of -900 to -500 HU (lung), every fourth row and column, padding left out.",
+                ),
                 _real("hu_outside", "Fraction of its pixels below -1100 or above 4000 HU, padding left out."),
                 _text("pixels", "`read`, `not-asked`, `no-decoder` or `failed`."),
                 _text("pixels_detail", "Why the pixels were not read, with no text from the file."),
@@ -517,8 +521,13 @@ TABLES: Mapping[str, Table] = {
                     column
                     for side, ends in (("low", "lower"), ("high", "higher"))
                     for column in (
-                        _int(f"faces_{side}", f"Lines looked at where they leave the mask towards {ends} indices, at most 1,000."),
-                        _real(f"told_{side}", "Fraction of them where CT values tell where the border is.", source="CT"),
+                        _int(
+                            f"faces_{side}",
+                            f"Lines looked at where they leave the mask towards {ends} indices, at most 1,000.",
+                        ),
+                        _real(
+                            f"told_{side}", "Fraction of them where CT values tell where the border is.", source="CT"
+                        ),
                         _real(
                             f"border_{side}",
                             "Median distance of the border from the end of the mask; outward positive.",

@@ -53,11 +53,17 @@ class Alignment:
         if "hu_spread" in self.best:
             return f"as stored, {_figures(self.here)}; {words}, {_figures(self.best)}"
         assert self.border is not None
-        low, high = (100 * float(self.border[column]) for column in ("told_low", "told_high"))
+        ahead, behind = ("high", "low") if float(self.border["shift"]) > 0 else ("low", "high")
         return (
-            f"{words}; in that direction CT values show the liver's border on both sides, "
-            f"at {number(min(low, high))}% of the outline or more"
+            f"{words}; on that side CT values show the liver's border {self._off(ahead)} of the mask, "
+            f"on the other {self._off(behind)} of it"
         )
+
+    def _off(self, side: str) -> str:
+        """How far off the border lies on one side."""
+        assert self.border is not None
+        off = float(self.border[f"border_{side}"]) * float(self.border["spacing_mm"])
+        return f"{number(abs(off), 1)} mm {'outside' if off > 0 else 'inside'}"
 
 
 @once
@@ -107,7 +113,9 @@ def _best(
     if best is None:
         return moved
     # Placements are tried in steps; the border tells how far in between.
-    same = best["placement"] == moved["placement"] and abs(best["shift_mm"] - moved["shift_mm"]) <= limits.border_step_mm
+    same = (
+        best["placement"] == moved["placement"] and abs(best["shift_mm"] - moved["shift_mm"]) <= limits.border_step_mm
+    )
     return {**best, **moved} if same else best
 
 
@@ -138,24 +146,26 @@ def _is_told(context: Context, row: Mapping[str, Any]) -> bool:
 
 def _is_displaced(context: Context, row: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether the border lies farther in one direction on both sides and in all parts, by more than outlines vary."""
-    limits, shift = context.tolerances, float(row["shift"])
+    limits, shift, length = context.tolerances, float(row["shift"]), abs(float(row["shift_mm"]))
     along = row["axis"] == "slices"
-    least = limits.border_slice_mm if along else limits.border_mm
-    if not abs(row["shift_mm"]) >= least or abs(shift) < limits.border_voxels:
+    least_mm, least = (
+        (limits.border_slice_mm, limits.border_slices) if along else (limits.border_mm, limits.border_pixels)
+    )
+    if not (length >= least_mm and abs(shift) >= least):
         return False
-    sign = math.copysign(1, shift)
     if not float(row["shift_least"]) >= limits.border_part_fraction * abs(shift):
         return False
-    sides = sign * float(row["border_high"]), -sign * float(row["border_low"])
-    if min(sides) >= limits.border_side_fraction * abs(shift):
+    sign = math.copysign(1, shift)
+    ahead, behind = sign * float(row["border_high"]), -sign * float(row["border_low"])
+    if min(ahead, behind) >= limits.border_side_fraction * abs(shift):
         return True
-    # A mask that is too wide or too tight all around is so along the other axis in the plane, too.
-    other = told.get({"rows": "columns", "columns": "rows"}.get(row["axis"], ""))
-    if other is None:
+    # A mask that is too wide or too tight all around is so along the other axes in the plane, too.
+    others = [other for axis, other in told.items() if axis not in ("slices", row["axis"])]
+    if not others or length < limits.border_mm:
         return False
-    tight = float((other["border_low"] + other["border_high"]) / 2 * other["spacing_mm"] / row["spacing_mm"])
-    sides = sides[0] - sign * tight, sides[1] + sign * tight
-    return min(sides) >= limits.border_corrected_fraction * abs(shift)
+    tight = sum((other["border_low"] + other["border_high"]) / 2 * other["spacing_mm"] for other in others)
+    tight = sign * float(tight) / len(others) / float(row["spacing_mm"])
+    return min(ahead - tight, behind + tight) >= limits.border_corrected_fraction * abs(shift)
 
 
 def is_liver(context: Context, median: float, below: float) -> bool:

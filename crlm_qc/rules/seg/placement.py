@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
 from crlm_qc.model.finding import Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import At, Beside, Seen
@@ -19,6 +20,10 @@ from crlm_qc.subjects.masks import Masks, Segment
 from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.placement import Alignment, alignments, is_liver
 from crlm_qc.subjects.words import number
+
+_AXIAL = 0.9
+"""How far the normal of slices must point along the patient, for head and feet to be at their ends."""
+_LEAST_SLICES = 3
 
 
 @rule(
@@ -139,7 +144,8 @@ def liver_values(context: Context) -> Checked:
         "alignment_voxels",
         "border_mm",
         "border_slice_mm",
-        "border_voxels",
+        "border_pixels",
+        "border_slices",
         "border_told_fraction",
         "border_faces",
         "border_side_fraction",
@@ -166,9 +172,7 @@ def masks_displaced(context: Context) -> Checked:
             context,
             f"The liver's mask fits the CT better elsewhere: {gain}.",
             f"no placement with a spread lower by over {number(limits.alignment_spread_hu)} HU and "
-            f"{number(100 * limits.alignment_below_fraction, 1)}% less below -10 HU, or with "
-            f"{number(100 * limits.alignment_alike_fraction)}% less around it like what is inside; "
-            f"borders at most {number(limits.border_mm, 1)} mm farther in one direction",
+            f"{number(100 * limits.alignment_below_fraction, 1)}% less below -10 HU, or less like what lies around it",
             gain,
             severity=None
             if is_liver(context, float(liver.row["hu_median"]), float(liver.row["hu_below_minus10"]))
@@ -176,3 +180,56 @@ def masks_displaced(context: Context) -> Checked:
         )
 
     return each_liver(context, judge, lambda masks, liver: _alignment(context, masks, liver) is not None)
+
+
+@rule(
+    "SEG022",
+    "upside-down-together",
+    WARNING,
+    title="More lung lies about the feet end of the liver than about its head end",
+    why="Image and masks may be upside down together: slices and frames have each other's positions, and so the patient is a mirror image that no other rule can tell, as masks and image agree. Masks alone upside down are SEG013's.",
+    fix="Look at a coronal view: lungs and heart are above the liver. Compare positions with InstanceNumber, and write image and masks again.",
+    source="anatomy: the liver lies below the diaphragm; DICOM PS3.3 C.7.6.2.1.1: z of patient coordinates grows to the head",
+    tables=(*TABLES, "alignments", "borders"),
+    depth=Depth.PIXELS,
+    tolerances=("lung_reach_mm", "lung_fraction"),
+    seen=Seen(At.LIVER, reformat=Plane.CORONAL),
+)
+def upside_down_together(context: Context) -> Checked:
+    """Every liver on an axial CT with slices about both ends of it."""
+    need_pixels(context)
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        lung, alignment = _lung(context, masks, liver), _alignment(context, masks, liver)
+        if lung is None or (alignment is not None and alignment.best is not None):
+            return
+        head, feet = lung
+        if feet - head > context.tolerances.lung_fraction:
+            observed = f"{number(100 * feet, 1)}% about its feet end, {number(100 * head, 1)}% about its head end"
+            message = f"Of the pixels of the CT, {observed} are lung: image and masks may be upside down together."
+            yield liver.found(context, message, "more lung about the liver's head end", observed)
+
+    return each_liver(context, judge, lambda masks, liver: _lung(context, masks, liver) is not None)
+
+
+def _lung(context: Context, masks: Masks, liver: Segment) -> tuple[float, float] | None:
+    """How much of the images is lung about the head and the feet end of the liver: a third of it, and what lies beyond."""
+    import numpy as np
+
+    ct = masks.dso.ct
+    if (
+        ct is None
+        or ct.stack is None
+        or masks.dso.foreign
+        or not masks.placed(liver)
+        or abs(ct.stack.normal[2]) < _AXIAL
+    ):
+        return None
+    half = float(liver.row["n_planes"]) * ct.stack.spacing / 2
+    above = ct.slices["position_z"] - float(liver.row["centroid_z"])
+    near = (np.abs(above) > half / 3) & (np.abs(above) < half + context.tolerances.lung_reach_mm)
+    lung = ct.slices["hu_lung"]
+    ends = [lung[near & (sign * above > 0) & np.isfinite(lung)] for sign in (1, -1)]
+    if min(map(len, ends)) < _LEAST_SLICES:
+        return None
+    return float(ends[0].mean()), float(ends[1].mean())

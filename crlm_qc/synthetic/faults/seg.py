@@ -397,6 +397,30 @@ def _remap_slices(site: Site, target: Callable[[int, int, int], int]) -> None:
             masks[label] = changed
 
 
+@fault(
+    "upside-down-together",
+    triggers=("SEG022",),
+    doc="Image and masks are upside down: pixels and frames lie on the slices in reverse order.",
+)
+def _(site: Site) -> None:
+    last = len(site.stack()) - 1
+    images: dict[int, Pixels] = {}
+    _change_pixels(site, lambda image, place: images.setdefault(place, image.copy()))
+    _change_pixels(site, lambda _, place: images[last - place])
+    _remap_slices(site, lambda place, *_: last - place)
+
+
+@fault("masks-in-blocks", triggers=("SEG023",), doc="The masks of every second slice lie on the slice beside it, too.")
+def _(site: Site) -> None:
+    with _masks(site) as masks:
+        volumes = {label: masks[label] for label in masks.labels}
+        held = np.flatnonzero(np.any(list(volumes.values()), axis=(0, 2, 3)))
+        planes = np.arange(held[0], held[-1] + 1)
+        for label, volume in volumes.items():
+            volume[planes] = volume[planes - (planes - planes[0]) % 2]
+            masks[label] = volume
+
+
 @fault("segments-identical", triggers=("SEG014",), doc="The segments Hepatic and Portal hold the same voxels.")
 def _(site: Site) -> None:
     with _masks(site) as masks:
