@@ -161,7 +161,7 @@ def _is_displaced(context: Context, row: Mapping[str, Any], told: Mapping[str, M
         return True
     # A mask that is too wide or too tight all around is so along the other axes in the plane, too.
     others = [other for axis, other in told.items() if axis not in ("slices", row["axis"])]
-    if not others or length < limits.border_mm:
+    if not others or length < limits.border_mm or abs(shift) < limits.border_pixels:
         return False
     tight = sum((other["border_low"] + other["border_high"]) / 2 * other["spacing_mm"] for other in others)
     tight = sign * float(tight) / len(others) / float(row["spacing_mm"])

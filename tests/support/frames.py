@@ -247,6 +247,7 @@ def _patient(case: Case, number: int, patient: str) -> None:
                 "hu_min": -1024.0,
                 "hu_max": 900.0,
                 "hu_soft": 0.4,
+                "hu_lung": 0.2 if index < 6 else 0.03,
                 "hu_outside": 0.0,
                 "missing": None,
             }

@@ -28,7 +28,7 @@ N = 1
 
 @cache
 def made(name: str) -> Abdomen:
-    return abdomen(7, pixel=2.5, **(MAKES[name] if name in MAKES else HIDDEN))
+    return abdomen(7, pixel=2.5, **MAKES.get(name, HIDDEN))
 
 
 @cache
