@@ -205,8 +205,10 @@ def upside_down_together(context: Context) -> Checked:
             return
         head, feet = lung
         if feet - head > context.tolerances.lung_fraction:
-            observed = f"{number(100 * feet, 1)}% about its feet end, {number(100 * head, 1)}% about its head end"
-            message = f"Of the pixels of the CT, {observed} are lung: image and masks may be upside down together."
+            observed = f"{number(100 * feet, 1)}% at the feet end, {number(100 * head, 1)}% at the head end"
+            message = (
+                f"Of the images about the liver, lung fills {observed}: image and masks may be upside down together."
+            )
             yield liver.found(context, message, "more lung about the liver's head end", observed)
 
     return each_liver(context, judge, lambda masks, liver: _lung(context, masks, liver) is not None)
