@@ -201,6 +201,8 @@ def moved(displace: Callable[[Any], Any]) -> real.Change:
     ("displace", "codes"),
     [
         pytest.param(lambda masks: masks[..., ::-1], {"SEG011"}, id="mirrored"),
+        pytest.param(lambda masks: np.roll(masks, 1, axis=1), {"SEG013"}, id="one slice up"),
+        pytest.param(lambda masks: np.roll(masks, -3, axis=2), {"SEG013"}, id="three rows to the front"),
         pytest.param(lambda masks: np.roll(masks, 3, axis=1), {"SEG013"}, id="three slices up"),
         pytest.param(lambda masks: np.roll(masks, -20, axis=3), {"SEG013"}, id="20 columns aside"),
     ],
@@ -212,6 +214,19 @@ def test_silence_is_not_deafness(
     made = real.assemble(reference, tmp_path / "release", moved(displace))
     report = audit(made.root, settings=settings(), jobs=1)
     assert {one.rule for one in report.findings if one.rule.startswith("SEG")} == codes
+
+
+def upside_down(slices: list[Any], masks: Any) -> tuple[list[Any], Any]:
+    """Image and masks in reverse order, at the positions that there were."""
+    for one, pixels in zip(slices, [one.PixelData for one in reversed(slices)], strict=True):
+        one.PixelData = pixels
+    return slices, masks[:, ::-1]
+
+
+def test_image_and_masks_upside_down(reference: Path, tmp_path: Path) -> None:
+    made = real.assemble(reference, tmp_path / "release", upside_down)
+    report = audit(made.root, settings=settings(), jobs=1)
+    assert {one.rule for one in report.findings if one.rule.startswith("SEG")} == {"SEG022"}
 
 
 # The objects of other software.

@@ -36,6 +36,7 @@ TABLES = (
     "segments",
     "segment_pairs",
     "alignments",
+    "borders",
     "identifiers",
 )
 """Tables that a patient's files give rows of."""
@@ -225,7 +226,8 @@ def _measure(state: _Patient) -> None:
             if stack is not None:
                 stacks.append((found, stack))
     if state.depth.covers(Depth.PIXELS):
-        rows["alignments"], problems = measure_pixels(state.pixels, stacks, state.profile)
+        laid, problems = measure_pixels(state.pixels, stacks, state.profile)
+        rows.update(laid)
         state.read.limits += [f"{state.patient}: {problem}" for problem in problems]
     for _, found in state.dsos:
         rows["dsos"].append(found.dso)

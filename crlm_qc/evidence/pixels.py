@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from crlm_qc.collection.profile import LIVER, TUMOUR, VESSEL, Profile
+from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, position_of
 from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for
 from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
@@ -19,19 +20,30 @@ from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.digests import pixel_digest
 from crlm_qc.evidence.dso import DsoRows
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
-from crlm_qc.geometry import masks, placements
+from crlm_qc.geometry import borders, masks, placements
+from crlm_qc.geometry.borders import Faces
 from crlm_qc.geometry.lattice import Floats
 from crlm_qc.geometry.masks import Box, Ints
 from crlm_qc.geometry.placements import BELOW_HU, Codes
 
 SOFT_TISSUE_HU = (-200.0, 200.0)
 POSSIBLE_HU = (-1100.0, 4000.0)
+LUNG_HU = (-900.0, -500.0)
+"""Lung; air, and the foam of most tables, are below."""
+LUNG_STEP = 4
+"""Every how manieth row and column is looked at for it."""
 COARSE_MM = 3.0
 """About how far apart the pixels are that masks are laid over at other places."""
 LEAST_MM = 0.1
 """No CT has smaller pixels, whatever its PixelSpacing says."""
 COARSE_SIDE = 256
 """Most rows and columns of them, so that memory stays bounded."""
+FACES_SLICES = 40
+"""Most slices on which faces of masks are looked at; all that there are tell no more."""
+FACES_STEP = 2
+"""Every how manieth line of the coarse copy is."""
+AROUND = 2
+"""How many of them what lies just outside of a mask is wide."""
 LEAST_PARENCHYMA = 0.2
 """Part of the liver that must be left without tumours and vessels for these to be left out."""
 
@@ -79,15 +91,24 @@ class _Overlay:
     """Segment Numbers of livers."""
     lesions: list[int]
     """Segment Numbers of tumours and vessels, whose CT values are not those of liver."""
+    others: list[int]
+    """The same, and those of remnants: what may be cut out of the liver."""
     spacing: tuple[float, float, float]
     """Distance between slices, between rows and between columns of the CT, mm."""
     step: int
     """Every how manieth row and column the coarse copy of the CT has."""
     boxes: Mapping[int, Box]
     """Segment Number to the rectangle that holds its voxels on every plane."""
+    faces: Mapping[int, tuple[Faces, Faces]]
+    """A liver's Segment Number to what is seen through its faces, along rows' and along columns' indices."""
     values: dict[int, list[Image]] = field(default_factory=dict)
     coarse: dict[int, Codes] = field(default_factory=dict)
     """Rank to the coarse copy of its slice."""
+
+    @property
+    def every(self) -> int:
+        """Every how manieth slice is looked at for them."""
+        return -(-len(self.ranks) // FACES_SLICES)
 
     def thinned(self, plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Every `step`-th row and column, about the middle, so that mirrored they fall on each other."""
@@ -100,7 +121,7 @@ class _Overlay:
 
 def measure_pixels(
     sources: Sequence[SlicePixels], stacks: Sequence[tuple[DsoRows, MaskStack]], profile: Profile
-) -> tuple[list[Row], list[str]]:
+) -> tuple[dict[str, list[Row]], list[str]]:
     """Fill in the CT figures of slices and segments.
 
     Parameters
@@ -114,8 +135,8 @@ def measure_pixels(
 
     Returns
     -------
-    alignments : list of dict
-        Rows of `alignments`.
+    laid : dict of str to list of dict
+        Rows of `alignments` and of `borders`.
     problems : list of str
         Why some pixels were not read though asked for.
     """
@@ -144,8 +165,13 @@ def measure_pixels(
         for overlay in overlays:
             if (rank := overlay.rank_of.get(source.row["path"])) is not None:
                 _gather(overlay, rank, image)
-    alignments = [row for overlay in overlays for row in _finish(overlay)]
-    return alignments, [f"CT pixels of {count} files were not read: {detail}" for detail, count in problems.items()]
+    laid: dict[str, list[Row]] = {"alignments": [], "borders": []}
+    for overlay in overlays:
+        _finish(overlay)
+        for number in overlay.livers:
+            if number in overlay.boxes:
+                _lay(overlay, number, laid)
+    return laid, [f"CT pixels of {count} files were not read: {detail}" for detail, count in problems.items()]
 
 
 def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
@@ -271,7 +297,16 @@ def _figures(image: _Image) -> Row:
     if low < POSSIBLE_HU[0] or high > POSSIBLE_HU[1]:
         outside = count - image.within(*POSSIBLE_HU, span)
     soft = image.within(*SOFT_TISSUE_HU, span)
-    return {"hu_min": low, "hu_max": high, "hu_soft": soft / count, "hu_outside": outside / count}
+    every = (slice(None, None, LUNG_STEP),) * 2
+    thin = replace(image, stored=stored[every], valid=None if valid is None else valid[every])
+    pixels = thin.stored.size if thin.valid is None else int(np.count_nonzero(thin.valid))
+    return {
+        "hu_min": low,
+        "hu_max": high,
+        "hu_soft": soft / count,
+        "hu_lung": thin.within(*LUNG_HU, span) / pixels if pixels else None,
+        "hu_outside": outside / count,
+    }
 
 
 def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], profile: Profile) -> _Overlay | None:
@@ -313,7 +348,10 @@ def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], p
     between = (float(row["spacing_row"]), float(row["spacing_col"]))
     step = max(round(COARSE_MM / max(*between, LEAST_MM)), -(-max(stack.rows, stack.columns) // COARSE_SIDE), 1)
     livers, lesions = _numbers(found, profile, LIVER), _numbers(found, profile, TUMOUR, VESSEL)
-    return _Overlay(found, stack, ranks, rank_of, livers, lesions, (stack.spacing, *between), step, _boxes(found))
+    others = [*lesions, *_numbers(found, profile, REMNANT)]
+    faces = {number: (Faces.along(between[0]), Faces.along(between[1])) for number in livers}
+    spacing, boxes = (stack.spacing, *between), _boxes(found)
+    return _Overlay(found, stack, ranks, rank_of, livers, lesions, others, spacing, step, boxes, faces)
 
 
 def _same_grid(row: Row, stack: MaskStack, direction: Sequence[float], profile: Profile) -> bool:
@@ -351,6 +389,8 @@ def _gather(overlay: _Overlay, rank: int, image: _Image) -> None:
                 continue
             box = overlay.boxes[number]
             mask = masks.unpack(packed, box).astype(np.bool_)
+            if number in overlay.faces and rank % overlay.every == 0:
+                _add_faces(overlay, number, mask, image)
             if image.valid is not None:
                 mask &= image.valid[box.slices]
             overlay.values.setdefault(number, []).append(image.hu(image.stored[box.slices][mask]))
@@ -359,32 +399,86 @@ def _gather(overlay: _Overlay, rank: int, image: _Image) -> None:
         overlay.coarse[rank] = placements.encode(image.hu(overlay.thinned(image.stored)), thin)
 
 
-def _finish(overlay: _Overlay) -> list[Row]:
+def _add_faces(overlay: _Overlay, number: int, mask: Flags, image: _Image) -> None:
+    """Take what is seen through the faces of a liver's mask, on some rows and columns of its box."""
+    step = FACES_STEP * overlay.step
+    down, across = overlay.boxes[number].slices
+    along_rows, along_columns = overlay.faces[number]
+    lines = slice(down.start, down.stop, step), _wider(across, along_columns.reach + 1)
+    along_columns.add(mask[::step], _codes(image, *lines))
+    lines = _wider(down, along_rows.reach + 1), slice(across.start, across.stop, step)
+    along_rows.add(mask[:, ::step].T, _codes(image, *lines).T)
+
+
+def _wider(part: slice, by: int) -> slice:
+    return slice(part.start - by, part.stop + by)
+
+
+def _codes(image: _Image, rows: slice, columns: slice) -> Codes:
+    """Codes of a part of an image that may reach beyond it."""
+    size = image.stored.shape
+    inner = tuple(
+        slice(max(part.start, 0), min(part.stop, most), part.step)
+        for part, most in zip((rows, columns), size, strict=True)
+    )
+    codes = placements.encode(image.hu(image.stored[inner]), None if image.valid is None else image.valid[inner])
+    ends = [(held.start - part.start, part.stop - held.stop) for part, held in zip((rows, columns), inner, strict=True)]
+    return np.pad(codes, ends, constant_values=placements.NOTHING) if any(map(any, ends)) else codes
+
+
+def _finish(overlay: _Overlay) -> None:
     for row in overlay.found.segments:
         parts = overlay.values.get(row["segment_number"], ()) if row["segment_number"] is not None else ()
         values = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
         if values.size:
             row["hu_median"] = float(np.median(values))
             row["hu_below_minus10"] = float((values < BELOW_HU).mean())
-    return [row for number in overlay.livers for row in _alignments(overlay, number)]
 
 
-def _alignments(overlay: _Overlay, number: int) -> list[Row]:
-    """Lay a liver over the CT at every placement."""
-    places = _places(overlay, number)
-    if not places.size or not overlay.coarse:
-        return []
-    shape = (len(overlay.rank_of), *next(iter(overlay.coarse.values())).shape)
-    image = np.full(shape, placements.NOTHING, dtype=np.uint8)
+def _lay(overlay: _Overlay, number: int, laid: Mapping[str, list[Row]]) -> None:
+    """Lay a liver over the CT at every placement, and see where its border lies; adds rows to `alignments` and `borders`."""
+    window = _window(overlay, number)
+    liver = _coarse_mask(overlay, [number], window)
+    if not liver.any() or not overlay.coarse:
+        return
+    image = np.full((len(liver), *next(iter(overlay.coarse.values())).shape), placements.NOTHING, dtype=np.uint8)
     for rank, plane in overlay.coarse.items():
         image[rank] = plane
+    owner = {"patient": overlay.found.dso["patient"], "dso": overlay.found.dso["path"], "segment_number": number}
+    laid["alignments"].extend(owner | row for row in _alignments(overlay, liver, image, window))
+    through, held = Faces.along(overlay.spacing[0]), liver.any(axis=0)
+    beyond = ((0, 0), (through.reach + 1, through.reach + 1))
+    through.add(liver[:, held].T, np.pad(image[:, *window][:, held].T, beyond, constant_values=placements.NOTHING))
+    laid["borders"].extend(owner | row for row in _borders(overlay, (through, *overlay.faces[number])))
+
+
+def _borders(overlay: _Overlay, axes: Sequence[Faces]) -> Iterator[Row]:
+    names = ("slices", "rows", "columns")
+    for axis, spacing, found in zip(names, overlay.spacing, borders.measured(axes), strict=True):
+        row: Row = {
+            "axis": axis,
+            "spacing_mm": spacing,
+            "shift": found.shift,
+            "shift_mm": found.shift * spacing,
+            "shift_least": found.least,
+        }
+        for side, half in (("low", found.low), ("high", found.high)):
+            row |= {f"faces_{side}": half.faces, f"told_{side}": half.told, f"border_{side}": half.border}
+        yield {column: None if value != value else value for column, value in row.items()}
+
+
+def _alignments(overlay: _Overlay, liver: Flags, image: Codes, window: tuple[slice, slice]) -> Iterator[Row]:
     spacing = (overlay.spacing[0], overlay.spacing[1] * overlay.step, overlay.spacing[2] * overlay.step)
     steps = dict(zip(("slices", "rows", "columns"), spacing, strict=True))
     tried = list(placements.candidates(*spacing))
-    owner = {"patient": overlay.found.dso["patient"], "dso": overlay.found.dso["path"], "segment_number": number}
-    return [
-        {
-            **owner,
+    # What should be alike: the liver without what is in it.
+    bare = liver & ~_coarse_mask(overlay, overlay.lesions, window)
+    inside = bare if bare.sum() >= LEAST_PARENCHYMA * liver.sum() else liver
+    outside = masks.around(liver, AROUND) & ~_coarse_mask(overlay, overlay.others, window)
+    places = _some(inside, placements.SAMPLES, window)
+    around = _some(outside, placements.SAMPLES_AROUND, window)
+    for placement, fit in zip(tried, placements.fits(image, places, tried, around), strict=True):
+        yield {
             "placement": placement.kind,
             "about": placement.about,
             "shift": placement.shift * (overlay.step if placement.kind in ("rows", "columns") else 1),
@@ -393,37 +487,38 @@ def _alignments(overlay: _Overlay, number: int) -> list[Row]:
             "hu_median": fit.median if fit.voxels else None,
             "hu_spread": fit.spread if fit.voxels else None,
             "hu_below_minus10": fit.below if fit.voxels else None,
+            "hu_alike": None if math.isnan(fit.alike) else fit.alike,
         }
-        for placement, fit in zip(tried, placements.fits(image, places, tried), strict=True)
-    ]
 
 
-def _places(overlay: _Overlay, number: int) -> Ints:
-    """Slice, row and column of voxels of a liver on the coarse copy, shape (3, n): of tissue that should be alike."""
-    parts, bare = [], []
-    for rank, planes in sorted(overlay.ranks.items()):
-        liver = _together(overlay, planes, [number])
-        if liver is None or not liver.any():
-            continue
-        lesions = _together(overlay, planes, overlay.lesions)
-        rows, columns = np.nonzero(liver)
-        parts.append(np.stack([np.full(rows.size, rank), rows, columns]))
-        bare.append(np.ones(rows.size, dtype=np.bool_) if lesions is None else ~lesions[rows, columns])
-    if not parts:
-        return np.empty((3, 0), dtype=np.int64)
-    places, parenchyma = np.concatenate(parts, axis=1), np.concatenate(bare)
-    if parenchyma.mean() >= LEAST_PARENCHYMA:
-        places = places[:, parenchyma]
-    return places[:, :: -(-places.shape[1] // placements.SAMPLES)]
+def _some(mask: Flags, most: int, window: tuple[slice, slice]) -> Ints:
+    """Slice, row and column of at most so many voxels of a mask, shape (3, n)."""
+    places: Ints = np.array(np.nonzero(mask), dtype=np.int64)
+    places = places[:, :: max(-(-places.shape[1] // most), 1)]
+    places += np.array([[0], [window[0].start], [window[1].start]])
+    return places
 
 
-def _together(overlay: _Overlay, planes: Sequence[Plane], numbers: Sequence[int]) -> Flags | None:
-    """The coarse mask of some segments on some planes; None if none of them is there."""
-    held = [plane.masks[number] for plane in planes for number in numbers if number in plane.masks]
-    if not held:
-        return None
-    rows, columns = overlay.places(held[0].shape[0]), overlay.places(overlay.stack.columns)
-    packed = masks.union([plane[rows] for plane in held])
-    unpacked = np.unpackbits(packed, axis=-1, bitorder="little", count=overlay.stack.columns)
-    coarse: Flags = unpacked[:, columns].astype(np.bool_)
-    return coarse
+def _window(overlay: _Overlay, number: int) -> tuple[slice, slice]:
+    """The rows and columns of the coarse copy that hold a segment, and what lies around it."""
+    found = []
+    for part, size in zip(overlay.boxes[number].slices, (overlay.stack.rows, overlay.stack.columns), strict=True):
+        every = overlay.places(size)
+        first, last = ((end - every.start) // overlay.step for end in (part.start, part.stop))
+        most = len(range(*every.indices(size)))
+        found.append(slice(max(first - AROUND, 0), min(last + AROUND + 1, most)))
+    return found[0], found[1]
+
+
+def _coarse_mask(overlay: _Overlay, numbers: Sequence[int], window: tuple[slice, slice]) -> Flags:
+    """Some segments together on a part of the coarse copy of the CT."""
+    size = [part.stop - part.start for part in window]
+    volume = np.zeros((len(overlay.rank_of), *size), dtype=np.bool_)
+    rows, columns = overlay.places(overlay.stack.rows), overlay.places(overlay.stack.columns)
+    for rank, planes in overlay.ranks.items():
+        held = [plane.masks[number] for plane in planes for number in numbers if number in plane.masks]
+        if held:
+            packed = masks.union([plane[rows][window[0]] for plane in held])
+            unpacked = np.unpackbits(packed, axis=-1, bitorder="little", count=overlay.stack.columns)
+            volume[rank] = unpacked[:, columns][:, window[1]]
+    return volume

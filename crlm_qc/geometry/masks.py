@@ -196,6 +196,32 @@ def rim(plane: Packed, columns: int) -> Packed:
     return grown
 
 
+def around(mask: npt.NDArray[np.bool_], width: int) -> npt.NDArray[np.bool_]:
+    """Voxels around a mask with one element a voxel, plane by plane.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of bool, shape (planes, rows, columns)
+        The mask.
+    width : int
+        Steps through faces, within the plane.
+
+    Returns
+    -------
+    numpy.ndarray of bool, same shape
+        Those that so many steps reach, and that are not of the mask.
+    """
+    grown = mask.copy()
+    for _ in range(width):
+        before = grown.copy()
+        grown[:, 1:] |= before[:, :-1]
+        grown[:, :-1] |= before[:, 1:]
+        grown[:, :, 1:] |= before[:, :, :-1]
+        grown[:, :, :-1] |= before[:, :, 1:]
+    grown &= ~mask
+    return grown
+
+
 def bounds(plane: Packed) -> Box | None:
     """The smallest rectangle that holds every set voxel.
 

@@ -238,6 +238,10 @@ TABLES: Mapping[str, Table] = {
                 _real("hu_min", "Lowest CT value, padding left out; missing below depth `pixels`.", "HU"),
                 _real("hu_max", "Highest CT value, padding left out.", "HU"),
                 _real("hu_soft", "Fraction of its pixels of -200 to 200 HU (soft tissue), padding left out."),
+                _real(
+                    "hu_lung",
+                    "Fraction of its pixels of -900 to -500 HU (lung), every fourth row and column, padding left out.",
+                ),
                 _real("hu_outside", "Fraction of its pixels below -1100 or above 4000 HU, padding left out."),
                 _text(
                     "pixel_digest",
@@ -497,13 +501,61 @@ TABLES: Mapping[str, Table] = {
                 _real("shift_mm", "The same.", "mm"),
                 _int(
                     "voxels",
-                    "Voxels looked at that fell on the CT, padding left out: those of a coarser grid, at most 30,000.",
+                    "Voxels looked at that fell on the CT, padding left out: those of a coarser grid, at most 20,000.",
                     unit="voxels",
                     required=True,
                 ),
                 _real("hu_median", "Median of their CT values.", "HU", "CT"),
                 _real("hu_spread", "Mean distance from the median, each at most 60 HU.", "HU", "CT"),
                 _real("hu_below_minus10", "Fraction of them below -10 HU.", source="CT"),
+                _real(
+                    "hu_alike",
+                    "Part of the CT values just outside of the mask (6 mm) that has its like inside of it: by a histogram of 16 HU a bin.",
+                    source="CT",
+                ),
+            ),
+        ),
+        Table(
+            "borders",
+            "A row an axis of the CT along which the liver's border was looked for, 15 mm to both sides of where its mask ends, or 3 slices. Only at depth `pixels`.",
+            (
+                _PATIENT,
+                _DSO,
+                _int("segment_number", "The liver's Segment Number.", required=True),
+                _text("axis", "`slices` (along the normal), `rows` or `columns`.", required=True),
+                _real("spacing_mm", "How far apart voxels lie along it.", "mm"),
+                _real(
+                    "shift",
+                    "How far the mask would have to be moved towards higher indices to lie on the border on both sides.",
+                    "voxels",
+                    "CT",
+                ),
+                _real("shift_mm", "The same.", "mm", "CT"),
+                _real(
+                    "shift_least",
+                    "The same in the direction of `shift`, of that of four parts of the outline where it is least; negative if one says the opposite.",
+                    "voxels",
+                    "CT",
+                ),
+                *(
+                    column
+                    for side, ends in (("low", "lower"), ("high", "higher"))
+                    for column in (
+                        _int(
+                            f"faces_{side}",
+                            f"Lines looked at where they leave the mask towards {ends} indices, at most 1,000.",
+                        ),
+                        _real(
+                            f"told_{side}", "Fraction of them where CT values tell where the border is.", source="CT"
+                        ),
+                        _real(
+                            f"border_{side}",
+                            "Median distance of the border from the end of the mask; outward positive.",
+                            "voxels",
+                            "CT",
+                        ),
+                    )
+                ),
             ),
         ),
         Table(

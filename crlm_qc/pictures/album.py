@@ -30,7 +30,18 @@ MAX_FILE = 1_000_000
 """Bytes of a picture's file that are still read; those that are written have some ten thousand."""
 _OURS = re.compile(r"[A-Za-z0-9_-]{1,60}-[0-9]{1,3}\.webp")
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]+")
-_TABLES = ("patients", "files", "slices", "dsos", "references", "frames", "segments", "segment_pairs", "alignments")
+_TABLES = (
+    "patients",
+    "files",
+    "slices",
+    "dsos",
+    "references",
+    "frames",
+    "segments",
+    "segment_pairs",
+    "alignments",
+    "borders",
+)
 
 
 def illustrate(

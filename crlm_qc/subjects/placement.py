@@ -29,7 +29,9 @@ class Alignment:
 
     here: Mapping[str, Any]
     best: Mapping[str, Any] | None
-    """Row of `alignments` of the placement where its values are most alike."""
+    """Row of `alignments` of the placement where its values are most alike; shifted as the border has it, where that tells."""
+    border: Mapping[str, Any] | None = None
+    """Row of `borders` of the axis along which the liver's border lies farther in one direction on both sides."""
 
     def words(self, orientation: Sequence[float] | None) -> str:
         """The better placement: `mirrored left-right`, `moved by 2 slices (10 mm) towards the head`."""
@@ -47,35 +49,123 @@ class Alignment:
         """By how much it wins."""
         if self.best is None:
             return ""
-        return f"as stored, {_figures(self.here)}; {self.words(orientation)}, {_figures(self.best)}"
+        words = self.words(orientation)
+        if "hu_spread" in self.best:
+            return f"as stored, {_figures(self.here)}; {words}, {_figures(self.best)}"
+        assert self.border is not None
+        ahead, behind = ("high", "low") if float(self.border["shift"]) > 0 else ("low", "high")
+        return (
+            f"{words}; on that side CT values show the liver's border {self._off(ahead)} of the mask, "
+            f"on the other {self._off(behind)} of it"
+        )
+
+    def _off(self, side: str) -> str:
+        """How far off the border lies on one side."""
+        assert self.border is not None
+        off = float(self.border[f"border_{side}"]) * float(self.border["spacing_mm"])
+        return f"{number(abs(off), 1)} mm {'outside' if off > 0 else 'inside'}"
 
 
 @once
 def alignments(context: Context) -> dict[tuple[str, int], Alignment]:
     """Every liver that was laid over the CT, by the path of its object and its Segment Number."""
-    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for row in context["alignments"].to_dict("records"):
-        grouped.setdefault((row["dso"], int(row["segment_number"])), []).append(row)
+    laid, borders = (_by_liver(context, table) for table in ("alignments", "borders"))
     found = {}
-    for key, rows in grouped.items():
+    for key, rows in laid.items():
         here = next((row for row in rows if row["placement"] == "stated"), None)
         if here is not None and here["voxels"] >= context.tolerances.alignment_voxels:
-            found[key] = Alignment(here, _best(context, here, rows))
+            border = _border(context, borders.get(key, ()))
+            found[key] = Alignment(here, _best(context, here, rows, border), border)
     return found
 
 
-def _best(context: Context, here: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The placement that is clearly better by both measures, and where the values are those of a liver."""
+def _by_liver(context: Context, table: str) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in context[table].to_dict("records"):
+        grouped.setdefault((row["dso"], int(row["segment_number"])), []).append(row)
+    return grouped
+
+
+def _best(
+    context: Context,
+    here: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    border: Mapping[str, Any] | None,
+) -> Mapping[str, Any] | None:
+    """The placement that is clearly better, and where the values are those of a liver."""
     limits = context.tolerances
     rivals = [
         row
         for row in rows
         if row["voxels"] >= limits.alignment_overlap_fraction * here["voxels"]
-        and here["hu_spread"] - row["hu_spread"] > limits.alignment_spread_hu
-        and here["hu_below_minus10"] - row["hu_below_minus10"] > limits.alignment_below_fraction
+        and _clearly_better(context, here, row)
         and is_liver(context, row["hu_median"], row["hu_below_minus10"])
     ]
-    return min(rivals, key=lambda row: float(row["hu_spread"]), default=None)
+    best = min(rivals, key=lambda row: float(row["hu_spread"]), default=None)
+    if border is None:
+        return best
+    moved = {
+        "placement": border["axis"],
+        "about": None,
+        "shift": round(border["shift"]),
+        "shift_mm": float(border["shift_mm"]),
+    }
+    if best is None:
+        return moved
+    # Placements are tried in steps; the border tells how far in between.
+    same = (
+        best["placement"] == moved["placement"] and abs(best["shift_mm"] - moved["shift_mm"]) <= limits.border_step_mm
+    )
+    return {**best, **moved} if same else best
+
+
+def _clearly_better(context: Context, here: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether values spread less, and less of them are too low, or those just outside are less like those inside."""
+    limits = context.tolerances
+    spread = float(here["hu_spread"] - row["hu_spread"])
+    below = bool(here["hu_below_minus10"] - row["hu_below_minus10"] > limits.alignment_below_fraction)
+    alike = bool(here["hu_alike"] - row["hu_alike"] > limits.alignment_alike_fraction)
+    return (spread > limits.alignment_spread_hu and below) or (spread > 0 and alike)
+
+
+def _border(context: Context, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The axis along which the mask is displaced farthest, by what CT values say of the liver's border."""
+    told = {row["axis"]: row for row in rows if _is_told(context, row)}
+    displaced = [row for row in told.values() if _is_displaced(context, row, told)]
+    return max(displaced, key=lambda row: abs(float(row["shift_mm"])), default=None)
+
+
+def _is_told(context: Context, row: Mapping[str, Any]) -> bool:
+    """Whether the border is seen on both sides."""
+    limits = context.tolerances
+    return bool(
+        min(row["faces_low"], row["faces_high"]) >= limits.border_faces
+        and min(row["told_low"], row["told_high"]) >= limits.border_told_fraction
+    )
+
+
+def _is_displaced(context: Context, row: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the border lies farther in one direction on both sides and in all parts, by more than outlines vary."""
+    limits, shift, length = context.tolerances, float(row["shift"]), abs(float(row["shift_mm"]))
+    along = row["axis"] == "slices"
+    least_mm, least = (
+        (limits.border_slice_mm, limits.border_slices) if along else (limits.border_mm, limits.border_pixels)
+    )
+    if not (length >= least_mm and abs(shift) >= least):
+        return False
+    if not float(row["shift_least"]) >= limits.border_part_fraction * abs(shift):
+        return False
+    sign = math.copysign(1, shift)
+    ahead, behind = sign * float(row["border_high"]), -sign * float(row["border_low"])
+    if min(ahead, behind) >= limits.border_side_fraction * abs(shift):
+        return True
+    # A mask that is too wide or too tight all around is so along the other axes in the plane, too.
+    others = [other for axis, other in told.items() if axis not in ("slices", row["axis"])]
+    if not others or length < limits.border_mm or abs(shift) < limits.border_pixels:
+        return False
+    tight = sum((other["border_low"] + other["border_high"]) / 2 * other["spacing_mm"] for other in others)
+    tight = sign * float(tight) / len(others) / float(row["spacing_mm"])
+    return min(ahead - tight, behind + tight) >= limits.border_corrected_fraction * abs(shift)
 
 
 def is_liver(context: Context, median: float, below: float) -> bool:

@@ -184,6 +184,24 @@ def test_figures_of_a_slice(tmp_path):
     assert row["hu_outside"] == pytest.approx(2 / 128)
 
 
+def test_lung(tmp_path):
+    values = scene()
+    values[0][0, [0, 4, 8]] = [1024 - 800, 1024 - 950, 1024 - 450]
+    # Every fourth row and column is looked at: two rows of four.
+    assert read(tmp_path, stack(values), liver(2)).rows["slices"][0]["hu_lung"] == pytest.approx(1 / 8)
+
+
+def test_the_border_of_a_liver(tmp_path):
+    found = read(tmp_path, stack(), liver(2, 3)).rows["borders"]
+    assert [(row["axis"], row["spacing_mm"]) for row in found] == [
+        ("slices", 5.0),
+        ("rows", 0.8),
+        ("columns", 0.8),
+    ]
+    # On each of two slices one row and one column is looked at, and one pixel along the normal.
+    assert [(row["faces_low"], row["faces_high"]) for row in found] == [(1, 1), (2, 2), (2, 2)]
+
+
 def test_rescale_is_applied_slice_by_slice(tmp_path):
     slices = stack()
     slices[2].RescaleSlope, slices[2].RescaleIntercept = 2, -2048

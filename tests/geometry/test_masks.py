@@ -121,3 +121,13 @@ def test_a_rim_is_what_a_mask_would_grow_by(volume):
     found = masks.rim(masks.pack(volume[0]), volume.shape[2])
     np.testing.assert_array_equal(masks.unpack(found, whole(volume)), expected)
     assert masks.count(found) == expected.sum()
+
+
+def test_around():
+    mask = np.zeros((2, 5, 6), bool)
+    mask[0, 2, 2] = True
+    found = masks.around(mask, 2)
+    distance = np.abs(np.arange(5)[:, None] - 2) + np.abs(np.arange(6) - 2)
+    assert (found[0] == ((distance > 0) & (distance <= 2))).all()
+    assert not found[1].any()
+    assert mask.sum() == 1

@@ -77,6 +77,27 @@ def test_figures():
     assert found.below == pytest.approx(1 / 7)
 
 
+def test_what_lies_around():
+    values = np.array([[[100.0, 100, 100, 20], [100, 100, 20, 20]]], dtype=np.float32)
+    inside, around = np.array([[0, 0], [0, 1], [0, 0]]), np.array([[0, 0, 0, 0], [0, 0, 1, 1], [1, 3, 2, 3]])
+    stated, aside = placements.fits(
+        placements.encode(values), inside, [Placement("stated"), Placement("columns", None, 3)], around
+    )
+    assert stated.alike == pytest.approx(1 / 4)
+    assert np.isnan(aside.alike), "all that lies around it is off the image"
+    (alone,) = placements.fits(placements.encode(values), inside, [Placement("stated")])
+    assert np.isnan(alone.alike)
+
+
+def test_around_its_own_middle():
+    image = placements.encode(np.arange(16, dtype=np.float32).reshape(1, 1, 16) * 20)
+    inside, around = np.array([[0, 0], [0, 0], [4, 7]]), np.array([[0], [0], [8]])
+    (found,) = placements.fits(image, inside, [Placement("left-right", "mask")], around)
+    # 4 and 7 fall on each other, and 8 on 3.
+    assert found.alike == 0.0
+    assert (placements.laid(around, image.shape, Placement("left-right", "mask"), inside)[2] == 3).all()
+
+
 def test_nothing_there():
     image = placements.encode(np.zeros((1, 2, 2), np.float32), np.zeros((1, 2, 2), bool))
     (found,) = placements.fits(image, np.array([[0], [1], [1]]), [Placement("stated")])

@@ -247,6 +247,7 @@ def _patient(case: Case, number: int, patient: str) -> None:
                 "hu_min": -1024.0,
                 "hu_max": 900.0,
                 "hu_soft": 0.4,
+                "hu_lung": 0.2 if index < 6 else 0.03,
                 "hu_outside": 0.0,
                 "pixel_digest": f"{number}-{index}",
                 "wide_pixels": None,
@@ -425,6 +426,7 @@ def _object(
             "hu_median": 105.0,
             "hu_spread": spread,
             "hu_below_minus10": below,
+            "hu_alike": below + 0.2,
         }
         for placement, about, shift, spread, below in (
             ("stated", None, 0, 14.0, 0.01),
@@ -432,6 +434,24 @@ def _object(
             *((kind, None, shift, 18.0, 0.04) for kind in ("rows", "columns") for shift in (-12, 12)),
             *((kind, "image", 0, 35.0, 0.2) for kind in ("left-right", "front-back", "upside-down", "turned")),
         )
+    ]
+    case["borders"] += [
+        {
+            **owner,
+            "segment_number": 1,
+            "axis": axis,
+            "spacing_mm": spacing,
+            "shift": 0.1,
+            "shift_mm": 0.1 * spacing,
+            "shift_least": 0.05,
+            "faces_low": 900,
+            "told_low": 0.8,
+            "border_low": -0.3,
+            "faces_high": 900,
+            "told_high": 0.8,
+            "border_high": -0.1,
+        }
+        for axis, spacing in (("slices", SPACING), ("rows", PIXEL), ("columns", PIXEL))
     ]
 
 

@@ -195,6 +195,20 @@ def mask_of_another_slice(case: Case) -> None:
     frames[3]["jump"] = 0.5
 
 
+def upside_down(case: Case) -> None:
+    """Let lung lie at the feet end."""
+    for row in case.of("slices"):
+        row["hu_lung"] = 0.2 if row["position_z"] < -380 else 0.03
+
+
+def in_blocks(case: Case) -> None:
+    """Let every second frame of the liver hold the mask of the one before."""
+    frames = case.frames(LIVER)
+    for first, second in zip(frames[::2], frames[1::2], strict=True):
+        second.update(twin=first["frame"], jump=1.0)
+        first["jump"] = 1.0
+
+
 def tumours_as_large_as_the_liver(case: Case) -> None:
     liver = case.segment(LIVER)
     case.segment(TUMOUR).update(voxels=liver["voxels"], volume_ml=liver["volume_ml"])
@@ -257,6 +271,8 @@ VISIBLE: Mapping[str, Change] = {
     "SEG016": on_segment(LIVER, hole_voxels=30000),
     "SEG018": exclusive,
     "SEG019": mask_of_another_slice,
+    "SEG022": upside_down,
+    "SEG023": in_blocks,
     "XRF006": tumour_size,
     "XRF007": note,
     "XRF009": lambda case: shared_with_the_other(case, "slices", "pixel_digest"),

@@ -1,13 +1,16 @@
-"""Masks of frames: one drawn twice, thresholds of fractions."""
+"""Masks of frames: one drawn twice, blocks of equal ones, thresholds of fractions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+from crlm_qc.collection.profile import LIVER
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
-from crlm_qc.model.severity import WARNING
+from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.sight import Seen, Slice
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -64,6 +67,49 @@ def mask_repeated(context: Context) -> Checked:
         judge,
         lambda _, __, drawings: len(drawings) > 1,
     )
+
+
+@rule(
+    "SEG023",
+    "masks-in-blocks",
+    INFO,
+    title="The liver's masks come in blocks of equal slices",
+    why="No organ has the same outline on every two or three slices: the masks were made on thicker slices than those of the CT, and copied. Their ends and volumes are as coarse as that grid, and stairs show in every view but the axial.",
+    fix="Say so where the data are described, or draw the masks anew on the slices that they lie on.",
+    source=SOURCE,
+    tables=TABLES,
+    depth=Depth.MASKS,
+    tolerances=("block_planes",),
+    seen=Seen(reformat=Plane.CORONAL),
+)
+def masks_in_blocks(context: Context) -> Checked:
+    """Every liver on slices enough, in objects whose frames hold one segment each."""
+    least = context.tolerances.block_planes
+
+    def judge(_: Masks, segment: Segment, drawings: Mapping[int, Drawing]) -> Iterable[Found]:
+        blocks = _blocks(drawings)
+        if blocks is not None:
+            size = " or ".join(str(length) for length in sorted(set(blocks)))
+            observed = f"{plural(len(drawings), 'slice')} in blocks of {size} that are equal"
+            yield segment.found(
+                context, f"{segment.label}: {observed}.", "another mask on every slice", observed, count=len(drawings)
+            )
+
+    return tally(
+        [(masks, *drawn) for masks in masks_of(context) for drawn in _drawings(masks) if drawn[0].role == LIVER],
+        judge,
+        lambda _, __, drawings: len(drawings) >= least,
+    )
+
+
+def _blocks(drawings: Mapping[int, Drawing]) -> list[int] | None:
+    """How many equal masks each block has, those at the ends left out; None if masks do not come in blocks throughout."""
+    alike = [len(list(run)) for _, run in groupby(drawings[plane].mask for plane in sorted(drawings))]
+    inner = alike[1:-1]
+    whole_planes = max(drawings, default=0) - min(drawings, default=0) + 1 == len(drawings)
+    # A grid whose slices are no whole multiple of the CT's makes blocks of two lengths.
+    throughout = len(inner) > 1 and min(inner) > 1 and max(inner) - min(inner) <= 1
+    return inner if throughout and whole_planes and max(alike) <= max(inner) else None
 
 
 @dataclass(frozen=True)

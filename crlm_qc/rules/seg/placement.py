@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
 from crlm_qc.model.finding import Found
+from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import At, Beside, Seen
@@ -20,6 +21,10 @@ from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.placement import Alignment, alignments, is_liver
 from crlm_qc.subjects.words import number
 
+_AXIAL = 0.9
+"""How far the normal of slices must point along the patient, for head and feet to be at their ends."""
+_LEAST_SLICES = 3
+
 
 @rule(
     "SEG011",
@@ -29,7 +34,7 @@ from crlm_qc.subjects.words import number
     why="The mask, or image and mask together, are mirrored: left and right are swapped for whoever uses them. CT values under the mask, where they were read, say which.",
     fix="Mirror the mask, or image and mask; see whether stomach and spleen lie on the right too.",
     source="DICOM PS3.3 C.7.6.2.1.1: x of patient coordinates grows to the patient's left",
-    tables=(*TABLES, "alignments"),
+    tables=(*TABLES, "alignments", "borders"),
     depth=Depth.MASKS,
     tolerances=("laterality_mm",),
     seen=Seen(At.LIVER, beside=Beside.SIDES),
@@ -95,7 +100,7 @@ def _orientation(masks: Masks) -> list[float] | None:
     why="Mask and image do not match: another patient's, a mask far off, or wrong slope and intercept. A mask that fits close by, mirrored or upside down is SEG013's (mirrored to the patient's left SEG011's), invalid slopes are CTS015's, frames beside their slices DSO011's.",
     fix="Lay the mask over the CT; look at references, positions and RescaleIntercept.",
     source="liver in the portal venous phase: about 80 to 130 HU, a fatty one 10 to 50 HU",
-    tables=(*TABLES, "alignments"),
+    tables=(*TABLES, "alignments", "borders"),
     depth=Depth.PIXELS,
     tolerances=("liver_below_fraction", "liver_noise_hu"),
     seen=Seen(At.LIVER, beside=Beside.PLACEMENT),
@@ -126,16 +131,27 @@ def liver_values(context: Context) -> Checked:
     "masks-displaced",
     WARNING,
     title="The masks fit the CT clearly better elsewhere: shifted, mirrored, turned or upside down",
-    why="The masks lie on the wrong anatomy: slices counted from another one or in reverse order, rows or columns mirrored, shifted or swapped. An error where CT values as stored are not a liver's; where none of the placements is better either, that is SEG012's. A liver on the patient's left is SEG011's; shifts of some millimetres can't be told.",
+    why="The masks lie on the wrong anatomy: slices counted from another one or in reverse order, rows or columns mirrored, shifted or swapped. An error where CT values as stored are not a liver's; where none of the placements is better either, that is SEG012's. A liver on the patient's left is SEG011's. Shifts from about 2 mm on are told by where CT values show the liver's border; where it lies among tissue of its own CT value, nothing is said.",
     fix="Lay the masks over the CT, and write the object again from the right slices, rows and columns.",
-    source="CT values of liver under the mask at each placement: how far they spread about their median, and how many are below -10 HU",
-    tables=(*TABLES, "alignments"),
+    source="CT values at each placement: how far those under the mask spread about their median, how many are below -10 HU, and how like them those just outside are; and where along each axis they turn from the liver's to those of its surroundings, on both sides",
+    tables=(*TABLES, "alignments", "borders"),
     depth=Depth.PIXELS,
     tolerances=(
         "alignment_spread_hu",
         "alignment_below_fraction",
+        "alignment_alike_fraction",
         "alignment_overlap_fraction",
         "alignment_voxels",
+        "border_mm",
+        "border_slice_mm",
+        "border_pixels",
+        "border_slices",
+        "border_told_fraction",
+        "border_faces",
+        "border_side_fraction",
+        "border_corrected_fraction",
+        "border_part_fraction",
+        "border_step_mm",
         "liver_below_fraction",
         "liver_noise_hu",
         "laterality_mm",
@@ -156,7 +172,7 @@ def masks_displaced(context: Context) -> Checked:
             context,
             f"The liver's mask fits the CT better elsewhere: {gain}.",
             f"no placement with a spread lower by over {number(limits.alignment_spread_hu)} HU and "
-            f"{number(100 * limits.alignment_below_fraction, 1)}% less below -10 HU",
+            f"{number(100 * limits.alignment_below_fraction, 1)}% less below -10 HU, or less like what lies around it",
             gain,
             severity=None
             if is_liver(context, float(liver.row["hu_median"]), float(liver.row["hu_below_minus10"]))
@@ -164,3 +180,58 @@ def masks_displaced(context: Context) -> Checked:
         )
 
     return each_liver(context, judge, lambda masks, liver: _alignment(context, masks, liver) is not None)
+
+
+@rule(
+    "SEG022",
+    "upside-down-together",
+    WARNING,
+    title="More lung lies about the feet end of the liver than about its head end",
+    why="Image and masks may be upside down together: slices and frames have each other's positions, and so the patient is a mirror image that no other rule can tell, as masks and image agree. Masks alone upside down are SEG013's.",
+    fix="Look at a coronal view: lungs and heart are above the liver. Compare positions with InstanceNumber, and write image and masks again.",
+    source="anatomy: the liver lies below the diaphragm; DICOM PS3.3 C.7.6.2.1.1: z of patient coordinates grows to the head",
+    tables=(*TABLES, "alignments", "borders"),
+    depth=Depth.PIXELS,
+    tolerances=("lung_reach_mm", "lung_fraction"),
+    seen=Seen(At.LIVER, reformat=Plane.CORONAL),
+)
+def upside_down_together(context: Context) -> Checked:
+    """Every liver on an axial CT with slices about both ends of it."""
+    need_pixels(context)
+
+    def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
+        lung, alignment = _lung(context, masks, liver), _alignment(context, masks, liver)
+        if lung is None or (alignment is not None and alignment.best is not None):
+            return
+        head, feet = lung
+        if feet - head > context.tolerances.lung_fraction:
+            observed = f"{number(100 * feet, 1)}% at the feet end, {number(100 * head, 1)}% at the head end"
+            message = (
+                f"Of the images about the liver, lung fills {observed}: image and masks may be upside down together."
+            )
+            yield liver.found(context, message, "more lung about the liver's head end", observed)
+
+    return each_liver(context, judge, lambda masks, liver: _lung(context, masks, liver) is not None)
+
+
+def _lung(context: Context, masks: Masks, liver: Segment) -> tuple[float, float] | None:
+    """How much of the images is lung about the head and the feet end of the liver: a third of it, and what lies beyond."""
+    import numpy as np
+
+    ct = masks.dso.ct
+    if (
+        ct is None
+        or ct.stack is None
+        or masks.dso.foreign
+        or not masks.placed(liver)
+        or abs(ct.stack.normal[2]) < _AXIAL
+    ):
+        return None
+    half = float(liver.row["n_planes"]) * ct.stack.spacing / 2
+    above = ct.slices["position_z"] - float(liver.row["centroid_z"])
+    near = (np.abs(above) > half / 3) & (np.abs(above) < half + context.tolerances.lung_reach_mm)
+    lung = ct.slices["hu_lung"]
+    ends = [lung[near & (sign * above > 0) & np.isfinite(lung)] for sign in (1, -1)]
+    if min(map(len, ends)) < _LEAST_SLICES:
+        return None
+    return float(ends[0].mean()), float(ends[1].mean())

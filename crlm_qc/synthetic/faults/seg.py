@@ -343,6 +343,13 @@ def _(site: Site) -> None:
     _rearrange(site, lambda mask: np.roll(mask, pixels, axis=0))
 
 
+@fault("masks-nudged", triggers=("SEG013",), doc="The masks lie three pixels, or 2.5 mm, too far to the left.")
+def _(site: Site) -> None:
+    with site.dicom(site.stack()[0].path) as dataset:
+        pixels = max(round(2.5 / float(dataset.PixelSpacing[1])), 1)
+    _rearrange(site, lambda mask: np.roll(mask, pixels, axis=1))
+
+
 def _rearrange(site: Site, change: Callable[[Mask], Mask]) -> None:
     """Change the pixels of each frame in the same way."""
     with site.dso() as dso:
@@ -370,6 +377,11 @@ def _(site: Site) -> None:
     _remap_slices(site, lambda place, *_: place + slices)
 
 
+@fault("masks-one-slice-off", triggers=("SEG013",), doc="The masks lie one slice too low.")
+def _(site: Site) -> None:
+    _remap_slices(site, lambda place, *_: place + 1)
+
+
 def _remap_slices(site: Site, target: Callable[[int, int, int], int]) -> None:
     """Move each frame to another slice; `target` gets its place in the stack and the first and last place in use."""
     with _masks(site) as masks:
@@ -383,6 +395,30 @@ def _remap_slices(site: Site, target: Callable[[int, int, int], int]) -> None:
             changed = np.zeros_like(volume)
             changed[order] = volume[used[0] : used[-1] + 1]
             masks[label] = changed
+
+
+@fault(
+    "upside-down-together",
+    triggers=("SEG022",),
+    doc="Image and masks are upside down: pixels and frames lie on the slices in reverse order.",
+)
+def _(site: Site) -> None:
+    last = len(site.stack()) - 1
+    images: dict[int, Pixels] = {}
+    _change_pixels(site, lambda image, place: images.setdefault(place, image.copy()))
+    _change_pixels(site, lambda _, place: images[last - place])
+    _remap_slices(site, lambda place, *_: last - place)
+
+
+@fault("masks-in-blocks", triggers=("SEG023",), doc="The masks of every second slice lie on the slice beside it, too.")
+def _(site: Site) -> None:
+    with _masks(site) as masks:
+        volumes = {label: masks[label] for label in masks.labels}
+        held = np.flatnonzero(np.any(list(volumes.values()), axis=(0, 2, 3)))
+        planes = np.arange(held[0], held[-1] + 1)
+        for label, volume in volumes.items():
+            volume[planes] = volume[planes - (planes - planes[0]) % 2]
+            masks[label] = volume
 
 
 @fault("segments-identical", triggers=("SEG014",), doc="The segments Hepatic and Portal hold the same voxels.")

@@ -8,14 +8,15 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 from support import real
-from support.frames import PATIENTS, Case, clean, run
+from support.frames import Case, run
+from support.laid import laid_over
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.geometry import placements
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 Volume = npt.NDArray[np.bool_]
 SPACING, PIXEL, STEP = 5.0, 0.796875, real.COARSE
+VOXEL = (SPACING, PIXEL * STEP, PIXEL * STEP)
 
 
 @pytest.fixture(scope="module")
@@ -32,31 +33,6 @@ def liver(ct: npt.NDArray[np.float32]) -> Volume:
     return mask
 
 
-def laid_over(ct: npt.NDArray[np.float32], mask: Volume) -> Case:
-    """A clean case, but for a liver that lies so over this CT."""
-    coarse = placements.encode(ct, ct > -2000)
-    tried = list(placements.candidates(SPACING, PIXEL * STEP, PIXEL * STEP))
-    found = placements.fits(coarse, np.array(np.nonzero(mask)), tried)
-    case = clean()
-    (like, *_), others = case.of("alignments"), [row for row in case["alignments"] if row["patient"] != PATIENTS[0]]
-    case["alignments"] = others + [
-        {
-            **like,
-            "placement": one.kind,
-            "about": one.about,
-            "shift": one.shift,
-            "shift_mm": 0.0,
-            "voxels": fit.voxels,
-            "hu_median": fit.median,
-            "hu_spread": fit.spread,
-            "hu_below_minus10": fit.below,
-        }
-        for one, fit in zip(tried, found, strict=True)
-    ]
-    case.segment(1).update(hu_median=found[0].median, hu_below_minus10=found[0].below)
-    return case
-
-
 def said(case: Case, profile: Profile) -> list[tuple[str, str]]:
     return [(one.rule, one.message) for one in run(case, profile).findings]
 
@@ -68,17 +44,21 @@ def wider(mask: Volume) -> Volume:
 @pytest.mark.parametrize("lower", [0, 70, 100], ids="{} HU lower".format)
 @pytest.mark.parametrize("drawn", [lambda mask: mask, wider, lambda mask: mask | np.roll(mask, 1, 0)])
 def test_a_mask_in_its_place(ct, liver, profile: Profile, drawn: Callable[[Volume], Volume], lower: float) -> None:
-    assert said(laid_over(ct - lower * liver, drawn(liver)), profile) == []
+    assert said(laid_over(ct - lower * liver, drawn(liver), VOXEL), profile) == []
 
 
 def test_a_lesion_that_no_segment_names(ct, liver, profile: Profile) -> None:
     lesion = liver & (np.arange(liver.shape[2]) > np.median(np.nonzero(liver)[2]))
-    assert said(laid_over(ct - 90 * lesion, liver), profile) == []
+    assert said(laid_over(ct - 90 * lesion, liver, VOXEL), profile) == []
 
 
 @pytest.mark.parametrize(
     ("displace", "words"),
     [
+        (lambda mask: np.roll(mask, 1, 0), "moved by 1 slice (5"),
+        (lambda mask: np.roll(mask, -1, 0), "moved by 1 slice (5"),
+        (lambda mask: np.roll(mask, 1, 2), "moved by 1 column (3"),
+        (lambda mask: np.roll(mask, -1, 1), "moved by 1 row (3"),
         (lambda mask: np.roll(mask, 2, 0), "moved by 2 slices"),
         (lambda mask: np.roll(mask, -3, 0), "moved by 3 slices"),
         (lambda mask: np.roll(mask, 4, 1), "moved by 4 rows"),
@@ -91,11 +71,6 @@ def test_a_lesion_that_no_segment_names(ct, liver, profile: Profile) -> None:
     ],
 )
 def test_a_displaced_mask(ct, liver, profile: Profile, displace: Callable[[Volume], Volume], words: str) -> None:
-    ((code, message),) = said(laid_over(ct, displace(liver)), profile)
+    ((code, message),) = said(laid_over(ct, displace(liver), VOXEL), profile)
     assert code == "SEG013"
-    assert f"; {words}" in message
-
-
-@pytest.mark.parametrize("displace", [lambda mask: np.roll(mask, 1, 0), lambda mask: np.roll(mask, 1, 2)])
-def test_what_can_not_be_told(ct, liver, profile: Profile, displace: Callable[[Volume], Volume]) -> None:
-    assert said(laid_over(ct, displace(liver)), profile) == []
+    assert words in message

@@ -1,6 +1,7 @@
 """SEG: each test changes one thing of a clean release and names everything that the rules then find."""
 
 import json
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -253,6 +254,116 @@ def test_placements_that_are_not_clearly_better(
     placement(case, "stated").update(here)
     placement(case, "rows", 12).update(there)
     assert flat(case, profile) == []
+
+
+def border(case: Case, axis: str, **values: float) -> None:
+    """Let the liver's border lie elsewhere along an axis, in voxels."""
+    row = next(row for row in case.of("borders") if row["axis"] == axis)
+    row.update(values)
+    row["shift"] = (row["border_high"] - row["border_low"]) / 2
+    row["shift_mm"] = row["shift"] * row["spacing_mm"]
+    row["shift_least"] = values.get("shift_least", 0.8 * abs(row["shift"]))
+
+
+@pytest.mark.parametrize(
+    ("axis", "low", "high", "words"),
+    [
+        ("columns", -2.8, 3.2, "moved by 3 columns (2.3 mm) towards the left; on that side CT values show the liver's border 2.5 mm outside of the mask, on the other 2.2 mm inside of it"),
+        ("rows", 3.2, -2.8, "moved by 3 rows (2.3 mm) towards the front; on that side CT values show the liver's border 2.5 mm outside of the mask"),
+        ("slices", -0.7, 1.1, "moved by 1 slice (4.5 mm) towards the head"),
+    ],
+)  # fmt: skip
+def test_a_border_farther_in_one_direction(
+    case: Case, profile: Profile, axis: str, low: float, high: float, words: str
+) -> None:
+    border(case, axis, border_low=low, border_high=high)
+    assert flat(case, profile) == [("SEG013", P1, LIVER)]
+    found = only(case, "SEG013", profile)
+    assert found.severity is Severity.WARNING
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        # Too wide, or too tight.
+        {"border_low": -3.0, "border_high": -3.0},
+        {"border_low": 2.8, "border_high": 3.0},
+        # On one side alone.
+        {"border_low": 0.2, "border_high": 6.0},
+        # By less than outlines vary.
+        {"border_low": -1.8, "border_high": 2.0},
+        # Not in all parts.
+        {"border_low": -3.0, "border_high": 3.0, "shift_least": 0.8},
+        {"border_low": -3.0, "border_high": 3.0, "shift_least": float("nan")},
+        # Where hardly anything is seen.
+        {"border_low": -3.0, "border_high": 3.0, "told_low": 0.2},
+        {"border_low": -3.0, "border_high": 3.0, "faces_high": 40},
+    ],
+)
+def test_borders_that_tell_no_displacement(case: Case, profile: Profile, values: dict[str, float]) -> None:
+    border(case, "columns", **values)
+    assert flat(case, profile) == []
+
+
+@pytest.mark.parametrize(("tight", "fires"), [(-2.5, True), (0.0, False)])
+def test_a_mask_that_is_too_wide_all_around(case: Case, profile: Profile, tight: float, fires: bool) -> None:
+    border(case, "rows", border_low=tight, border_high=tight)
+    border(case, "columns", border_low=-5.5, border_high=0.5)
+    assert flat(case, profile) == [("SEG013", P1, LIVER)] * fires
+
+
+def test_a_border_tells_by_how_much(case: Case, profile: Profile) -> None:
+    placement(case, "stated").update(hu_spread=20.0, hu_below_minus10=0.045)
+    placement(case, "columns", 12).update(hu_spread=12.0, hu_below_minus10=0.0)
+    border(case, "columns", border_low=-14.0, border_high=14.0)
+    assert (
+        "values spread by 20 HU; moved by 14 columns (10.9 mm) towards the left"
+        in only(case, "SEG013", profile).message
+    )
+
+
+@pytest.mark.parametrize(("here", "there", "fires"), [(0.5, 0.3, True), (0.5, 0.4, False), (float("nan"), 0.3, False)])
+def test_what_lies_around_the_mask(case: Case, profile: Profile, here: float, there: float, fires: bool) -> None:
+    placement(case, "stated").update(hu_spread=14.0, hu_alike=here)
+    placement(case, "upside-down").update(hu_spread=13.0, hu_below_minus10=0.01, hu_alike=there)
+    assert flat(case, profile) == [("SEG013", P1, LIVER)] * fires
+
+
+@pytest.mark.parametrize(("feet", "fires"), [(0.2, True), (0.05, False), (float("nan"), False)])
+def test_lung_at_the_feet_end(case: Case, profile: Profile, feet: float, fires: bool) -> None:
+    for row in case.of("slices"):
+        row["hu_lung"] = feet if row["position_z"] < -380 else 0.03
+    assert flat(case, profile) == [("SEG022", P1, LIVER)] * fires
+
+
+def test_masks_alone_upside_down(case: Case, profile: Profile) -> None:
+    for row in case.of("slices"):
+        row["hu_lung"] = 0.2 if row["position_z"] < -380 else 0.03
+    placement(case, "stated").update(hu_spread=40.0, hu_below_minus10=0.04)
+    placement(case, "upside-down").update(hu_spread=12.0, hu_below_minus10=0.0)
+    assert flat(case, profile) == [("SEG013", P1, LIVER)]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "words"),
+    [
+        ([2] * 9, "18 slices in blocks of 2 that are equal"),
+        ([1, 2, 3, 2, 3, 3, 2, 2], "18 slices in blocks of 2 or 3 that are equal"),
+        ([2] * 7 + [1] * 4, ""),
+        ([2, 2, 2, 4, 4, 4], ""),
+        ([6, 6, 6], ""),
+        ([18], ""),
+    ],
+)
+def test_masks_in_blocks(case: Case, profile: Profile, blocks: list[int], words: str) -> None:
+    frames = case.frames(LIVER)
+    for first, size in zip(accumulate([0, *blocks]), blocks, strict=False):
+        for one in frames[first + 1 : first + size]:
+            one.update(twin=frames[first]["frame"], jump=1.0)
+    assert flat(case, profile) == [("SEG023", P1, LIVER)] * bool(words)
+    if words:
+        assert only(case, "SEG023", profile).message == f"Liver: {words}."
 
 
 def test_identical_segments(case: Case, profile: Profile) -> None:
