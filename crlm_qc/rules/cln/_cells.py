@@ -124,6 +124,9 @@ def found_in_cells(context: Context, table: Clinical, bad: pd.DataFrame, words: 
     """A finding a cell; one for a row or a column that is full of them."""
     cell: Any
     in_row = bad.groupby("row")["variable"].transform("size") > MANY_IN_ROW
+    if bad.loc[in_row, "row"].nunique() > bad.loc[in_row, "variable"].nunique():
+        # More rows than columns: it is the columns that are so.
+        in_row &= False
     for row, group in bad[in_row].groupby("row"):
         cell = group.iloc[0]
         names = tuple(group["variable"])
