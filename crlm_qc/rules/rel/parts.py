@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Found
@@ -111,12 +113,23 @@ def metadata_not_found(context: Context) -> Checked:
 def workbook_not_found(context: Context) -> Checked:
     """One workbook with a patient sheet, where the collection has one."""
     need_workbook(context)
-    return _source(
+    checked = _source(
         context,
         "clinical",
         "No clinical workbook was found in the release or beside it.",
         "The release holds several clinical workbooks, of which the newest edition counts",
     )
+    several = len(_used(context, "clinical")[0]) > 1
+    if several and _is_published(context):
+        return replace(checked, findings=[replace(one, severity=WARNING) for one in checked.findings])
+    return checked
+
+
+def _is_published(context: Context) -> bool:
+    """Whether the workbook that is read has just the columns of a published edition."""
+    _, used = _used(context, "clinical")
+    headings = {heading for listed in used["columns"].dropna() for heading in json.loads(listed)}
+    return any(headings == set(edition.columns) for edition in context.profile.editions)
 
 
 @rule(
