@@ -64,7 +64,7 @@ def patient_facts(context: Context) -> list[PatientFacts]:
     referenced = _referenced(context)
     stated = workbook(context, ("sex", "max_tumor_size"))
     facts = []
-    for patient in sorted(evidence["patients"]["patient"]):
+    for patient in sorted(set(evidence["patients"]["patient"])):
         stack = stacks.get(patient, {})
         segmented = n_segments.get(patient)
         facts.append(

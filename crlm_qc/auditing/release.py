@@ -18,7 +18,7 @@ def release_facts(context: Context) -> ReleaseFacts:
         # Who audits named this folder, not who made the files, so its name is shown.
         root="".join(letter for letter in evidence.facts.root if letter.isprintable()),
         layout=evidence.facts.layout,
-        patients=len(evidence["patients"]),
+        patients=int(evidence["patients"]["patient"].nunique()),
         series=len(evidence["series"]),
         files=len(files),
         bytes=int(files["size"].sum()),

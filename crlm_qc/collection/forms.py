@@ -77,6 +77,26 @@ def age_in_years(value: object) -> float | None:
     return int(match[1]) / _IN_A_YEAR[match[2].upper()] if match else None
 
 
+def downloaded(description: str) -> str:
+    """A description as the NBIA Data Retriever writes it into metadata.csv and into names of folders.
+
+    It drops every character but letters, digits, blank, dot and dash, evens blanks out, and writes NA, or in older
+    versions null or nothing, where there is none.
+
+    Parameters
+    ----------
+    description : str
+        As a header has it, or as it was written already.
+
+    Returns
+    -------
+    str
+        What the two have in common; empty where there is no description.
+    """
+    kept = " ".join("".join(re.findall(r"[A-Za-z0-9 .-]", " ".join(description.split()))).split())
+    return "" if kept in ("NA", "null") else kept
+
+
 class StudyFolder(NamedTuple):
     """What the NBIA Data Retriever names a study's folder after: `06-06-1992-NA-CT ABD WITH PEL-75163`."""
 

@@ -8,7 +8,14 @@ from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
 from crlm_qc.evidence.workbook.sheets import looks_like_workbook
 
-_SYSTEM_NAMES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini"})
+_SYSTEM_NAMES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "md5hashes.csv"})
+"""Files that systems leave by themselves, and the checksums that the NBIA Data Retriever leaves where it was asked to verify."""
+_SYSTEM_FOLDERS = frozenset(
+    {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "recycler"}
+)
+"""Folders that systems, network storages among them, keep for themselves."""
+_ZONE = ":zone.identifier"
+"""What Windows keeps of a download's origin becomes a file of this ending on other file systems."""
 _LICENCE_NAMES = frozenset({"license", "licence", "copying"})
 _TEXT_SUFFIXES = frozenset({"", ".md", ".txt", ".html", ".pdf"})
 _MANIFEST_START = b"downloadServerUrl="
@@ -34,9 +41,10 @@ def aside_kind(item: Item) -> str | None:
     if item.problem:
         return {"permission": "unreadable", "not-a-file": "unexpected"}.get(item.problem, "link")
     lower = item.name.lower()
-    hidden_folder = any(part.startswith(".") or part == "__MACOSX" for part in item.folder.split("/"))
+    parts = item.folder.lower().split("/")
+    hidden_folder = any(part.startswith(".") or part in _SYSTEM_FOLDERS for part in parts)
     hidden_file = lower.startswith("._") or (lower.startswith(".") and item.suffix != ".dcm")
-    if lower in _SYSTEM_NAMES or lower.startswith("~$") or hidden_file or hidden_folder:
+    if lower in _SYSTEM_NAMES or lower.endswith(_ZONE) or lower.startswith("~$") or hidden_file or hidden_folder:
         return "system"
     if lower.partition(".")[0] in _LICENCE_NAMES and item.suffix in _TEXT_SUFFIXES:
         return "licence"

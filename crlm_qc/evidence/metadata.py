@@ -284,6 +284,9 @@ class _Locations:
                 except OutsideError:
                     problem = "outside"
                     continue
+                except UnicodeError:
+                    # A name that this machine's file system can't hold is none of it.
+                    continue
                 if found is not None:
                     return found, None
         return None, problem

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crlm_qc.collection.forms import is_uid
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import Show
+from crlm_qc.evidence.by_header import Whose, by_folder, mixes_series, whose
 from crlm_qc.evidence.kinds import aside_kind, names_collection, outside_kind, part_kind
 from crlm_qc.evidence.metadata import METADATA_NAME
 from crlm_qc.evidence.source import Item, Source, Tree, local_file, open_source, siblings
@@ -19,6 +22,8 @@ from crlm_qc.model.words import suggest
 
 PARTS = ("metadata", "clinical", "manifest")
 """Tables and lists of a release, as the table `sources` names them."""
+_IDC_SERIES = re.compile(r"[A-Z]{2,3}_[0-9.]+")
+"""A series folder as the downloader of the Imaging Data Commons names it: modality and Series Instance UID."""
 _BESIDE_SUFFIXES = TABLE_SUFFIXES | {".tcia", ".txt"}
 
 
@@ -110,9 +115,13 @@ def find_release(
         _refuse_inside_patient(root, profile)
     patients, rest = _share_out(tree.items, places)
     kinds = {item.path: outside_kind(item, profile, in_collection=places.in_collection(item.path)) for item in rest}
+    loose = [item for item in rest if kinds[item.path] in ("unexpected", "document")]
+    patients, by_header = _by_header(patients, loose, profile)
+    placed = {one.item.path for one in by_header}
+    rest = [item for item in rest if item.path not in placed]
     found = [Candidate(kinds[item.path], item) for item in rest if kinds[item.path] in PARTS]
     named = {"metadata": metadata, "clinical": clinical, "manifest": manifest}
-    if places.patients:
+    if patients:
         lacking = [part for part, path in named.items() if not (path or any(one.part == part for one in found))]
         found += _beside(source, lacking, profile)
     candidates = _choose(found, named, source)
@@ -120,7 +129,7 @@ def find_release(
     show = Show(profile)
     return Release(
         source=source,
-        layout=_layout(places, candidates, source.name, profile),
+        layout=_layout(patients, by_header, places, candidates, source.name, profile),
         patients=tuple(patients),
         others=tuple(Other(item, kinds[item.path], places.in_collection(item.path)) for item in rest),
         candidates=tuple(candidates),
@@ -211,6 +220,33 @@ def _share_out(items: Sequence[Item], places: _Places) -> tuple[list[PatientFold
     return sorted(patients, key=lambda patient: (patient.patient, patient.folder)), rest
 
 
+def _by_header(
+    patients: Sequence[PatientFolder], loose: Sequence[Item], profile: Profile
+) -> tuple[list[PatientFolder], list[Whose]]:
+    """Patients whose folders don't name them are found by PatientID; with the files that were placed by it.
+
+    Who has a folder of his name keeps what lies in it, and gets nothing from elsewhere: that would be a stray copy.
+    """
+    everyone = [one for one in patients if one.valid]
+    odd = [one for one in patients if not one.valid]
+    taken = {one.patient for one in everyone}
+    found = whose([item for one in odd for item in one.items] + list(loose), profile)
+    found = [one for one in found if one.patient not in taken]
+    placed = {one.item.path for one in found}
+    folders = by_folder(found)
+    for one in odd:
+        rest = [item for item in one.items if item.path not in placed]
+        if len(rest) == len(one.items):
+            everyone.append(one)
+            continue
+        for item in rest:
+            # Licences, links and files that can't be read go with the images beside them.
+            owner = next((key for key in folders if item.path.startswith(f"{key[1]}/")), (one.patient, one.folder))
+            folders.setdefault(owner, []).append(item)
+    everyone += [PatientFolder(patient, folder, False, tuple(items)) for (patient, folder), items in folders.items()]
+    return sorted(everyone, key=lambda patient: (patient.patient, patient.folder)), found
+
+
 def _beside(source: Source, lacking: Sequence[str], profile: Profile) -> Iterator[Candidate]:
     """Parts that lie beside the audited folder: people put workbook and manifest where they like, mostly there.
 
@@ -261,10 +297,24 @@ def _has_usual_name(part: str | None, item: Item) -> bool:
     return part != "metadata" or item.name.lower() == METADATA_NAME
 
 
-def _layout(places: _Places, candidates: Sequence[Candidate], root_name: str, profile: Profile) -> str:
+def _layout(
+    patients: Sequence[PatientFolder],
+    by_header: Sequence[Whose],
+    places: _Places,
+    candidates: Sequence[Candidate],
+    root_name: str,
+    profile: Profile,
+) -> str:
+    if not patients:
+        return "other" if candidates else "none"
+    if by_header:
+        return "flat" if mixes_series(by_header) else "series"
+    images = {item.folder.rpartition("/")[2] for one in patients for item in one.items if item.suffix == ".dcm"}
+    if images and all(_IDC_SERIES.fullmatch(name) for name in images):
+        return "idc"
+    if images and all(map(is_uid, images)):
+        return "classic"
     parents = {folder.rpartition("/")[0] for folder, (_, valid) in places.patients.items() if valid}
-    if not places.patients and not candidates:
-        return "none"
     if parents == {""}:
         return "nbia" if root_name == profile.name else "card"
     if len(parents) == 1 and parents <= places.collections:

@@ -21,7 +21,8 @@ class Facts:
     root: str = ""
     """Name of the release's folder, without the path to it."""
     layout: str = "none"
-    """`nbia`, `card`, `other`, or `none` if nothing was found."""
+    """How it lies on disk: `nbia`, `card`, `idc` (Imaging Data Commons), `classic` (folders named after UIDs), `series`
+    (folders that name no patients), `flat` (several series in one folder), `other`, or `none` if nothing was found."""
     depth: Depth = Depth.HEADERS
     """How deep the files were read."""
     patients_read: tuple[str, ...] = ()

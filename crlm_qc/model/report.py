@@ -240,9 +240,11 @@ class Report:
 
     @property
     def empty(self) -> bool:
-        """Whether there was nothing to check: no patient and no table, or no rule that could look at them."""
+        """Whether there was nothing to check: no image of a patient in a folder, no table where tables alone were asked for, or no rule that could look at them."""
         looked = any(outcome.status is not Status.SKIPPED for outcome in self.outcomes)
-        return not looked or not (self.release.patients or self.release.tables)
+        # Who asks for tables alone names them: no folder is listed then.
+        tables_alone = not self.release.files and self.release.tables
+        return not looked or not (self.release.series or tables_alone)
 
     @property
     def verdict(self) -> Verdict:

@@ -137,9 +137,13 @@ TABLES: Mapping[str, Table] = {
         ),
         Table(
             "patients",
-            "A row a patient folder on disk.",
+            "A row a patient folder on disk, or a folder where headers tell that a patient's images lie.",
             (
-                _text("patient", "Patient ID, or `patient[k]` for a folder of another form.", required=True),
+                _text(
+                    "patient",
+                    "Patient ID, of the folder's name or, where that is none, of the headers; `patient[k]` where neither tells.",
+                    required=True,
+                ),
                 _text("folder", "Folder relative to the release.", required=True),
                 _flag("valid", "Whether the folder's name has the profile's form."),
             ),

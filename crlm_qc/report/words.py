@@ -157,6 +157,10 @@ def _rest(report: Report) -> list[str]:
     return rest
 
 
+NOTHING = "Nothing was checked: no image of a patient was found, or no rule could look at what was"
+"""What is said of an audit that looked at nothing."""
+
+
 def sentence(report: Report) -> str:
     """The verdict in one sentence, with no full stop.
 
@@ -171,7 +175,7 @@ def sentence(report: Report) -> str:
         For example `Not conformant: 3 errors in 2 of 197 patients; 41 warnings`.
     """
     if report.empty:
-        return "Nothing was checked: no patient and no table was found, or no rule could look at them"
+        return NOTHING
     rest = _rest(report)
     if report.verdict is Verdict.NOT_CONFORMANT:
         parts = [_errors(report), *rest]
@@ -190,6 +194,10 @@ def layout(report: Report) -> str:
     return {
         "nbia": "laid out as the NBIA downloader writes it",
         "card": "laid out as the dataset card draws it",
+        "idc": "laid out as the Imaging Data Commons' downloader writes it",
+        "classic": "laid out by UIDs, as the NBIA downloader's classic naming is",
+        "series": "laid out in folders that name no patients",
+        "flat": "laid out with several series in one folder",
         "other": "laid out in a way of its own",
     }.get(report.release.layout, "with no series found")
 

@@ -35,9 +35,11 @@ class Context:
 
     def _places(self) -> Places:
         patients, files = self.evidence["patients"], self.evidence["files"]
+        own = patients.drop_duplicates("folder", keep=False)
         inside = files[files["patient"].notna() & files["folder"].notna()]
         return Places(
-            dict(zip(patients["folder"], patients["patient"], strict=True)),
+            # A folder that patients share is none's.
+            dict(zip(own["folder"], own["patient"], strict=True)),
             list(zip(inside["folder"], inside["kind"], strict=True)),
         )
 

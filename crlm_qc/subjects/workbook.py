@@ -40,6 +40,8 @@ class Reading(StrEnum):
     PERCENT_OTHERWISE = "percent-otherwise"
     """A percent that is no fraction: text, or a whole number."""
     NUMBER_AS_TEXT = "number-as-text"
+    OTHER_NOTATION = "other-notation"
+    """Text with digits that is no number as this table writes it: a decimal comma, a limit, a unit."""
 
 
 NOTES: Final = "relevant_notes"
@@ -52,6 +54,7 @@ MARKERS: Final = frozenset(
 """Words for a missing value, in lower case."""
 _SENTINELS: Final = frozenset({-99999.0, -9999.0, -99.0, -9.0, 999.0, 9999.0, 99999.0})
 """Numbers that people write for a missing value; they count as one only where they can't be a value."""
+_PARTS: Final = 8
 _WHOLE_PERCENT: Final = 100.0
 _RUNS: Final = r"^[\s]*[=+@\-]"
 """Beginnings of text that a spreadsheet runs, also when it opens a CSV export."""
@@ -123,6 +126,57 @@ def clinical(context: Context) -> Clinical:
 def value_text(value: float) -> str:
     """A value as the findings show it: a number that may be a record number has only its length told."""
     return number(value, 4)
+
+
+_NAMES_OF_SIGNS: Final = {
+    ",": "comma",
+    ".": "point",
+    "%": "percent sign",
+    "'": "apostrophe",
+    "/": "slash",
+    "~": "tilde",
+} | {
+    "<": "less-than sign",
+    ">": "greater-than sign",
+    "\N{LESS-THAN OR EQUAL TO}": "less-or-equal sign",
+    "\N{GREATER-THAN OR EQUAL TO}": "greater-or-equal sign",
+    "-": "hyphen",
+    "\N{MINUS SIGN}": "Unicode minus",
+    "\N{EN DASH}": "en dash",
+    "\N{EM DASH}": "em dash",
+    "(": "bracket",
+    ")": "bracket",
+    "\N{NO-BREAK SPACE}": "no-break space",
+    "\N{NARROW NO-BREAK SPACE}": "no-break space",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "apostrophe",
+}
+
+
+def notation(written: str) -> str:
+    """The form of a value, which tells how it is written and not what it is.
+
+    Parameters
+    ----------
+    written : str
+        The text of a cell.
+
+    Returns
+    -------
+    str
+        For example `digits, comma, digits` for `39,3`, and `less-than sign, digits` for `<5`; at most eight parts.
+    """
+    parts = re.findall(r"[0-9]+|[^\W\d_]+|[ \t]+|.", written.strip(), re.DOTALL)
+    names = [
+        "digits"
+        if "0" <= part[0] <= "9"
+        else "letters"
+        if part[0].isalpha()
+        else "blank"
+        if part[0] in " \t"
+        else _NAMES_OF_SIGNS.get(part[0], "another character")
+        for part in parts
+    ]
+    return ", ".join(names[:_PARTS]) + (" ..." if len(names) > _PARTS else "")
 
 
 def codes_of(values: str, missing: float) -> frozenset[int] | None:
@@ -248,6 +302,7 @@ def _readings(cells: pd.DataFrame, missing_code: float) -> Any:
         (unwritten, Reading.MISSING_OTHERWISE),
         (is_missing & ~is_text, Reading.MISSING),
         (~numeric, Reading.TEXT),
+        (words & text.str.contains("[0-9]"), Reading.OTHER_NOTATION),
         (words, Reading.MISSING_OTHERWISE),
         (~has_value, Reading.NO_NUMBER),
         (value.isin(_SENTINELS) & ~possible, Reading.MISSING_OTHERWISE),

@@ -126,7 +126,7 @@ def block(report: Report, findings: Sequence[Finding]) -> str:
 def not_checked(report: Report) -> list[str]:
     """What was asked for and could not be checked, in words; empty if all was checked."""
     if report.empty:
-        return ["Nothing was checked: no patient and no table was found, or no rule could look at them"]
+        return [words.NOTHING]
     told = [words.clean(limit) for limit in report.limits]
     return told + [
         f"{one.rule} {'crashed' if one.status is Status.ERRORED else 'was not run'}: {words.clean(one.reason)}"

@@ -170,7 +170,9 @@ def test_a_patient_folder_inside_another_is_no_patient(tmp_path, profile):
 def test_what_lies_around(tmp_path, profile):
     root = nbia(tmp_path / "release")
     collection = root / "manifest-1669817128730" / COLLECTION
-    for name in ("~$clinical.xlsx", ".DS_Store", "Thumbs.db", "desktop.ini", "._release.tcia"):
+    litter = ("~$clinical.xlsx", ".DS_Store", "Thumbs.db", "desktop.ini", "._release.tcia", "md5hashes.csv", "Icon\r")
+    litter += ("1-1.dcm:Zone.Identifier", "@eaDir/1-1.dcm", "#recycle/old.csv", "lost+found/x", "$RECYCLE.BIN/a.dcm")
+    for name in litter:
         put(root / name)
     put(root / "LICENSE")
     put(collection / "LICENSE.txt")
@@ -179,9 +181,7 @@ def test_what_lies_around(tmp_path, profile):
     put(root / "readme.md")
     found = kinds(find_release(root, profile))
     below = f"manifest-1669817128730/{COLLECTION}"
-    assert {found[name] for name in ("~$clinical.xlsx", ".DS_Store", "Thumbs.db", "desktop.ini", "._release.tcia")} == {
-        "system"
-    }
+    assert {found[name] for name in litter} == {"system"}
     assert found["LICENSE"] == found[f"{below}/LICENSE.txt"] == "licence"
     assert found[f"{below}/readme.txt"] == found["stray"] == "unexpected"
     assert found["readme.md"] == "document"

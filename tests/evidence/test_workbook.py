@@ -395,3 +395,9 @@ def test_the_published_workbook_is_read(reference: Path, profile: Profile) -> No
     table = made["workbook"]
     assert list(table.loc[table["fact"] == "property", "name"]) == ["creator", "lastModifiedBy", "absPath"]
     assert looks_like_workbook(item_at(path), profile)
+
+
+def test_a_researchers_own_table_is_no_workbook(tmp_path: Path, profile: Profile) -> None:
+    table = tmp_path / "features.csv"
+    table.write_text("Patient-ID,age,sex,vital_status,feature_1,feature_2\nCRLM-CT-1001,55,1,0,0.1,0.2\n")
+    assert not looks_like_workbook(item_at(table), profile)

@@ -21,7 +21,7 @@ from crlm_qc.report import words
             "Incomplete: no errors in what was checked; only a part was asked for",
         ),
         (reports.incomplete(), "Incomplete: no errors in what was checked; not everything could be checked"),
-        (reports.empty(), "Nothing was checked: no patient and no table was found, or no rule could look at them"),
+        (reports.empty(), "Nothing was checked: no image of a patient was found, or no rule could look at what was"),
     ],
     ids=["faults", "clean", "narrowed", "incomplete", "empty"],
 )

@@ -80,9 +80,9 @@ def looks_like_workbook(file: Item, profile: Profile) -> bool:
     try:
         if file.suffix == ".csv":
             line = csv_text(file.read(0, _FIRST_BYTES), cut=True).lstrip("\n").partition("\n")[0]
-            return _matches(re.split(r"[,;\t]", line.replace('"', "")), _known(profile)) >= _MIN_HEADINGS
+            return _matches(re.split(r"[,;\t]", line.replace('"', "")), _known(profile)) >= _least(profile)
         strings = plain_strings(file)
-        return sum(plain_heading(name).encode() in strings for name in _all_columns(profile)) >= _MIN_HEADINGS
+        return sum(plain_heading(name).encode() in strings for name in _all_columns(profile)) >= _least(profile)
     except (OSError, zipfile.BadZipFile, UnusableError, NotImplementedError, RuntimeError, EOFError, ValueError):
         return False
 
@@ -92,6 +92,12 @@ def edition_rank(source: Mapping[str, Any], profile: Profile) -> int:
     names = [edition.name for edition in profile.editions]
     edition = source.get("edition")
     return names.index(edition) if isinstance(edition, str) and edition in names else -1
+
+
+def _least(profile: Profile) -> int:
+    """Known headings that make a table the workbook: half of an edition's. A researcher's own table has a few of them."""
+    fewest = min((len(edition.columns) for edition in profile.editions), default=0)
+    return max(_MIN_HEADINGS, fewest // 2)
 
 
 def _known(profile: Profile) -> frozenset[str]:

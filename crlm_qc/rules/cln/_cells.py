@@ -61,6 +61,7 @@ def cell_model() -> pa.DataFrameSchema:
                     reading("CLN009", Reading.PERCENT_OTHERWISE),
                     reading("CLN024", Reading.RUNS),
                     reading("CLN026", Reading.NUMBER_AS_TEXT),
+                    reading("CLN027", Reading.OTHER_NOTATION),
                 ]
             ),
             "coded": pa.Column(bool),
@@ -82,6 +83,12 @@ class Words:
     many: str
     """What holds of the cells, after `12 cells of age`."""
     expected: Callable[[Any], str]
+    observed: Callable[[Any], str] | None = None
+    """What stands in the cell; by default the value, as far as it may be shown."""
+
+    def seen(self, context: Context, cell: Any) -> str:
+        """What is told of the value in a cell."""
+        return shown(context, cell) if self.observed is None else self.observed(cell)
 
 
 def row_name(context: Context, cell: Any) -> str:
@@ -117,6 +124,9 @@ def found_in_cells(context: Context, table: Clinical, bad: pd.DataFrame, words: 
     """A finding a cell; one for a row or a column that is full of them."""
     cell: Any
     in_row = bad.groupby("row")["variable"].transform("size") > MANY_IN_ROW
+    if bad.loc[in_row, "row"].nunique() > bad.loc[in_row, "variable"].nunique():
+        # More rows than columns: it is the columns that are so.
+        in_row &= False
     for row, group in bad[in_row].groupby("row"):
         cell = group.iloc[0]
         names = tuple(group["variable"])
@@ -124,7 +134,7 @@ def found_in_cells(context: Context, table: Clinical, bad: pd.DataFrame, words: 
             Subject(Kind.ROW, path=table.path, row=int(str(row))),
             f"{plural(len(group), 'cell')} of {row_name(context, cell)} {words.many}: {listed(names)}.",
             words.expected(cell),
-            shown(context, cell),
+            words.seen(context, cell),
             text(cell.patient),
             len(group),
             names,
@@ -138,7 +148,7 @@ def found_in_cells(context: Context, table: Clinical, bad: pd.DataFrame, words: 
             Subject(Kind.COLUMN, path=table.path, column=str(variable)),
             f"{plural(len(group), 'cell')} of {variable} {words.many}: {listed(ids)}.",
             words.expected(cell),
-            shown(context, cell),
+            words.seen(context, cell),
             None,
             len(group),
             ids,
@@ -148,6 +158,6 @@ def found_in_cells(context: Context, table: Clinical, bad: pd.DataFrame, words: 
             Subject(Kind.ROW, path=table.path, row=int(cell.row), column=str(cell.variable)),
             f"{words.one(cell)} ({row_name(context, cell)}).",
             words.expected(cell),
-            shown(context, cell),
+            words.seen(context, cell),
             text(cell.patient),
         )

@@ -14,7 +14,7 @@ from crlm_qc.rulebook.rule import Checked, Skip, rule, table_rule
 from crlm_qc.rules.cln._cells import Words, cell_failures, found_in_cells, number_shown, row_name, shown
 from crlm_qc.rules.cln._shared import DICTIONARY, TABLES
 from crlm_qc.subjects.words import text
-from crlm_qc.subjects.workbook import Clinical, Reading, clinical, value_text
+from crlm_qc.subjects.workbook import Clinical, Reading, clinical, notation, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,3 +222,28 @@ def clinical_number_as_text(context: Context, refused: Sequence[Failure]) -> Che
         )
 
     return _cell_rule(context, refused, [Sort.CODE, Sort.NUMBER], words)
+
+
+@table_rule(
+    "CLN027",
+    "clinical-other-notation",
+    ERROR,
+    refused=cell_failures,
+    title="A number is written in another notation",
+    why="A decimal comma, a thousands separator, a limit or a unit makes text of a number: programs drop it, or read it as a thousandfold.",
+    fix="Write the number alone, with a point before its decimals; say of a limit or unit in the dictionary or a note. It is not missing: its code would destroy the value.",
+    source="published workbook: all numbers are stored as numbers; ISO 80000-1, 7.3.2 (decimal sign)",
+    tables=TABLES,
+)
+def clinical_other_notation(context: Context, refused: Sequence[Failure]) -> Checked:
+    """Text with digits in columns of numbers and percents is a number; what it is, is not told."""
+
+    def words(_: Clinical) -> Words:
+        return Words(
+            lambda cell: f"{cell.variable} is written as {notation(str(cell.text))}",
+            "hold numbers in another notation",
+            lambda _: "a number with a point before its decimals",
+            lambda cell: notation(str(cell.text)),
+        )
+
+    return _cell_rule(context, refused, [Sort.NUMBER, Sort.PERCENT], words)

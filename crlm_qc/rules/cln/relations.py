@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import are
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Skip, rule, table_rule
+from crlm_qc.rules.cln._cells import MANY_IN_COLUMN
 from crlm_qc.rules.cln._relations import GROUPS, RISK_PARTS, Broken, need_any, rows_that_break
 from crlm_qc.rules.cln._shared import DICTIONARY, TABLES
 from crlm_qc.subjects.words import text
-from crlm_qc.subjects.workbook import clinical
+from crlm_qc.subjects.workbook import Clinical, clinical
 
 
 def _row_rule(context: Context, refused: Broken) -> Checked:
@@ -20,11 +23,39 @@ def _row_rule(context: Context, refused: Broken) -> Checked:
     known = [table.wide[list(relation.columns)].notna().all(axis=1) for relation in mine]
     found, by_row = [], table.wide.T
     for relation in mine:
-        for row in refused[relation]:
+        broken = refused[relation]
+        if len(broken) > MANY_IN_COLUMN:
+            message, expected, observed = relation.says(by_row[broken[0]])
+            names = tuple(_row_name(context, table, row) for row in broken)
+            subject = Subject(Kind.COLUMN, path=table.path, column=relation.column)
+            message = f"In {len(broken)} rows {relation.column} contradicts other columns: {message}{_suspect(context)}"
+            found.append(Found(subject, message, expected, observed, None, len(broken), names))
+            continue
+        for row in broken:
             message, expected, observed = relation.says(by_row[row])
             subject = Subject(Kind.ROW, path=table.path, row=int(row), column=relation.column)
             found.append(Found(subject, message, expected, observed, text(table.patients[row])))
     return Checked(int(sum(rows.sum() for rows in known)), found)
+
+
+@once
+def _suspect(context: Context) -> str:
+    """The column that all relations have in common which many rows break, ready to follow a message; empty if none is."""
+    many = [
+        set(relation.columns)
+        for broken in rows_that_break(context).values()
+        for relation, rows in broken.items()
+        if len(rows) > MANY_IN_COLUMN
+    ]
+    common = set.intersection(*many) if len(many) > 1 else set()
+    if len(common) != 1:
+        return ""
+    return f" All that many rows contradict is with {common.pop()}: it may have been sorted or shifted alone."
+
+
+def _row_name(context: Context, table: Clinical, row: Any) -> str:
+    patient = text(table.patients[row])
+    return f"row {row}" if patient is None else context.show.patient(patient)
 
 
 @table_rule(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.collection.forms import is_uid
+from crlm_qc.collection.forms import downloaded, is_uid
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
@@ -239,7 +239,7 @@ def _contradictions(
     for column in ("study_description", "series_description", "manufacturer"):
         held = {_description(header[column]) for header in values}
         said = _description(getattr(row, column))
-        if said not in held:
+        if downloaded(said) not in map(downloaded, held):
             known = profile.published.manufacturers if column == "manufacturer" else ()
             yield column, show.text(said, known=known), show.text(min(held), known=known)
     # A header of no known class is CTS001's or DSO001's.
@@ -249,9 +249,9 @@ def _contradictions(
 
 
 def _description(value: Any) -> str:
-    """Text with its white space evened out; the downloader writes NA for an empty description."""
-    plain_text = " ".join((text(value) or "").split())
-    return "" if plain_text == "NA" else plain_text
+    """Text as it stands there; empty where the downloader knows none."""
+    found = text(value) or ""
+    return found if downloaded(found) else ""
 
 
 @rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crlm_qc.collection.forms import series_folder, study_folder, uid_tail
+from crlm_qc.collection.forms import downloaded, series_folder, study_folder, uid_tail
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
@@ -108,10 +108,10 @@ def _series_contradictions(context: Context, name: str, rows: Any) -> Contradict
 
 
 def _description_forms(description: str | None) -> tuple[str, ...]:
-    """What a folder's name may hold of a description: NA (or nothing) where there is none to hold."""
-    if description is None or not _plain(description):
-        return ("NA", "")
-    return (description,)
+    """What a folder's name may hold of a description: NA (null, or nothing) where there is none to hold."""
+    if description is None or not _plain(downloaded(description)):
+        return (description or "", "NA", "null", "")
+    return (description, downloaded(description))
 
 
 def _plain(value: str) -> str:

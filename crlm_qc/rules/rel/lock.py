@@ -96,7 +96,8 @@ def _owner(context: Context, paths: Iterable[str]) -> str | None:
 @once
 def _patient_folders(context: Context) -> dict[str, str]:
     """Patients on disk by their folders."""
-    return dict(zip(context["patients"]["folder"], context["patients"]["patient"], strict=True))
+    patients = context["patients"].drop_duplicates("folder", keep=False)
+    return dict(zip(patients["folder"], patients["patient"], strict=True))
 
 
 def _bytes_words(row: dict[str, Any] | None) -> str:

@@ -1,14 +1,16 @@
-"""The parts of a release: metadata.csv, workbook, manifest."""
+"""The parts of a release: images, metadata.csv, workbook, manifest."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Found
-from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed
+from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER
 from crlm_qc.subjects.needs import need_workbook
 
@@ -20,16 +22,62 @@ def _used(context: Context, source: str) -> tuple[Any, Any]:
     return rows, rows[rows["used"].fillna(False).astype(bool)]
 
 
+_OTHER_WAYS = {
+    "idc": "the downloader of the Imaging Data Commons writes none",
+    "series": "a downloader whose folders name no patients writes none",
+    "flat": "a downloader that puts all files into one folder writes none",
+}
+"""Why a release of another layout comes without the tables of The Cancer Imaging Archive."""
+_FROM = "it can be had from the collection's page at The Cancer Imaging Archive"
+
+
 def _source(context: Context, source: str, missing: str, several: str) -> Checked:
     rows, used = _used(context, source)
     if rows.empty:
-        return Checked(1, [Found(RELEASE, missing, expected="one", observed="none")])
+        way = _OTHER_WAYS.get(context.evidence.facts.layout)
+        if way is None:
+            return Checked(1, [Found(RELEASE, missing, expected="one", observed="none")])
+        message = f"{missing.removesuffix('.')}: {way}, and {_FROM}."
+        return Checked(1, [Found(RELEASE, message, expected="one", observed="none", severity=INFO)])
     if several and len(rows) > 1:
         paths = [context.show.path(path) for path in sorted(rows["path"])]
         read = ", ".join(context.show.path(path) for path in used["path"]) or "none"
         message = f"{several}: {listed(paths)}. The audit reads {read}."
         return Checked(len(rows), [Found(RELEASE, message, "one", str(len(rows)), None, len(rows), tuple(paths))])
     return Checked(len(rows))
+
+
+@rule(
+    "REL020",
+    "no-image-audited",
+    ERROR,
+    title="No image was audited",
+    why="A gate that looked at tables alone ends green on a download that came to nothing, or that lies where nobody looked.",
+    fix="Give the folder that holds the patients' folders, or one whose DICOM files carry the collection's patient IDs.",
+    source="published description: one CT series and one segmentation object a patient",
+    tables=("files", "series", "sources"),
+)
+def no_image_audited(context: Context) -> Checked:
+    """The release, where anything was found in it."""
+    files = context["files"]
+    if files.empty:
+        raise Skip("tables alone were asked for")
+    if not context["series"].empty:
+        return Checked(1)
+    unread = int((files["kind"] == "unreadable").sum())
+    outside = int((files["kind"] == "other-dicom").sum())
+    links = int((files["kind"] == "link").sum())
+    there = [
+        f"{plural(outside, 'DICOM file')} {agree(outside, 'lies', 'lie')} in no patient's folder and "
+        f"{agree(outside, 'carries', 'carry')} no patient ID of {context.profile.name}"
+        if outside
+        else "",
+        f"{plural(unread, 'file')} can't be read" if unread else "",
+        f"{plural(links, 'link')} {agree(links, 'was', 'were')} not followed" if links else "",
+    ]
+    said = "; ".join(one for one in there if one) or f"none of {plural(len(files), 'file')} is a DICOM image"
+    message = f"No image was audited: {said}."
+    return Checked(1, [Found(RELEASE, message, "images of patients", "none", None, outside + unread + links or 1)])
 
 
 @rule(
@@ -65,12 +113,23 @@ def metadata_not_found(context: Context) -> Checked:
 def workbook_not_found(context: Context) -> Checked:
     """One workbook with a patient sheet, where the collection has one."""
     need_workbook(context)
-    return _source(
+    checked = _source(
         context,
         "clinical",
         "No clinical workbook was found in the release or beside it.",
         "The release holds several clinical workbooks, of which the newest edition counts",
     )
+    several = len(_used(context, "clinical")[0]) > 1
+    if several and _is_published(context):
+        return replace(checked, findings=[replace(one, severity=WARNING) for one in checked.findings])
+    return checked
+
+
+def _is_published(context: Context) -> bool:
+    """Whether the workbook that is read has just the columns of a published edition."""
+    _, used = _used(context, "clinical")
+    headings = {heading for listed in used["columns"].dropna() for heading in json.loads(listed)}
+    return any(headings == set(edition.columns) for edition in context.profile.editions)
 
 
 @rule(

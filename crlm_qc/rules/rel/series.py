@@ -10,7 +10,7 @@ from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, images_of
 from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subject, text
 
@@ -73,10 +73,13 @@ def _unread_folders(context: Context) -> Counter[str]:
 def series_missing(context: Context) -> Checked:
     """Every patient folder."""
     patients, series = context["patients"], context["series"]
+    if series.empty and len(patients):
+        raise Skip("no image was audited, as REL020 tells")
     there = {(row["patient"], row["role"]) for row in series.to_dict("records")}
     unread = _unread_folders(context)
     findings = []
-    for patient, folder in zip(patients["patient"], patients["folder"], strict=True):
+    once = patients.drop_duplicates("patient")
+    for patient, folder in zip(once["patient"], once["folder"], strict=True):
         lacking = [
             words
             for role, words in (("ct", "CT series"), ("dso", "segmentation object"))
@@ -94,7 +97,7 @@ def series_missing(context: Context) -> Checked:
                     patient,
                 )
             )
-    return Checked(len(patients), findings)
+    return Checked(len(once), findings)
 
 
 @rule(
@@ -132,7 +135,7 @@ def series_surplus(context: Context) -> Checked:
         findings.append(
             Found(Subject(Kind.PATIENT), message, expected, ", ".join(observed), patient, counts[patient], tuple(shown))
         )
-    return Checked(len(context["patients"]), findings)
+    return Checked(int(context["patients"]["patient"].nunique()), findings)
 
 
 def _merged(rows: Any) -> Any:
@@ -166,7 +169,9 @@ def series_spread_or_mixed(context: Context) -> Checked:
     images = images[images["series_uid"].notna()].sort_values("path")
     # A folder that holds nothing but copies is REL006's.
     originals = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
-    findings = [*_spread(context, originals), *_mixed(context, originals)]
+    # Where series share folders by the way of a downloader, headers told them apart.
+    mixed = () if context.evidence.facts.layout == "flat" else _mixed(context, originals)
+    findings = [*_spread(context, originals), *mixed]
     return Checked(int(originals["series_uid"].nunique()), findings)
 
 

@@ -36,8 +36,8 @@ def _sources(context: Context) -> dict[str, Source]:
     found: dict[str, Source] = {}
     patients = context["patients"]
     if len(patients):
-        valid = patients["valid"].fillna(False).astype(bool)
-        found[DISK] = Source(_valid(context, patients.loc[valid, "patient"]), int((~valid).sum()))
+        known = _valid(context, patients["patient"])
+        found[DISK] = Source(known, int((~patients["patient"].isin(known)).sum()))
     metadata = context["metadata"]
     if len(metadata):
         found[METADATA] = Source(_valid(context, metadata["patient"]), int(metadata["patient"].isna().sum()))

@@ -317,3 +317,8 @@ def _(site: Site) -> None:
 @fault("clinical-number-as-text", triggers=("CLN026",), doc="major_comorbidity is the text 1, not the number.")
 def _(site: Site) -> None:
     _set(site, {"major_comorbidity": "1"})
+
+
+@fault("clinical-decimal-comma", triggers=("CLN027",), doc="overall_survival_months is the text 27,4.")
+def _(site: Site) -> None:
+    _set(site, {"overall_survival_months": "27,4"})

@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 
 
 @fault(
+    "images-not-there",
+    triggers=("REL020",),
+    doc="The tables are there, and no patient's folder is.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    for folder in sorted({path.parent for path in site.release.root.rglob("*.dcm")}):
+        site.remove(folder)
+
+
+@fault(
     "metadata-missing",
     triggers=("REL001",),
     doc="metadata.csv is not there.",

@@ -31,7 +31,7 @@ def cohort(n: int) -> list[dict[str, Any]]:
 
 
 def test_the_catalogue_is_there() -> None:
-    assert sorted(BY_CODE) == [f"CLN{number:03d}" for number in range(1, 27)]
+    assert sorted(BY_CODE) == [f"CLN{number:03d}" for number in range(1, 28)]
     assert BY_CODE["CLN010"].kind is RuleKind.TABLE
 
 
@@ -146,6 +146,32 @@ def test_a_row_full_of_blanks_is_one_finding(profile: Profile) -> None:
     (found,) = check(BY_CODE["CLN007"], tables([plain_row(1), blank], profile), profile).findings
     assert (found.subject.kind, found.subject.row, found.patient) == (Kind.ROW, 3, "CRLM-CT-1002")
     assert found.count == 26
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("39,3", "digits, comma, digits"),
+        ("1,234.5", "digits, comma, digits, point, digits"),
+        ("<5", "less-than sign, digits"),
+        ("\N{MINUS SIGN}999", "Unicode minus, digits"),
+        ("39.3 months", "digits, point, digits, blank, letters"),
+        ("1\N{NARROW NO-BREAK SPACE}200", "digits, no-break space, digits"),
+        ("about 3 of 10 or 4 of 12 or so", "letters, blank, digits, blank, letters, blank, digits, blank ..."),
+    ],
+)
+def test_a_number_in_another_notation_is_not_missing(written: str, form: str, profile: Profile) -> None:
+    made = tables([plain_row(1) | {"overall_survival_months": written}], profile)
+    assert fired(RULES, made, profile) == [("CLN027", "CRLM-CT-1001", 2, "overall_survival_months")]
+    (found,) = check(BY_CODE["CLN027"], made, profile).findings
+    assert found.observed == form
+    assert written not in str(found)
+
+
+def test_a_column_in_another_notation_is_one_finding(profile: Profile) -> None:
+    rows = [row | {"overall_survival_months": "39,3"} for row in cohort(12)]
+    (found,) = check(BY_CODE["CLN027"], tables(rows, profile), profile).findings
+    assert (found.subject.kind, found.count) == (Kind.COLUMN, 12)
 
 
 @pytest.mark.parametrize("kind", ["date", "boolean", "error"])
@@ -302,3 +328,35 @@ def test_an_age_over_89_as_text_is_not_shown(profile: Profile) -> None:
     (finding,) = check(BY_CODE["CLN026"], tables(rows, profile), profile).findings
     assert finding.message.startswith("age holds over 89 as text")
     assert "93" not in str(finding)
+
+
+def test_a_column_sorted_alone_is_one_finding_a_rule_and_named(profile: Profile) -> None:
+    rows = cohort(40)
+    for number, row in enumerate(rows):
+        row |= {"progression_or_recurrence": 0, "progression_or_recurrence_liveronly": 0, "vital_status_DFS": 0}
+        row |= {"vital_status": 0, "vital_status_liver_DFS": 0, "overall_survival_months": 100.0 - number}
+        row |= {"months_to_DFS_progression": 20.0 + number, "months_to_liver_DFS_progression": 20.0 + number}
+    found = [
+        one
+        for code in ("CLN016", "CLN017", "CLN018")
+        for one in check(BY_CODE[code], tables(rows, profile), profile).findings
+    ]
+    assert {one.subject.kind for one in found} == {Kind.COLUMN}
+    assert len(found) <= 4
+    assert all("overall_survival_months: it may have been sorted" in one.message for one in found)
+
+
+def test_columns_full_of_numbers_as_text_are_one_finding_each(profile: Profile) -> None:
+    columns = (
+        "age",
+        "sex",
+        "major_comorbidity",
+        "clinrisk_score",
+        "NASH_score",
+        "fibrosis_greater_40_percent",
+        "vital_status",
+    )
+    rows = [{**row, **{name: str(row[name]) for name in columns}} for row in cohort(20)]
+    found = check(BY_CODE["CLN026"], tables(rows, profile), profile).findings
+    assert sorted(one.subject.column for one in found) == sorted(columns)
+    assert {one.count for one in found} == {20}

@@ -120,6 +120,8 @@ FAULTS = [
     Fault("CLN024", "major_comorbidity", drawn("major_comorbidity", st.just("=HYPERLINK(1)"))),
     Fault("CLN026", "age", drawn("age", st.sampled_from(["61", " 61 ", "-999"]))),
     Fault("CLN026", "major_comorbidity", drawn("major_comorbidity", st.sampled_from(["0", "1"]))),
+    Fault("CLN027", "overall_survival_months", drawn("overall_survival_months", st.sampled_from(["39,3", "1,234.5", "<5", "40 months", "\N{MINUS SIGN}999"]))),
+    Fault("CLN027", "age", drawn("age", st.sampled_from(["61 y", "> 60"]))),
 ]  # fmt: skip
 
 

@@ -413,6 +413,10 @@ def test_the_subject_of_another_patient(listing: Listing) -> None:
         ({"series_description": None}, {}),
         ({"series_description": "NA"}, {"series_description": "NA"}),
         ({"study_description": " CT  CH/ABD/PEL"}, {}),
+        # The downloader drops what is no letter, digit, blank, dot or dash.
+        ({"study_description": "CT CHABDPEL W CONTRAST"}, {"study_description": "CT CH/ABD/PEL W/ CONTRAST"}),
+        ({"series_description": "ABDMEN"}, {"series_description": "ABD\u00d3MEN"}),
+        ({"series_description": "null"}, {"series_description": "***"}),
         ({}, {"study_date": None}),
         ({}, {"study_date": "unknown"}),
         ({}, {"patient_id": TWO}),

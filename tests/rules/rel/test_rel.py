@@ -1,6 +1,7 @@
 """REL: each test changes one thing of a clean release and names everything that the rules then find."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Kind
 from crlm_qc.model.outcome import Status
+from crlm_qc.model.report import ExitCode
 from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked
@@ -54,6 +57,43 @@ def test_missing_sources(case: Case, profile: Profile, source: str, code: str) -
     case.drop("sources", lambda row: row["source"] != source)
     case[source] = []
     assert flat(case, profile) == [(code, None, "release")]
+
+
+@pytest.mark.parametrize("layout", ["idc", "series", "flat"])
+def test_tables_that_a_layout_comes_without_are_noted(case: Case, profile: Profile, layout: str) -> None:
+    case["sources"], case["metadata"], case["manifest"], case["clinical"] = [], [], [], []
+    case.facts = replace(case.facts, layout=layout)
+    found = run(case, profile).findings
+    assert {(one.rule, one.severity) for one in found} == {(f"REL00{n}", Severity.INFO) for n in (1, 2, 3)}
+
+
+def test_a_folder_of_several_series_is_a_fault_only_where_folders_are_series(case: Case, profile: Profile) -> None:
+    for row in case["files"]:
+        row["folder"] = ""
+    assert "REL014" in {code for code, *_ in flat(case, profile)}
+    case.facts = replace(case.facts, layout="flat")
+    assert "REL014" not in {code for code, *_ in flat(case, profile)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("document", "none of 3 files is a DICOM image"),
+        ("other-dicom", "3 DICOM files lie in no patient's folder and carry no patient ID of"),
+        ("link", "3 links were not followed"),
+        ("unreadable", "3 files can't be read"),
+    ],
+)
+def test_where_no_image_was_audited(profile: Profile, kind: str, said: str) -> None:
+    case = Case()
+    case["files"] = [
+        {"path": f"{name}.dcm", "folder": "", "name": f"{name}.dcm", "kind": kind, "size": 1} for name in "abc"
+    ]
+    (found,) = (one for one in run(case, profile).findings if one.rule == "REL020")
+    assert said in found.message
+    report = run(case, profile)
+    assert report.empty
+    assert report.exit_code() is ExitCode.NOTHING
 
 
 @pytest.mark.parametrize(("source", "code"), [("metadata", "REL001"), ("clinical", "REL002")])

@@ -1,0 +1,106 @@
+"""Whose images lie where names of folders don't tell: by PatientID and SeriesInstanceUID in the headers.
+
+Mirrors and libraries lay a collection out in ways of their own: a folder a series, or all files in one folder.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+
+from pydicom.filereader import read_partial
+
+from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.dicom.values import text
+from crlm_qc.evidence.source import Item
+
+_SERIES_INSTANCE_UID = 0x0020000E
+_START_BYTES = (1 << 13, 1 << 20)
+"""Both lie within so many bytes of a CT image; and of an object that lists its references before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose a DICOM file is, and of which series, as its header says."""
+
+    item: Item
+    patient: str
+    series: str | None
+
+
+def whose(items: Iterable[Item], profile: Profile) -> list[Whose]:
+    """Those of the files that are DICOM, and of a patient of the collection.
+
+    Parameters
+    ----------
+    items : iterable of Item
+        Files of any kind. Of each no more than the beginning of its header is read.
+    profile : Profile
+        The collection's profile, which tells its patient IDs.
+
+    Returns
+    -------
+    list of Whose
+        In the order of the files.
+    """
+    read = (_whose(item) for item in items if item.readable)
+    return [one for one in read if one is not None and profile.is_patient_id(one.patient)]
+
+
+def _whose(item: Item) -> Whose | None:
+    for length in _START_BYTES:
+        # A start that is cut short may make the parser raise anything, or give what stood before.
+        with suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            start = item.read(0, length)
+            if start[128:132] != b"DICM":
+                return None
+            data = read_partial(BytesIO(start), stop_when=lambda tag, *_: tag > _SERIES_INSTANCE_UID)
+            patient, series = text(data, "PatientID"), text(data, "SeriesInstanceUID")
+            if patient and (series or len(start) < length or length == _START_BYTES[-1]):
+                return Whose(item, patient, series)
+    return None
+
+
+def by_folder(files: Sequence[Whose]) -> dict[tuple[str, str], list[Item]]:
+    """Files of each patient by the outermost folder that holds files of no other patient.
+
+    Parameters
+    ----------
+    files : sequence of Whose
+        DICOM files.
+
+    Returns
+    -------
+    dict
+        Patient and folder to files; where patients share a folder, that folder stands with each of them.
+    """
+    owners: dict[str, set[str]] = {}
+    for one in files:
+        for folder in _folders(one.item.folder):
+            owners.setdefault(folder, set()).add(one.patient)
+    placed: dict[tuple[str, str], list[Item]] = {}
+    for one in files:
+        own = [folder for folder in _folders(one.item.folder) if folder and len(owners[folder]) == 1]
+        placed.setdefault((one.patient, own[-1] if own else one.item.folder), []).append(one.item)
+    return placed
+
+
+def mixes_series(files: Sequence[Whose]) -> bool:
+    """Whether any folder holds files of several series."""
+    series: dict[str, set[str | None]] = {}
+    for one in files:
+        series.setdefault(one.item.folder, set()).add(one.series)
+    return any(len(of_folder) > 1 for of_folder in series.values())
+
+
+def _folders(folder: str) -> list[str]:
+    """The folder and those that hold it, the release itself last."""
+    found = [folder]
+    while folder:
+        folder = folder.rpartition("/")[0]
+        found.append(folder)
+    return found
