@@ -38,6 +38,7 @@ OURS: Final = frozenset(
             "invalid_uids",
             "dimension_pointers",
             "dimension_index",
+            "segments_held",
             "sha256",
             "cell",
         ),

@@ -347,6 +347,10 @@ TABLES: Mapping[str, Table] = {
                 _int("frame", "Frame number from 1.", required=True),
                 _int("segment_number", "Of the first item, if the frame names several.", "ReferencedSegmentNumber"),
                 _int("n_segment_items", "Items of its Segment Identification Sequence."),
+                _text(
+                    "segments_held",
+                    "Numbers of the segments that a frame of a label map holds, as a JSON list; missing for other frames, and if not measured.",
+                ),
                 *_POSITION,
                 *_ORIENTATION,
                 *_SPACING,

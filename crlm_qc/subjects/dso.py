@@ -15,7 +15,7 @@ from crlm_qc.collection.series import Meant, OwnSeries
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Frame, Place
-from crlm_qc.model.words import agree
+from crlm_qc.model.words import agree, listed
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import Columns
 from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
@@ -134,6 +134,11 @@ class Dso:
         """Whether a frame holds several segments, which are its pixel values."""
         return text(self.row["segmentation_type"]) == "LABELMAP"
 
+    def is_background(self, segment: Mapping[str, Any]) -> bool:
+        """Whether a row of `segments` is what a label map declares for voxels of no segment (PS3.16 CID 7150: Background)."""
+        coded = (text(segment["type_code"]), text(segment["type_scheme"])) == ("125040", "DCM")
+        return self.is_label_map and (coded or whole(segment["segment_number"]) == 0)
+
     def label(self, context: Context, number: float | None) -> str:
         """A segment as a finding names it: its label if the vocabulary has it, else its number."""
         if number is None or number != number:
@@ -150,7 +155,7 @@ class Dso:
         for number, frame in zip(self.numbers[chosen].tolist(), frames, strict=True):
             labels.setdefault(self.label(context, number), []).append(int(frame))
         words = [f"{ranges(found)} ({label})" for label, found in labels.items()]
-        return f"{agree(len(frames), 'frame', 'frames')} {', '.join(words)}"
+        return f"{agree(len(frames), 'frame', 'frames')} {listed(words)}"
 
     def places(self, chosen: Iterable[int]) -> tuple[Frame, ...]:
         """Some frames, by their place among the frames, as places where a finding is seen."""

@@ -35,7 +35,7 @@ _SEGMENT_POINTER, _POSITION_POINTER = "0062000B", "00200032"
     "frame-count-differs",
     ERROR,
     title="NumberOfFrames differs from the per-frame items",
-    why="Readers go by one or the other: frames are lost, or get another frame's segment and position. Without the sequence nothing is known of any frame, so the rules on frames (DSO008, DSO018, DSO019, DSO030) stay silent.",
+    why="Readers go by one or the other: frames are lost, or get another frame's segment and position. Without the sequence nothing is known of any frame, so the rules on frames (DSO008, DSO014, DSO018, DSO019, DSO030) stay silent.",
     fix="Write the object again with one Per-Frame Functional Groups item a frame.",
     source=GROUPS,
     tables=OWN,
@@ -49,7 +49,10 @@ def frame_count_differs(context: Context) -> Checked:
             shown = "missing" if frames is None else str(frames)
             there = "no Per-Frame Functional Groups Sequence" if items is None else plural(items, "per-frame item")
             message = f"NumberOfFrames is {shown}, and there {are(1 if items is None else items)} {there}."
-            yield dso.found(context, message, there, f"NumberOfFrames {shown}")
+            # Without a number, the items are all that there is to go by.
+            expected = f"NumberOfFrames {items}" if frames is None and items else plural(frames or 1, "per-frame item")
+            observed = "missing" if frames is None and items else "none" if items is None else str(items)
+            yield dso.found(context, message, expected, observed)
 
     return each_dso(context, judge)
 

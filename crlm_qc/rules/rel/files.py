@@ -216,13 +216,13 @@ def uid_invalid(context: Context) -> Checked:
         if not keywords:
             continue
         names = file_names(context, rows["path"])
-        message = f"{', '.join(sorted(keywords))} of {counted(names)} {are(len(keywords))} no valid UID."
+        message = f"{listed(sorted(keywords))} of {counted(names)} {are(len(keywords))} no valid UID."
         findings.append(
             Found(
                 subject,
                 message,
                 UID_RULES,
-                ", ".join(f"{keyword} in {plural(count, 'file')}" for keyword, count in sorted(keywords.items())),
+                listed([f"{keyword} in {plural(count, 'file')}" for keyword, count in sorted(keywords.items())]),
                 patient,
                 len(rows),
                 tuple(names),

@@ -325,6 +325,50 @@ def _(site: Site) -> None:
         dataset.PixelData = bits.tobytes() + b"\0" * (size % 2)
 
 
+@fault(
+    "dso-label-map-gap",
+    triggers=("DSO021", "DSO022", "SEG018"),
+    doc="The object is a label map whose segments are numbered 2, 4, 6 and so on beside a declared background, and its remnant lacks a slice between others.",
+)
+def _(site: Site) -> None:
+    from crlm_qc.synthetic.faults._dso import Segmentation
+
+    with site.dicom(site.dso_file) as dataset:
+        dso = Segmentation(dataset)
+        remnant = dso.number("Liver Remnant")
+        lost = dso.frames_of(remnant)[1].source
+        first = {frame.source: frame for frame in reversed(dso.frames)}
+        labels = {source: np.zeros(frame.mask.shape, np.uint8) for source, frame in first.items()}
+        for frame in dso.frames:
+            if (frame.segment, frame.source) != (remnant, lost):
+                labels[frame.source][frame.mask] = 2 * frame.segment
+        for frame in first.values():
+            del frame.item.SegmentIdentificationSequence
+            frame.index = frame.index[1:]
+        dataset.DimensionIndexSequence = dataset.DimensionIndexSequence[1:]
+        dataset.PerFrameFunctionalGroupsSequence = [frame.item for frame in first.values()]
+        dataset.NumberOfFrames = len(first)
+        content = b"".join(labels[source].tobytes() for source in first)
+        dataset.PixelData = content + b"\0" * (len(content) % 2)
+        dataset.BitsAllocated = dataset.BitsStored = 8
+        dataset.HighBit = 7
+        dataset.SegmentationType = "LABELMAP"
+        dataset.add_new("PixelPaddingValue", "US", 0)
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = _LABEL_MAP
+        background = copy.deepcopy(dso.segment("Liver"))
+        for segment in dso.segments:
+            segment.SegmentNumber = 2 * segment.SegmentNumber
+        code = background.SegmentedPropertyTypeCodeSequence[0]
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "125040", "DCM", "Background"
+        background.SegmentNumber, background.SegmentLabel = 0, "Background"
+        dataset.SegmentSequence = [background, *dso.segments]
+    with site.row("dso") as row:
+        row["SOP Class UID"], row["SOP Class Name"] = _LABEL_MAP, "Label Map Segmentation Storage"
+
+
+_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+
+
 @fault("dso-dimension-index", triggers=("DSO023",), doc="Two frames of the liver have each other's dimension indices.")
 def _(site: Site) -> None:
     with site.dso() as dso:
