@@ -28,7 +28,19 @@ if TYPE_CHECKING:
 
 OURS: Final = frozenset(
     {
-        *("source", "problem", "detail", "kind", "role", "level", "masks", "masks_detail", "volume_basis", "placement"),
+        *(
+            "source",
+            "problem",
+            "detail",
+            "kind",
+            "role",
+            "level",
+            "masks",
+            "masks_detail",
+            "packing",
+            "volume_basis",
+            "placement",
+        ),
         *(
             "about",
             "fact",

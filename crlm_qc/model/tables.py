@@ -172,6 +172,7 @@ TABLES: Mapping[str, Table] = {
                     "Bytes that Pixel Data needs after Rows, Columns, frames and bits, padded to even; missing if compressed or not an image.",
                     unit="bytes",
                 ),
+                _int("pixel_bytes_unpadded", "The same without the byte that pads an odd number.", unit="bytes"),
                 _int(
                     "pixel_bytes_found",
                     "Bytes of Pixel Data in the file (what is really there, if the file ends early).",
@@ -302,8 +303,22 @@ TABLES: Mapping[str, Table] = {
                     "Bytes that Pixel Data needs for `number_of_frames` frames, padded to even; missing if compressed.",
                     unit="bytes",
                 ),
+                _int("pixel_bytes_unpadded", "The same without the byte that pads an odd number.", unit="bytes"),
                 _int("pixel_bytes_found", "Bytes of Pixel Data in the file.", unit="bytes"),
-                _text("masks", "`measured`, `not-asked`, `no-decoder` or `failed`.", required=True),
+                _text(
+                    "packing",
+                    "How Pixel Data is packed, where it is not as the standard says: by its length `frames-in-bytes`, `segments-in-bytes`, `frames-in-words`, `rows-in-bytes` (what begins anew in a byte or word of its own), `bytes-for-bits` or `bits-for-bytes`; by the outlines of its masks `bits-reversed`, `bytes-swapped` or `bits-of-words-reversed`. Missing if nothing says so.",
+                ),
+                _int(
+                    "byte_steps",
+                    "Borders of two bytes across which voxels differ, where the outlines say how it is packed.",
+                ),
+                _int("byte_steps_mended", "The same with the bits in that order."),
+                _text(
+                    "masks",
+                    "`measured`, `not-asked`, `no-decoder`, `failed`, or `misread` where `packing` says so.",
+                    required=True,
+                ),
                 _text("masks_detail", "Why the masks were not measured, with no text from the file."),
                 _int(
                     "fractional_maximum",

@@ -292,6 +292,8 @@ def measured(context: Context) -> list[Dso]:
     if "no-decoder" in states:
         details = {dso.row["masks_detail"] for dso in dsos_of(context) if dso.row["masks"] == "no-decoder"}
         raise Skip(undecoded("the masks", details), incomplete=True)
+    if "misread" in states:
+        raise Skip("no mask could be measured: the bits are packed otherwise than the standard says (DSO016, DSO034)")
     if "failed" in states:
         raise Skip("no mask could be measured")
     raise Skip("there is no segmentation object" if not states else "the masks were not measured")

@@ -206,7 +206,9 @@ def _shared_shift(dso: Dso, ct: CtSeries, slices: Ints, places: list[int]) -> st
     whole = np.abs(halves - np.round(halves)).max() < _SAME_STEP and np.ptp(steps, axis=0).max() < _SAME_STEP
     words = [
         f"{_pixels(abs(half) / 2)} {after if half > 0 else before}"
-        for half, (after, before) in zip(np.round(halves), (("to the right", "to the left"), ("down", "up")), strict=True)
+        for half, (after, before) in zip(
+            np.round(halves), (("to the right", "to the left"), ("down", "up")), strict=True
+        )
         if half
     ]
     return f" All lie {' and '.join(words)} in the image." if whole and words else ""

@@ -252,6 +252,27 @@ def _(site: Site) -> None:
         dataset.PixelData = dataset.PixelData[: -(dataset.Rows * dataset.Columns // 16 * 2)]
 
 
+@fault(
+    "dso-bits-reversed",
+    triggers=("DSO034",),
+    doc="The first pixel of every eight is packed into the highest bit of the byte.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        bits = np.unpackbits(np.frombuffer(dataset.PixelData, np.uint8), bitorder="little")
+        dataset.PixelData = np.packbits(bits, bitorder="big").tobytes()
+
+
+@fault(
+    "dso-byte-a-pixel",
+    triggers=("DSO016",),
+    doc="Pixel Data of the object has a byte a pixel, and Bits Allocated is still 1.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        dataset.PixelData = np.unpackbits(np.frombuffer(dataset.PixelData, np.uint8), bitorder="little").tobytes()
+
+
 @fault("dso-segment-numbers", triggers=("DSO017",), doc="The last segment's number is three too high.")
 def _(site: Site) -> None:
     with site.dso() as dso:
@@ -331,6 +352,8 @@ def _(site: Site) -> None:
     doc="The object is a label map whose segments are numbered 2, 4, 6 and so on beside a declared background, and its remnant lacks a slice between others.",
 )
 def _(site: Site) -> None:
+    from pydicom.uid import UID
+
     from crlm_qc.synthetic.faults._dso import Segmentation
 
     with site.dicom(site.dso_file) as dataset:
@@ -354,7 +377,7 @@ def _(site: Site) -> None:
         dataset.HighBit = 7
         dataset.SegmentationType = "LABELMAP"
         dataset.add_new("PixelPaddingValue", "US", 0)
-        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = _LABEL_MAP
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(_LABEL_MAP)
         background = copy.deepcopy(dso.segment("Liver"))
         for segment in dso.segments:
             segment.SegmentNumber = 2 * segment.SegmentNumber

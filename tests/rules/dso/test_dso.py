@@ -8,6 +8,7 @@ import pytest
 from support.frames import FIRST_Z, PATIENTS, SPACING, Case, clean, fit_bytes, flat, only, run, uid
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.model.severity import Severity
 from crlm_qc.rulebook.context import Context
 from crlm_qc.subjects.dso import dsos_of
 from crlm_qc.subjects.sources import sources_of
@@ -69,6 +70,45 @@ def test_the_object(case: Case, profile: Profile, code: str, subject: str, value
         assert flat(case, profile) == [(code, P1, subject)]
         fit_bytes(case.dso())
     assert flat(case, profile) == [(code, P1, subject)]
+
+
+def test_a_missing_padding_byte_is_a_warning(case: Case, profile: Profile) -> None:
+    case.dso().update(pixel_bytes_expected=530, pixel_bytes_unpadded=529, pixel_bytes_found=529)
+    found = only(case, "DSO016", profile)
+    assert (found.severity, found.expected) == (Severity.WARNING, "530 bytes")
+    assert found.message == (
+        "Pixel Data holds 529 bytes, an odd number: all bits are there, and the byte that pads them is missing."
+    )
+
+
+def misread(case: Case, packing: str) -> None:
+    """Masks that were not measured, as their bits are packed otherwise than the standard says."""
+    case.dso().update(packing=packing, masks="misread")
+    case.change([*case.of("segments"), *case.of("frames")], voxels=None, volume_ml=None, hu_median=None, plane=None)
+    case.drop("segment_pairs", lambda row: row["patient"] != P1)
+
+
+def test_the_layout_that_a_length_is_that_of(case: Case, profile: Profile) -> None:
+    misread(case, "frames-in-bytes")
+    case.dso()["pixel_bytes_found"] += 82
+    assert flat(case, profile) == [("DSO016", P1, FILE)]
+    assert "That is just what 21 frames take if each begins a byte of its own" in only(case, "DSO016", profile).message
+
+
+@pytest.mark.parametrize("order", ["bits-reversed", "bytes-swapped", "bits-of-words-reversed"])
+def test_bits_in_another_order(case: Case, profile: Profile, order: str) -> None:
+    misread(case, order)
+    case.dso().update(byte_steps=1640, byte_steps_mended=1)
+    assert flat(case, profile) == [("DSO034", P1, FILE)]
+    message = only(case, "DSO034", profile).message
+    assert message.endswith("neighbours of two bytes differ 1 time then, and 1,640 times as stored.")
+
+
+def test_no_mask_is_judged_where_all_are_misread(case: Case, profile: Profile) -> None:
+    for row in case["dsos"]:
+        row.update(packing="bits-reversed", masks="misread", byte_steps=1640, byte_steps_mended=100)
+    reasons = {one.rule: one.reason for one in run(case, profile).outcomes}
+    assert "packed otherwise than the standard says (DSO016, DSO034)" in (reasons["SEG008"] or "")
 
 
 @pytest.mark.parametrize("values", [{"patient_sex": None}, {"patient_age": None}, {"study_date": None}])
