@@ -109,7 +109,7 @@ _WORDS: Final = frozenset(
             "?",
         ),
         *("male", "female", "m", "f", "o", "alive", "dead", "modified", "unmodified", "removed", "original"),
-        *("ct", "seg", "mr", "pt", "sr", "ot", "rtstruct", "binary", "fractional", "labelmap"),
+        *("ct", "seg", "mr", "pt", "sr", "ot", "rtstruct", "binary", "fractional", "labelmap", "undefined"),
         *("hfs", "hfp", "hfdr", "hfdl", "ffs", "ffp", "ffdr", "ffdl", "abdomen", "chest", "pelvis", "liver"),
         *(
             "sct",

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from crlm_qc.evidence.ct import Row, expected_bytes, orientation, spacing, unpadded_bytes, vector
 from crlm_qc.evidence.dicom.header import Header
@@ -25,6 +26,7 @@ from crlm_qc.evidence.dicom.values import (
     tag_of,
     text,
 )
+from crlm_qc.evidence.required import lacking
 from crlm_qc.geometry.packing import layout_of_length
 from crlm_qc.model.tables import TABLES
 
@@ -63,12 +65,16 @@ class DsoRows:
 
 
 def is_dso(header: Header) -> bool:
-    """Whether a file is a segmentation object: by SOP class, Modality or Segment Sequence, any of them."""
+    """Whether a file is a segmentation object: by SOP class, Segment Sequence or Modality, any of them.
+
+    An image of another class is none by its Modality alone.
+    """
     data = header.data
+    sop_class = text(data, "SOPClassUID")
     return (
-        text(data, "SOPClassUID") in (SEGMENTATION, LABEL_MAP)
-        or text(data, "Modality") == "SEG"
+        sop_class in (SEGMENTATION, LABEL_MAP)
         or tag_of("SegmentSequence") in data
+        or (text(data, "Modality") == "SEG" and " Image Storage" not in UID(sop_class or "").name)
     )
 
 
@@ -111,6 +117,7 @@ def dso_rows(header: Header, shared: Row) -> DsoRows:
     )
     row |= {
         "malformed": json.dumps(sorted(macros.malformed)) if macros.malformed else None,
+        "missing": lacking(data, segments or [], result.frames, macros.malformed),
         "n_frame_items": None if per_frame is None else len(per_frame),
         "n_segments": None if segments is None else len(segments),
         "n_referenced_series": None if series is None else len(series),

@@ -286,6 +286,11 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _int("n_segments", "Items of the Segment Sequence."),
                 _text("segmentation_type", "", "SegmentationType"),
+                _text("segments_overlap", "", "SegmentsOverlap"),
+                _text(
+                    "missing",
+                    "Keywords of attributes that it must hold and lacks, beside those that stand in columns, as a JSON object: each with how many lack it, the object itself, its segments or its frames. Missing if none.",
+                ),
                 _int("n_referenced_series", "Items of the Referenced Series Sequence."),
                 *_SPACING,
                 _real("slice_thickness", "", "mm", "SliceThickness"),

@@ -273,6 +273,51 @@ def _(site: Site) -> None:
         dataset.PixelData = np.unpackbits(np.frombuffer(dataset.PixelData, np.uint8), bitorder="little").tobytes()
 
 
+@fault(
+    "dso-attributes-missing",
+    triggers=("DSO035",),
+    doc="The object has no Content Label, no Slice Thickness, and no algorithm's name of its last segment.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        del dataset.ContentLabel
+        del dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness
+        del dataset.SegmentSequence[-1].SegmentAlgorithmName
+
+
+@fault("dso-overlap-denied", triggers=("DSO036",), doc="The object says that no two of its segments overlap.")
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        dataset.SegmentsOverlap = "NO"
+
+
+@fault("dso-instance-twice", triggers=("DSO037",), doc="The top-level list names an instance twice.")
+def _(site: Site) -> None:
+    with site.dso() as dso:
+        dso.list_instance(dso.frames[0].source)
+
+
+@fault("dso-uid-of-series", triggers=("DSO038",), doc="SOP Instance UID of the object is that of its series.")
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SeriesInstanceUID
+
+
+@fault(
+    "dso-segments-out-of-order", triggers=("DSO017",), doc="The first two items of the Segment Sequence are swapped."
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        first, second, *others = dataset.SegmentSequence
+        dataset.SegmentSequence = [second, first, *others]
+
+
+@fault("ct-modality-seg", triggers=("CTS001",), doc="One CT slice says Modality SEG, and is an image all the same.")
+def _(site: Site) -> None:
+    with site.dicom(site.ct_files[3]) as dataset:
+        dataset.Modality = "SEG"
+
+
 @fault("dso-segment-numbers", triggers=("DSO017",), doc="The last segment's number is three too high.")
 def _(site: Site) -> None:
     with site.dso() as dso:
