@@ -19,6 +19,7 @@ from crlm_qc.model.words import agree, listed
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import Columns
 from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
+from crlm_qc.subjects.turned import as_the_ct
 from crlm_qc.subjects.words import folder_of, ranges, text, whole
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Dso:
     row: Mapping[str, Any]
     """Its row of `dsos`."""
     frames: Columns
-    """Its rows of `frames`, in the order of frame numbers."""
+    """Its rows of `frames`, in the order of frame numbers, as they were if they were stored in the CT's directions."""
     segments: tuple[Mapping[str, Any], ...]
     """Its rows of `segments`."""
     series: tuple[str | None, ...]
@@ -51,6 +52,8 @@ class Dso:
     them if it refers to no series at all. Of more than one (DSO031), `ct` is the one that most source images lie in."""
     foreign: bool
     """Whether it refers to other series alone (DSO006), so that comparing it with this CT means little."""
+    transposed: bool = False
+    """Whether its rows are the CT's columns, and its voxels are the CT's all the same."""
 
     def subject(self, context: Context, segment: int | None = None, column: str | None = None) -> Subject:
         """The object, or one of its segments, as the subject of a finding."""
@@ -188,12 +191,13 @@ def dsos_of(context: Context) -> list[Dso]:
         meant = own_series.get(patient or "", OwnSeries(())).meant(named, (uid for _, uid in sources))
         ct, choices = _judged(by_patient.get(patient or "", []), meant)
         own = {uid for uid in named if uid is not None}
+        own_frames, transposed = as_the_ct(context, frames.take(of_dso.get(path, [])), row, ct)
         found.append(
             Dso(
                 patient,
                 path,
                 row,
-                frames.take(of_dso.get(path, [])),
+                own_frames,
                 tuple(segments.get(path, ())),
                 named,
                 instances,
@@ -201,6 +205,7 @@ def dsos_of(context: Context) -> list[Dso]:
                 ct,
                 choices,
                 foreign=ct is not None and bool(own) and ct.uid not in own,
+                transposed=transposed,
             )
         )
     return found

@@ -280,6 +280,27 @@ def test_label_maps(compressed):
     assert pairs == []
 
 
+@pytest.mark.parametrize("how", list(product([False, True], repeat=3)))
+def test_masks_stored_in_other_directions_than_the_ct(how):
+    """Whatever corner is stored first, and whether rows are columns: measured like the same masks stored as the CT is."""
+    flips_rows, flips_columns, transposes = how
+    volume = np.zeros((4, 16, 16), np.uint8)
+    volume[1:4, 2:6, 3:12], volume[2, 6:9, 10] = 1, 1
+    expected, _ = measured(tiny.segmentation(frames_of(volume)), stack(4, (16, 16)))
+    stored = volume[:, :: -1 if flips_rows else 1, :: -1 if flips_columns else 1]
+    ds = tiny.segmentation(frames_of(stored.swapaxes(1, 2) if transposes else stored))
+    along, down = [-1 if flips_columns else 1, 0, 0], [0, -1 if flips_rows else 1, 0]
+    plane = ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    plane.ImageOrientationPatient = [*down, *along] if transposes else [*along, *down]
+    for item in ds.PerFrameFunctionalGroupsSequence:
+        x, y, z = item.PlanePositionSequence[0].ImagePositionPatient
+        corner = [x + 15 * 0.8 * flips_columns, y + 15 * 0.8 * flips_rows, z]
+        item.PlanePositionSequence[0].ImagePositionPatient = corner
+    found, _ = measured(ds, stack(4, (16, 16)))
+    for row, other in zip(found.segments, expected.segments, strict=True):
+        assert {key: pytest.approx(value) for key, value in other.items()} == row
+
+
 _HALVES = np.array([[row * 4 < column < 40 - row for column in range(45)] for row in range(9)], np.uint8)
 """A mask of 9 x 45 pixels, which fill no whole byte."""
 

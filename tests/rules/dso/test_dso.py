@@ -218,6 +218,46 @@ def test_all_frames_a_step_in_plane_away(
     assert message.endswith(words) if words else "All lie" not in message
 
 
+def turn(case: Case, rows: bool, columns: bool, transposed: bool, moved: bool = True) -> None:
+    """Store the object's masks from another corner, or by columns, so that each voxel stays where it is."""
+    width, height = (case.dso()[side] - 1 for side in ("columns", "rows"))
+    axes = {"row_x": -1.0 if columns else 1.0, "row_y": 0.0, "col_x": 0.0, "col_y": -1.0 if rows else 1.0}
+    if transposed:
+        axes = {"row_x": 0.0, "row_y": axes["col_y"], "col_x": axes["row_x"], "col_y": 0.0}
+    case.change([case.dso(), *case.of("frames")], **axes)
+    for row in case.of("frames") if moved else ():
+        row["position_x"] += width * row["spacing_col"] * columns
+        row["position_y"] += height * row["spacing_row"] * rows
+    if transposed:
+        case.dso().update(rows=width + 1, columns=height + 1)
+        for row in (case.dso(), *case.of("frames")):
+            row["spacing_row"], row["spacing_col"] = row["spacing_col"], row["spacing_row"]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("rows", "columns"), [(False, True), (True, False), (True, True), (False, False)])
+def test_other_directions_whose_voxels_are_the_cts(
+    case: Case, profile: Profile, rows: bool, columns: bool, transposed: bool
+) -> None:
+    case.change(case.of("slices"), columns=500)
+    case.dso()["columns"] = 500
+    turn(case, rows, columns, transposed)
+    fit_bytes(case.dso())
+    assert [one for one in flat(case, profile) if one[0] != "CTS004"] == []
+    # One frame that is elsewhere is told as ever.
+    case.frames(TUMOUR)[1]["position_z"] += 2.5
+    found = only(case, "DSO011", profile)
+    assert "lies 2.5 mm (half a slice) above its source slice" in found.message
+
+
+@pytest.mark.parametrize(("rows", "columns", "transposed"), [(True, False, False), (False, True, True)])
+def test_directions_alone_are_another_place(
+    case: Case, profile: Profile, rows: bool, columns: bool, transposed: bool
+) -> None:
+    turn(case, rows, columns, transposed, moved=False)
+    assert "DSO012" in {code for code, *_ in flat(case, profile)}
+
+
 def test_swapped_sources(case: Case, profile: Profile) -> None:
     one, other = case.frames(LIVER)[3], case.frames(LIVER)[9]
     names = one["source_uid"], other["source_uid"]
