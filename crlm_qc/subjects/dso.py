@@ -36,6 +36,8 @@ class Dso:
     """Its row of `dsos`."""
     frames: Columns
     """Its rows of `frames`, in the order of frame numbers, as they were if they were stored in the CT's directions."""
+    stored: Columns
+    """The same rows as they are, for whoever reads the masks themselves."""
     segments: tuple[Mapping[str, Any], ...]
     """Its rows of `segments`."""
     series: tuple[str | None, ...]
@@ -191,13 +193,15 @@ def dsos_of(context: Context) -> list[Dso]:
         meant = own_series.get(patient or "", OwnSeries(())).meant(named, (uid for _, uid in sources))
         ct, choices = _judged(by_patient.get(patient or "", []), meant)
         own = {uid for uid in named if uid is not None}
-        own_frames, transposed = as_the_ct(context, frames.take(of_dso.get(path, [])), row, ct)
+        stored = frames.take(of_dso.get(path, []))
+        own_frames, transposed = as_the_ct(context, stored, row, ct)
         found.append(
             Dso(
                 patient,
                 path,
                 row,
                 own_frames,
+                stored,
                 tuple(segments.get(path, ())),
                 named,
                 instances,

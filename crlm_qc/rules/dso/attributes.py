@@ -10,7 +10,6 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.segmentation import MEASURES, OBJECT, SEGMENT
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -67,7 +66,6 @@ def _lacking(dso: Dso, keyword: str, count: int, kind: str) -> str:
     source="DICOM PS3.3 C.8.20.2 (Segments Overlap)",
     tables=(*OWN, "segment_pairs", "slices", "files"),
     depth=Depth.MASKS,
-    seen=Seen(),
 )
 def overlap_denied(context: Context) -> Checked:
     """Every object whose masks were measured; one that does not deny an overlap may have one."""
