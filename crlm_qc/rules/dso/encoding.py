@@ -91,10 +91,10 @@ def mask_data_length(context: Context) -> Checked:
 
 
 _LAYOUTS = {
-    "frames-in-bytes": "take if each begins a byte of its own, as none does that is packed by the standard",
-    "segments-in-bytes": "take if each segment begins a byte of its own, as none does that is packed by the standard",
+    "frames-in-bytes": "take if each begins a new byte, where bits should run on from frame to frame",
+    "segments-in-bytes": "take if each segment begins a new byte, where bits should run on from frame to frame",
     "frames-in-words": "take if each is padded to an even number of bytes",
-    "rows-in-bytes": "take if each row begins a byte of its own",
+    "rows-in-bytes": "take if each row begins a new byte",
     "bytes-for-bits": "take with a byte a pixel, and BitsAllocated is 1",
     "bits-for-bytes": "take with a bit a pixel, and BitsAllocated is 8",
 }

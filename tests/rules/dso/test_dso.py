@@ -92,7 +92,7 @@ def test_the_layout_that_a_length_is_that_of(case: Case, profile: Profile) -> No
     misread(case, "frames-in-bytes")
     case.dso()["pixel_bytes_found"] += 82
     assert flat(case, profile) == [("DSO016", P1, FILE)]
-    assert "That is just what 21 frames take if each begins a byte of its own" in only(case, "DSO016", profile).message
+    assert "That is just what 21 frames take if each begins a new byte" in only(case, "DSO016", profile).message
 
 
 @pytest.mark.parametrize("order", ["bits-reversed", "bytes-swapped", "bits-of-words-reversed"])
