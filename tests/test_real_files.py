@@ -325,8 +325,8 @@ HIGHDICOM = {
     ],
     "binary_overlap": [
         ("DSO022", "warning", None),
-        (*UNKNOWN_LABEL, 1),
-        (*UNKNOWN_LABEL, 2),
+        # Of both segments.
+        (*UNKNOWN_LABEL, None),
         ("REL008", "error", None),
         # 4 voxels, 200 mm from its others.
         ("SEG009", "info", 2),

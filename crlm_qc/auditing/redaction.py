@@ -28,7 +28,19 @@ if TYPE_CHECKING:
 
 OURS: Final = frozenset(
     {
-        *("source", "problem", "detail", "kind", "role", "level", "masks", "masks_detail", "volume_basis", "placement"),
+        *(
+            "source",
+            "problem",
+            "detail",
+            "kind",
+            "role",
+            "level",
+            "masks",
+            "masks_detail",
+            "packing",
+            "volume_basis",
+            "placement",
+        ),
         *(
             "about",
             "fact",
@@ -38,6 +50,7 @@ OURS: Final = frozenset(
             "invalid_uids",
             "dimension_pointers",
             "dimension_index",
+            "segments_held",
             "sha256",
             "cell",
         ),
@@ -96,7 +109,7 @@ _WORDS: Final = frozenset(
             "?",
         ),
         *("male", "female", "m", "f", "o", "alive", "dead", "modified", "unmodified", "removed", "original"),
-        *("ct", "seg", "mr", "pt", "sr", "ot", "rtstruct", "binary", "fractional", "labelmap"),
+        *("ct", "seg", "mr", "pt", "sr", "ot", "rtstruct", "binary", "fractional", "labelmap", "undefined"),
         *("hfs", "hfp", "hfdr", "hfdl", "ffs", "ffp", "ffdr", "ffdl", "abdomen", "chest", "pelvis", "liver"),
         *(
             "sct",

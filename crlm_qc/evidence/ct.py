@@ -95,6 +95,12 @@ def identity(header: Header) -> Row:
 
 def expected_bytes(header: Header) -> int | None:
     """Bytes that native Pixel Data needs, padded to even (PS3.5 8.1.1); None if compressed, or if it can't be told."""
+    needed = unpadded_bytes(header)
+    return None if needed is None else needed + needed % 2
+
+
+def unpadded_bytes(header: Header) -> int | None:
+    """The same without the byte that pads an odd number."""
     if header.transfer_syntax is not None and header.transfer_syntax not in NATIVE:
         return None
     if header.pixels is not None and header.pixels.encapsulated:
@@ -107,8 +113,7 @@ def expected_bytes(header: Header) -> int | None:
     samples = integer(header.data, "SamplesPerPixel")
     total = rows * columns * bits * (1 if frames is None else frames) * (1 if samples is None else samples)
     needed = -(-total // 8)
-    padded = needed + needed % 2
-    return padded if 0 <= padded < 1 << 62 else None
+    return needed if 0 <= needed < 1 << 62 else None
 
 
 def slice_row(header: Header, shared: Row) -> Row:

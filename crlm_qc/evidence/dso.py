@@ -6,11 +6,13 @@ import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
-from crlm_qc.evidence.ct import Row, expected_bytes, orientation, spacing, vector
+from crlm_qc.evidence.ct import Row, expected_bytes, orientation, spacing, unpadded_bytes, vector
 from crlm_qc.evidence.dicom.header import Header
 from crlm_qc.evidence.dicom.values import (
     first,
@@ -24,6 +26,8 @@ from crlm_qc.evidence.dicom.values import (
     tag_of,
     text,
 )
+from crlm_qc.evidence.required import lacking
+from crlm_qc.geometry.packing import layout_of_length
 from crlm_qc.model.tables import TABLES
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -61,12 +65,16 @@ class DsoRows:
 
 
 def is_dso(header: Header) -> bool:
-    """Whether a file is a segmentation object: by SOP class, Modality or Segment Sequence, any of them."""
+    """Whether a file is a segmentation object: by SOP class, Segment Sequence or Modality, any of them.
+
+    An image of another class is none by its Modality alone.
+    """
     data = header.data
+    sop_class = text(data, "SOPClassUID")
     return (
-        text(data, "SOPClassUID") in (SEGMENTATION, LABEL_MAP)
-        or text(data, "Modality") == "SEG"
+        sop_class in (SEGMENTATION, LABEL_MAP)
         or tag_of("SegmentSequence") in data
+        or (text(data, "Modality") == "SEG" and " Image Storage" not in UID(sop_class or "").name)
     )
 
 
@@ -109,19 +117,30 @@ def dso_rows(header: Header, shared: Row) -> DsoRows:
     )
     row |= {
         "malformed": json.dumps(sorted(macros.malformed)) if macros.malformed else None,
+        "missing": lacking(data, segments or [], result.frames, macros.malformed),
         "n_frame_items": None if per_frame is None else len(per_frame),
         "n_segments": None if segments is None else len(segments),
         "n_referenced_series": None if series is None else len(series),
         "dimension_pointers": _dimension_pointers(data),
         "pixel_bytes_expected": expected_bytes(header),
+        "pixel_bytes_unpadded": unpadded_bytes(header),
         "masks": "not-asked",
     }
+    row["packing"] = _packing(row, result.frames)
     if measures is not None:
         row |= _measures(measures)
     if plane is not None:
         row |= orientation(reals(plane, "ImageOrientationPatient", 6))
     result.invalid_uids = sorted(set(result.invalid_uids))
     return result
+
+
+def _packing(row: Row, frames: list[Row]) -> str | None:
+    """How native Pixel Data is packed, if its length is not the standard's and fits another layout."""
+    if row.get("pixel_bytes_expected") is None or row.get("number_of_frames") != len(frames):
+        return None
+    runs = [len(list(run)) for _, run in groupby(frames, key=lambda frame: frame.get("segment_number"))]
+    return layout_of_length(row["pixel_bytes_found"], runs, row["rows"], row["columns"], row["bits_allocated"])
 
 
 def _dimension_pointers(data: Dataset) -> str | None:

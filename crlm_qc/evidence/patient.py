@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row
+from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row, unpadded_bytes
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.header import Header, Unreadable, compressed, quiet, read_header
 from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
@@ -189,6 +189,7 @@ def _describe(state: _Patient, header: Header, row: Row) -> Row:
         columns["kind"] = "other-dicom"
     if columns["kind"] != "other-dicom":
         columns["pixel_bytes_expected"] = expected_bytes(header)
+        columns["pixel_bytes_unpadded"] = unpadded_bytes(header)
         columns["pixel_bytes_found"] = 0 if header.pixels is None else header.pixels.found
     columns["invalid_uids"] = json.dumps(bad) if bad else None
     state.identifiers.add(header)

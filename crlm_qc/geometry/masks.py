@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crlm_qc.geometry.turned import Turn
+
 Packed = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
@@ -115,6 +117,28 @@ def unpack(planes: Packed, box: Box) -> Packed:
     voxels = np.unpackbits(part, axis=-1, bitorder="little")
     start = box.column_min - 8 * first
     return voxels[..., start : start + box.shape[1]]
+
+
+def turned(plane: Packed, columns: int, turn: Turn) -> Packed:
+    """A plane whose rows and columns run in other directions.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray of uint8, shape (rows, stride)
+        One plane.
+    columns : int
+        Columns of the image.
+    turn : Turn
+        How it is turned.
+
+    Returns
+    -------
+    numpy.ndarray of uint8
+        The plane of the same voxels.
+    """
+    voxels = np.unpackbits(plane, axis=-1, count=columns, bitorder="little")
+    voxels = voxels[:: -1 if turn.flips_rows else 1, :: -1 if turn.flips_columns else 1]
+    return pack(voxels.T if turn.transposes else voxels)
 
 
 def count(planes: Packed) -> int:

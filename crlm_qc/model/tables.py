@@ -176,6 +176,7 @@ TABLES: Mapping[str, Table] = {
                     "Bytes that Pixel Data needs after Rows, Columns, frames and bits, padded to even; missing if compressed or not an image.",
                     unit="bytes",
                 ),
+                _int("pixel_bytes_unpadded", "The same without the byte that pads an odd number.", unit="bytes"),
                 _int(
                     "pixel_bytes_found",
                     "Bytes of Pixel Data in the file (what is really there, if the file ends early).",
@@ -309,6 +310,11 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _int("n_segments", "Items of the Segment Sequence."),
                 _text("segmentation_type", "", "SegmentationType"),
+                _text("segments_overlap", "", "SegmentsOverlap"),
+                _text(
+                    "missing",
+                    "Keywords of attributes that it must hold and lacks, beside those that stand in columns, as a JSON object: each with how many lack it, the object itself, its segments or its frames. Missing if none.",
+                ),
                 _int("n_referenced_series", "Items of the Referenced Series Sequence."),
                 *_SPACING,
                 _real("slice_thickness", "", "mm", "SliceThickness"),
@@ -326,8 +332,22 @@ TABLES: Mapping[str, Table] = {
                     "Bytes that Pixel Data needs for `number_of_frames` frames, padded to even; missing if compressed.",
                     unit="bytes",
                 ),
+                _int("pixel_bytes_unpadded", "The same without the byte that pads an odd number.", unit="bytes"),
                 _int("pixel_bytes_found", "Bytes of Pixel Data in the file.", unit="bytes"),
-                _text("masks", "`measured`, `not-asked`, `no-decoder` or `failed`.", required=True),
+                _text(
+                    "packing",
+                    "How Pixel Data is packed, where it is not as the standard says: by its length `frames-in-bytes`, `segments-in-bytes`, `frames-in-words`, `rows-in-bytes` (what begins anew in a byte or word of its own), `bytes-for-bits` or `bits-for-bytes`; by the outlines of its masks `bits-reversed`, `bytes-swapped` or `bits-of-words-reversed`. Missing if nothing says so.",
+                ),
+                _int(
+                    "byte_steps",
+                    "Borders of two bytes across which voxels differ, where the outlines say how it is packed.",
+                ),
+                _int("byte_steps_mended", "The same with the bits in that order."),
+                _text(
+                    "masks",
+                    "`measured`, `not-asked`, `no-decoder`, `failed`, or `misread` where `packing` says so.",
+                    required=True,
+                ),
                 _text("masks_detail", "Why the masks were not measured, with no text from the file."),
                 _int(
                     "fractional_maximum",
@@ -371,6 +391,10 @@ TABLES: Mapping[str, Table] = {
                 _int("frame", "Frame number from 1.", required=True),
                 _int("segment_number", "Of the first item, if the frame names several.", "ReferencedSegmentNumber"),
                 _int("n_segment_items", "Items of its Segment Identification Sequence."),
+                _text(
+                    "segments_held",
+                    "Numbers of the segments that a frame of a label map holds, as a JSON list; missing for other frames, and if not measured.",
+                ),
                 *_POSITION,
                 *_ORIENTATION,
                 *_SPACING,

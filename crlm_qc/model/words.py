@@ -30,11 +30,11 @@ def capitalised(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def listed(words: Sequence[str], limit: int = MAX_EXAMPLES) -> str:
-    """Words joined by commas, the rest of a long list counted: `a, b and 3 more`."""
+def listed(words: Sequence[str], limit: int = MAX_EXAMPLES, joint: str = ", ") -> str:
+    """Words joined by commas, or by what is the same of them, the rest of a long list counted: `a, b and 3 more`."""
     if len(words) <= limit:
-        return ", ".join(words)
-    return f"{', '.join(words[:limit])} and {len(words) - limit} more"
+        return joint.join(words)
+    return f"{joint.join(words[:limit])} and {len(words) - limit} more"
 
 
 def closest(name: str, known: Iterable[str], likeness: float = 0.5) -> list[str]:

@@ -89,8 +89,12 @@ def mask_of(scene: Scene, place: int, rank: int, origin: Floats | None = None) -
     from crlm_qc.geometry.display import grid_to_grid
 
     assert scene.dso is not None
-    frames, own = scene.dso.frames, scene.positions[scene.slice_of[rank]]
-    start = frames.matrix(POSITION)[place] if origin is None else origin
+    frames, own = scene.dso.stored, scene.positions[scene.slice_of[rank]]
+    start = frames.matrix(POSITION)[place]
+    if origin is not None:
+        # The pixel that is stored first may be another one than the CT's.
+        away = start - scene.dso.frames.matrix(POSITION)[place]
+        start = origin + away if finite(away) else origin
     axes, spacing = frames.matrix(ORIENTATION)[place], frames.matrix(SPACING)[place]
     affine = grid_to_grid(
         start if finite(start) else own,

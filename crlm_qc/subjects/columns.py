@@ -45,6 +45,10 @@ class Columns:
         """Some of its rows, by index."""
         return Columns({name: self[name] for name in self._arrays}, rows)
 
+    def replaced(self, columns: Mapping[str, Any]) -> Columns:
+        """The same rows with other values in some columns."""
+        return Columns({name: columns[name] if name in columns else self[name] for name in self._arrays})
+
     def __getitem__(self, name: str) -> Any:
         """One column."""
         if name not in self._taken:

@@ -15,10 +15,11 @@ from crlm_qc.collection.series import Meant, OwnSeries
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Frame, Place
-from crlm_qc.model.words import agree
+from crlm_qc.model.words import agree, listed
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import Columns
 from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
+from crlm_qc.subjects.turned import as_the_ct
 from crlm_qc.subjects.words import folder_of, ranges, text, whole
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class Dso:
     row: Mapping[str, Any]
     """Its row of `dsos`."""
     frames: Columns
-    """Its rows of `frames`, in the order of frame numbers."""
+    """Its rows of `frames`, in the order of frame numbers, as they were if they were stored in the CT's directions."""
+    stored: Columns
+    """The same rows as they are, for whoever reads the masks themselves."""
     segments: tuple[Mapping[str, Any], ...]
     """Its rows of `segments`."""
     series: tuple[str | None, ...]
@@ -51,6 +54,8 @@ class Dso:
     them if it refers to no series at all. Of more than one (DSO031), `ct` is the one that most source images lie in."""
     foreign: bool
     """Whether it refers to other series alone (DSO006), so that comparing it with this CT means little."""
+    transposed: bool = False
+    """Whether its rows are the CT's columns, and its voxels are the CT's all the same."""
 
     def subject(self, context: Context, segment: int | None = None, column: str | None = None) -> Subject:
         """The object, or one of its segments, as the subject of a finding."""
@@ -134,6 +139,11 @@ class Dso:
         """Whether a frame holds several segments, which are its pixel values."""
         return text(self.row["segmentation_type"]) == "LABELMAP"
 
+    def is_background(self, segment: Mapping[str, Any]) -> bool:
+        """Whether a row of `segments` is what a label map declares for voxels of no segment (PS3.16 CID 7150: Background)."""
+        coded = (text(segment["type_code"]), text(segment["type_scheme"])) == ("125040", "DCM")
+        return self.is_label_map and (coded or whole(segment["segment_number"]) == 0)
+
     def label(self, context: Context, number: float | None) -> str:
         """A segment as a finding names it: its label if the vocabulary has it, else its number."""
         if number is None or number != number:
@@ -150,7 +160,7 @@ class Dso:
         for number, frame in zip(self.numbers[chosen].tolist(), frames, strict=True):
             labels.setdefault(self.label(context, number), []).append(int(frame))
         words = [f"{ranges(found)} ({label})" for label, found in labels.items()]
-        return f"{agree(len(frames), 'frame', 'frames')} {', '.join(words)}"
+        return f"{agree(len(frames), 'frame', 'frames')} {listed(words)}"
 
     def places(self, chosen: Iterable[int]) -> tuple[Frame, ...]:
         """Some frames, by their place among the frames, as places where a finding is seen."""
@@ -183,12 +193,15 @@ def dsos_of(context: Context) -> list[Dso]:
         meant = own_series.get(patient or "", OwnSeries(())).meant(named, (uid for _, uid in sources))
         ct, choices = _judged(by_patient.get(patient or "", []), meant)
         own = {uid for uid in named if uid is not None}
+        stored = frames.take(of_dso.get(path, []))
+        own_frames, transposed = as_the_ct(context, stored, row, ct)
         found.append(
             Dso(
                 patient,
                 path,
                 row,
-                frames.take(of_dso.get(path, [])),
+                own_frames,
+                stored,
                 tuple(segments.get(path, ())),
                 named,
                 instances,
@@ -196,6 +209,7 @@ def dsos_of(context: Context) -> list[Dso]:
                 ct,
                 choices,
                 foreign=ct is not None and bool(own) and ct.uid not in own,
+                transposed=transposed,
             )
         )
     return found
@@ -287,6 +301,8 @@ def measured(context: Context) -> list[Dso]:
     if "no-decoder" in states:
         details = {dso.row["masks_detail"] for dso in dsos_of(context) if dso.row["masks"] == "no-decoder"}
         raise Skip(undecoded("the masks", details), incomplete=True)
+    if "misread" in states:
+        raise Skip("no mask could be measured: the bits are packed otherwise than the standard says (DSO016, DSO034)")
     if "failed" in states:
         raise Skip("no mask could be measured")
     raise Skip("there is no segmentation object" if not states else "the masks were not measured")

@@ -86,7 +86,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Masks:
-    """The measured segments of one object, those without a voxel (DSO019) or with a number of another (DSO017) left out."""
+    """The measured segments of one object, those without a voxel (DSO019), with a number of another (DSO017), and the background of a label map left out."""
 
     dso: Dso
     segments: tuple[Segment, ...]
@@ -184,7 +184,7 @@ def _of_object(context: Context, dso: Dso, overlaps: dict[tuple[int, int], int])
     for row in dso.declared:
         value = whole(row["segment_number"])
         # Of two segments with one number it can't be told whose the frames are.
-        if value is None or numbers[value] > 1 or not whole(row["voxels"]):
+        if value is None or numbers[value] > 1 or not whole(row["voxels"]) or dso.is_background(row):
             continue
         role = context.profile.role(text(row["label"]))
         frames = (whole(row["n_frames"]) or 0) if dso.is_label_map else laid[value]

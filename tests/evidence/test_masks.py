@@ -280,6 +280,63 @@ def test_label_maps(compressed):
     assert pairs == []
 
 
+@pytest.mark.parametrize("how", list(product([False, True], repeat=3)))
+def test_masks_stored_in_other_directions_than_the_ct(how):
+    """Whatever corner is stored first, and whether rows are columns: measured like the same masks stored as the CT is."""
+    flips_rows, flips_columns, transposes = how
+    volume = np.zeros((4, 16, 16), np.uint8)
+    volume[1:4, 2:6, 3:12], volume[2, 6:9, 10] = 1, 1
+    expected, _ = measured(tiny.segmentation(frames_of(volume)), stack(4, (16, 16)))
+    stored = volume[:, :: -1 if flips_rows else 1, :: -1 if flips_columns else 1]
+    ds = tiny.segmentation(frames_of(stored.swapaxes(1, 2) if transposes else stored))
+    along, down = [-1 if flips_columns else 1, 0, 0], [0, -1 if flips_rows else 1, 0]
+    plane = ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    plane.ImageOrientationPatient = [*down, *along] if transposes else [*along, *down]
+    for item in ds.PerFrameFunctionalGroupsSequence:
+        x, y, z = item.PlanePositionSequence[0].ImagePositionPatient
+        corner = [x + 15 * 0.8 * flips_columns, y + 15 * 0.8 * flips_rows, z]
+        item.PlanePositionSequence[0].ImagePositionPatient = corner
+    found, _ = measured(ds, stack(4, (16, 16)))
+    for row, other in zip(found.segments, expected.segments, strict=True):
+        assert {key: pytest.approx(value) for key, value in other.items()} == row
+
+
+_HALVES = np.array([[row * 4 < column < 40 - row for column in range(45)] for row in range(9)], np.uint8)
+"""A mask of 9 x 45 pixels, which fill no whole byte."""
+
+
+@pytest.mark.parametrize(
+    ("pack", "packing"),
+    [
+        (lambda frames: b"".join(np.packbits(one, bitorder="little").tobytes() for one in frames), "frames-in-bytes"),
+        (lambda frames: np.packbits(frames, axis=-1, bitorder="little").tobytes(), "rows-in-bytes"),
+        (lambda frames: frames.tobytes(), "bytes-for-bits"),
+        (lambda frames: np.packbits(frames.ravel(), bitorder="big").tobytes(), "bits-reversed"),
+    ],
+)
+def test_bits_packed_otherwise(pack, packing):
+    volume = np.stack([_HALVES] * 20)
+    ds = tiny.segmentation(frames_of(volume), slices=20)
+    content = pack(volume)
+    ds.PixelData = content + bytes(len(content) % 2)
+    found, pairs = measured(ds, stack(20, volume.shape[1:]))
+    assert (found.dso["packing"], found.dso["masks"], pairs) == (packing, "misread", [])
+    assert (found.dso.get("byte_steps") or 0) > 3 * (found.dso.get("byte_steps_mended") or 0) or "bits-" not in packing
+    assert all(row.get("voxels") is None for row in (*found.segments, *found.frames))
+
+
+def test_a_missing_padding_byte_leaves_the_masks_alone():
+    volume = np.stack([_HALVES])
+    ds = tiny.segmentation(frames_of(volume))
+    assert len(ds.PixelData) == 52
+    raw = tiny.to_bytes(ds)
+    at = raw.index(b"\xe0\x7f\x10\x00OB\0\0") + 8
+    found, _ = measured(raw[:at] + (51).to_bytes(4, "little") + raw[at + 4 : -1], stack(4, _HALVES.shape))
+    lengths = ("pixel_bytes_expected", "pixel_bytes_unpadded", "pixel_bytes_found", "packing", "masks")
+    assert [found.dso[key] for key in lengths] == [52, 51, 51, None, "measured"]
+    assert found.segments[0]["voxels"] == _HALVES.sum()
+
+
 def test_a_missing_decoder_is_told(monkeypatch):
     ds = as_bytes(tiny.segmentation([(1, 1, BALL[1])]), BALL[1], "FRACTIONAL")
     ds.compress(RLELossless)

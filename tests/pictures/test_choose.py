@@ -295,6 +295,19 @@ def test_a_frame_moved_sideways(profile: Profile) -> None:
     assert found[1].masks[0].to_image[2] == pytest.approx(0)
 
 
+def test_masks_stored_from_another_corner_than_the_ct(profile: Profile) -> None:
+    """Pictures lay masks where they are, though rules see the frames as if they were stored as the CT is."""
+    case = clean()
+    last = case.dso()["columns"] - 1
+    case.change([case.dso(), *case.of("frames")], row_x=-1.0)
+    for frame in case.of("frames"):
+        frame["position_x"] += last * PIXEL
+    case.frames(1)[3]["position_x"] += 10 * PIXEL
+    found = requests(case, profile, [one for one in run(case, profile).findings if one.rule == "DSO011"])
+    assert found[0].masks[0].to_image == pytest.approx((-1, 0, last + 10, 0, 1, 0))
+    assert found[1].masks[0].to_image == pytest.approx((-1, 0, last, 0, 1, 0))
+
+
 def test_a_frame_between_slices_has_no_pair_that_looks_alike(profile: Profile) -> None:
     case = clean()
     case.frames(1)[3]["position_z"] += 0.4 * SPACING

@@ -18,7 +18,7 @@ class Unmeasured(Exception):  # noqa: N818 - a state of the file, not of the pro
     Parameters
     ----------
     status : str
-        `no-decoder` or `failed`.
+        `no-decoder`, `failed`, or `misread` for masks whose bits are packed otherwise than the standard says.
     detail : str
         Why, with no text from the file.
     """

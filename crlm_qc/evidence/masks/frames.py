@@ -16,12 +16,14 @@ from crlm_qc.evidence.dicom.values import NATIVE, integer, tag_of
 from crlm_qc.evidence.dso import LABEL_MAP, DsoRows
 from crlm_qc.geometry import masks
 from crlm_qc.geometry.masks import Packed
+from crlm_qc.geometry.packing import bit_order
 
 MAX_PACKED = 1 << 30
 """Masks of more bytes than this, packed, are refused: sixty times the largest of the collection."""
 LARGEST_FRACTION = 255
 """Maximum Fractional Value of eight bits, where an object names none."""
 _PIXEL_DATA = "PixelData"
+_OTHERWISE = "Pixel Data is packed otherwise than the standard says"
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 
 FrameMasks = Mapping[int, Packed]
@@ -38,6 +40,8 @@ def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
         raise Unmeasured("failed", "there is no Pixel Data")
     if min(rows, columns, frames) < 0 or frames * rows * -(-columns // 8) > MAX_PACKED:
         raise Unmeasured("failed", "the masks' size is out of all proportion")
+    if dso.get("packing"):
+        raise Unmeasured("misread", _OTHERWISE)
     if header.pixels.vr in FLOAT_VRS:
         raise Unmeasured("failed", NO_FLOATS)
     if not header.pixels.encapsulated and header.pixels.found * 8 < frames * rows * columns * bits:
@@ -45,7 +49,7 @@ def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
     numbers = [row.get("segment_number") for row in found.frames]
     encoding = mask_encoding(dso)
     if encoding == "BINARY" and bits == 1 and header.transfer_syntax in NATIVE and not header.pixels.encapsulated:
-        planes = masks.planes_from_pixel_data(_packed(header, header.pixels), frames, rows, columns)
+        planes = masks.planes_from_pixel_data(_bits(header, header.pixels, dso), frames, rows, columns)
         for number, plane in zip(numbers, planes, strict=False):
             yield {} if number is None else {number: plane}
         return
@@ -79,6 +83,15 @@ def _fractional(
     for row in found.segments:
         if row["segment_number"] in largest:
             row["fraction_max"] = largest[row["segment_number"]] / most
+
+
+def _bits(header: Header, pixels: PixelElement, dso: Row) -> bytes | Packed:
+    """Native masks of one bit a voxel, in the order that the standard has them."""
+    content = _packed(header, pixels)
+    if other := bit_order(content):
+        dso |= {"packing": other.order, "byte_steps": other.stored, "byte_steps_mended": other.mended}
+        raise Unmeasured("misread", _OTHERWISE)
+    return content
 
 
 def _packed(header: Header, pixels: PixelElement) -> bytes | Packed:

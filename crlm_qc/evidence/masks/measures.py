@@ -5,6 +5,7 @@ Masks stay packed, one bit a voxel; only the box that a segment fills is unpacke
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -76,10 +77,12 @@ def measure_masks(
 
 
 def _add_found_segments(found: DsoRows, frames: Sequence[FrameMasks]) -> None:
-    """For a label map, whose frames name no segment: count the frames that hold each, and add those not declared."""
+    """For a label map, whose frames name no segment: note what each holds, count the frames of each, and add those not declared."""
     if mask_encoding(found.dso) != "LABELMAP":
         return
     held = Counter(number for frame in frames for number in frame)
+    for row, frame in zip(found.frames, frames, strict=False):
+        row["segments_held"] = json.dumps(sorted(frame))
     for row in found.segments:
         row["n_frames"] = held.pop(row["segment_number"], 0) if row["segment_number"] is not None else 0
     owner = {"patient": found.dso["patient"], "dso": found.dso["path"]}

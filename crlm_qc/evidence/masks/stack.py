@@ -16,6 +16,7 @@ from crlm_qc.geometry import masks
 from crlm_qc.geometry.lattice import Floats
 from crlm_qc.geometry.masks import Packed
 from crlm_qc.geometry.stack import spacing_along, unit_normal
+from crlm_qc.geometry.turned import Turn, turn_between
 
 
 @dataclass(slots=True)
@@ -92,14 +93,21 @@ def build_stack(
     used = found.frames[: len(frames)]
     ct = meant_series(found, slices)
     ct_spacing = next((row.get("spacing") for row in series if (row["series_uid"] or "") == ct), None)
-    direction = common_orientation(used) or common_orientation(slices_of(ct, slices))
+    theirs = common_orientation(slices_of(ct, slices))
+    direction = common_orientation(used) or theirs
+    turn = _turn(found.dso, direction, theirs, profile)
+    if turn:
+        frames = [
+            {number: masks.turned(mask, int(found.dso["columns"]), turn) for number, mask in frame.items()}
+            for frame in frames
+        ]
     normal = None if direction is None else unit_normal(direction[:3], direction[3:])
     if normal is not None and not np.isfinite(normal).all():
         direction = normal = None
     by_uid = {row["sop_instance_uid"]: row for row in slices if row.get("sop_instance_uid")}
     placed: list[tuple[float, int, tuple[float, float, float] | None]] = []
     for index, row in enumerate(used):
-        origin = position_of(row) or position_of(by_uid.get(row.get("source_uid"), {}))
+        origin = _first_voxel(row, turn, direction, found.dso) or position_of(by_uid.get(row.get("source_uid"), {}))
         along = float("nan") if origin is None or normal is None else float(np.dot(origin, normal))
         placed.append((along, index, origin))
     known = sorted(item for item in placed if item[0] == item[0])
@@ -116,11 +124,46 @@ def build_stack(
         ranks.append((index, len(planes) - 1))
     for _, index, _ in (item for item in placed if item[0] != item[0]):
         planes.append(Plane(float("nan"), None, dict(frames[index]), dict(counts[index])))
-    stack = MaskStack(planes, direction, normal, spacing, basis, int(found.dso["rows"]), int(found.dso["columns"]), ct)
+    stack = MaskStack(
+        planes,
+        theirs if turn else direction,
+        normal,
+        spacing,
+        basis,
+        int(found.dso["rows"]),
+        int(found.dso["columns"]),
+        ct,
+    )
     places = stack.numbered()
     for index, rank in ranks:
         used[index]["plane"] = places[rank]
     return stack
+
+
+def _turn(dso: Row, own: tuple[float, ...] | None, theirs: tuple[float, ...] | None, profile: Profile) -> Turn | None:
+    """How masks are to be turned to be stored as the CT is; None if they are, or can't be.
+
+    Rows become columns only where both are as many and as far apart, so that every other figure of the object holds.
+    """
+    between = (dso.get("spacing_row"), dso.get("spacing_col"))
+    if own is None or theirs is None or None in between:
+        return None
+    turn = turn_between(own, theirs, profile.tolerances.direction)
+    square = dso["rows"] == dso["columns"] and between[0] == between[1]
+    return turn if turn and (square or not turn.transposes) else None
+
+
+def _first_voxel(
+    row: Row, turn: Turn | None, direction: tuple[float, ...] | None, dso: Row
+) -> tuple[float, float, float] | None:
+    """Centre of the first voxel of a frame, after it was turned."""
+    origin = position_of(row)
+    if origin is None or turn is None:
+        return origin
+    spacing = np.array([[dso["spacing_row"], dso["spacing_col"]]], dtype=np.float64)
+    size = (int(dso["rows"]), int(dso["columns"]))
+    x, y, z = turn.corners(np.array([origin]), np.array(direction, dtype=np.float64), spacing, size)[0].tolist()
+    return x, y, z
 
 
 def add_jumps(stack: MaskStack, found: DsoRows) -> None:

@@ -41,7 +41,7 @@ def slice_position_twice(context: Context) -> Checked:
         if stack is None or not stack.duplicates:
             return
         places = [index for group in stack.duplicates for index in group]
-        groups = [" = ".join(series.names(context, group)) for group in stack.duplicates]
+        groups = [listed(series.names(context, group), joint=" = ") for group in stack.duplicates]
         what = "a position" if len(groups) == 1 else f"{len(groups)} positions"
         message = f"{plural(len(places), 'slice')} share {what}: {listed(groups)}."
         expected = f"one slice a position, over {number(context.tolerances.position_mm)} mm apart"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import are, plural
@@ -35,7 +36,7 @@ _SEGMENT_POINTER, _POSITION_POINTER = "0062000B", "00200032"
     "frame-count-differs",
     ERROR,
     title="NumberOfFrames differs from the per-frame items",
-    why="Readers go by one or the other: frames are lost, or get another frame's segment and position. Without the sequence nothing is known of any frame, so the rules on frames (DSO008, DSO018, DSO019, DSO030) stay silent.",
+    why="Readers go by one or the other: frames are lost, or get another frame's segment and position. Without the sequence nothing is known of any frame, so the rules on frames (DSO008, DSO014, DSO018, DSO019, DSO030) stay silent.",
     fix="Write the object again with one Per-Frame Functional Groups item a frame.",
     source=GROUPS,
     tables=OWN,
@@ -49,7 +50,10 @@ def frame_count_differs(context: Context) -> Checked:
             shown = "missing" if frames is None else str(frames)
             there = "no Per-Frame Functional Groups Sequence" if items is None else plural(items, "per-frame item")
             message = f"NumberOfFrames is {shown}, and there {are(1 if items is None else items)} {there}."
-            yield dso.found(context, message, there, f"NumberOfFrames {shown}")
+            # Without a number, the items are all that there is to go by.
+            expected = f"NumberOfFrames {items}" if frames is None and items else plural(frames or 1, "per-frame item")
+            observed = "missing" if frames is None and items else "none" if items is None else str(items)
+            yield dso.found(context, message, expected, observed)
 
     return each_dso(context, judge)
 
@@ -59,7 +63,7 @@ def frame_count_differs(context: Context) -> Checked:
     "mask-data-length",
     ERROR,
     title="Pixel Data length differs from what the frames need",
-    why="The last masks are cut off, or every frame after a surplus is shifted into the next. Silent where the length fits the per-frame items, so that NumberOfFrames alone is wrong (DSO015).",
+    why="The last masks are cut off, or every frame after a surplus is shifted into the next; where the length is that of another layout, the masks are not judged. A missing padding byte at the end of all bits is a warning. Silent where the length fits the per-frame items, so that NumberOfFrames alone is wrong (DSO015).",
     fix="Export the object again.",
     source="DICOM PS3.5 8.1.1 and D (bit-packed pixel data)",
     tables=OWN,
@@ -72,13 +76,74 @@ def mask_data_length(context: Context) -> Checked:
         if needed is None or found is None or found in (needed, _bytes_of_items(dso)):
             return
         frames = whole(dso.row["number_of_frames"]) or 0
-        message = (
-            f"Pixel Data holds {plural(found, 'byte')}, {plural(abs(found - needed), 'byte')} too "
-            f"{'few' if found < needed else 'many'} for {plural(frames, 'frame')}."
+        unpadded = found == whole(dso.row["pixel_bytes_unpadded"])
+        message = f"Pixel Data holds {plural(found, 'byte')}, " + (
+            "an odd number: all bits are there, and the byte that pads them is missing."
+            if unpadded
+            else f"{plural(abs(found - needed), 'byte')} too {'few' if found < needed else 'many'} for "
+            f"{plural(frames, 'frame')}.{_layout(dso, frames)}"
         )
-        yield dso.found(context, message, plural(needed, "byte"), plural(found, "byte"))
+        yield dso.found(
+            context, message, plural(needed, "byte"), plural(found, "byte"), severity=WARNING if unpadded else None
+        )
 
     return each_dso(context, judge)
+
+
+_LAYOUTS = {
+    "frames-in-bytes": "take if each begins a new byte, where bits should run on from frame to frame",
+    "segments-in-bytes": "take if each segment begins a new byte, where bits should run on from frame to frame",
+    "frames-in-words": "take if each is padded to an even number of bytes",
+    "rows-in-bytes": "take if each row begins a new byte",
+    "bytes-for-bits": "take with a byte a pixel, and BitsAllocated is 1",
+    "bits-for-bytes": "take with a bit a pixel, and BitsAllocated is 8",
+}
+"""Layouts that the length of Pixel Data may be that of, and what frames do in them."""
+
+
+def _layout(dso: Dso, frames: int) -> str:
+    """The layout that the length is that of, in words: ` That is just what 100 frames take if ...`; else nothing."""
+    layout = _LAYOUTS.get(text(dso.row["packing"]) or "")
+    return f" That is just what {plural(frames, 'frame')} {layout}; the masks were not judged." if layout else ""
+
+
+@rule(
+    "DSO034",
+    "mask-bits-reordered",
+    ERROR,
+    title="The bits of the masks are packed in another order than the standard's",
+    why="Every reader takes the first pixel from the lowest bit of the first byte, so that outlines come out torn into columns of eight pixels, and volumes and distances with them. No other rule judges these masks.",
+    fix="Pack the bits anew, the first pixel into the lowest bit.",
+    source="DICOM PS3.5 8.1.1 and D (bit-packed pixel data)",
+    tables=OWN,
+    depth=Depth.MASKS,
+)
+def mask_bits_reordered(context: Context) -> Checked:
+    """Every object of one bit a pixel: whether its outlines get smooth in another order of the bits."""
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        order = _ORDERS.get(text(dso.row["packing"]) or "")
+        if order is None:
+            return
+        stored, mended = whole(dso.row["byte_steps"]), whole(dso.row["byte_steps_mended"])
+        message = (
+            f"The outlines are smooth if {order}: neighbours of two bytes differ {plural(mended or 0, 'time')} then, "
+            f"and {plural(stored or 0, 'time')} as stored."
+        )
+        yield dso.found(context, message, "the first pixel in the lowest bit", f"packed as if {order}")
+
+    def examined(dso: Dso) -> bool:
+        return dso.row["masks"] in ("measured", "misread") and whole(dso.row["bits_allocated"]) == 1
+
+    return each_dso(context, judge, examined)
+
+
+_ORDERS = {
+    "bits-reversed": "the bits of each byte are read from the highest",
+    "bytes-swapped": "the bytes of each word of two are swapped",
+    "bits-of-words-reversed": "the bits of each word of two bytes are read from the highest",
+}
+"""Orders of the bits, and how they are to be read."""
 
 
 def _bytes_of_items(dso: Dso) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -92,16 +93,17 @@ def _seen_at(context: Context, dso: Dso, frames: Sequence[int]) -> tuple[Place, 
     seen=Seen(reformat=Plane.CORONAL),
 )
 def segment_gap(context: Context) -> Checked:
-    """Every segment with two frames or more; objects whose frames and items do not agree (DSO015) are left alone."""
+    """Every segment with two frames or more, of a label map those that hold it; objects whose frames and items do not agree (DSO015) are left alone."""
 
     def judge(dso: Dso, value: int, gap: Sequence[tuple[str, Slice | None]]) -> Iterable[Found]:
         if gap:
             label, names = dso.label(context, value), [name for name, _ in gap]
-            message = f"{capitalised(label)} has no frame on {plural(len(gap), 'slice')} between its first and last: {listed(names)}."
+            what = "no pixel" if dso.is_label_map else "no frame"
+            message = f"{capitalised(label)} has {what} on {plural(len(gap), 'slice')} between its first and last: {listed(names)}."
             yield dso.found(
                 context,
                 message,
-                "a frame on every slice from first to last",
+                f"a {what.removeprefix('no ')} on every slice from first to last",
                 f"{plural(len(gap), 'slice')} without",
                 segment=value,
                 count=len(gap),
@@ -118,16 +120,26 @@ def _gaps(context: Context, dso: Dso) -> Iterator[tuple[int, list[tuple[str, Sli
     if whole(dso.row["number_of_frames"]) != whole(dso.row["n_frame_items"]) or not len(dso.frames):
         return
     planes, names, slices = _planes(context, dso)
-    numbers = dso.numbers
     known = dso.declared_numbers
-    lost = {int(planes[group[0]]) for group in frames_at_one_position(context, dso)}
-    lost |= {int(plane) for plane, value in zip(planes, numbers, strict=True) if value not in known}
-    lost |= _suspect_planes(dso)
-    for value in sorted(set(numbers[(numbers == numbers) & (planes >= 0)].tolist())):
-        own = set(planes[(numbers == value) & (planes >= 0)].tolist())
-        if len(own) > 1:
-            gap = sorted(set(range(min(own), max(own))) - own - lost)
-            yield int(value), [(names[plane], slices.get(plane)) for plane in gap]
+    background = {whole(row["segment_number"]) for row in dso.declared if dso.is_background(row)}
+    lost = {int(planes[group[0]]) for group in frames_at_one_position(context, dso)} | _suspect_planes(dso)
+    own: dict[int, set[int]] = {}
+    for plane, values in zip(planes.tolist(), _held(dso), strict=True):
+        if not dso.is_label_map and not known.issuperset(values or [-1]):
+            lost.add(plane)
+        for value in values if plane >= 0 else ():
+            own.setdefault(value, set()).add(plane)
+    for value, there in sorted(own.items()):
+        if len(there) > 1 and value not in background:
+            gap = sorted(set(range(min(there), max(there))) - there - lost)
+            yield value, [(names[plane], slices.get(plane)) for plane in gap]
+
+
+def _held(dso: Dso) -> list[list[int]]:
+    """Segments of each frame: the one that it names, or those that one of a label map holds, as far as it was measured."""
+    if not dso.is_label_map:
+        return [[] if value != value else [int(value)] for value in dso.numbers.tolist()]
+    return [json.loads(value) if isinstance(value, str) else [] for value in dso.frames["segments_held"].tolist()]
 
 
 def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str], dict[int, Slice]]:
@@ -190,7 +202,9 @@ def frame_empty(context: Context) -> Checked:
 
     def judge(dso: Dso) -> Iterable[Found]:
         blank = [value for row in dso.declared if whole(row["voxels"]) == 0 and (value := whole(row["segment_number"]))]
-        empty = (dso.frames["voxels"] == 0) & ~np.isin(dso.numbers, blank)
+        # What a frame of no segment (DSO018) holds is not known.
+        told = dso.is_label_map | np.isfinite(dso.numbers)
+        empty = (dso.frames["voxels"] == 0) & told & ~np.isin(dso.numbers, blank)
         if dso.framed and empty.any():
             count = int(empty.sum())
             frames = dso.frames_by_segment(context, empty)

@@ -33,6 +33,8 @@ def image_size_differs(context: Context) -> Checked:
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         own = (whole(dso.row["rows"]), whole(dso.row["columns"]))
+        if dso.transposed:
+            own = own[::-1]
         theirs = (whole(ct.common("rows")), whole(ct.common("columns")))
         if None not in theirs and own != theirs:
             observed = " x ".join("missing" if value is None else str(value) for value in own)
@@ -47,7 +49,7 @@ def image_size_differs(context: Context) -> Checked:
     "orientation-differs",
     ERROR,
     title="Orientation differs from the CT's",
-    why="A mask whose rows and columns run in other directions than the CT's is mirrored or turned where it is laid on by index.",
+    why="A mask whose rows and columns run in other directions than the CT's is mirrored or turned where it is laid on by index. Silent where the object is stored so that its voxels are the CT's all the same, as it may be.",
     fix="Write the masks in the CT's orientation.",
     source="DICOM PS3.3 C.7.6.16.2.4 (Plane Orientation)",
     tables=WITH_CT,
@@ -120,8 +122,8 @@ def _plane_differs(
     "slice-spacing-differs",
     WARNING,
     title="SpacingBetweenSlices or SliceThickness contradict the CT",
-    why="Readers that go by these numbers and not by positions stretch or squash the mask along z, and compute wrong volumes. Both may be absent. SliceThickness may be the CT's own, or the slice spacing, as dcmqi writes it.",
-    fix="Write the distance of the CT's slices, from their positions, or leave the attribute out.",
+    why="Readers that go by these numbers and not by positions stretch or squash the mask along z, and compute wrong volumes. SpacingBetweenSlices may be absent; a missing SliceThickness is DSO035's. SliceThickness may be the CT's own, or the slice spacing, as dcmqi writes it.",
+    fix="Write the distance of the CT's slices, from their positions; SpacingBetweenSlices may be left out.",
     source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures: Spacing Between Slices, not negative; Slice Thickness)",
     tables=WITH_CT,
     tolerances=("spacing_mm", "spacing_fraction"),

@@ -33,15 +33,23 @@ def label_unknown(context: Context) -> Checked:
     vocabulary = ", ".join(dict.fromkeys(term.label for term in context.profile.segments))
 
     def judge(dso: Dso) -> Iterable[Found]:
-        for row in dso.declared:
-            label = text(row["label"])
-            if label is None or context.profile.term(label) is None:
-                value = whole(row["segment_number"])
-                if value == 0 and dso.is_label_map:
-                    continue
-                shown = context.show.text(label)
-                message = f"The label of segment {value} is not in the vocabulary ({shown})."
-                yield dso.found(context, message, vocabulary, shown, segment=value)
+        strange = [
+            (whole(row["segment_number"]), context.show.text(label))
+            for row in dso.declared
+            if ((label := text(row["label"])) is None or context.profile.term(label) is None)
+            and not dso.is_background(row)
+        ]
+        if not strange:
+            return
+        observed = listed(list(dict.fromkeys(shown for _, shown in strange)))
+        if len(strange) == 1:
+            value = strange[0][0]
+            message = f"The label of segment {value} is not in the vocabulary ({observed})."
+            yield dso.found(context, message, vocabulary, observed, segment=value)
+            return
+        words = [f"segment {value} ({shown})" for value, shown in strange]
+        message = f"The labels of {len(words)} segments are not in the vocabulary: {listed(words)}."
+        yield dso.found(context, message, vocabulary, observed, count=len(words), examples=words)
 
     return each_dso(context, judge, lambda dso: len(dso.declared))
 
@@ -203,7 +211,7 @@ def property_type_contradicts(context: Context) -> Checked:
             expected = f"a property type for {wanted}" if wanted else "a property type"
             label = dso.label(context, value)
             if code is None:
-                if value != 0:
+                if not dso.is_background(row):
                     yield dso.found(
                         context,
                         f"{capitalised(label)} has no coded property type.",

@@ -15,14 +15,17 @@ from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each_dso, each_on_its_ct
-from crlm_qc.subjects.columns import POSITION
+from crlm_qc.subjects.columns import POSITION, SPACING
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.sources import reach_of, sources_of
 from crlm_qc.subjects.words import number, text
 
 if TYPE_CHECKING:
-    from crlm_qc.subjects.columns import Flags
+    from crlm_qc.subjects.columns import Flags, Ints
+
+_SAME_STEP = 0.05
+"""Pixels by which steps in plane may differ and still be one step of whole or half pixels."""
 
 
 @rule(
@@ -150,6 +153,7 @@ def frame_position_off_slice(context: Context) -> Checked:
             message = f"{capitalised(words[0])}."
         else:
             message = f"{len(places)} frames lie elsewhere than their source slices: {frames}. For one, {words[0]}."
+            message += _shared_shift(dso, ct, sources.slice, places)
         away = [math.hypot(sources.along[place], sources.sideways[place]) for place in places]
         expected = (
             f"the source slice's position, within {number(reach.along)} mm along the normal and "
@@ -186,6 +190,32 @@ def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int) -> str:
     name = ct.names(context, [int(sources.slice[place])])[0]
     label = dso.label(context, dso.numbers[place])
     return f"frame {int(dso.frames['frame'][place])} ({label}) lies {' and '.join(words)} its source slice {name}"
+
+
+def _shared_shift(dso: Dso, ct: CtSeries, slices: Ints, places: list[int]) -> str:
+    """The same step in plane of all frames that lie elsewhere: ` All lie half a pixel to the right and ...`; else nothing."""
+    import numpy as np
+
+    pixels = [ct.common(column) for column in SPACING]
+    if ct.orientation is None or None in pixels or min(pixels) <= 0:
+        return ""
+    away = dso.frames.matrix(POSITION)[places] - ct.slices.matrix(POSITION)[slices[places]]
+    # Columns to the right, rows down, as the image is shown.
+    steps = np.stack([away @ ct.orientation[:3] / pixels[1], away @ ct.orientation[3:] / pixels[0]], axis=1)
+    halves = 2 * steps.mean(axis=0)
+    whole = np.abs(halves - np.round(halves)).max() < _SAME_STEP and np.ptp(steps, axis=0).max() < _SAME_STEP
+    words = [
+        f"{_pixels(abs(half) / 2)} {after if half > 0 else before}"
+        for half, (after, before) in zip(
+            np.round(halves), (("to the right", "to the left"), ("down", "up")), strict=True
+        )
+        if half
+    ]
+    return f" All lie {' and '.join(words)} in the image." if whole and words else ""
+
+
+def _pixels(count: float) -> str:
+    return "half a pixel" if count == 0.5 else f"{number(count, 1)} {'pixel' if count == 1 else 'pixels'}"
 
 
 def _slices(count: float) -> str:
@@ -245,7 +275,7 @@ def frame_off_lattice(context: Context) -> Checked:
             )
 
     def examined(dso: Dso, ct: CtSeries) -> int:
-        return 0 if ct.stack is None or not len(ct.stack.order) else len(dso.frames)
+        return len(dso.frames) if dso.framed and ct.stack is not None and len(ct.stack.order) else 0
 
     return each_on_its_ct(context, judge, examined)
 

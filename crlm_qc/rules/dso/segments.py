@@ -16,10 +16,10 @@ from crlm_qc.subjects.words import ranges, whole
 
 
 def _misnumbered(dso: Dso) -> bool:
-    """Whether declared segment numbers are not 1..n; a label map may declare its background as 0."""
-    numbers = sorted(whole(row["segment_number"]) or 0 for row in dso.declared)
-    if dso.is_label_map and numbers[:1] == [0]:
-        del numbers[0]
+    """Whether declared segments are not numbered 1..n one after another; those of a label map must differ, and no more."""
+    numbers = [whole(row["segment_number"]) for row in dso.declared]
+    if dso.is_label_map:
+        return None in numbers or len(set(numbers)) < len(numbers)
     return numbers != list(range(1, len(numbers) + 1))
 
 
@@ -28,7 +28,7 @@ def _misnumbered(dso: Dso) -> bool:
     "segment-numbers",
     ERROR,
     title="Segment numbers are not 1..n",
-    why="The standard counts segments from 1 in steps of 1; tools that index by number read the wrong segment or none. Frames that still use the right number are part of this finding.",
+    why="The segments of a BINARY or FRACTIONAL object count from 1 in steps of 1, in the order of the Segment Sequence; tools that index by number read the wrong segment or none. The numbers of a label map may leave gaps, and none may stand twice. Frames that still use the right number are part of this finding.",
     fix="Number the segments 1..n, in the Segment Sequence and in every frame.",
     source=f"{SEGMENTS}: Segment Number (0062,0004)",
     tables=OWN,
@@ -41,8 +41,10 @@ def segment_numbers(context: Context) -> Checked:
             return
         numbers = [whole(row["segment_number"]) for row in dso.declared]
         shown = listed(["none" if value is None else str(value) for value in numbers], 12)
-        message = f"Segments are numbered {shown}, not 1 to {len(numbers)}."
-        yield dso.found(context, message, f"1 to {len(numbers)}", shown, count=len(numbers))
+        expected = "each number once" if dso.is_label_map else f"1 to {len(numbers)}"
+        if set(numbers) == set(range(1, len(numbers) + 1)):
+            expected += " in this order"
+        yield dso.found(context, f"Segments are numbered {shown}, not {expected}.", expected, shown, count=len(numbers))
 
     return each_dso(context, judge)
 
@@ -108,7 +110,7 @@ def _many_segments_a_frame(dso: Dso) -> bool:
     "segment-empty",
     ERROR,
     title="A declared segment has no pixels",
-    why="The label promises a structure that is not there. Frames that name an undeclared segment instead are DSO017's or DSO018's.",
+    why="The label promises a structure that is not there. Frames that name an undeclared segment instead, or none, are DSO017's or DSO018's.",
     fix="Draw the structure, or take the segment out.",
     source=SEGMENTS,
     tables=OWN,
@@ -116,17 +118,19 @@ def _many_segments_a_frame(dso: Dso) -> bool:
 )
 def segment_empty(context: Context) -> Checked:
     """Every declared segment: frames, and pixels where the masks were measured."""
+    import numpy as np
 
     def judge(dso: Dso) -> Iterable[Found]:
         by_frame = not _many_segments_a_frame(dso)
         frameless = sum(row["n_frames"] == 0 for row in dso.declared)
-        explained = frameless <= len(dso.undeclared)
+        # A frame that names no segment (DSO018) may be any segment's.
+        explained = frameless <= len(dso.undeclared) + int(np.isnan(dso.numbers).sum())
         for row in dso.declared:
             value, frames = whole(row["segment_number"]), int(row["n_frames"])
             lost = by_frame and frames == 0
             # What is filled nowhere by half has pixels all the same: SEG020 says so.
             faint = float(row["fraction_max"]) > 0
-            if (value == 0 and dso.is_label_map) or (lost and explained) or (faint and not lost):
+            if dso.is_background(row) or (lost and explained) or (faint and not lost):
                 continue
             if lost or whole(row["voxels"]) == 0:
                 label = dso.label(context, value)

@@ -61,7 +61,7 @@ def file_unreadable(context: Context) -> Checked:
     "pixel-data-length",
     ERROR,
     title="Pixel Data is shorter or longer than the header needs, or bytes follow the data set",
-    why="Missing bytes are missing pixels, and most readers refuse the file or show rubbish; surplus bytes come from a broken transfer. The length of a segmentation object's Pixel Data is DSO016's.",
+    why="Missing bytes are missing pixels, and most readers refuse the file or show rubbish; surplus bytes come from a broken transfer. Where the byte alone is missing that pads an odd number, it is a warning. The length of a segmentation object's Pixel Data is DSO016's.",
     fix="Download or export the file again.",
     source="DICOM PS3.5 8.1.1 (pixel data encoding), PS3.10 7.2 (data set encapsulation)",
     tables=("files",),
@@ -84,8 +84,15 @@ def pixel_data_length(context: Context) -> Checked:
             message = f"{len(rows)} files hold fewer or more bytes than they should: {listed(names)}."
         needed = most_common(rows["pixel_bytes_expected"])
         expected = "no bytes after the data set" if needed is None else f"{plural(int(needed), 'byte')} of Pixel Data"
-        findings.append(Found(subject, message, expected, details[0], patient, len(rows), examples))
+        mild = WARNING if all(map(_unpadded, rows.to_dict("records"))) else None
+        findings.append(Found(subject, message, expected, details[0], patient, len(rows), examples, mild))
     return Checked(len(images), findings)
+
+
+def _unpadded(row: dict[str, Any]) -> bool:
+    """Whether nothing is wrong with a file's length but that the byte is missing that pads an odd number."""
+    found = whole(row["pixel_bytes_found"])
+    return found is not None and found == whole(row["pixel_bytes_unpadded"]) and not whole(row["trailing_bytes"])
 
 
 def _length_words(row: dict[str, Any]) -> str:
@@ -93,7 +100,9 @@ def _length_words(row: dict[str, Any]) -> str:
     words = []
     if row["kind"] != "dso" and found is not None and needed is not None and found != needed:
         words.append(
-            f"Pixel Data holds {plural(found, 'byte')}, {plural(abs(found - needed), 'byte')} too "
+            f"Pixel Data lacks the byte that pads its {plural(found, 'byte')} (all bits are there)"
+            if found == whole(row["pixel_bytes_unpadded"])
+            else f"Pixel Data holds {plural(found, 'byte')}, {plural(abs(found - needed), 'byte')} too "
             + ("few" if found < needed else "many")
         )
     if after:
@@ -216,13 +225,13 @@ def uid_invalid(context: Context) -> Checked:
         if not keywords:
             continue
         names = file_names(context, rows["path"])
-        message = f"{', '.join(sorted(keywords))} of {counted(names)} {are(len(keywords))} no valid UID."
+        message = f"{listed(sorted(keywords))} of {counted(names)} {are(len(keywords))} no valid UID."
         findings.append(
             Found(
                 subject,
                 message,
                 UID_RULES,
-                ", ".join(f"{keyword} in {plural(count, 'file')}" for keyword, count in sorted(keywords.items())),
+                listed([f"{keyword} in {plural(count, 'file')}" for keyword, count in sorted(keywords.items())]),
                 patient,
                 len(rows),
                 tuple(names),

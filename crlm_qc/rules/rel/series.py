@@ -38,7 +38,7 @@ def sop_instance_twice(context: Context) -> Checked:
     findings = []
     for folders, cases in sorted(groups.items()):
         uid, paths, patient = cases[0]
-        examples = tuple(" = ".join(context.show.path(path) for path in same) for _, same, _ in cases)
+        examples = tuple(listed([context.show.path(path) for path in same], joint=" = ") for _, same, _ in cases)
         if len(cases) == 1:
             subject = Subject(Kind.FILE, context.show.path(paths[-1]), context.show.uid(uid))
             message = f"One SOP Instance UID is in {len(paths)} files: {listed([context.show.path(p) for p in paths])}."

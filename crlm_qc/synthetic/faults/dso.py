@@ -252,6 +252,72 @@ def _(site: Site) -> None:
         dataset.PixelData = dataset.PixelData[: -(dataset.Rows * dataset.Columns // 16 * 2)]
 
 
+@fault(
+    "dso-bits-reversed",
+    triggers=("DSO034",),
+    doc="The first pixel of every eight is packed into the highest bit of the byte.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        bits = np.unpackbits(np.frombuffer(dataset.PixelData, np.uint8), bitorder="little")
+        dataset.PixelData = np.packbits(bits, bitorder="big").tobytes()
+
+
+@fault(
+    "dso-byte-a-pixel",
+    triggers=("DSO016",),
+    doc="Pixel Data of the object has a byte a pixel, and Bits Allocated is still 1.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        dataset.PixelData = np.unpackbits(np.frombuffer(dataset.PixelData, np.uint8), bitorder="little").tobytes()
+
+
+@fault(
+    "dso-attributes-missing",
+    triggers=("DSO035",),
+    doc="The object has no Content Label, no Slice Thickness, and no algorithm's name of its last segment.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        del dataset.ContentLabel
+        del dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness
+        del dataset.SegmentSequence[-1].SegmentAlgorithmName
+
+
+@fault("dso-overlap-denied", triggers=("DSO036",), doc="The object says that no two of its segments overlap.")
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        dataset.SegmentsOverlap = "NO"
+
+
+@fault("dso-instance-twice", triggers=("DSO037",), doc="The top-level list names an instance twice.")
+def _(site: Site) -> None:
+    with site.dso() as dso:
+        dso.list_instance(dso.frames[0].source)
+
+
+@fault("dso-uid-of-series", triggers=("DSO038",), doc="SOP Instance UID of the object is that of its series.")
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SeriesInstanceUID
+
+
+@fault(
+    "dso-segments-out-of-order", triggers=("DSO017",), doc="The first two items of the Segment Sequence are swapped."
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        first, second, *others = dataset.SegmentSequence
+        dataset.SegmentSequence = [second, first, *others]
+
+
+@fault("ct-modality-seg", triggers=("CTS001",), doc="One CT slice says Modality SEG, and is an image all the same.")
+def _(site: Site) -> None:
+    with site.dicom(site.ct_files[3]) as dataset:
+        dataset.Modality = "SEG"
+
+
 @fault("dso-segment-numbers", triggers=("DSO017",), doc="The last segment's number is three too high.")
 def _(site: Site) -> None:
     with site.dso() as dso:
@@ -323,6 +389,52 @@ def _(site: Site) -> None:
         dataset.BitsAllocated = dataset.BitsStored = 8
         dataset.HighBit = 7
         dataset.PixelData = bits.tobytes() + b"\0" * (size % 2)
+
+
+@fault(
+    "dso-label-map-gap",
+    triggers=("DSO021", "DSO022", "SEG018"),
+    doc="The object is a label map whose segments are numbered 2, 4, 6 and so on beside a declared background, and its remnant lacks a slice between others.",
+)
+def _(site: Site) -> None:
+    from pydicom.uid import UID
+
+    from crlm_qc.synthetic.faults._dso import Segmentation
+
+    with site.dicom(site.dso_file) as dataset:
+        dso = Segmentation(dataset)
+        remnant = dso.number("Liver Remnant")
+        lost = dso.frames_of(remnant)[1].source
+        first = {frame.source: frame for frame in reversed(dso.frames)}
+        labels = {source: np.zeros(frame.mask.shape, np.uint8) for source, frame in first.items()}
+        for frame in dso.frames:
+            if (frame.segment, frame.source) != (remnant, lost):
+                labels[frame.source][frame.mask] = 2 * frame.segment
+        for frame in first.values():
+            del frame.item.SegmentIdentificationSequence
+            frame.index = frame.index[1:]
+        dataset.DimensionIndexSequence = dataset.DimensionIndexSequence[1:]
+        dataset.PerFrameFunctionalGroupsSequence = [frame.item for frame in first.values()]
+        dataset.NumberOfFrames = len(first)
+        content = b"".join(labels[source].tobytes() for source in first)
+        dataset.PixelData = content + b"\0" * (len(content) % 2)
+        dataset.BitsAllocated = dataset.BitsStored = 8
+        dataset.HighBit = 7
+        dataset.SegmentationType = "LABELMAP"
+        dataset.add_new("PixelPaddingValue", "US", 0)
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(_LABEL_MAP)
+        background = copy.deepcopy(dso.segment("Liver"))
+        for segment in dso.segments:
+            segment.SegmentNumber = 2 * segment.SegmentNumber
+        code = background.SegmentedPropertyTypeCodeSequence[0]
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "125040", "DCM", "Background"
+        background.SegmentNumber, background.SegmentLabel = 0, "Background"
+        dataset.SegmentSequence = [background, *dso.segments]
+    with site.row("dso") as row:
+        row["SOP Class UID"], row["SOP Class Name"] = _LABEL_MAP, "Label Map Segmentation Storage"
+
+
+_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 
 
 @fault("dso-dimension-index", triggers=("DSO023",), doc="Two frames of the liver have each other's dimension indices.")

@@ -8,6 +8,7 @@ import pytest
 from support.frames import FIRST_Z, PATIENTS, SPACING, Case, clean, fit_bytes, flat, only, run, uid
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.model.severity import Severity
 from crlm_qc.rulebook.context import Context
 from crlm_qc.subjects.dso import dsos_of
 from crlm_qc.subjects.sources import sources_of
@@ -69,6 +70,45 @@ def test_the_object(case: Case, profile: Profile, code: str, subject: str, value
         assert flat(case, profile) == [(code, P1, subject)]
         fit_bytes(case.dso())
     assert flat(case, profile) == [(code, P1, subject)]
+
+
+def test_a_missing_padding_byte_is_a_warning(case: Case, profile: Profile) -> None:
+    case.dso().update(pixel_bytes_expected=530, pixel_bytes_unpadded=529, pixel_bytes_found=529)
+    found = only(case, "DSO016", profile)
+    assert (found.severity, found.expected) == (Severity.WARNING, "530 bytes")
+    assert found.message == (
+        "Pixel Data holds 529 bytes, an odd number: all bits are there, and the byte that pads them is missing."
+    )
+
+
+def misread(case: Case, packing: str) -> None:
+    """Masks that were not measured, as their bits are packed otherwise than the standard says."""
+    case.dso().update(packing=packing, masks="misread")
+    case.change([*case.of("segments"), *case.of("frames")], voxels=None, volume_ml=None, hu_median=None, plane=None)
+    case.drop("segment_pairs", lambda row: row["patient"] != P1)
+
+
+def test_the_layout_that_a_length_is_that_of(case: Case, profile: Profile) -> None:
+    misread(case, "frames-in-bytes")
+    case.dso()["pixel_bytes_found"] += 82
+    assert flat(case, profile) == [("DSO016", P1, FILE)]
+    assert "That is just what 21 frames take if each begins a new byte" in only(case, "DSO016", profile).message
+
+
+@pytest.mark.parametrize("order", ["bits-reversed", "bytes-swapped", "bits-of-words-reversed"])
+def test_bits_in_another_order(case: Case, profile: Profile, order: str) -> None:
+    misread(case, order)
+    case.dso().update(byte_steps=1640, byte_steps_mended=1)
+    assert flat(case, profile) == [("DSO034", P1, FILE)]
+    message = only(case, "DSO034", profile).message
+    assert message.endswith("neighbours of two bytes differ 1 time then, and 1,640 times as stored.")
+
+
+def test_no_mask_is_judged_where_all_are_misread(case: Case, profile: Profile) -> None:
+    for row in case["dsos"]:
+        row.update(packing="bits-reversed", masks="misread", byte_steps=1640, byte_steps_mended=100)
+    reasons = {one.rule: one.reason for one in run(case, profile).outcomes}
+    assert "packed otherwise than the standard says (DSO016, DSO034)" in (reasons["SEG008"] or "")
 
 
 @pytest.mark.parametrize("values", [{"patient_sex": None}, {"patient_age": None}, {"study_date": None}])
@@ -157,6 +197,65 @@ def test_all_frames_beside_their_slices(case: Case, profile: Profile) -> None:
     assert finding.count == 21
     assert "frames 1-18 (Liver), 19-21 (Tumor_1)" in finding.message
     assert flat(case, profile) == [("DSO011", P1, FILE)]
+
+
+@pytest.mark.parametrize(
+    ("moved", "words"),
+    [
+        ((0.39, 0.39), "All lie half a pixel to the right and half a pixel down in the image."),
+        ((-0.78, 0.0), "All lie 1 pixel to the left in the image."),
+        ((0.0, -1.17), "All lie 1.5 pixels up in the image."),
+        ((0.5, 0.1), None),
+    ],
+)
+def test_all_frames_a_step_in_plane_away(
+    case: Case, profile: Profile, moved: tuple[float, float], words: str | None
+) -> None:
+    for row in case.of("frames"):
+        row["position_x"] += moved[0]
+        row["position_y"] += moved[1]
+    message = only(case, "DSO011", profile).message
+    assert message.endswith(words) if words else "All lie" not in message
+
+
+def turn(case: Case, rows: bool, columns: bool, transposed: bool, moved: bool = True) -> None:
+    """Store the object's masks from another corner, or by columns, so that each voxel stays where it is."""
+    width, height = (case.dso()[side] - 1 for side in ("columns", "rows"))
+    axes = {"row_x": -1.0 if columns else 1.0, "row_y": 0.0, "col_x": 0.0, "col_y": -1.0 if rows else 1.0}
+    if transposed:
+        axes = {"row_x": 0.0, "row_y": axes["col_y"], "col_x": axes["row_x"], "col_y": 0.0}
+    case.change([case.dso(), *case.of("frames")], **axes)
+    for row in case.of("frames") if moved else ():
+        row["position_x"] += width * row["spacing_col"] * columns
+        row["position_y"] += height * row["spacing_row"] * rows
+    if transposed:
+        case.dso().update(rows=width + 1, columns=height + 1)
+        for row in (case.dso(), *case.of("frames")):
+            row["spacing_row"], row["spacing_col"] = row["spacing_col"], row["spacing_row"]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("rows", "columns"), [(False, True), (True, False), (True, True), (False, False)])
+def test_other_directions_whose_voxels_are_the_cts(
+    case: Case, profile: Profile, rows: bool, columns: bool, transposed: bool
+) -> None:
+    case.change(case.of("slices"), columns=500)
+    case.dso()["columns"] = 500
+    turn(case, rows, columns, transposed)
+    fit_bytes(case.dso())
+    assert [one for one in flat(case, profile) if one[0] != "CTS004"] == []
+    # One frame that is elsewhere is told as ever.
+    case.frames(TUMOUR)[1]["position_z"] += 2.5
+    found = only(case, "DSO011", profile)
+    assert "lies 2.5 mm (half a slice) above its source slice" in found.message
+
+
+@pytest.mark.parametrize(("rows", "columns", "transposed"), [(True, False, False), (False, True, True)])
+def test_directions_alone_are_another_place(
+    case: Case, profile: Profile, rows: bool, columns: bool, transposed: bool
+) -> None:
+    turn(case, rows, columns, transposed, moved=False)
+    assert "DSO012" in {code for code, *_ in flat(case, profile)}
 
 
 def test_swapped_sources(case: Case, profile: Profile) -> None:
@@ -351,14 +450,53 @@ def test_segment_numbers_of_the_sequence_alone(case: Case, profile: Profile) -> 
     assert flat(case, profile) == [("DSO017", P1, FILE)]
 
 
-def test_a_label_map_may_declare_its_background(case: Case, profile: Profile) -> None:
-    case.dso().update(segmentation_type="LABELMAP")
-    background = {**case.segment(LIVER), "segment_number": 0, "label": "Background", "n_frames": 0, "voxels": None}
-    case["segments"].append(background | {"type_code": None, "type_scheme": None, "type_meaning": None})
-    case.dso()["dimension_pointers"] = None
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [({1: 2, 2: 1}, "Segments are numbered 2, 1, not 1 to 2 in this order."), ({2: 1}, "numbered 1, 1, not 1 to 2.")],
+)
+def test_segments_out_of_order_or_twice(case: Case, profile: Profile, numbers: dict[int, int], shown: str) -> None:
+    renumber(case, numbers, frames=numbers != {2: 1})
+    assert shown in only(case, "DSO017", profile).message
+
+
+def label_map(case: Case) -> None:
+    """Frames that hold both segments, as far as they had one; the tumour's are taken out."""
+    case.dso().update(segmentation_type="LABELMAP", dimension_pointers=None)
+    tumours = {row["position_z"] for row in case.frames(TUMOUR)}
+    for frame in case.frames(TUMOUR):
+        case.remove_frame(frame)
     for row in case.of("frames"):
-        row.update(segment_number=None, dimension_index=None)
+        held = [LIVER, TUMOUR] if row["position_z"] in tumours else [LIVER]
+        row.update(segment_number=None, dimension_index=None, segments_held=json.dumps(held))
+
+
+def test_a_label_map_may_declare_its_background_and_leave_gaps(case: Case, profile: Profile) -> None:
+    label_map(case)
+    renumber(case, {LIVER: 4, TUMOUR: 9}, frames=False)
+    for row in case.of("frames"):
+        row["segments_held"] = row["segments_held"].replace("2", "9").replace("1", "4")
+    # The background holds pixels at the border, where PixelPaddingValue is that of another segment.
+    background = {**case.segment(4), "segment_number": 0, "label": "Background", "n_frames": 0, "row_min": 0}
+    case["segments"].append(background | {"type_code": None, "type_scheme": None, "type_meaning": None})
     assert flat(case, profile) == [("DSO022", P1, FILE), ("SEG018", P1, FILE)]
+    background = case["segments"][-1]
+    background.update(segment_number=5, label="Nothing", type_code="125040", type_scheme="DCM")
+    assert flat(case, profile) == [("DSO022", P1, FILE), ("SEG018", P1, FILE)]
+
+
+def test_a_segment_number_twice_in_a_label_map(case: Case, profile: Profile) -> None:
+    label_map(case)
+    case["segments"].append({**case.segment(TUMOUR), "label": "Tumor_2"})
+    assert only(case, "DSO017", profile).message == "Segments are numbered 1, 2, 2, not each number once."
+
+
+def test_a_gap_in_a_label_map(case: Case, profile: Profile) -> None:
+    label_map(case)
+    frames = [row for row in case.of("frames") if TUMOUR in json.loads(row["segments_held"])]
+    frames[1]["segments_held"] = json.dumps([LIVER])
+    found = only(case, "DSO021", profile)
+    assert found.message.startswith("Tumor_1 has no pixel on 1 slice between its first and last: 1-")
+    assert (found.subject.segment, found.count) == (TUMOUR, 1)
 
 
 def undeclare(case: Case, frames: list[dict[str, Any]], number: int) -> None:
@@ -380,6 +518,34 @@ def test_frames_of_an_undeclared_segment(case: Case, profile: Profile, which: sl
 def test_frames_of_no_segment(case: Case, profile: Profile) -> None:
     case.frames(LIVER)[0]["segment_number"] = None
     assert flat(case, profile) == [("DSO018", P1, FILE)]
+
+
+def test_no_frame_names_a_segment(case: Case, profile: Profile) -> None:
+    """What the frames hold, nobody knows: no segment is told to be empty, and no frame either."""
+    for row in case.of("frames"):
+        row.update(segment_number=None, voxels=0)
+    for row in case.of("segments"):
+        row.update(n_frames=0, voxels=0)
+    case.drop("segment_pairs", lambda row: row["patient"] != P1)
+    assert flat(case, profile) == [("DSO018", P1, FILE)]
+
+
+def test_no_per_frame_groups(case: Case, profile: Profile) -> None:
+    case.dso()["n_frame_items"] = None
+    for row in case.of("frames"):
+        nothing = ("segment_number", "position_x", "position_y", "position_z", "dimension_index", "source_uid")
+        row.update(dict.fromkeys(nothing), n_sources=0)
+    case.drop("references", lambda row: row["patient"] != P1 or row["level"] != "frame")
+    assert flat(case, profile) == [("DSO015", P1, FILE)]
+    found = only(case, "DSO015", profile)
+    assert (found.expected, found.observed) == (f"{case.dso()['number_of_frames']} per-frame items", "none")
+
+
+def test_a_missing_number_of_frames(case: Case, profile: Profile) -> None:
+    items = case.dso()["n_frame_items"]
+    case.dso().update(number_of_frames=None, pixel_bytes_expected=None)
+    found = only(case, "DSO015", profile)
+    assert (found.expected, found.observed) == (f"NumberOfFrames {items}", "missing")
 
 
 def test_a_frame_of_two_segments(case: Case, profile: Profile) -> None:
@@ -524,6 +690,15 @@ def test_an_unknown_label_is_not_shown(case: Case, profile: Profile) -> None:
         new.update(segment_number=3, dimension_index=json.dumps([3, json.loads(new["dimension_index"])[1]]))
     assert flat(case, profile) == [("DSO024", P1, 3)]
     assert "Jane" not in str(only(case, "DSO024", profile).as_dict())
+
+
+def test_unknown_labels_are_one_finding_an_object(case: Case, profile: Profile) -> None:
+    for number in range(3, 53):
+        case["segments"].append({**case.segment(TUMOUR), "segment_number": number, "label": f"Nucleus {number}"})
+    found = only(case, "DSO024", profile)
+    assert (found.subject.segment, found.count, len(found.examples)) == (None, 50, 5)
+    assert "The labels of 50 segments" in found.message
+    assert found.message.endswith("and 45 more.")
 
 
 def test_no_liver(case: Case, profile: Profile) -> None:

@@ -147,6 +147,17 @@ def test_bytes_of_a_slice(case: Case, profile: Profile, change: dict[str, int]) 
     assert flat(case, profile) == [("REL005", P1, "1-07.dcm")]
 
 
+def test_a_missing_padding_byte_is_a_warning(case: Case, profile: Profile) -> None:
+    """Of an odd number of bytes all are there; with another file that lacks some, it is an error of both."""
+    one, other = (next(row for row in case.ct(name) if "kind" in row) for name in (7, 8))
+    one.update(pixel_bytes_expected=530, pixel_bytes_unpadded=529, pixel_bytes_found=529)
+    found = only(case, "REL005", profile)
+    assert found.severity is Severity.WARNING
+    assert found.message == "1-07.dcm: Pixel Data lacks the byte that pads its 529 bytes (all bits are there)."
+    other.update(pixel_bytes_expected=530, pixel_bytes_unpadded=530, pixel_bytes_found=529)
+    assert only(case, "REL005", profile).severity is Severity.ERROR
+
+
 def test_bytes_of_a_mask_are_told_by_one_rule(case: Case, profile: Profile) -> None:
     file = next(row for row in case.of("files") if row["kind"] == "dso")
     file["pixel_bytes_found"] -= 100
