@@ -169,6 +169,7 @@ def _describe(state: _Patient, header: Header, row: Row) -> Row:
     columns["meta_sop_instance_uid"] = text(header.meta, "MediaStorageSOPInstanceUID")
     columns["meta_sop_class_uid"] = text(header.meta, "MediaStorageSOPClassUID")
     columns["trailing_bytes"] = header.trailing
+    columns |= {"problem": header.start.problem, "meta_length_off": header.start.meta_length_off}
     bad = invalid_uids([header.meta, header.data])
     if is_dso(header):
         found = dso_rows(header, shared)

@@ -91,6 +91,10 @@ _IDENTITY = (
     _text("patient_id", "", "PatientID"),
     _text("modality", "", "Modality"),
     _text("transfer_syntax_uid", "", "TransferSyntaxUID"),
+    _text(
+        "encoding_found",
+        "Transfer syntax that the data set is really written in, where TransferSyntaxUID says another; it was read so. Missing if it says the truth.",
+    ),
 )
 _HEADER = (
     _text("study_date", "", "StudyDate"),
@@ -161,7 +165,7 @@ TABLES: Mapping[str, Table] = {
                 _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
                 _text(
                     "problem",
-                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `link-outside`, `link-broken`, `link-folder`, `not-a-file`; missing if nothing is.",
+                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `link-outside`, `link-broken`, `link-folder`, `not-a-file`; of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
                 ),
                 _text("detail", "The problem in words, with no text from the file."),
                 *_IDENTITY,
@@ -175,6 +179,11 @@ TABLES: Mapping[str, Table] = {
                 _int(
                     "pixel_bytes_found",
                     "Bytes of Pixel Data in the file (what is really there, if the file ends early).",
+                    unit="bytes",
+                ),
+                _int(
+                    "meta_length_off",
+                    "FileMetaInformationGroupLength less what the file meta really takes; missing if that is right, or absent.",
                     unit="bytes",
                 ),
                 _int("trailing_bytes", "Bytes after the data set that are no DICOM element.", unit="bytes"),

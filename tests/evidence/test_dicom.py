@@ -85,7 +85,7 @@ def test_zero_is_a_value():
     [
         (b"", "empty"),
         (b"not DICOM at all", "not-dicom"),
-        (PLAIN[128:], "not-dicom"),
+        (PLAIN[130:], "not-dicom"),
         (bytes(128) + b"DICM", "cut-header"),
     ],
 )
@@ -167,7 +167,7 @@ def test_other_encodings_say_the_same(syntax):
 def test_a_deflated_data_set_that_grows_without_bounds_is_refused(monkeypatch):
     raw = tiny.to_bytes(tiny.ct_slice(shape=(64, 64), syntax=DeflatedExplicitVRLittleEndian))
     assert read(raw).pixels.found == 64 * 64 * 2
-    monkeypatch.setattr("crlm_qc.evidence.dicom.header.MAX_INFLATED", 1000)
+    monkeypatch.setattr("crlm_qc.evidence.dicom.encoding.MAX_INFLATED", 1000)
     assert problem(raw) == "bad-header"
 
 
