@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from crlm_qc.evidence.dicom.header import Header, native_bytes
-from crlm_qc.evidence.dicom.values import NATIVE, has_value, text
+from crlm_qc.evidence.dicom.values import NATIVE, has_value, tag_of, text
 from crlm_qc.geometry.stack import measure
 from crlm_qc.model.tables import TABLES
 from crlm_qc.model.tolerances import Tolerances
@@ -134,8 +134,23 @@ def slice_row(header: Header, shared: Row) -> Row:
     absent = [keyword for keyword in NEEDED if not has_value(data, keyword)]
     lacking = sorted({*absent, *header.malformed})
     row["missing"] = json.dumps(lacking) if lacking else None
+    for column, keywords in (
+        ("empty", _empty(header)),
+        ("malformed", set(header.malformed)),
+    ):
+        row[column] = json.dumps(sorted(keywords)) if keywords else None
     row["pixels"] = "not-asked"
     return row
+
+
+def _empty(header: Header) -> set[str]:
+    """Keywords of attributes that the checks need and that are there without a value."""
+    data = header.data
+    return {
+        keyword
+        for keyword in (*NEEDED, "RescaleSlope", "RescaleIntercept")
+        if tag_of(keyword) in data and not has_value(data, keyword)
+    }
 
 
 def series_rows(patient: str | None, slices: Iterable[Row], tolerances: Tolerances) -> list[Row]:

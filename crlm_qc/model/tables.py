@@ -187,6 +187,10 @@ TABLES: Mapping[str, Table] = {
                     unit="bytes",
                 ),
                 _int("trailing_bytes", "Bytes after the data set that are no DICOM element.", unit="bytes"),
+                _text(
+                    "invalid_values",
+                    "Keyword, VR and what is wrong of attributes whose value the standard forbids, as a JSON list of such lists; missing if none. Never a value.",
+                ),
                 _text("invalid_uids", "Keywords of attributes whose UID is invalid, as a JSON list; missing if none."),
                 _text(
                     "sha256",
@@ -246,6 +250,11 @@ TABLES: Mapping[str, Table] = {
                 _text(
                     "missing",
                     "Keywords of attributes that the checks need and that are absent, empty or malformed, as a JSON list; missing if none.",
+                ),
+                _text("empty", "Those of them that are there without a value, as a JSON list; missing if none."),
+                _text(
+                    "malformed",
+                    "Those of them whose value can't be read as what it should be, as a JSON list; missing if none.",
                 ),
             ),
         ),
@@ -518,7 +527,7 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _text(
                     "code",
-                    "A value of a few that the standard defines, or `other`; of a CT image's date `before` or `after` the release's range; of PatientAge `over` (89 years). Codes of a sequence are parted by spaces.",
+                    "A value of a few that the standard defines, or `other`; of a CT image's date `before` or `after` the release's range; of any date that can't be read `unreadable`; of PatientAge `over` (89 years). Codes of a sequence are parted by spaces.",
                 ),
                 _text("length", "Length of a text: `1 to 8`, `9 to 32` or `more than 32` characters."),
                 _text("pattern", "What the text looks like, such as `telephone number`."),

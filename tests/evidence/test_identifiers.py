@@ -277,7 +277,19 @@ def test_an_id_in_an_item_is_the_files_or_another() -> None:
 
 
 @pytest.mark.parametrize(
-    ("date", "side"), [("19920606", None), ("20110310", "after"), ("19370204", "before"), ("x", None)]
+    ("date", "side"),
+    [
+        ("19920606", None),
+        ("20110310", "after"),
+        ("19370204", "before"),
+        ("2011.03.10", "after"),
+        ("2011-03-10", "after"),
+        ("1992.06.06", None),
+        ("00010101", None),
+        ("x", "unreadable"),
+        ("20110231", "unreadable"),
+        ("10MAR2011", "unreadable"),
+    ],
 )
 def test_dates_of_a_ct_image_lie_in_the_releases_range(date: str, side: str | None) -> None:
     ds = tiny.ct_slice()

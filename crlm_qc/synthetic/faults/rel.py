@@ -372,3 +372,18 @@ def _(site: Site) -> None:
         dataset.FrameOfReferenceUID = UID(f"{root}.0{last[1:]}")
 
     site.each_file(change)
+
+
+@fault(
+    "values-forbidden",
+    triggers=("REL019",),
+    doc="The CT files have an age without its unit, a time with colons, and a KVP and a kernel that are too long.",
+)
+def _(site: Site) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.PatientAge = dataset.PatientAge.rstrip("Y")
+        dataset.ContentTime = "10:31:49"
+        dataset.add_new("KVP", "DS", "120.000000000000000")
+        dataset.ConvolutionKernel = "STANDARD, BUT SHARPENED"
+
+    site.each_ct(change)
