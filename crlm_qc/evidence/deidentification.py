@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from pydicom._private_dict import private_dictionaries
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 
@@ -124,6 +125,7 @@ class IdentifierScan:
         walk = _Walk(
             self._show, self._profile, series, self._file, patient_id, any_id=any_id, shifted=not is_dso(header)
         )
+        walk.encodings = _encodings(text(data, "SpecificCharacterSet"))
         walk.data_set(data, "", 0)
         walk.data_set([(tag, Element(vr, value)) for tag, vr, value in header.after], "", 0)
         self.too_deep = self.too_deep or walk.too_deep
@@ -154,7 +156,7 @@ class IdentifierScan:
 class _Walk:
     """One walk through one header."""
 
-    __slots__ = ("_any_id", "_file", "_patient_id", "_profile", "_series", "_shifted", "_show", "too_deep")
+    __slots__ = ("_any_id", "_file", "_patient_id", "_profile", "_series", "_shifted", "_show", "encodings", "too_deep")
 
     def __init__(
         self,
@@ -168,6 +170,8 @@ class _Walk:
         shifted: bool,
     ) -> None:
         self.too_deep = False
+        self.encodings: tuple[str, ...] = ()
+        """Of its texts, after SpecificCharacterSet."""
         self._any_id = any_id
         self._shifted = shifted
         self._show = show
@@ -222,7 +226,7 @@ class _Walk:
         vr = _vr(tag, element.VR)
         if vr == "SQ":
             return self._sequence(data, tag, element, path, depth, creator)
-        said = _decoded(element.value) if todo != _STATE else ""
+        said = _decoded(element.value, self.encodings) if todo != _STATE else ""
         bare = said.strip(_PADDING)
         empty = not bare if todo != _STATE else not _filled(element.value, vr)
         state, code, length, pattern = "empty" if empty else "present", None, None, None
@@ -415,11 +419,26 @@ def _length(text: str) -> str:
     return Show.describe(text).removeprefix("text of ").removesuffix(" characters")
 
 
-def _decoded(value: Any) -> str:
+@cache
+def _encodings(character_set: str | None) -> tuple[str, ...]:
+    """Encodings of a SpecificCharacterSet; none where it is absent or unknown."""
+    try:
+        return tuple(convert_encodings(character_set.split("\\"))) if character_set else ()
+    except (LookupError, ValueError):
+        return ()
+
+
+def _decoded(value: Any, encodings: tuple[str, ...] = ()) -> str:
     if isinstance(value, bytes):
+        # An escape byte switches the character set (ISO 2022).
+        if b"\x1b" not in value:
+            try:
+                return value.decode("utf-8")
+            except UnicodeDecodeError:
+                pass
         try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
+            return decode_bytes(value, encodings, set()) if encodings else value.decode("latin-1")
+        except (LookupError, ValueError):
             return value.decode("latin-1")
     if value is None:
         return ""

@@ -201,3 +201,12 @@ def _(site: Site) -> None:
 )
 def _(site: Site) -> None:
     site.each_ct(_setting(AcquisitionDate="10MAR2011"))
+
+
+@fault(
+    "comment-names-a-doctor",
+    triggers=("DID009",),
+    doc="ImageComments of the CT files name a doctor in capital letters, without a point: FOR DR ROE.",
+)
+def _(site: Site) -> None:
+    site.each_ct(_setting(ImageComments="MR LIVER COMPARED, FOR DR ROE"))
