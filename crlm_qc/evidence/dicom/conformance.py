@@ -16,9 +16,9 @@ from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
 from crlm_qc.collection.forms import day_of, is_day
 from crlm_qc.evidence.dicom.items import MAX_DEPTH, items_of
 
-NO_DATE: Final = "no date"
+NO_DATE: Final = "is no date"
 """What is wrong with a date that can't be read; DID015 tells of those."""
-OLD_DATE: Final = "a date in the form of ACR-NEMA"
+OLD_DATE: Final = "has the form of ACR-NEMA"
 
 _CHARACTER_SET, _SEX = 0x00080005, 0x00100040
 _ITEMS_OF: Final = {"US": 2, "SS": 2, "US or SS": 2, "UL": 4, "SL": 4, "FL": 4, "AT": 4, "FD": 8, "SV": 8, "UV": 8}
@@ -124,7 +124,7 @@ def _problem(tag: int, vr: str, value: bytes) -> Problem:
     """What is wrong with a value, in a few words."""
     if vr in _ITEMS_OF:
         count, odd = divmod(len(value), _ITEMS_OF[vr])
-        return "of a length that holds no whole number of values" if odd else _multiplicity(tag, count)
+        return "has a length that holds no whole number of values" if odd else _multiplicity(tag, count)
     judge = _JUDGES.get(vr)
     if judge is None:
         return None
@@ -133,9 +133,9 @@ def _problem(tag: int, vr: str, value: bytes) -> Problem:
         return None
     parts = [bare] if vr in _ONE_TEXT else bare.split(b"\\")
     if tag == _SEX and bare.strip() not in (b"M", b"F", b"O"):
-        return "none of M, F and O"
+        return "is none of M, F and O"
     if tag == _CHARACTER_SET and not all(part.decode("latin-1").strip() in _CHARACTER_SETS for part in parts):
-        return "no defined character set"
+        return "is no defined character set"
     for part in parts:
         if part.strip() and (problem := judge(part)):
             return problem
@@ -146,7 +146,7 @@ def _problem(tag: int, vr: str, value: bytes) -> Problem:
 def _multiplicity(tag: int, count: int) -> Problem:
     least, most, step = _allowed(tag)
     fits = least <= count and (most is None or count <= most) and (count - least) % step == 0
-    return None if fits or not count else "of a wrong number of values"
+    return None if fits or not count else "has a wrong number of values"
 
 
 @cache
@@ -167,30 +167,30 @@ def _allowed(tag: int) -> tuple[int, int | None, int]:
 def _decimal(part: bytes) -> Problem:
     bare = part.strip()
     if not _DECIMAL.fullmatch(bare):
-        return "no decimal number"
-    return f"longer than {_DS_LENGTH} characters" if len(bare) > _DS_LENGTH else None
+        return "is no decimal number"
+    return f"is longer than {_DS_LENGTH} characters" if len(bare) > _DS_LENGTH else None
 
 
 def _integer(part: bytes) -> Problem:
     bare = part.strip()
     if not _WHOLE.fullmatch(bare):
-        return "no whole number"
-    return None if len(bare) <= 12 and _LEAST <= int(bare) <= _MOST else "out of range"
+        return "is no whole number"
+    return None if len(bare) <= 12 and _LEAST <= int(bare) <= _MOST else "is out of range"
 
 
 def _age(part: bytes) -> Problem:
     if _AGE.fullmatch(part):
         return None
-    return "without a unit" if part.strip().isdigit() else "not of the form nnnD, nnnW, nnnM or nnnY"
+    return "has no unit" if part.strip().isdigit() else "has not the form nnnD, nnnW, nnnM or nnnY"
 
 
 def _code(part: bytes) -> Problem:
     bare = part.strip()
     if len(bare) > 16:
-        return "longer than 16 characters"
+        return "is longer than 16 characters"
     if _CODE.fullmatch(bare):
         return None
-    return "in lower case" if _CODE.fullmatch(bare.upper()) else "of characters that its VR has not"
+    return "is in lower case" if _CODE.fullmatch(bare.upper()) else "has characters that its VR has not"
 
 
 def _date(part: bytes) -> Problem:
@@ -201,7 +201,7 @@ def _date(part: bytes) -> Problem:
 
 
 def _time(part: bytes) -> Problem:
-    return None if _TIME.fullmatch(part.strip()) else "no time"
+    return None if _TIME.fullmatch(part.strip()) else "is no time"
 
 
 def _date_time(part: bytes) -> Problem:
@@ -213,15 +213,15 @@ def _date_time(part: bytes) -> Problem:
 
 def _text(vr: str) -> Callable[[bytes], Problem]:
     limit = _LONGEST[vr]
-    return lambda part: f"longer than {limit:,} characters" if _characters(part, limit) > limit else None
+    return lambda part: f"is longer than {limit:,} characters" if _characters(part, limit) > limit else None
 
 
 def _name(part: bytes) -> Problem:
     groups = part.split(b"=")
     if len(groups) > 3 or any(group.count(b"^") > 4 for group in groups):
-        return "of too many components"
+        return "has too many components"
     too_long = any(_characters(group, _PN_GROUP) > _PN_GROUP for group in groups)
-    return f"with a component group longer than {_PN_GROUP} characters" if too_long else None
+    return f"has a component group longer than {_PN_GROUP} characters" if too_long else None
 
 
 def _characters(part: bytes, limit: int) -> int:

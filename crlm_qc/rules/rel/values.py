@@ -6,15 +6,15 @@ import json
 from collections import Counter
 from typing import Any
 
-from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.rel._shared import counted, images_of
+from crlm_qc.rules.rel._shared import images_of
 from crlm_qc.subjects.words import by_folder, file_names, text
 
-_NO_DATE = "no date"
+_NO_DATE = "is no date"
 _OWN_RULES = frozenset({"Modality", "PatientPosition", "SegmentationType"})
 """Attributes whose values other rules compare with those that there are."""
 
@@ -46,23 +46,18 @@ def value_forbidden(context: Context) -> Checked:
         if not wrong:
             continue
         names = file_names(context, paths)
-        words = [
-            f"{keyword} ({vr}) is {what} in {plural(count, 'file')}"
-            for (keyword, vr, what), count in sorted(wrong.items())
-        ]
-        message = f"{counted(names)[:1].upper()}{counted(names)[1:]}: {listed(words, MAX_EXAMPLES)}."
+        if len(names) == 1:
+            words = [f"{keyword} ({vr}) {what}" for keyword, vr, what in sorted(wrong)]
+            message = f"{names[0]}: {listed(words)}."
+        else:
+            words = [
+                f"{keyword} ({vr}) {what} ({plural(count, 'file')})"
+                for (keyword, vr, what), count in sorted(wrong.items())
+            ]
+            message = f"{plural(len(names), 'file')} hold values that the standard forbids: {listed(words)}."
+        observed = listed(sorted({keyword for keyword, _, _ in wrong}))
         expected = "values in the form of their VR"
-        findings.append(
-            Found(
-                subject,
-                message,
-                expected,
-                f"{plural(len(wrong), 'attribute')} in another",
-                text(patient),
-                len(paths),
-                tuple(names),
-            )
-        )
+        findings.append(Found(subject, message, expected, observed, text(patient), len(paths), tuple(names)))
     return Checked(len(images), findings)
 
 

@@ -9,7 +9,7 @@ from crlm_qc.collection.profile import Profile
 
 P1, _ = PATIENTS
 FOLDER = "101.000000-NA-20001"
-AGE = ["PatientAge", "AS", "without a unit"]
+AGE = ["PatientAge", "AS", "has no unit"]
 
 
 @pytest.fixture
@@ -24,24 +24,25 @@ def hold(case: Case, name: int | None, *wrong: list[str]) -> None:
 
 
 def test_a_series_is_one_finding_that_names_no_value(case: Case, profile: Profile) -> None:
-    hold(case, None, AGE, ["StudyTime", "TM", "no time"])
+    hold(case, None, AGE, ["StudyTime", "TM", "is no time"])
     assert flat(case, profile) == [("REL019", P1, FOLDER)]
     found = only(case, "REL019", profile)
     assert found.message == (
-        "24 files: PatientAge (AS) is without a unit in 24 files, StudyTime (TM) is no time in 24 files."
+        "24 files hold values that the standard forbids: PatientAge (AS) has no unit (24 files), "
+        "StudyTime (TM) is no time (24 files)."
     )
-    assert (found.count, found.observed) == (24, "2 attributes in another")
+    assert (found.count, found.observed) == (24, "PatientAge, StudyTime")
 
 
 def test_one_file_is_named(case: Case, profile: Profile) -> None:
     hold(case, 3, AGE)
-    assert only(case, "REL019", profile).message == "1-03.dcm: PatientAge (AS) is without a unit in 1 file."
+    assert only(case, "REL019", profile).message == "1-03.dcm: PatientAge (AS) has no unit."
 
 
 def test_what_others_tell_of_is_left_to_them(case: Case, profile: Profile) -> None:
-    hold(case, None, ["StudyDate", "DA", "no date"], ["Modality", "CS", "in lower case"])
+    hold(case, None, ["StudyDate", "DA", "is no date"], ["Modality", "CS", "is in lower case"])
     assert flat(case, profile) == []
-    hold(case, None, ["PixelSpacing", "DS", "no decimal number"])
+    hold(case, None, ["PixelSpacing", "DS", "is no decimal number"])
     for row in case.ct():
         if "kind" not in row:
             row.update(missing=json.dumps(["PixelSpacing"]), malformed=json.dumps(["PixelSpacing"]))
