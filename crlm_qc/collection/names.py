@@ -47,7 +47,7 @@ von durch fuer fur bei par pour chez por para da dal door voor av przez dla
 """
 _LEADS_TO_A_PERSON: Final = frozenset(_LEADING.split())
 """Words after which a person is named."""
-_LEADS_TO_A_DOCTOR: Final = frozenset({"with", "to", "and"})
+_LEADS_TO_A_DOCTOR: Final = frozenset({"with", "to", "and", "of"})
 """Words after which a doctor is named; MR is a modality after them."""
 _IMAGING_TEXT = """
 abdomen abdominal adrenal anatomy angio ankle anonymous aorta apex artery arthro axial bone bowel brain breast cardiac carotid conditional
@@ -64,15 +64,23 @@ higado torax cerebro columna rodilla hombro mano pie cadera tobillo muneca codo 
 fegato addome encefalo cranio ginocchio spalla piede anca polso gomito collo mammella cuore rene reni colonna
 lever buik bekken schedel schouder hersenen wervelkolom heup enkel pols elleboog voet nek borst nier
 lunge lungen bukken hjerne hjarna rygg axel backen buk nacke hjarta kna kne
+joelho ombro tornozelo quadril punho cotovelo coluna pelve figado coracao brzuch brzucha glowa glowy kolano
+wirbelsaeule schaedel huefte ganzkoerper
+mit ohne und nach aus avec sans et con senza sin
+achieva aera agfa airis avanto canon carestream echelon esaote espree excelart fuji fujifilm gyroscan hitachi hologic ingenia
+intera kodak konica magnetom optima philips prisma samsung shimadzu siemens signa skyra sola symphony titan toshiba trio vantage
+verio vida
 """
 _IMAGING: Final = frozenset(_IMAGING_TEXT.split())
-"""Words of imaging, of several languages and without their accents, that no spelling with capital letters makes a name."""
+"""Words of imaging, its makers and machines, of several languages and without accents, that no spelling with capital letters makes a name."""
 _ENDINGS = re.compile(
     r"(?:graph(?:y|ie|ic|ies)|gram[ms]?|scop(?:y|ic)|metry|tomy|ectomy|plasty|tion|tions|sis|itis|oma|omas|logy|pathy|pancreatography)$"
 )
 """How words of medicine end, and hardly a name."""
 _VOWEL = re.compile("[aeiouy\u00c0-\u024f\u0370-\u04ff]")
 
+_AROUND = 64
+"""Characters before and after a name that are looked at."""
 _MOST_AFTER = 1
 """Words after a name that stands alone after its title: another name."""
 
@@ -133,18 +141,19 @@ def _is_name(match: re.Match[str]) -> bool:
 
 def _leads(match: re.Match[str], *, dotted: bool) -> bool:
     """Whether what stands around a title says that it has none of its other meanings."""
-    title, before = match["title"].casefold(), match.string[: match.start()].rstrip()
+    title, before = match["title"].casefold(), match.string[max(0, match.start() - _AROUND) : match.start()].rstrip()
     if before[-1:].isdigit():
         # Milliseconds.
         return False
-    if match["initials"] or match["more"]:
+    if match["initials"] or match["more"] or (dotted and title in ("dr", "doctor", "doktor")):
         return True
-    if not before or before[-1] in ".;,(-/":
+    if not before or before[-1] in ".;:,(-/":
         # `MR. ROE`, and `MR ROE` alone: with more words it may be the description of a series.
-        rest = re.findall(r"[^\W\d_]+", match.string[match.end() :])
+        said = re.split("[.,;:(]", match.string[match.end() : match.end() + _AROUND], maxsplit=1)[0]
+        rest = re.findall(r"[^\W\d_]+", said)
         alone = title != "ms" and _shape(match["word"]) == "UPPER" and len(rest) <= _MOST_AFTER
         return dotted or alone
-    last = _BEFORE.search(match.string[max(0, match.start() - 32) : match.start()])
+    last = _BEFORE.search(match.string[max(0, match.start() - _AROUND) : match.start()])
     leads = _LEADS_TO_A_PERSON if title in ("mr", "ms") else _LEADS_TO_A_PERSON | _LEADS_TO_A_DOCTOR
     return last is not None and _plain(last[1]) in leads
 

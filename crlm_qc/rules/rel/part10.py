@@ -11,7 +11,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.rel._shared import counted, images_of
+from crlm_qc.rules.rel._shared import counted
 from crlm_qc.subjects.words import by_folder, file_names, text
 
 _MISSING = {
@@ -49,11 +49,11 @@ _SYNTAXES = {
     tables=("files",),
 )
 def file_meta_untrue(context: Context) -> Checked:
-    """TransferSyntaxUID and FileMetaInformationGroupLength of every image, against the bytes after them."""
-    images = images_of(context)
+    """TransferSyntaxUID and FileMetaInformationGroupLength of every DICOM file, against the bytes after them."""
+    files = _read(context)
     findings = []
     for patient, subject, rows in by_folder(
-        context, images[images["encoding_found"].notna() | images["meta_length_off"].notna()]
+        context, files[files["encoding_found"].notna() | files["meta_length_off"].notna()]
     ):
         lies, off = rows[rows["encoding_found"].notna()], rows[rows["meta_length_off"].notna()]
         said: list[tuple[str, str, str]] = []
@@ -68,7 +68,13 @@ def file_meta_untrue(context: Context) -> Checked:
             subject, " ".join(message), "; ".join(expected), "; ".join(observed), patient, len(rows), names, severity
         )
         findings.append(found)
-    return Checked(len(images), findings)
+    return Checked(len(files), findings)
+
+
+def _read(context: Context) -> Any:
+    """DICOM files that were read."""
+    files = context["files"]
+    return files[files["kind"].isin(["ct", "dso", "other-dicom"])]
 
 
 def _encodings(context: Context, rows: Any) -> tuple[str, str, str]:
@@ -113,10 +119,10 @@ def _syntax(context: Context, uid: Any) -> str:
     tables=("files",),
 )
 def file_meta_missing(context: Context) -> Checked:
-    """Every image that was read."""
-    images = images_of(context)
+    """Every DICOM file that was read."""
+    files = _read(context)
     findings = []
-    for patient, subject, rows in by_folder(context, images[images["problem"].isin(list(_MISSING))]):
+    for patient, subject, rows in by_folder(context, files[files["problem"].isin(list(_MISSING))]):
         names = file_names(context, rows["path"])
         kinds = Counter(_MISSING[problem] for problem in rows["problem"])
         observed = "; ".join(_each(kind, count, len(kinds)) for kind, count in sorted(kinds.items()))
@@ -124,7 +130,7 @@ def file_meta_missing(context: Context) -> Checked:
         findings.append(
             Found(subject, message, "a DICOM file (PS3.10)", observed, text(patient), len(rows), tuple(names))
         )
-    return Checked(len(images), findings)
+    return Checked(len(files), findings)
 
 
 def _each(kind: str, count: int, kinds: int) -> str:
