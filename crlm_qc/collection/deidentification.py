@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from crlm_qc.collection.forms import age_in_years
+from crlm_qc.collection.names import names_somebody
 
 
 class Pattern(StrEnum):
@@ -32,14 +33,11 @@ _PHONE = re.compile(
 )
 _WORD = r"[^\W\d_][^\W\d_'-]+"
 _NAME = re.compile(
-    # A person name as DICOM writes it; or after a title, before a degree, or where a text says that one follows.
+    # A person name as DICOM writes it; or before a degree, or where a text says that one follows.
     rf"(?<!\w){_WORD}\^{_WORD}"
-    rf"|(?<!\w)(?:DR|MR|MRS|MS|PROF)\. {_WORD}"
     rf"|(?<!\w){_WORD}, ?M\.?D\b"
     rf"|(?i:(?<!\w)(?:patient|pt)(?:'s)?[ ._-]?name)\s*[:=]\s*{_WORD}"
 )
-_TITLED = re.compile(r"(?<!\w)(?:Dr|Mr|Mrs|Ms|Prof)\.? ([^\W\d_])[^\W\d_]+")
-"""A title, and a word that is a name if it begins with a capital letter of any alphabet."""
 _RECORD = re.compile(
     r"(?i:(?<!\w)(?:MRN|SSN|medical record(?: (?:number|no|num))?|accession(?: (?:number|no|num))?))[ .:#=-]{0,4}"
     r"[A-Za-z]{0,3}[0-9][0-9-]{3,}"
@@ -83,7 +81,7 @@ def looks_like(text: str, first: str | None = None, last: str | None = None) -> 
         (Pattern.NAME, _NAME),
         (Pattern.DATE, _BIRTH),
     ):
-        if pattern.search(text) or (kind is Pattern.NAME and _titled(text)):
+        if pattern.search(text) or (kind is Pattern.NAME and names_somebody(text)):
             return kind
     for pattern in _DATES:
         for match in pattern.finditer(text):
@@ -91,10 +89,6 @@ def looks_like(text: str, first: str | None = None, last: str | None = None) -> 
             if day is not None and not (first and last and first <= day <= last):
                 return Pattern.DATE
     return None
-
-
-def _titled(text: str) -> bool:
-    return any(match[1].isupper() and match[0][-1].islower() for match in _TITLED.finditer(text))
 
 
 _NOBODY_TEXT = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import NamedTuple
 
@@ -95,6 +96,41 @@ def downloaded(description: str) -> str:
     """
     kept = " ".join("".join(re.findall(r"[A-Za-z0-9 .-]", " ".join(description.split()))).split())
     return "" if kept in ("NA", "null") else kept
+
+
+_DAY = re.compile(r"((?:1[89]|2[01])[0-9]{2})([-./]?)([0-9]{2})\2([0-9]{2})")
+
+
+def is_day(value: str) -> bool:
+    """Whether a text is a date as DICOM writes it, YYYYMMDD (VR DA, PS3.5 section 6.2)."""
+    if re.fullmatch("[0-9]{8}", value) is None:
+        return False
+    try:
+        dt.date(int(value[:4]), int(value[4:6]), int(value[6:]))
+    except ValueError:
+        return False
+    return True
+
+
+def day_of(value: object) -> str | None:
+    """The day that a date of a header names, as YYYYMMDD.
+
+    A date that is not seen may be a real one, so what real files hold is forgiven: the form of ACR-NEMA (`1992.06.06`),
+    dashes and slashes, and a time that follows.
+
+    Parameters
+    ----------
+    value : object
+        A cell of a table, or a value of a header; a missing one is no date.
+
+    Returns
+    -------
+    str or None
+        YYYYMMDD; None if it is no date of the years 1800 to 2199.
+    """
+    match = _DAY.match(value.strip()) if isinstance(value, str) else None
+    day = match and match[1] + match[3] + match[4]
+    return day if day and is_day(day) else None
 
 
 class StudyFolder(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from crlm_qc.evidence.dicom.header import Header
-from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, text
+from crlm_qc.evidence.dicom.header import Header, native_bytes
+from crlm_qc.evidence.dicom.values import NATIVE, has_value, tag_of, text
 from crlm_qc.geometry.stack import measure
 from crlm_qc.model.tables import TABLES
 from crlm_qc.model.tolerances import Tolerances
@@ -89,7 +89,8 @@ def spacing(values: Sequence[float] | None) -> Row:
 def identity(header: Header) -> Row:
     """Identity columns, as the header has them."""
     row: Row = {column: text(header.data, keyword) for column, keyword in IDENTITY.items()}
-    row["transfer_syntax_uid"] = header.transfer_syntax
+    row["transfer_syntax_uid"] = header.start.declared
+    row["encoding_found"] = header.encoding_found
     return row
 
 
@@ -105,15 +106,7 @@ def unpadded_bytes(header: Header) -> int | None:
         return None
     if header.pixels is not None and header.pixels.encapsulated:
         return None
-    size = [integer(header.data, keyword) for keyword in ("Rows", "Columns", "BitsAllocated")]
-    if any(value is None for value in size):
-        return None
-    rows, columns, bits = (int(value or 0) for value in size)
-    frames = integer(header.data, "NumberOfFrames")
-    samples = integer(header.data, "SamplesPerPixel")
-    total = rows * columns * bits * (1 if frames is None else frames) * (1 if samples is None else samples)
-    needed = -(-total // 8)
-    return needed if 0 <= needed < 1 << 62 else None
+    return native_bytes(header.data)
 
 
 def slice_row(header: Header, shared: Row) -> Row:
@@ -147,8 +140,23 @@ def slice_row(header: Header, shared: Row) -> Row:
     absent = [keyword for keyword in NEEDED if not has_value(data, keyword)]
     lacking = sorted({*absent, *header.malformed})
     row["missing"] = json.dumps(lacking) if lacking else None
+    for column, keywords in (
+        ("empty", _empty(header)),
+        ("malformed", set(header.malformed)),
+    ):
+        row[column] = json.dumps(sorted(keywords)) if keywords else None
     row["pixels"] = "not-asked"
     return row
+
+
+def _empty(header: Header) -> set[str]:
+    """Keywords of attributes that the checks need and that are there without a value."""
+    data = header.data
+    return {
+        keyword
+        for keyword in (*NEEDED, "RescaleSlope", "RescaleIntercept")
+        if tag_of(keyword) in data and not has_value(data, keyword)
+    }
 
 
 def series_rows(patient: str | None, slices: Iterable[Row], tolerances: Tolerances) -> list[Row]:

@@ -7,24 +7,24 @@ same elements for the most part, so what was made of an element is remembered by
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pydicom._private_dict import private_dictionaries
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR, keyword_for_tag
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
 from crlm_qc.collection.annex import AttributeKind, attribute_table
 from crlm_qc.collection.deidentification import Pattern, is_person, is_too_old
+from crlm_qc.collection.forms import day_of, is_day
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import Show
 from crlm_qc.evidence.ct import Row
 from crlm_qc.evidence.dicom.header import Header
+from crlm_qc.evidence.dicom.items import MAX_DEPTH, Element, Item, items_of
 from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.dso import is_dso
 
@@ -39,16 +39,17 @@ METHODS: Final = 0x00120064
 _NAME, _ID = 0x00100010, 0x00100020
 _TEXT_VRS: Final = frozenset({"LO", "SH", "LT", "ST", "UT", "UC", "PN", "UR", "UN"})
 _BINARY_VRS: Final = frozenset({"OB", "OW", "OF", "OD", "OL", "OV"})
-_DATES: Final = frozenset({0x00080012, 0x00080022, 0x00080023, 0x0008002A})
+_SHIFTED: Final = frozenset({0x00080012, 0x00080022, 0x00080023, 0x0008002A})
 """InstanceCreationDate, AcquisitionDate, ContentDate and AcquisitionDateTime: those of a CT image are shifted with its study."""
 _AGE: Final = 0x00101010
 _END: Final = 0xFFFCFFFC
 """DataSetTrailingPadding."""
-MAX_DEPTH: Final = 64
-"""Items of sequences are looked into down to here."""
 TOO_DEEP: Final = (
     f"items of sequences that lie more than {MAX_DEPTH} deep were not looked at for what identifies a person"
 )
+UNREADABLE: Final = "unreadable"
+"""What `identifiers.code` says of a date that is none."""
+_YEAR: Final = re.compile(r"[0-9]{4}(?:0[1-9]|1[0-2])?(?:[+-][0-9]{4})?")
 _PADDING: Final = " \0\t\r\n"
 _READABLE: Final = re.compile(rb"[\x20-\x7E\t\r\n]{4,}")
 
@@ -124,8 +125,9 @@ class IdentifierScan:
         walk = _Walk(
             self._show, self._profile, series, self._file, patient_id, any_id=any_id, shifted=not is_dso(header)
         )
+        walk.encodings = _encodings(text(data, "SpecificCharacterSet"))
         walk.data_set(data, "", 0)
-        walk.data_set([(tag, _Element(vr, value)) for tag, vr, value in header.after], "", 0)
+        walk.data_set([(tag, Element(vr, value)) for tag, vr, value in header.after], "", 0)
         self.too_deep = self.too_deep or walk.too_deep
 
     def rows(self) -> list[Row]:
@@ -154,7 +156,7 @@ class IdentifierScan:
 class _Walk:
     """One walk through one header."""
 
-    __slots__ = ("_any_id", "_file", "_patient_id", "_profile", "_series", "_shifted", "_show", "too_deep")
+    __slots__ = ("_any_id", "_file", "_patient_id", "_profile", "_series", "_shifted", "_show", "encodings", "too_deep")
 
     def __init__(
         self,
@@ -168,6 +170,8 @@ class _Walk:
         shifted: bool,
     ) -> None:
         self.too_deep = False
+        self.encodings: tuple[str, ...] = ()
+        """Of its texts, after SpecificCharacterSet."""
         self._any_id = any_id
         self._shifted = shifted
         self._show = show
@@ -176,7 +180,7 @@ class _Walk:
         self._file = file
         self._patient_id = patient_id
 
-    def data_set(self, data: Dataset | _Item, path: str, depth: int) -> list[_Record]:
+    def data_set(self, data: Dataset | Item, path: str, depth: int) -> list[_Record]:
         """Count every element that matters; of an item of a sequence, give the records too."""
         found: list[_Record] = []
         file, todos = self._file, _TODO
@@ -222,7 +226,7 @@ class _Walk:
         vr = _vr(tag, element.VR)
         if vr == "SQ":
             return self._sequence(data, tag, element, path, depth, creator)
-        said = _decoded(element.value) if todo != _STATE else ""
+        said = _decoded(element.value, self.encodings) if todo != _STATE else ""
         bare = said.strip(_PADDING)
         empty = not bare if todo != _STATE else not _filled(element.value, vr)
         state, code, length, pattern = "empty" if empty else "present", None, None, None
@@ -233,13 +237,14 @@ class _Walk:
             if todo == _PERSON and self._is_patient_id(bare.rstrip("^")):
                 state, pattern = "patient-id", None
         elif not empty and todo == _DATE:
-            code = self._side(bare) if self._shifted and not path else None
+            code = self._side(bare) if self._shifted and not path and tag in _SHIFTED else None
+            code = code or (None if _is_date(bare, vr) else UNREADABLE)
         elif not empty and todo == _YEARS:
             code = "over" if is_too_old(bare) else None
         elif not empty and todo == _CODE:
             state, code = "code", bare if bare in CODES[tag] else "other"
         # A text that no table knows of is only worth a row for what it looks like.
-        if todo == _TEXT and not pattern and not _judged(tag):
+        if not (pattern or code) and todo in (_TEXT, _DATE) and not _judged(tag):
             return []
         return [self._count(tag, vr, path, state, code, length, pattern, creator)]
 
@@ -260,10 +265,10 @@ class _Walk:
     def _side(self, date: str) -> str | None:
         """On which side of the release's shifted dates a date lies, `before` or `after`; None where that can't be told."""
         known = self._profile.deidentification
-        match = re.match(r"(?:1[89]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])", date)
-        if match is None or not (known.first_date and known.last_date):
+        day = day_of(date)
+        if day is None or not (known.first_date and known.last_date):
             return None
-        return "before" if match[0] < known.first_date else "after" if match[0] > known.last_date else None
+        return "before" if day < known.first_date else "after" if day > known.last_date else None
 
     def _count(
         self,
@@ -309,7 +314,7 @@ class _Walk:
 
     def _sequence(self, data: Any, tag: int, element: Any, path: str, depth: int, creator: str) -> list[_Record]:
         bytes_there = isinstance(element.value, bytes) and bool(element.value)
-        items = _items(data, tag, element)
+        items = items_of(data, tag, element, fast=tag != METHODS)
         if bytes_there and not items:
             return [self._count(tag, "SQ", path, "present", None, None, None, creator)]
         found = []
@@ -325,73 +330,6 @@ class _Walk:
             elif len(item):
                 self.too_deep = True
         return found
-
-
-class _Element(NamedTuple):
-    """An element of an item that was parsed here."""
-
-    VR: str | None
-    value: Any
-    """Its bytes; of a sequence, its items."""
-
-
-_Item = list[tuple[int, _Element]]
-
-
-def _items(data: Any, tag: int, element: Any) -> list[Any]:
-    """Items of a sequence, each a data set of pydicom's or a list of tags and elements; none if they make no sense."""
-    value = element.value
-    raw = isinstance(element, RawDataElement) and isinstance(value, bytes)
-    if raw and tag != METHODS and element.is_little_endian and not element.is_implicit_VR:
-        try:
-            return _parsed(value, 0)
-        except (ValueError, struct.error):
-            # Items of undefined length, or something unusual: pydicom may know.
-            pass
-    try:
-        found = data[tag].value if isinstance(element, RawDataElement) else value
-        return list(found) if found is not None and not isinstance(found, (str, bytes)) else []
-    except Exception:  # noqa: BLE001 - bytes that make no sense as a sequence may be anything
-        return []
-
-
-def _parsed(value: bytes, depth: int) -> list[_Item]:
-    """Items of a sequence of explicit VR and little endian, all lengths defined: ten times as fast as pydicom.
-
-    Raises
-    ------
-    ValueError, struct.error
-        It is anything else.
-    """
-    items: list[_Item] = []
-    at, end = 0, len(value)
-    if depth > MAX_DEPTH:
-        raise ValueError
-    while at < end:
-        group, number, length = _HEAD.unpack_from(value, at)
-        at += 8
-        if group != 0xFFFE or number != 0xE000 or length > end - at:
-            raise ValueError
-        stop, item = at + length, []
-        while at < stop:
-            group, number, code, short = _EXPLICIT.unpack_from(value, at)
-            vr = code.decode("ascii")
-            at += 8
-            if vr in EXPLICIT_VR_LENGTH_32:
-                short = int.from_bytes(value[at : at + 4], "little")
-                at += 4
-            elif vr not in EXPLICIT_VR_LENGTH_16:
-                raise ValueError
-            if short > stop - at:
-                raise ValueError
-            held: Any = value[at : at + short]
-            item.append((group << 16 | number, _Element(vr, _parsed(held, depth + 1) if vr == "SQ" else held)))
-            at += short
-        items.append(item)
-    return items
-
-
-_HEAD, _EXPLICIT = struct.Struct("<HHL"), struct.Struct("<HH2sH")
 
 
 _TODO: dict[tuple[int, str | None], int] = {}
@@ -412,8 +350,6 @@ def _todo(tag: int, vr: str | None) -> int:
         return _CODE
     if tag in (_NAME, _ID):
         return _PERSON
-    if tag in _DATES:
-        return _DATE
     if tag == _AGE:
         return _YEARS
     if tag == _END:
@@ -421,6 +357,8 @@ def _todo(tag: int, vr: str | None) -> int:
     kind = _vr(tag, vr)
     if kind == "SQ":
         return _ITEMS
+    if kind in ("DA", "DT"):
+        return _DATE
     if kind in _TEXT_VRS:
         return _TEXT
     return _STATE if _judged(tag) else _SKIP
@@ -457,6 +395,14 @@ def _known() -> frozenset[str]:
     return frozenset(private_dictionaries)
 
 
+def _is_date(text: str, vr: str) -> bool:
+    """Whether all values of a date can be read; of a date and time, the year may stand alone."""
+    return all(
+        not part.strip() or day_of(part) or is_day(part.strip()[:8]) or (vr == "DT" and _YEAR.fullmatch(part.strip()))
+        for part in text.split("\\")
+    )
+
+
 def _filled(value: Any, vr: str) -> bool:
     if isinstance(value, bytes):
         # Zeros are a picture too.
@@ -473,11 +419,26 @@ def _length(text: str) -> str:
     return Show.describe(text).removeprefix("text of ").removesuffix(" characters")
 
 
-def _decoded(value: Any) -> str:
+@cache
+def _encodings(character_set: str | None) -> tuple[str, ...]:
+    """Encodings of a SpecificCharacterSet; none where it is absent or unknown."""
+    try:
+        return tuple(convert_encodings(character_set.split("\\"))) if character_set else ()
+    except (LookupError, ValueError):
+        return ()
+
+
+def _decoded(value: Any, encodings: tuple[str, ...] = ()) -> str:
     if isinstance(value, bytes):
+        # An escape byte switches the character set (ISO 2022).
+        if b"\x1b" not in value:
+            try:
+                return value.decode("utf-8")
+            except UnicodeDecodeError:
+                pass
         try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
+            return decode_bytes(value, encodings, set()) if encodings else value.decode("latin-1")
+        except (LookupError, ValueError):
             return value.decode("latin-1")
     if value is None:
         return ""

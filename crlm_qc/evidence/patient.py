@@ -14,6 +14,7 @@ from typing import BinaryIO
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row, unpadded_bytes
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
+from crlm_qc.evidence.dicom.conformance import ValueScan
 from crlm_qc.evidence.dicom.header import Header, Unreadable, compressed, quiet, read_header
 from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
@@ -66,6 +67,7 @@ class _Patient:
     pixels: list[SlicePixels] = field(default_factory=list)
     budget: int = HELD_BYTES
     identifiers: IdentifierScan = field(init=False)
+    values: ValueScan = field(default_factory=ValueScan)
 
     def __post_init__(self) -> None:
         self.identifiers = IdentifierScan(self.patient, self.profile)
@@ -167,9 +169,12 @@ def _describe(state: _Patient, header: Header, row: Row) -> Row:
     """Columns of `files`; rows of the other tables are added to the state."""
     shared: Row = {"patient": row["patient"], "path": row["path"], **identity(header)}
     columns = {key: value for key, value in shared.items() if key not in ("patient", "path")}
+    wrong = state.values.forbidden(header.data)
+    columns["invalid_values"] = json.dumps(wrong) if wrong else None
     columns["meta_sop_instance_uid"] = text(header.meta, "MediaStorageSOPInstanceUID")
     columns["meta_sop_class_uid"] = text(header.meta, "MediaStorageSOPClassUID")
     columns["trailing_bytes"] = header.trailing
+    columns |= {"problem": header.start.problem, "meta_length_off": header.start.meta_length_off}
     bad = invalid_uids([header.meta, header.data])
     if is_dso(header):
         found = dso_rows(header, shared)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from pydicom.uid import UID
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, position_of
@@ -58,6 +59,8 @@ class SlicePixels:
     row: Row
     """Its row of `slices`, which the figures go into."""
     element: PixelElement
+    transfer_syntax: str | None
+    """The one that they are read by."""
     little_endian: bool
     padding_limit: int | None
     """PixelPaddingRangeLimit: all stored values between it and PixelPaddingValue are padding (PS3.3 C.7.5.1.1.2)."""
@@ -74,7 +77,7 @@ def slice_pixels(header: Header, row: Row) -> SlicePixels | None:
     bare = row.get("bits_stored") is None and row.get("pixel_representation") is None
     floats = header.pixels.vr in FLOAT_VRS or (bool(implicit) and bare and row.get("bits_allocated") in (32, 64))
     limit = integer(header.data, "PixelPaddingRangeLimit")
-    return SlicePixels(row, header.pixels, bool(little), limit, floats)
+    return SlicePixels(row, header.pixels, header.transfer_syntax, bool(little), limit, floats)
 
 
 @dataclass(slots=True)
@@ -148,7 +151,7 @@ def measure_pixels(
         except Unmeasured as reason:
             source.row |= {"pixels": reason.status, "pixels_detail": reason.detail}
             # Of native pixels that can't be read, rules on lengths and attributes tell.
-            unsaid = source.floats or compressed(source.row.get("transfer_syntax_uid"), source.element)
+            unsaid = source.floats or compressed(source.transfer_syntax, source.element)
             if reason.status == "no-decoder" or unsaid:
                 problems[reason.detail] = problems.get(reason.detail, 0) + 1
             continue
@@ -182,7 +185,7 @@ def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
         raise Unmeasured("failed", "no monochrome image")
     if source.floats:
         raise Unmeasured("failed", NO_FLOATS)
-    if compressed(row.get("transfer_syntax_uid"), source.element):
+    if compressed(source.transfer_syntax, source.element):
         return _decompressed(source, rows, columns)
     if bits not in (8, 16, 32):
         raise Unmeasured("failed", "Bits Allocated is not 8, 16 or 32")
@@ -216,10 +219,12 @@ def _within_bits(stored: npt.NDArray[Any], source: SlicePixels) -> npt.NDArray[A
 
 
 def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[Any]:
-    decoder = decoder_for(source.row.get("transfer_syntax_uid"))
+    decoder = decoder_for(source.transfer_syntax)
     try:
         with source.element.file.opened() as stream:
-            data = pydicom.dcmread(stream)
+            data = pydicom.dcmread(stream, force=True)
+        # The decoder must be that of the file meta, which may be missing or untrue.
+        data.file_meta.TransferSyntaxUID = UID(source.transfer_syntax or "")
         stored, _ = decoder.as_array(data, raw=True, correct_unused_bits=False)
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
         raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None

@@ -91,6 +91,10 @@ _IDENTITY = (
     _text("patient_id", "", "PatientID"),
     _text("modality", "", "Modality"),
     _text("transfer_syntax_uid", "", "TransferSyntaxUID"),
+    _text(
+        "encoding_found",
+        "Transfer syntax that the data set is really written in, where TransferSyntaxUID says another; it was read so. Missing if it says the truth.",
+    ),
 )
 _HEADER = (
     _text("study_date", "", "StudyDate"),
@@ -165,7 +169,7 @@ TABLES: Mapping[str, Table] = {
                 _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
                 _text(
                     "problem",
-                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `link-outside`, `link-broken`, `link-folder`, `not-a-file`; missing if nothing is.",
+                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `link-outside`, `link-broken`, `link-folder`, `not-a-file`; of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
                 ),
                 _text("detail", "The problem in words, with no text from the file."),
                 *_IDENTITY,
@@ -182,7 +186,16 @@ TABLES: Mapping[str, Table] = {
                     "Bytes of Pixel Data in the file (what is really there, if the file ends early).",
                     unit="bytes",
                 ),
+                _int(
+                    "meta_length_off",
+                    "FileMetaInformationGroupLength less what the file meta really takes; missing if that is right, or absent.",
+                    unit="bytes",
+                ),
                 _int("trailing_bytes", "Bytes after the data set that are no DICOM element.", unit="bytes"),
+                _text(
+                    "invalid_values",
+                    "Keyword, VR and what is wrong of attributes whose value the standard forbids, as a JSON list of such lists; missing if none. Never a value.",
+                ),
                 _text("invalid_uids", "Keywords of attributes whose UID is invalid, as a JSON list; missing if none."),
                 _text(
                     "sha256",
@@ -262,6 +275,11 @@ TABLES: Mapping[str, Table] = {
                 _text(
                     "missing",
                     "Keywords of attributes that the checks need and that are absent, empty or malformed, as a JSON list; missing if none.",
+                ),
+                _text("empty", "Those of them that are there without a value, as a JSON list; missing if none."),
+                _text(
+                    "malformed",
+                    "Those of them whose value can't be read as what it should be, as a JSON list; missing if none.",
                 ),
             ),
         ),
@@ -609,7 +627,7 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _text(
                     "code",
-                    "A value of a few that the standard defines, or `other`; of a CT image's date `before` or `after` the release's range; of PatientAge `over` (89 years). Codes of a sequence are parted by spaces.",
+                    "A value of a few that the standard defines, or `other`; of a CT image's date `before` or `after` the release's range; of any date that can't be read `unreadable`; of PatientAge `over` (89 years). Codes of a sequence are parted by spaces.",
                 ),
                 _text("length", "Length of a text: `1 to 8`, `9 to 32` or `more than 32` characters."),
                 _text("pattern", "What the text looks like, such as `telephone number`."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,14 @@ class Columns:
             for place, value in enumerate(self[name].tolist())
             if value is not None and value == value and value not in known
         ]
+
+    def listed(self, name: str) -> dict[str, list[int]]:
+        """Rows by the words of a column that holds JSON lists of them."""
+        places: dict[str, list[int]] = {}
+        for place, value in enumerate(self[name].tolist()):
+            for word in json.loads(value or "[]"):
+                places.setdefault(word, []).append(place)
+        return places
 
     def whole(self, name: str) -> dict[int, int]:
         """Rows with a value in a column of whole numbers, and the values."""

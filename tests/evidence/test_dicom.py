@@ -8,6 +8,9 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from support import tiny
 from support.sources import UNREAD
@@ -85,7 +88,7 @@ def test_zero_is_a_value():
     [
         (b"", "empty"),
         (b"not DICOM at all", "not-dicom"),
-        (PLAIN[128:], "not-dicom"),
+        (PLAIN[130:], "not-dicom"),
         (bytes(128) + b"DICM", "cut-header"),
     ],
 )
@@ -167,7 +170,7 @@ def test_other_encodings_say_the_same(syntax):
 def test_a_deflated_data_set_that_grows_without_bounds_is_refused(monkeypatch):
     raw = tiny.to_bytes(tiny.ct_slice(shape=(64, 64), syntax=DeflatedExplicitVRLittleEndian))
     assert read(raw).pixels.found == 64 * 64 * 2
-    monkeypatch.setattr("crlm_qc.evidence.dicom.header.MAX_INFLATED", 1000)
+    monkeypatch.setattr("crlm_qc.evidence.dicom.encoding.MAX_INFLATED", 1000)
     assert problem(raw) == "bad-header"
 
 
@@ -259,6 +262,16 @@ def test_text_in_other_character_sets():
 def test_uids(value, valid):
     header = read(with_value("SeriesInstanceUID", value))
     assert dicom.invalid_uids([header.meta, header.data]) == ([] if valid else ["SeriesInstanceUID"])
+
+
+@pytest.mark.parametrize(
+    ("value", "valid"), [(b"1.2.840.113619\0", True), (b"", True), (b"\0\0", True), (b"1.02", False)]
+)
+def test_private_uids(value, valid):
+    data = Dataset()
+    tag = Tag(0x0009101E)
+    data[tag] = RawDataElement(tag, "UI", len(value), value, 0, False, True)
+    assert dicom.invalid_uids([data]) == ([] if valid else ["(0009101E)"])
 
 
 def test_invalid_uids_are_named():

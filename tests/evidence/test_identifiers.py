@@ -277,7 +277,19 @@ def test_an_id_in_an_item_is_the_files_or_another() -> None:
 
 
 @pytest.mark.parametrize(
-    ("date", "side"), [("19920606", None), ("20110310", "after"), ("19370204", "before"), ("x", None)]
+    ("date", "side"),
+    [
+        ("19920606", None),
+        ("20110310", "after"),
+        ("19370204", "before"),
+        ("2011.03.10", "after"),
+        ("2011-03-10", "after"),
+        ("1992.06.06", None),
+        ("00010101", None),
+        ("x", "unreadable"),
+        ("20110231", "unreadable"),
+        ("10MAR2011", "unreadable"),
+    ],
 )
 def test_dates_of_a_ct_image_lie_in_the_releases_range(date: str, side: str | None) -> None:
     ds = tiny.ct_slice()
@@ -368,3 +380,33 @@ def test_a_directory_outside_of_patient_folders_names_its_patients_in_items() ->
     assert {row["patient"] for row in rows} == {None}
     states = {(row["attribute"].rpartition("/")[2], row["state"]) for row in rows if "/" in row["attribute"]}
     assert states == {(name, state) for name in ("PatientID", "PatientName") for state in ("patient-id", "present")}
+
+
+@pytest.mark.parametrize(
+    ("character_set", "encoding", "comment"),
+    [
+        (None, "ascii", "FOR DR ROE"),
+        ("ISO_IR 100", "latin-1", "f\u00fcr Frau M\u00fcller"),
+        ("ISO_IR 192", "utf-8", "\u738b\u5148\u751f"),
+        ("GB18030", "gb18030", "\u62a5\u544a\u533b\u751f:\u738b\u4f1f"),
+        ("ISO_IR 144", "iso8859_5", "\u041f\u0420\u041e\u0424. \u0418\u0412\u0410\u041d\u041e\u0412"),
+        ("\\ISO 2022 IR 87", "iso2022_jp", "\u7530\u4e2d\u5148\u751f"),
+        ("no such set", "utf-8", "by Dr. M\u00fcller"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_names_are_found_in_texts_of_any_character_set(character_set: str | None, encoding: str, comment: str) -> None:
+    ds = tiny.ct_slice()
+    if character_set:
+        ds.add_new("SpecificCharacterSet", "CS", character_set.split("\\"))
+    held = comment.encode(encoding)
+    held += b" " * (len(held) % 2)
+    content = tiny.to_bytes(ds)
+    tag = b"\x20\x00\x00\x40"
+    comments = tag + b"LT" + len(held).to_bytes(2, "little") + held
+    # Before Rows, the first element of group 0028.
+    at = content.index(b"\x28\x00\x02\x00US")
+    made = IdentifierScan("CRLM-CT-1001", load_profile())
+    quiet()
+    made.add(read_header(BytesIO(content[:at] + comments + content[at:]), UNREAD))
+    assert {row["pattern"] for row in made.rows() if row["attribute"] == "ImageComments"} == {"name"}

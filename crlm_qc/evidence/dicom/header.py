@@ -6,35 +6,31 @@ Nothing here raises for bad data but `Unreadable`, which carries the problem's c
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass, field
-from io import SEEK_END, BytesIO
+from io import SEEK_END
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset, read_partial
-from pydicom.uid import DeflatedExplicitVRLittleEndian
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
+from pydicom.filereader import read_dataset
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
-from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, reals, text
+from crlm_qc.evidence.dicom.encoding import VR_CODES, Inflated, Start, codec_of, read_start
+from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, reals
 from crlm_qc.evidence.source import Item
 
 if TYPE_CHECKING:
     from pydicom.tag import BaseTag
 
 UNDEFINED = 0xFFFFFFFF
-MAX_INFLATED = 1 << 30
-"""A deflated data set that grows beyond this many bytes is refused: it is no segmentation of this collection."""
 MAX_AFTER = 1 << 16
 """Elements after Pixel Data that are longer, bytes, are not kept."""
 _LAST_PIXEL_TAG = 0x7FE00010
 _PIXEL_TAGS = frozenset(range(0x7FE00008, _LAST_PIXEL_TAG + 1))
-_DEFLATED_UID = DeflatedExplicitVRLittleEndian.encode()
+_BEGINNING = 1024
+"""Bytes of the first fragment that show by what it was compressed."""
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
-_META_START, _META_GROUP_END = 140, 144
-_VR_CODES = frozenset(vr.encode() for vr in VR if len(vr) == 2)
 
 
 class Unreadable(Exception):  # noqa: N818 - a state of the file, not of the program
@@ -69,6 +65,8 @@ class PixelElement:
     """Where the value ends."""
     vr: str
     """Its VR: bytes of OW are swapped in a big-endian file, those of OB are not."""
+    beginning: bytes = b""
+    """Of an encapsulated one, the first bytes of its first fragment."""
     held: bytes | None = None
     """The value, once it was read."""
 
@@ -99,7 +97,8 @@ class Header:
     """The header of one DICOM file."""
 
     data: Dataset
-    meta: Dataset
+    start: Start
+    """What stands before it: the file meta information, and how the data set is written."""
     size: int
     pixels: PixelElement | None
     trailing: int
@@ -110,9 +109,25 @@ class Header:
     """Keywords of values that could not be read as what they should be."""
 
     @property
+    def meta(self) -> Dataset:
+        """File meta information."""
+        return self.start.meta
+
+    @property
+    def encoding_found(self) -> str | None:
+        """The transfer syntax that the file is really written in, where TransferSyntaxUID says another; None if it is true."""
+        if self.start.contradicts:
+            return self.start.written
+        return None if self.start.declared in (None, self.transfer_syntax) else self.transfer_syntax
+
+    @property
     def transfer_syntax(self) -> str | None:
-        """TransferSyntaxUID, as found."""
-        return text(self.meta, "TransferSyntaxUID")
+        """The transfer syntax that Pixel Data is read by: TransferSyntaxUID, if the file does not show another."""
+        start, pixels = self.start, self.pixels
+        if pixels is not None and pixels.encapsulated:
+            return codec_of(pixels.beginning, start.declared) or start.declared
+        native = start.says_compressed and pixels is not None and pixels.found == _even(native_bytes(self.data))
+        return start.written if native or start.declared is None or start.declared in NATIVE else start.declared
 
     def integer(self, keyword: str) -> int | None:
         """A whole number; one that is malformed is noted."""
@@ -144,6 +159,23 @@ class Header:
             self.malformed.append(keyword)
 
 
+def native_bytes(data: Dataset) -> int | None:
+    """Bytes that Pixel Data needs without compression and without padding (PS3.5 8.1.1); None if that can't be told."""
+    size = [integer(data, keyword) for keyword in ("Rows", "Columns", "BitsAllocated")]
+    if any(value is None for value in size):
+        return None
+    rows, columns, bits = (int(value or 0) for value in size)
+    frames = integer(data, "NumberOfFrames")
+    samples = integer(data, "SamplesPerPixel")
+    total = rows * columns * bits * (1 if frames is None else frames) * (1 if samples is None else samples)
+    needed = -(-total // 8)
+    return needed if 0 <= needed < 1 << 62 else None
+
+
+def _even(length: int | None) -> int | None:
+    return None if length is None else length + length % 2
+
+
 def quiet() -> None:
     """Have pydicom take values as they are, without checking them: the rules judge."""
     config.settings.reading_validation_mode = config.IGNORE
@@ -173,18 +205,18 @@ def read_header(stream: BinaryIO, file: Item) -> Header:
     stream.seek(0)
     if size == 0:
         raise Unreadable("empty", "the file has no bytes")
-    start = stream.read(512)
-    stream.seek(0)
-    if start[128:132] != b"DICM":
-        raise Unreadable("not-dicom", "no DICOM prefix after 128 bytes (PS3.10 7.1)")
     watch, whole = _Watch(), stream
     try:
-        if _DEFLATED_UID in start:
-            data, stream, size = _inflate(stream, watch)
-        else:
-            data = read_partial(stream, stop_when=watch)
+        start = read_start(stream, size)
+        if start is None:
+            raise Unreadable("not-dicom", "no DICOM prefix after 128 bytes (PS3.10 7.1)")
+        stream, size = start.stream, start.size
+        implicit, little, _ = start.encoding
+        data = read_dataset(stream, is_implicit_VR=implicit, is_little_endian=little, stop_when=watch)
     except Unreadable:
         raise
+    except Inflated as reason:
+        raise Unreadable("bad-header", str(reason)) from None
     except (EOFError, struct.error):
         raise Unreadable("cut-header", "the file ends within its header") from None
     except Exception as error:  # noqa: BLE001 - a broken file may make the parser raise anything
@@ -193,16 +225,18 @@ def read_header(stream: BinaryIO, file: Item) -> Header:
             ("cut-header", "the file ends within its header") if cut else ("bad-header", "the header can't be parsed")
         )
         raise Unreadable(problem, f"{words} ({type(error).__name__})") from None
+    if start.problem == "no-file-meta" and not has_value(data, "SOPClassUID"):
+        raise Unreadable("not-dicom", "no DICOM prefix after 128 bytes, and no data set (PS3.10 7.1)")
     if not watch.stopped:
         _refuse_cut(data, watch, size)
-        return Header(data, data.file_meta, size, None, 0)
+        return Header(data, start, size, None, 0)
     pixels = _locate_pixels(stream, size, data, file)
     if stream is not whole:
         # Inflated: nothing can be opened again to read them.
         pixels.hold(stream)
     after: list[tuple[int, str | None, bytes]] = []
     trailing = _trailing(stream, size, data, pixels.end, after)
-    return Header(data, data.file_meta, size, pixels, trailing, after)
+    return Header(data, start, size, pixels, trailing, after)
 
 
 class _Watch:
@@ -219,26 +253,6 @@ class _Watch:
         # Looking a tag up is several times faster than comparing it.
         self.stopped = tag in _PIXEL_TAGS
         return self.stopped
-
-
-def _inflate(stream: BinaryIO, watch: _Watch) -> tuple[Any, BinaryIO, int]:
-    """Parse a deflated data set (PS3.5 A.5), refusing one that grows without bounds."""
-    raw = stream.read()
-    if len(raw) < _META_GROUP_END:
-        raise Unreadable("cut-header", "the file ends within its header")
-    end = _META_GROUP_END + int.from_bytes(raw[_META_START:_META_GROUP_END], "little")
-    outer = read_partial(BytesIO(raw[:end]))
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        inflated = inflater.decompress(raw[end:], MAX_INFLATED)
-    except zlib.error:
-        raise Unreadable("bad-header", "the deflated data set can't be inflated") from None
-    if inflater.unconsumed_tail:
-        raise Unreadable("bad-header", f"the deflated data set inflates to over {MAX_INFLATED} bytes")
-    buffer = BytesIO(inflated)
-    data: Any = read_dataset(buffer, is_implicit_VR=False, is_little_endian=True, stop_when=watch)
-    data.file_meta = outer.file_meta
-    return data, buffer, len(inflated)
 
 
 def _refuse_cut(data: Any, watch: _Watch, size: int) -> None:
@@ -263,21 +277,27 @@ def _locate_pixels(stream: BinaryIO, size: int, data: Any, file: Item) -> PixelE
     if length != UNDEFINED:
         found = max(0, min(length, size - offset))
         return PixelElement(file, offset, found, False, offset + found, vr)
-    found, position = 0, offset
+    found, position, fragments = 0, offset, 0
+    beginning, end = b"", size
     while True:
         stream.seek(position)
         head = stream.read(8)
         if len(head) < 8:
-            return PixelElement(file, offset, found, True, size, vr)
+            break
         group, number, length = struct.unpack("<HHL", head)
         position += 8
         tag = group << 16 | number
         if tag != _ITEM or length == UNDEFINED:
             end = position if tag == _SEQUENCE_END else position - 8
-            return PixelElement(file, offset, found, True, end, vr)
+            break
         there = max(0, min(length, size - position))
+        if fragments == 1:
+            # The first item is the Basic Offset Table.
+            beginning = stream.read(min(there, _BEGINNING))
+        fragments += 1
         found += there
         position += there
+    return PixelElement(file, offset, found, True, end, vr, beginning)
 
 
 def _trailing(stream: BinaryIO, size: int, data: Any, position: int, after: list[tuple[int, str | None, bytes]]) -> int:
@@ -318,7 +338,7 @@ def _element_at(stream: BinaryIO, position: int, implicit: bool, little: bool) -
     tag = group << 16 | number
     if implicit:
         return tag, "OW", struct.unpack(order + "L", head[4:8])[0], position + 8
-    if head[4:6] not in _VR_CODES:
+    if head[4:6] not in VR_CODES:
         return None
     vr = head[4:6].decode()
     if vr not in EXPLICIT_VR_LENGTH_32:

@@ -98,6 +98,10 @@ def _converted(data: Dataset, element: Any, value: bytes) -> Any:
         return value.decode("latin-1")
 
 
+def _decoded(value: Any) -> Any:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
 def _plain(value: Any) -> str | None:
     if value is None:
         return None
@@ -279,7 +283,8 @@ def invalid_uids(data: Iterable[Dataset]) -> list[str]:
             if vr != "UI":
                 continue
             keyword = keyword_for_tag(tag)
-            value = text(part, keyword) if keyword else _plain(element.value)
+            # A private element has no keyword, and its bytes are those of any other.
+            value = text(part, keyword) if keyword else _plain(_decoded(element.value))
             if value is not None and not all(is_uid(one.strip(" \0")) for one in value.split("\\")):
                 bad.append(keyword or f"({tag:08X})")
     return bad

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -132,11 +131,7 @@ def attribute_missing(context: Context) -> Checked:
     """Every CT series; RescaleSlope and RescaleIntercept are CTS015's."""
 
     def judge(series: CtSeries) -> Iterable[Found]:
-        places: dict[str, list[int]] = {}
-        for place, value in enumerate(series.slices["missing"].tolist()):
-            if isinstance(value, str):
-                for keyword in json.loads(value):
-                    places.setdefault(keyword, []).append(place)
+        places, empty, malformed = (series.slices.listed(column) for column in ("missing", "empty", "malformed"))
         if series.failure is not None:
             message = (
                 f"No stack can be made of the positions ({series.failure}), so what depends on them was not checked."
@@ -146,10 +141,13 @@ def attribute_missing(context: Context) -> Checked:
             )
         for keyword in sorted(set(places) - _OWN_RULES):
             wrong = places[keyword]
-            message = f"{keyword} is missing, empty or malformed in {plural(len(wrong), 'slice')}: {listed(series.names(context, wrong))}."
-            yield series.found(
-                context, message, "a value", f"none in {plural(len(wrong), 'slice')}", wrong, column=keyword
-            )
+            kinds = {"empty": empty.get(keyword, ()), "malformed": malformed.get(keyword, ())}
+            absent = [place for place in wrong if not any(place in held for held in kinds.values())]
+            words = [
+                f"{what} in {plural(len(held), 'slice')}" for what, held in {"missing": absent, **kinds}.items() if held
+            ]
+            message = f"{keyword} is {' and '.join(words)}: {listed(series.names(context, wrong))}."
+            yield series.found(context, message, "a value", "; ".join(words), wrong, column=keyword)
 
     return each_series(context, judge)
 
@@ -179,6 +177,10 @@ def encoding_unpublished(context: Context) -> Checked:
         words, expected, places = [], [], set()
         for column, keyword, known in wanted:
             wrong = series.slices.others(column, known)
+            if column == "transfer_syntax_uid":
+                # One that is untrue is REL017's.
+                untrue = set(series.slices.others("encoding_found", ()))
+                wrong = [place for place in wrong if place not in untrue]
             if wrong:
                 values = sorted(set(series.slices[column][wrong]))
                 shown = [context.show.uid(value) if column.endswith("uid") else str(int(value)) for value in values]

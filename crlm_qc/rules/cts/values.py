@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
@@ -33,21 +34,38 @@ def rescale_invalid(context: Context) -> Checked:
     def judge(series: CtSeries) -> Iterable[Found]:
         for column, keyword in (("rescale_slope", "RescaleSlope"), ("rescale_intercept", "RescaleIntercept")):
             values = series.slices[column]
-            lacking = ~series.slices.present(column)
+            none = ~series.slices.present(column)
+            empty, malformed = (_rows(series, column, keyword) for column in ("empty", "malformed"))
+            absent = none & ~empty & ~malformed
             zero = (values == 0) & (column == "rescale_slope")
-            differing = (values != series.common(column)) & ~lacking & ~zero
+            differing = (values != series.common(column)) & ~none & ~zero
             words = [
                 f"{what} in {plural(int(flags.sum()), 'slice')}"
-                for what, flags in (("missing", lacking), ("0", zero), ("different", differing))
+                for what, flags in (
+                    ("missing", absent),
+                    ("empty", empty),
+                    ("malformed", malformed),
+                    ("0", zero),
+                    ("different", differing),
+                )
                 if flags.any()
             ]
             if words:
-                wrong = (lacking | zero | differing).nonzero()[0].tolist()
+                wrong = (none | zero | differing).nonzero()[0].tolist()
                 expected = "one value for all slices" + (", not 0" if column == "rescale_slope" else "")
                 message = f"{keyword} is {' and '.join(words)}: {listed(series.names(context, wrong))}."
                 yield series.found(context, message, expected, "; ".join(words), wrong, column=keyword)
 
     return each_series(context, judge)
+
+
+def _rows(series: CtSeries, column: str, keyword: str) -> Any:
+    """Which slices list a keyword in a column."""
+    import numpy as np
+
+    flags = np.zeros(len(series.slices), dtype=bool)
+    flags[series.slices.listed(column).get(keyword, [])] = True
+    return flags
 
 
 @rule(

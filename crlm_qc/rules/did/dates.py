@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
-from crlm_qc.collection.forms import age_in_years
+from crlm_qc.collection.forms import age_in_years, day_of
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.show import OLDEST
 from crlm_qc.model.finding import Found, Kind, Subject
@@ -16,7 +16,8 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.subjects.identifiers import by_attribute, every_series
+from crlm_qc.rules.did._shared import each_series, is_within
+from crlm_qc.subjects.identifiers import Series, by_attribute, every_series
 from crlm_qc.subjects.words import text
 
 
@@ -137,10 +138,8 @@ def dates_not_shifted_together(context: Context) -> Checked:
 
 @lru_cache(4096)
 def _date(value: Any) -> dt.date | None:
-    try:
-        return dt.datetime.strptime(value, "%Y%m%d").date()  # noqa: DTZ007 - a DA has no time zone
-    except (TypeError, ValueError):
-        return None
+    day = day_of(value)
+    return None if day is None else dt.date(int(day[:4]), int(day[4:6]), int(day[6:]))
 
 
 @rule(
@@ -161,11 +160,12 @@ def study_date_outside_range(context: Context) -> Checked:
     if not (known.first_date and known.last_date):
         raise Skip("the profile has no range of shifted dates")
     rows = pd.concat([context[name][["patient", "study_date"]] for name in ("slices", "dsos")], ignore_index=True)
-    rows = rows[rows["study_date"].map(_date).notna()]
+    rows = rows.assign(day=rows["study_date"].map(day_of))
+    rows = rows[rows["day"].notna()]
     findings = []
     for patient, group in rows.groupby(rows["patient"].fillna(""), sort=True):
-        early = int((group["study_date"] < known.first_date).sum())
-        late = int((group["study_date"] > known.last_date).sum())
+        early = int((group["day"] < known.first_date).sum())
+        late = int((group["day"] > known.last_date).sum())
         if early or late:
             sides = [*(["before"] if early else []), *(["after"] if late else [])]
             where = " and ".join(sides)
@@ -208,3 +208,30 @@ def _dates_elsewhere(context: Context) -> Iterator[Found]:
             one.patient,
             count,
         )
+
+
+@rule(
+    "DID015",
+    "date-unreadable",
+    WARNING,
+    title="A date that can't be read",
+    why="Whether it is real or was shifted can't be told, and what shifts dates leaves alone what it can't read: such a value is likely to be the original. Forms that can be told, such as that of ACR-NEMA (1992.06.06), are DID014's and REL019's.",
+    fix="Look at the value in the file, and write a shifted date as YYYYMMDD, or none.",
+    source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options; PS3.5 6.2 (VR DA, DT)",
+    tables=("files", "identifiers"),
+)
+def date_unreadable(context: Context) -> Checked:
+    """Every date, and date with time, of every header, in items too; what no option retains is DID002's."""
+
+    def judge(one: Series) -> Iterator[Found]:
+        told = {attribute for attribute, _, _ in one.retained_against}
+        strange = [row for row in one.present if row.code == "unreadable" and not is_within(row.attribute, told)]
+        if not strange:
+            return
+        grouped = by_attribute(strange)
+        names = [name for name, _ in grouped]
+        count = max(one.files(rows) for _, rows in grouped)
+        message = f"{listed(names)} {agree(len(names), 'holds', 'hold')} what is no date in {count:,} of {one.counted}: it may be a real one."
+        yield Found(one.subject(names[0]), message, "YYYYMMDD", "no date that can be read", one.patient, count)
+
+    return each_series(context, judge)

@@ -10,7 +10,7 @@ from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.did._shared import each_series
+from crlm_qc.rules.did._shared import each_series, is_within
 from crlm_qc.subjects.identifiers import Series, by_attribute
 from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_subject, text
 
@@ -32,7 +32,7 @@ def text_identifies(context: Context) -> Checked:
         told = {attribute for attribute, _, _ in one.retained_against}
         private = {row.attribute for row in one.strange_private}
         for name, rows in by_attribute([row for row in one.rows if row.pattern]):
-            if name in private or any(name == outer or name.startswith(outer + "/") for outer in told):
+            if name in private or is_within(name, told):
                 continue
             looks = sorted({row.pattern for row in rows if row.pattern})
             count = one.files(rows)

@@ -320,6 +320,22 @@ def _(site: Site) -> None:
             dataset.ImagePositionPatient = [str(x), str(y), "1e308" if place % 2 else "-1e308"]
 
 
+@fault(
+    "ct-spacing-with-comma",
+    triggers=("CTS019",),
+    doc="A comma parts the two values of Pixel Spacing of all CT files, where a backslash should.",
+)
+def _(site: Site) -> None:
+    from pydicom.dataelem import RawDataElement
+
+    def change(dataset: Dataset) -> None:
+        tag, value = dataset["PixelSpacing"].tag, ",".join(map(str, dataset.PixelSpacing)).encode()
+        value += b" " * (len(value) % 2)
+        dataset[tag] = RawDataElement(tag, "DS", len(value), value, 0, False, True)
+
+    site.each_ct(change)
+
+
 @fault("ct-pixel-spacing-zero", triggers=("CTS019",), doc="Pixel Spacing of the CT is 0 in both directions.")
 def _(site: Site) -> None:
     def change(dataset: Dataset) -> None:

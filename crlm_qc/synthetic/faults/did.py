@@ -183,3 +183,30 @@ def _(site: Site) -> None:
 )
 def _(site: Site) -> None:
     site.each_ct(_setting(AcquisitionDate="20110310", ContentDate="20110310"))
+
+
+@fault(
+    "acquisition-date-with-dots",
+    triggers=("DID014", "REL019"),
+    doc="AcquisitionDate and ContentDate of the CT files are in 2011, in the form of ACR-NEMA, with dots.",
+)
+def _(site: Site) -> None:
+    site.each_ct(_setting(AcquisitionDate="2011.03.10", ContentDate="2011.03.10"))
+
+
+@fault(
+    "acquisition-date-unreadable",
+    triggers=("DID015",),
+    doc="AcquisitionDate of the CT files is 10MAR2011, which no tool that shifts dates can read.",
+)
+def _(site: Site) -> None:
+    site.each_ct(_setting(AcquisitionDate="10MAR2011"))
+
+
+@fault(
+    "comment-names-a-doctor",
+    triggers=("DID009",),
+    doc="ImageComments of the CT files name a doctor in capital letters, without a point: FOR DR ROE.",
+)
+def _(site: Site) -> None:
+    site.each_ct(_setting(ImageComments="MR LIVER COMPARED, FOR DR ROE"))

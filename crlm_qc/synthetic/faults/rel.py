@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from crlm_qc.collection.forms import SeriesFolder, uid_tail
 from crlm_qc.synthetic.faults._registry import fault
 from crlm_qc.synthetic.faults._site import Site, size_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydicom import Dataset
 
 
@@ -92,6 +94,65 @@ def _(site: Site) -> None:
 )
 def _(site: Site) -> None:
     site.write(site.edge().slice.path, b"<!doctype html><title>503 Service Unavailable</title>\n")
+
+
+def _file_meta(raw: bytes) -> int:
+    """Where the data set begins."""
+    return 144 + int.from_bytes(raw[140:144], "little")
+
+
+def _say(site: Site, path: Path, syntax: str) -> None:
+    """Write the file meta anew with another TransferSyntaxUID, and encode nothing anew."""
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_file_meta_info
+
+    raw, meta = path.read_bytes(), site.header(path).file_meta
+    meta.TransferSyntaxUID = UID(syntax)
+    written = DicomBytesIO()
+    write_file_meta_info(written, meta)
+    site.write(path, raw[:132] + written.getvalue() + raw[_file_meta(raw) :])
+
+
+@fault(
+    "transfer-syntax-untrue",
+    triggers=("REL017",),
+    doc="The file meta of all CT files says Implicit VR Little Endian; the data sets are as explicit as before.",
+)
+def _(site: Site) -> None:
+    for path in site.ct_files:
+        _say(site, path, ImplicitVRLittleEndian)
+
+
+@fault(
+    "transfer-syntax-untrue-of-order",
+    triggers=("REL017",),
+    doc="The file meta of the segmentation object says Explicit VR Big Endian, and the data set is little endian.",
+)
+def _(site: Site) -> None:
+    _say(site, site.dso_file, ExplicitVRBigEndian)
+
+
+@fault(
+    "group-length-wrong",
+    triggers=("REL017",),
+    doc="FileMetaInformationGroupLength of a CT file is two bytes too short.",
+)
+def _(site: Site) -> None:
+    path = site.edge().slice.path
+    raw = path.read_bytes()
+    wrong = int.from_bytes(raw[140:144], "little") - 2
+    site.write(path, raw[:140] + wrong.to_bytes(4, "little") + raw[144:])
+
+
+@fault(
+    "file-meta-missing",
+    triggers=("REL018",),
+    doc="All CT files are data sets alone, without preamble and file meta.",
+)
+def _(site: Site) -> None:
+    for path in site.ct_files:
+        raw = path.read_bytes()
+        site.write(path, raw[_file_meta(raw) :])
 
 
 @fault(
@@ -322,3 +383,18 @@ def _(site: Site) -> None:
         dataset.FrameOfReferenceUID = UID(f"{root}.0{last[1:]}")
 
     site.each_file(change)
+
+
+@fault(
+    "values-forbidden",
+    triggers=("REL019",),
+    doc="The CT files have an age without its unit, a time with colons, and a KVP and a kernel that are too long.",
+)
+def _(site: Site) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.PatientAge = dataset.PatientAge.rstrip("Y")
+        dataset.ContentTime = "10:31:49"
+        dataset.add_new("KVP", "DS", "120.000000000000000")
+        dataset.ConvolutionKernel = "STANDARD, BUT SHARPENED"
+
+    site.each_ct(change)

@@ -470,3 +470,24 @@ def test_names_of_files_and_folders_are_told_by_place(profile: Profile) -> None:
         ("DID009", 1, "folder"),
     ]
     assert not re.search("[RP]oe|ROE", str([one.as_dict() for one in report.findings]))
+
+
+def test_dates_that_cannot_be_read_may_be_real_ones(profile: Profile) -> None:
+    rows = [
+        *clean(),
+        held("AcquisitionDate", "00080022", "DA", code="unreadable"),
+        held("ReferencedImageSequence/ContentDate", "00080023", "DA", n=1, code="unreadable"),
+        # What no option retains is told of whatever its form.
+        held("PatientBirthDate", "00100030", "DA", code="unreadable"),
+    ]
+    report = report_of(profile, rows)
+    assert [one.rule for one in report.findings] == ["DID002", "DID015"]
+    assert report.findings[1].message == (
+        "AcquisitionDate, ReferencedImageSequence/ContentDate hold what is no date in 3 of 3 files: it may be a real one."
+    )
+
+
+def test_a_study_date_in_the_form_of_acr_nema_is_a_date(profile: Profile) -> None:
+    for date, fires in (("1992.06.06", []), ("2011.03.10", ["DID014"])):
+        report = report_of(profile, clean(), slices=instances(study_date=date, series_date=date))
+        assert [one.rule for one in report.findings] == fires
