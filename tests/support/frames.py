@@ -248,6 +248,11 @@ def _patient(case: Case, number: int, patient: str) -> None:
                 "hu_max": 900.0,
                 "hu_soft": 0.4,
                 "hu_outside": 0.0,
+                "hu_at_min": 0.001,
+                "hu_at_max": 0.0001,
+                "hu_rim": -996.0,
+                "hu_rim_spread": 6.0,
+                "hu_body": 70.0,
                 "missing": None,
             }
         )
@@ -398,6 +403,8 @@ def _object(
                 "hole_voxels": 0 if label == "Liver" else None,
                 "hu_median": 105.0 if label == "Liver" else 70.0,
                 "hu_below_minus10": 0.01,
+                "hu_noise": 12.0,
+                "hu_other": 0.005,
             }
         )
     case["segment_pairs"].append(
