@@ -126,7 +126,7 @@ def _picked(stored: Stored, valid: Flags | None, step: int) -> tuple[Values, Val
 @lru_cache(maxsize=4)
 def _ellipse(rows: int, columns: int) -> Flags:
     """Pixels within the ellipse that touches all four sides."""
-    across, down = (np.linspace(-1, 1, size) ** 2 for size in (columns, rows))
+    across, down = (((2 * np.arange(size) + 1) / size - 1) ** 2 for size in (columns, rows))
     inside: Flags = down[:, None] + across <= 1
     return inside
 

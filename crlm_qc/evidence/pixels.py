@@ -380,8 +380,7 @@ def _finish(overlay: _Overlay) -> list[Row]:
             row["hu_median"] = float(np.median(values))
             row["hu_below_minus10"] = float((values < BELOW_HU).mean())
             # By the upper half: what a mask holds beside its organ, fat and air, lies below.
-            upper = np.median(values[values >= row["hu_median"]])
-            row["hu_noise"] = (float(upper) - row["hu_median"]) / QUARTILE
+            row["hu_noise"] = (float(np.quantile(values, 0.75)) - row["hu_median"]) / QUARTILE
             row["hu_other"] = float((values < BELOW_HU - 2 * min(row["hu_noise"], MOST_NOISE_HU)).mean())
     return [row for number in overlay.livers for row in _alignments(overlay, number)]
 
