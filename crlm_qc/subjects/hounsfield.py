@@ -253,15 +253,28 @@ class _Values:
         return bool(shares.size) and float(np.median(shares)) >= least
 
 
+def fills_images(series: CtSeries) -> bool:
+    """Whether the patient fills most images up to the rim, so that no air need be seen around."""
+    import numpy as np
+
+    levels = series.slices.take(np.flatnonzero(series.slices.present("hu_rim")))
+    return len(levels) > 0 and bool(_filled(levels).mean() >= HALF)
+
+
+def _filled(levels: Columns) -> Flags:
+    """Slices whose rim is tissue."""
+    rim, step = levels["hu_rim"], levels["hu_body"] - levels["hu_rim"]
+    tissue: Flags = (rim >= SOFT_HU[0]) & (rim <= CONTRAST_HU) & (levels["hu_soft"] >= PATIENT_SOFT)
+    tissue &= ~((step >= STEP_HU[0]) & (step <= STEP_HU[1]))
+    return tissue
+
+
 def _off(levels: Columns, tolerances: Tolerances) -> Flags:
     import numpy as np
 
     rim, spread, low = (levels[name] for name in ("hu_rim", "hu_rim_spread", "hu_min"))
-    step = levels["hu_body"] - rim
-    filled = (rim >= SOFT_HU[0]) & (rim <= CONTRAST_HU) & (levels["hu_soft"] >= PATIENT_SOFT)
-    filled &= ~((step >= STEP_HU[0]) & (step <= STEP_HU[1]))
     lung = (rim > LUNG_HU[0]) & (rim < LUNG_HU[1]) & (spread > LUNG_SPREAD_HU)
-    air = ~filled & ~lung
+    air = ~_filled(levels) & ~lung
     floor = (np.abs(rim - low) <= 2) & (rim >= FLOOR_HU - 1) & (rim <= LUNG_HU[0])
     off: Flags = air & ~floor & (np.abs(rim - AIR_HU) > np.maximum(tolerances.air_level_hu, 2 * spread))
     return off if air.sum() >= HALF * len(rim) and off.sum() >= MOST * air.sum() else off & False

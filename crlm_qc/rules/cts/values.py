@@ -13,7 +13,7 @@ from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.ct import CtSeries, need_pixels
-from crlm_qc.subjects.hounsfield import is_ruined, ruined
+from crlm_qc.subjects.hounsfield import fills_images, is_ruined, ruined
 from crlm_qc.subjects.words import number
 
 
@@ -76,7 +76,8 @@ def pixel_values_implausible(context: Context) -> Checked:
         read = slices.present("hu_min")
         constant = read & (slices["hu_min"] == slices["hu_max"])
         beyond = read & (slices["hu_outside"] > tolerances.bulk_fraction)
-        airless = read & ~constant & (slices["hu_min"] > tolerances.air_hu)
+        # Where the patient fills the images, a slice without gas has no air.
+        airless = read & ~constant & (slices["hu_min"] > tolerances.air_hu) & (not fills_images(series))
         empty = read & ~constant & ~beyond & (slices["hu_soft"] < tolerances.soft_tissue_fraction)
         words, wrong = [], constant & False
         for what, flags in (

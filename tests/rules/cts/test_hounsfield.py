@@ -127,6 +127,11 @@ def test_series_as_they_are(case: Case, profile: Profile, values: dict[str, Any]
     assert told(case, profile, **values) == []
 
 
+def test_a_slice_without_gas_of_a_patient_who_fills_the_images(case: Case, profile: Profile) -> None:
+    case.slice(3)["hu_min"] = -150.0
+    assert told(case, profile, hu_rim=-90.0, hu_body=-850.0, hu_soft=0.7) == []
+
+
 def test_what_does_not_hold_throughout_is_no_ruin(case: Case, profile: Profile) -> None:
     for row in case.of("slices")[:12]:
         row.update(hu_rim=-2020.0, hu_soft=0.0)
