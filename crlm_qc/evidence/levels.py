@@ -78,11 +78,9 @@ def levels(stored: Stored, valid: Flags | None, bits: int, slope: float, interce
     dict
         Columns of `slices`.
     """
-    corners = {int(stored[row, column]) for row in (0, -1) for column in (0, -1)}
-    if len(corners) == 1:
-        # Nothing was reconstructed there.
-        inside = _ellipse(*stored.shape)
-        valid = inside if valid is None else valid & inside
+    # Beyond it nothing is reconstructed: padding may lie there, also such as lossy compression has smeared.
+    inside = _ellipse(*stored.shape)
+    valid = inside if valid is None else valid & inside
     seen, rim = _picked(stored, valid, max(1, min(stored.shape) // SIDE))
     if not rim.size or not seen.size:
         return {}
@@ -105,8 +103,8 @@ def levels(stored: Stored, valid: Flags | None, bits: int, slope: float, interce
     return row
 
 
-def _picked(stored: Stored, valid: Flags | None, step: int) -> tuple[Values, Values]:
-    """Every `step`-th pixel of the image and of its rim that is no padding."""
+def _picked(stored: Stored, valid: Flags, step: int) -> tuple[Values, Values]:
+    """Every `step`-th of the valid pixels of the image and of its rim."""
     deep = max(1, round(RIM * min(stored.shape)))
     thin = slice(None, None, step)
     inner = slice(deep, -deep, step)
@@ -119,7 +117,7 @@ def _picked(stored: Stored, valid: Flags | None, step: int) -> tuple[Values, Val
         (inner, slice(0, deep)),
         (inner, slice(-deep, None)),
     ]
-    found = [(stored[part] if valid is None else stored[part][valid[part]]).ravel().astype(np.int64) for part in parts]
+    found = [stored[part][valid[part]].astype(np.int64) for part in parts]
     return found[0], np.concatenate(found[1:])
 
 

@@ -219,7 +219,8 @@ class _Values:
             yield f"values are cut off at {' and '.join(number(value, 0) for value in cut)} HU"
         if off.any() and cause:
             yield lies + told
-        if (slices["hu_outside"] > self.tolerances.bulk_fraction).all():
+        right = abs(self.air - AIR_HU) <= FIT_HU and BODY_HU[0] <= self.body <= BODY_HU[1]
+        if not right and (slices["hu_outside"] > self.tolerances.bulk_fraction).all():
             yield f"every slice has values beyond -1100 to 4000 HU in bulk{told}"
         if off.any():
             yield lies

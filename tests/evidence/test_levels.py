@@ -59,6 +59,11 @@ def test_corners_where_nothing_was_reconstructed_are_no_air(fill: int) -> None:
     assert measured["hu_rim"] == pytest.approx(-1000, abs=3)
 
 
+def test_padding_that_lossy_compression_has_smeared_is_no_air() -> None:
+    hu = np.where(circle(128), -3024 + np.random.default_rng(1).normal(0, 30, (128, 128)), image())
+    assert levels(stored(hu), None, 16, 1.0, -1024.0)["hu_rim"] == pytest.approx(-1000, abs=3)
+
+
 def test_air_that_noise_drives_below_the_lowest_value() -> None:
     hu = np.maximum(image(256, noise=45.0), -1024)
     assert levels(stored(hu), None, 16, 1.0, -1024.0)["hu_rim"] == pytest.approx(-1000, abs=8)
@@ -81,7 +86,7 @@ def test_a_body_that_fills_the_image() -> None:
 def test_how_much_lies_at_the_ends() -> None:
     hu = np.clip(image(), -160, 240)
     found = levels(stored(hu), None, 16, 1.0, -1024.0)
-    # All corners hold one value: what lies without the circle is left out.
+    # What lies without the circle is left out.
     inside = hu[~circle(128)]
     assert found["hu_at_min"] == pytest.approx((inside == -160).mean(), abs=0.01)
     assert found["hu_at_max"] == pytest.approx((inside == 240).mean(), abs=0.01)

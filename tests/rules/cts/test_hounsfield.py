@@ -91,7 +91,10 @@ CUT = {"hu_min": -160.0, "hu_max": 240.0, "hu_rim": -160.0, "hu_rim_spread": 0.0
             {"hu_min": 0.0, "hu_max": 255.0, "hu_rim": 0.0, "hu_body": 160.0},
             "All values lie within 256 steps, as if only 8 bits were kept of them.",
         ),
-        ({"hu_outside": 0.2}, "Every slice has values beyond -1100 to 4000 HU in bulk."),
+        (
+            {"hu_outside": 0.2, "hu_rim": 5632.0, "hu_body": -26493.0},
+            "Every slice has values beyond -1100 to 4000 HU in bulk.",
+        ),
         ({"hu_body": 1102.0, "hu_soft": 0.02}, "Tissue lies at 1102 HU, as if RescaleSlope was doubled."),
     ],
 )
@@ -130,6 +133,11 @@ def test_series_as_they_are(case: Case, profile: Profile, values: dict[str, Any]
 def test_a_slice_without_gas_of_a_patient_who_fills_the_images(case: Case, profile: Profile) -> None:
     case.slice(3)["hu_min"] = -150.0
     assert told(case, profile, hu_rim=-90.0, hu_body=-850.0, hu_soft=0.7) == []
+
+
+def test_values_that_are_not_those_of_air_and_tissue_ruin_no_series(case: Case, profile: Profile) -> None:
+    # As padding that lossy compression has smeared.
+    assert [code for code, _ in told(case, profile, hu_min=-3995.0, hu_outside=0.2)] == ["CTS016"]
 
 
 def test_what_does_not_hold_throughout_is_no_ruin(case: Case, profile: Profile) -> None:
