@@ -20,6 +20,7 @@ from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.digests import pixel_digest
 from crlm_qc.evidence.dso import DsoRows
+from crlm_qc.evidence.levels import corner_fill, levels
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
 from crlm_qc.geometry import borders, masks, placements
 from crlm_qc.geometry.borders import Faces
@@ -45,6 +46,12 @@ FACES_STEP = 2
 """Every how manieth line of the coarse copy is."""
 AROUND = 2
 """How many of them what lies just outside of a mask is wide."""
+LEVELLED = 16
+"""Most slices of a series that levels are measured of: what is wrong with all values is wrong in each slice."""
+QUARTILE = 0.6745
+"""Distance of the third quartile from the median, in standard deviations."""
+MOST_NOISE_HU = 50.0
+"""Noise of the thinnest slices, as a standard deviation; values that spread farther are of several tissues."""
 LEAST_PARENCHYMA = 0.2
 """Part of the liver that must be left without tumours and vessels for these to be left out."""
 
@@ -145,6 +152,7 @@ def measure_pixels(
     """
     overlays = [overlay for found, stack in stacks if (overlay := _overlay(found, stack, sources, profile))]
     problems: dict[str, int] = {}
+    levelled = _levelled(sources)
     for source in sources:
         try:
             stored = stored_values(source)
@@ -165,6 +173,8 @@ def measure_pixels(
         image = _Image(stored, valid, np.float32(slope), np.float32(intercept))
         source.row.update(_figures(image))
         source.row["pixel_digest"] = pixel_digest(stored, slope, intercept)
+        if source.row["path"] in levelled:
+            source.row.update(levels(stored, valid, _bits(stored, source.row), slope, intercept))
         for overlay in overlays:
             if (rank := overlay.rank_of.get(source.row["path"])) is not None:
                 _gather(overlay, rank, image)
@@ -175,6 +185,14 @@ def measure_pixels(
             if number in overlay.boxes:
                 _lay(overlay, number, laid)
     return laid, [f"CT pixels of {count} files were not read: {detail}" for detail, count in problems.items()]
+
+
+def _levelled(sources: Sequence[SlicePixels]) -> set[str]:
+    """Paths of the slices that levels are measured of: some of each series, from one end to the other."""
+    paths: dict[str | None, list[str]] = {}
+    for source in sources:
+        paths.setdefault(source.row.get("series_uid"), []).append(source.row["path"])
+    return {path for own in paths.values() for path in own[:: -(-len(own) // LEVELLED)]}
 
 
 def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
@@ -234,7 +252,18 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
 
 
 def valid_pixels(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
-    """Pixels that are no padding; None where all are."""
+    """Pixels that are no padding, declared or not; None where all are. What is not declared is noted in the row."""
+    valid = _declared(stored, source)
+    slope, intercept = source.row.get("rescale_slope"), source.row.get("rescale_intercept")
+    fill = corner_fill(stored, valid, slope, intercept) if slope and intercept is not None else None
+    if fill is None:
+        return valid
+    source.row["padding_undeclared"] = fill
+    rest: Flags = stored != fill
+    return rest if valid is None else valid & rest
+
+
+def _declared(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
     padding = source.row.get("pixel_padding_value")
     if padding is None:
         return None
@@ -246,11 +275,15 @@ def valid_pixels(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
 
 def _as_stored(value: int, stored: npt.NDArray[Any], row: Row) -> int:
     """A padding value as the pixels hold it: written as US for signed pixels, 63536 is -2000; as SS for others, the reverse."""
-    allocated, bits = np.iinfo(stored.dtype).bits, row.get("bits_stored") or 0
-    bits = bits if 0 < bits < allocated else allocated
-    span, signed = 1 << bits, np.issubdtype(stored.dtype, np.signedinteger)
+    span, signed = 1 << _bits(stored, row), np.issubdtype(stored.dtype, np.signedinteger)
     least = -(span // 2) if signed else 0
     return (value - least) % span + least
+
+
+def _bits(stored: npt.NDArray[Any], row: Row) -> int:
+    """Bits Stored, or all that the values were stored in."""
+    allocated, bits = np.iinfo(stored.dtype).bits, row.get("bits_stored") or 0
+    return bits if 0 < bits < allocated else allocated
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +471,9 @@ def _finish(overlay: _Overlay) -> None:
         if values.size:
             row["hu_median"] = float(np.median(values))
             row["hu_below_minus10"] = float((values < BELOW_HU).mean())
+            # By the upper half: what a mask holds beside its organ, fat and air, lies below.
+            row["hu_noise"] = (float(np.quantile(values, 0.75)) - row["hu_median"]) / QUARTILE
+            row["hu_other"] = float((values < BELOW_HU - 2 * min(row["hu_noise"], MOST_NOISE_HU)).mean())
 
 
 def _lay(overlay: _Overlay, number: int, laid: Mapping[str, list[Row]]) -> None:

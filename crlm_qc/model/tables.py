@@ -270,6 +270,26 @@ TABLES: Mapping[str, Table] = {
                     "Pixels whose stored value needs more bits than BitsStored, padding left out; missing if not read, or if BitsStored is BitsAllocated.",
                     unit="pixels",
                 ),
+                _int(
+                    "padding_undeclared",
+                    "Stored value below -1024 HU that fills corners of the image as padding, without being declared; it is left out as padding is.",
+                ),
+                _real(
+                    "hu_at_min",
+                    "Fraction of its pixels that have the lowest CT value. This and the next four are measured on at most 16 slices of a series.",
+                ),
+                _real("hu_at_max", "Fraction of its pixels that have the highest one."),
+                _real(
+                    "hu_rim",
+                    "Level of its outermost rows and columns, the median of the values about the most frequent one: air, where the patient is all in the image.",
+                    "HU",
+                ),
+                _real("hu_rim_spread", "Median distance of these values from it.", "HU"),
+                _real(
+                    "hu_body",
+                    "Most frequent CT value of the pixels that lie far from it: tissue, where it is air.",
+                    "HU",
+                ),
                 _text("pixels", "`read`, `not-asked`, `no-decoder` or `failed`."),
                 _text("pixels_detail", "Why the pixels were not read, with no text from the file."),
                 _text(
@@ -512,6 +532,8 @@ TABLES: Mapping[str, Table] = {
                     "hu_median", "Median CT value under the mask, padding left out; missing below depth `pixels`.", "HU"
                 ),
                 _real("hu_below_minus10", "Fraction of its voxels below -10 HU, padding left out.", source="CT"),
+                _real("hu_noise", "Noise as a standard deviation, from the median to the third quartile.", "HU", "CT"),
+                _real("hu_other", "Fraction of its voxels below -10 HU by more than twice the noise.", source="CT"),
             ),
         ),
         Table(

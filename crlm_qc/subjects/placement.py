@@ -191,6 +191,12 @@ def is_liver(context: Context, median: float, below: float) -> bool:
     )
 
 
+def holds_liver(context: Context, row: Mapping[str, Any]) -> bool:
+    """Whether the CT values under a mask, as `segments` has them, may be those of a liver: noise does not count."""
+    typical = context.profile.plausible["liver_hu"].holds(float(row["hu_median"]))
+    return typical and float(row["hu_other"]) <= context.tolerances.liver_below_fraction
+
+
 def _figures(row: Mapping[str, Any]) -> str:
     below = number(100 * float(row["hu_below_minus10"]), 1)
     return f"{below}% is below -10 HU and values spread by {number(float(row['hu_spread']), 1)} HU"

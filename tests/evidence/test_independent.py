@@ -154,6 +154,7 @@ def expected(scene: Scene, number: int) -> dict[str, float]:
         "diameter_3d_mm": farthest(lifted),
         "hu_median": np.median(under),
         "hu_below_minus10": (under < -10).mean(),
+        "hu_noise": (np.quantile(under, 0.75) - np.median(under)) / 0.6745,
     }
 
 
@@ -168,6 +169,7 @@ TOLERANCES = {
     "diameter_3d_mm": {"rel": 2e-4},
     "hu_median": {"abs": 1e-3},
     "hu_below_minus10": {"abs": 1e-9},
+    "hu_noise": {"abs": 1e-3},
 }
 
 

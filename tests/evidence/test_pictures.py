@@ -82,6 +82,13 @@ def test_padding_is_no_tissue(root: Path) -> None:
     assert np.isnan(one(root, request()).images[0].values).all()
 
 
+def test_padding_that_is_not_declared_is_no_tissue_either(root: Path) -> None:
+    stored = np.full((8, 16), 1074, np.int16)
+    stored[:2] = -2000
+    change(root / "0.dcm", lambda ds: setattr(ds, "PixelData", stored.tobytes()))
+    assert (np.isnan(one(root, request()).images[0].values) == (stored == -2000)).all()
+
+
 def test_lines_of_a_reformat(root: Path) -> None:
     found = one(root, request(Plane.CORONAL, 3))
     assert [image.values[0] for image in found.images] == [48 - 1024, 1048 - 1024, 2048 - 1024]

@@ -118,6 +118,40 @@ def test_padding_is_no_tissue(tmp_path):
     assert below(found) == 0
 
 
+def test_padding_that_is_not_declared_is_no_tissue_either(tmp_path):
+    values = scene()
+    for one in values:
+        one[:, [0, -1]] = -2000
+    values[2][2:6, 3:6] = -2000
+    slices = stack(values)
+    found = read(tmp_path, slices, liver(2, 3))
+    assert {row["padding_undeclared"] for row in found.rows["slices"]} == {-2000}
+    assert found.rows["slices"][2]["hu_min"] == -50.0
+    for ds in slices:
+        ds.PixelPaddingValue = -2000
+    declared = read(tmp_path / "declared", slices, liver(2, 3))
+    assert "padding_undeclared" not in declared.rows["slices"][2]
+    assert found.rows["segments"] == declared.rows["segments"]
+    assert found.rows["alignments"] == declared.rows["alignments"]
+
+
+def test_padding_beside_what_is_declared(tmp_path):
+    values = scene()
+    values[2][:, 0], values[2][0, 5] = -3000, -2000
+    slices = stack(values)
+    for ds in slices:
+        ds.PixelPaddingValue = -2000
+    row = read(tmp_path, slices, liver(2, 3)).rows["slices"][2]
+    assert (row["padding_undeclared"], row["hu_min"]) == (-3000, -50.0)
+
+
+def test_levels_are_those_of_slices_from_one_end_to_the_other(tmp_path):
+    rows = read(tmp_path, stack(scene(40)), liver(2, 3)).rows["slices"]
+    levelled = [place for place, row in enumerate(rows) if "hu_rim" in row]
+    assert 8 <= len(levelled) <= 16
+    assert max(np.diff([-1, *levelled, 40])) <= 3
+
+
 def test_padding_may_be_a_range(tmp_path):
     values = scene()
     values[2][2, 3], values[2][2, 4] = -2000, -1999

@@ -258,6 +258,11 @@ def _patient(case: Case, number: int, patient: str) -> None:
                 "lossy_image_compression": None,
                 "lossy_ratio": None,
                 "lossy_method": None,
+                "hu_at_min": 0.001,
+                "hu_at_max": 0.0001,
+                "hu_rim": -996.0,
+                "hu_rim_spread": 6.0,
+                "hu_body": 70.0,
                 "missing": None,
             }
         )
@@ -409,6 +414,8 @@ def _object(
                 "hole_voxels": 0 if label == "Liver" else None,
                 "hu_median": 105.0 if label == "Liver" else 70.0,
                 "hu_below_minus10": 0.01,
+                "hu_noise": 12.0,
+                "hu_other": 0.005,
             }
         )
     case["segment_pairs"].append(

@@ -7,13 +7,14 @@ from typing import Any
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
-from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Seen
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.words import capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.ct import CtSeries, need_pixels
+from crlm_qc.subjects.hounsfield import fills_images, is_ruined, ruined
 from crlm_qc.subjects.words import number
 
 
@@ -73,7 +74,7 @@ def _rows(series: CtSeries, column: str, keyword: str) -> Any:
     "pixel-values-implausible",
     WARNING,
     title="Pixel values are implausible for a CT",
-    why="A constant slice, one without air or without soft tissue, or values beyond the range of CT mean that pixels were lost, or that slope and intercept are wrong. Padding is left out.",
+    why="A constant slice, one without air or without soft tissue, or values beyond the range of CT mean that pixels were lost, or that slope and intercept are wrong. Padding is left out. Values that are wrong in all slices are CTS025's.",
     fix="Compare the slice with the original; look at RescaleSlope, RescaleIntercept and PixelPaddingValue.",
     source="DICOM PS3.3 C.8.2.1.1.2 (CT pixel values in Hounsfield units)",
     tables=TABLES,
@@ -87,11 +88,14 @@ def pixel_values_implausible(context: Context) -> Checked:
     tolerances = context.tolerances
 
     def judge(series: CtSeries) -> Iterable[Found]:
+        if is_ruined(context, series):
+            return
         slices = series.slices
         read = slices.present("hu_min")
         constant = read & (slices["hu_min"] == slices["hu_max"])
         beyond = read & (slices["hu_outside"] > tolerances.bulk_fraction)
-        airless = read & ~constant & (slices["hu_min"] > tolerances.air_hu)
+        # Where the patient fills the images, a slice without gas has no air.
+        airless = read & ~constant & (slices["hu_min"] > tolerances.air_hu) & (not fills_images(series))
         empty = read & ~constant & ~beyond & (slices["hu_soft"] < tolerances.soft_tissue_fraction)
         words, wrong = [], constant & False
         for what, flags in (
@@ -111,3 +115,75 @@ def pixel_values_implausible(context: Context) -> Checked:
             )
 
     return each_series(context, judge, lambda series: int(series.slices.present("hu_min").sum()))
+
+
+@rule(
+    "CTS025",
+    "pixel-values-ruined",
+    ERROR,
+    title="The values of a whole CT series are no Hounsfield units",
+    why="Air does not lie at -1000 HU, or values are cut off, of 8 bits or impossible in all slices: sign, slope or intercept were lost or applied twice, or the values of a window were stored. Every threshold and every model that reads them is misled. Where no air is seen around the patient, its level is not judged; single slices are CTS016's.",
+    fix="Convert the series anew from the scanner's original, and compare RescaleSlope, RescaleIntercept, PixelRepresentation and BitsStored.",
+    source="DICOM PS3.3 C.8.2.1.1.2 (CT pixel values in Hounsfield units): air is -1000, water 0",
+    tables=TABLES,
+    depth=Depth.PIXELS,
+    tolerances=("air_level_hu", "air_hu", "bulk_fraction", "soft_tissue_fraction"),
+    seen=Seen(),
+)
+def pixel_values_ruined(context: Context) -> Checked:
+    """Every series whose pixels were read."""
+    need_pixels(context)
+
+    def judge(series: CtSeries) -> Iterable[Found]:
+        ruin = ruined(context).get((series.patient, series.uid))
+        if ruin is None:
+            return
+        span = f"{number(ruin.lowest, 0)} to {number(ruin.highest, 0)} HU"
+        read = int(series.slices.present("hu_min").sum())
+        message = f"{capitalised(ruin.words)}. Values run from {span} in {plural(read, 'slice')}."
+        rim = "" if ruin.rim is None else f"{number(ruin.rim, 0)} HU at the rim of the images, "
+        expected = "air at -1000 HU, soft tissue within -200 to 200 HU"
+        middle = [len(series.slices) // 2]
+        yield series.found(context, message, expected, f"{rim}values of {span}", count=read, seen_at=middle)
+
+    return each_series(context, judge, lambda series: int(series.slices.present("hu_min").any()))
+
+
+@rule(
+    "CTS026",
+    "padding-undeclared",
+    INFO,
+    title="Padding without PixelPaddingValue",
+    why="One value below -1024 HU fills the corners of the images, where nothing was reconstructed. Readers take it for a CT value, and means, windows and normalisation are off. Here it is treated as padding.",
+    fix="Add PixelPaddingValue, or leave such values out when reading.",
+    source="DICOM PS3.3 C.7.5.1.1.2 (Pixel Padding Value)",
+    tables=TABLES,
+    depth=Depth.PIXELS,
+)
+def padding_undeclared(context: Context) -> Checked:
+    """Every series whose pixels were read."""
+    need_pixels(context)
+
+    def judge(series: CtSeries) -> Iterable[Found]:
+        if is_ruined(context, series):
+            return
+        slices = series.slices
+        found = slices.present("padding_undeclared").nonzero()[0].tolist()
+        if not found:
+            return
+        held = {
+            int(stored): float(stored * slope + intercept)
+            for stored, slope, intercept in slices.matrix(RESCALED)[found].tolist()
+        }
+        values = listed([f"{number(stored)} ({number(hu, 1)} HU)" for stored, hu in sorted(held.items())])
+        declared = series.common("pixel_padding_value")
+        said = "no PixelPaddingValue" if declared is None else f"PixelPaddingValue {number(declared)}"
+        message = f"Stored value {values} fills the corners of {plural(len(found), 'slice')}, with {said}."
+        yield series.found(
+            context, message, f"PixelPaddingValue {listed(list(map(number, sorted(held))))}", said, found
+        )
+
+    return each_series(context, judge, lambda series: int(series.slices.present("hu_min").any()))
+
+
+RESCALED = ("padding_undeclared", "rescale_slope", "rescale_intercept")

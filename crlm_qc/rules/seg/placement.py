@@ -16,9 +16,10 @@ from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.seg._shared import TABLES, each_liver
 from crlm_qc.subjects.columns import SPACING
 from crlm_qc.subjects.ct import need_pixels
+from crlm_qc.subjects.hounsfield import is_ruined
 from crlm_qc.subjects.masks import Masks, Segment
 from crlm_qc.subjects.needs import need_role
-from crlm_qc.subjects.placement import Alignment, alignments, is_liver
+from crlm_qc.subjects.placement import Alignment, alignments, holds_liver
 from crlm_qc.subjects.words import number
 
 _AXIAL = 0.9
@@ -83,8 +84,10 @@ def _centroid(masks: Masks, liver: Segment) -> float:
 
 
 def _alignment(context: Context, masks: Masks, liver: Segment) -> Alignment | None:
-    """The liver laid over the CT at several places; None if it was not, or its frames lie elsewhere than they say (DSO011)."""
-    return alignments(context).get((masks.dso.path, liver.number)) if masks.placed(liver) else None
+    """The liver laid over the CT at several places; None if it was not, or frames (DSO011) or CT values (CTS025) are wrong."""
+    if not masks.placed(liver) or is_ruined(context, masks.dso.ct):
+        return None
+    return alignments(context).get((masks.dso.path, liver.number))
 
 
 def _orientation(masks: Masks) -> list[float] | None:
@@ -97,12 +100,12 @@ def _orientation(masks: Masks) -> list[float] | None:
     "liver-values",
     ERROR,
     title="CT values inside the liver are not liver",
-    why="Mask and image do not match: another patient's, a mask far off, or wrong slope and intercept. A mask that fits close by, mirrored or upside down is SEG013's (mirrored to the patient's left SEG011's), invalid slopes are CTS015's, frames beside their slices DSO011's.",
+    why="Mask and image do not match: another patient's, a mask far off, or wrong slope and intercept. A mask that fits close by, mirrored or upside down is SEG013's (mirrored to the patient's left SEG011's), invalid slopes are CTS015's, values that are wrong throughout CTS025's, frames beside their slices DSO011's.",
     fix="Lay the mask over the CT; look at references, positions and RescaleIntercept.",
     source="liver in the portal venous phase: about 80 to 130 HU, a fatty one 10 to 50 HU",
     tables=(*TABLES, "alignments", "borders"),
     depth=Depth.PIXELS,
-    tolerances=("liver_below_fraction", "liver_noise_hu"),
+    tolerances=("liver_below_fraction",),
     seen=Seen(At.LIVER, beside=Beside.PLACEMENT),
 )
 def liver_values(context: Context) -> Checked:
@@ -112,16 +115,17 @@ def liver_values(context: Context) -> Checked:
     span, limit = context.profile.plausible["liver_hu"], context.tolerances.liver_below_fraction
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
-        median, below = float(liver.row["hu_median"]), float(liver.row["hu_below_minus10"])
         alignment = _alignment(context, masks, liver)
-        if is_liver(context, median, below) or (alignment is not None and alignment.best is not None):
+        if holds_liver(context, liver.row) or (alignment is not None and alignment.best is not None):
             return
-        observed = f"median {number(median, 1)} HU, {number(100 * below, 1)}% below -10 HU"
-        expected = f"median {number(span.min)} to {number(span.max)} HU, at most {number(100 * limit)}% below -10 HU"
+        median, other, noise = (float(liver.row[name]) for name in ("hu_median", "hu_other", "hu_noise"))
+        far = "below -10 HU by more than twice the noise"
+        observed = f"median {number(median, 1)} HU, {number(100 * other, 1)}% {far} of {number(noise, 1)} HU"
+        expected = f"median {number(span.min)} to {number(span.max)} HU, at most {number(100 * limit)}% {far}"
         yield liver.found(context, f"The liver's mask holds other tissue: {observed}.", expected, observed)
 
     def examined(masks: Masks, liver: Segment) -> bool:
-        return not math.isnan(liver.row["hu_median"]) and masks.placed(liver)
+        return not math.isnan(liver.row["hu_median"]) and masks.placed(liver) and not is_ruined(context, masks.dso.ct)
 
     return each_liver(context, judge, examined)
 
@@ -174,9 +178,7 @@ def masks_displaced(context: Context) -> Checked:
             f"no placement with a spread lower by over {number(limits.alignment_spread_hu)} HU and "
             f"{number(100 * limits.alignment_below_fraction, 1)}% less below -10 HU, or less like what lies around it",
             gain,
-            severity=None
-            if is_liver(context, float(liver.row["hu_median"]), float(liver.row["hu_below_minus10"]))
-            else ERROR,
+            severity=None if holds_liver(context, liver.row) else ERROR,
         )
 
     return each_liver(context, judge, lambda masks, liver: _alignment(context, masks, liver) is not None)

@@ -271,6 +271,69 @@ def _(site: Site) -> None:
         dataset.PixelData = np.full(count, np.frombuffer(dataset.PixelData, "<i2")[count // 2]).tobytes()
 
 
+def _change_hu(site: Site, change: Callable[[Vector], Vector], signed: int = 1, intercept: int = -1024) -> None:
+    """Change the CT values of every slice, and write them with another sign and RescaleIntercept."""
+
+    def write(dataset: Dataset) -> None:
+        kind = "<i2" if dataset.PixelRepresentation else "<u2"
+        size = dataset.Rows * dataset.Columns
+        values = change(np.frombuffer(dataset.PixelData, kind, count=size).astype(int) + int(dataset.RescaleIntercept))
+        dataset.PixelData = (values - intercept).astype("<i2").tobytes()
+        dataset.PixelRepresentation, dataset.RescaleIntercept = signed, str(intercept)
+        dataset.pop("PixelPaddingValue", None)
+
+    site.each_ct(write)
+
+
+@fault(
+    "ct-intercept-twice",
+    triggers=("CTS025",),
+    doc="CT values lie 1024 HU too low, as if RescaleIntercept was applied twice.",
+)
+def _(site: Site) -> None:
+    _change_hu(site, lambda values: np.maximum(values, -1024) - 1024)
+
+
+@fault(
+    "ct-sign-lost", triggers=("CTS025",), doc="CT values are stored as they are, and PixelRepresentation says unsigned."
+)
+def _(site: Site) -> None:
+    _change_hu(site, lambda values: np.maximum(values, -1024), signed=0, intercept=0)
+
+
+@fault("ct-slope-doubled", triggers=("CTS025",), doc="RescaleSlope of the CT is 2 where values were made for 1.")
+def _(site: Site) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.RescaleSlope = "2"
+
+    site.each_ct(change)
+
+
+@fault("ct-window-stored", triggers=("CTS025",), doc="CT values are cut off at -160 and 240 HU.")
+def _(site: Site) -> None:
+    _change_hu(site, lambda values: np.clip(values, -160, 240))
+
+
+@fault("ct-air-off", triggers=("CTS025",), doc="CT values lie 25 HU too high.")
+def _(site: Site) -> None:
+    _change_hu(site, lambda values: np.maximum(values, -1024) + 25)
+
+
+@fault(
+    "ct-padding-undeclared",
+    triggers=("CTS026",),
+    doc="The corners of the CT images hold -2000, without PixelPaddingValue.",
+)
+def _(site: Site) -> None:
+    def change(values: Vector) -> Vector:
+        side = math.isqrt(values.size)
+        across = np.linspace(-1, 1, side) ** 2
+        values[(across[:, None] + across > 1).ravel()] = -3024
+        return values
+
+    _change_hu(site, change)
+
+
 @fault("ct-patient-position", triggers=("CTS017",), doc="PatientPosition says prone, the orientation says supine.")
 def _(site: Site) -> None:
     def change(dataset: Dataset) -> None:

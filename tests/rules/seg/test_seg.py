@@ -165,7 +165,7 @@ def test_a_mirrored_liver_whose_image_is_not(case: Case, profile: Profile) -> No
     stated, mirrored = placement(case, "stated"), placement(case, "left-right")
     stated.update(hu_spread=34.0, hu_below_minus10=0.232)
     mirrored.update(hu_spread=12.5, hu_below_minus10=0.004)
-    case.segment(LIVER).update(hu_below_minus10=0.232)
+    case.segment(LIVER).update(hu_below_minus10=0.232, hu_other=0.2)
     assert flat(case, profile) == [("SEG011", P1, LIVER)]
     message = only(case, "SEG011", profile).message
     assert "as stored, 23.2% is below -10 HU" in message
@@ -186,16 +186,30 @@ def test_a_liver_of_a_prone_patient(case: Case, profile: Profile) -> None:
     assert [code for code, *_ in flat(case, profile)] == ["CTS017"]
 
 
-@pytest.mark.parametrize("values", [{"hu_median": -190.0}, {"hu_median": 400.0}, {"hu_below_minus10": 0.2}])
+@pytest.mark.parametrize("values", [{"hu_median": -190.0}, {"hu_median": 400.0}, {"hu_other": 0.06}])
 def test_values_in_the_liver(case: Case, profile: Profile, values: dict[str, float]) -> None:
     case.segment(LIVER).update(values)
     assert flat(case, profile) == [("SEG012", P1, LIVER)]
 
 
-@pytest.mark.parametrize(("median", "below", "fires"), [(12.0, 0.08, False), (35.0, 0.08, False), (90.0, 0.06, True)])
-def test_noise_in_a_fatty_liver(case: Case, profile: Profile, median: float, below: float, fires: bool) -> None:
-    case.segment(LIVER).update(hu_median=median, hu_below_minus10=below)
-    assert flat(case, profile) == [("SEG012", P1, LIVER)] * fires
+def test_noise_in_the_liver(case: Case, profile: Profile) -> None:
+    case.segment(LIVER).update(hu_median=12.0, hu_below_minus10=0.2, hu_noise=39.0, hu_other=0.04)
+    assert flat(case, profile) == []
+
+
+def test_values_of_the_liver_are_told_with_their_noise(case: Case, profile: Profile) -> None:
+    case.segment(LIVER).update(hu_median=80.0, hu_noise=20.0, hu_other=0.3)
+    words = "median 80 HU, 30% below -10 HU by more than twice the noise of 20 HU"
+    assert only(case, "SEG012", profile).message == f"The liver's mask holds other tissue: {words}."
+
+
+def test_ruined_values_say_nothing_of_the_masks(case: Case, profile: Profile) -> None:
+    for row in case.of("slices"):
+        row.update(hu_min=-2048.0, hu_max=300.0, hu_soft=0.001, hu_outside=0.5, hu_rim=-2020.0, hu_body=-954.0)
+    case.segment(LIVER).update(hu_median=-920.0, hu_other=1.0)
+    placement(case, "stated").update(hu_spread=20.0, hu_below_minus10=0.2)
+    placement(case, "rows", 12).update(hu_spread=12.0, hu_below_minus10=0.0)
+    assert [code for code, *_ in flat(case, profile)] == ["CTS025"]
 
 
 def placement(case: Case, kind: str, shift: int = 0) -> dict[str, Any]:
@@ -219,7 +233,7 @@ def test_displaced_masks(
 ) -> None:
     placement(case, "stated").update(hu_spread=20.0, hu_below_minus10=below)
     placement(case, kind, shift).update(hu_spread=12.0, hu_below_minus10=0.0)
-    case.segment(LIVER)["hu_below_minus10"] = below
+    case.segment(LIVER).update(hu_below_minus10=below, hu_other=below)
     assert flat(case, profile) == [("SEG013", P1, LIVER)]
     found = only(case, "SEG013", profile)
     assert found.severity is severity
