@@ -93,6 +93,11 @@ def identity(header: Header) -> Row:
     return row
 
 
+_COLOURS = 3
+_SHARED_COLOUR = {"YBR_FULL_422": 4, "YBR_PARTIAL_422": 4, "YBR_PARTIAL_420": 3}
+"""Halves of a sample stored for each pixel of three, where pixels share their colour (PS3.3 C.7.6.3.1.2)."""
+
+
 def expected_bytes(header: Header) -> int | None:
     """Bytes that native Pixel Data needs, padded to even (PS3.5 8.1.1); None if compressed, or if it can't be told."""
     if header.transfer_syntax is not None and header.transfer_syntax not in NATIVE:
@@ -104,8 +109,13 @@ def expected_bytes(header: Header) -> int | None:
         return None
     rows, columns, bits = (int(value or 0) for value in size)
     frames = integer(header.data, "NumberOfFrames")
+    if frames is None and has_value(header.data, "NumberOfFrames"):
+        return None
     samples = integer(header.data, "SamplesPerPixel")
+    photometric = text(header.data, "PhotometricInterpretation")
     total = rows * columns * bits * (1 if frames is None else frames) * (1 if samples is None else samples)
+    if samples == _COLOURS and photometric in _SHARED_COLOUR:
+        total = total * _SHARED_COLOUR[photometric] // (2 * _COLOURS)
     needed = -(-total // 8)
     padded = needed + needed % 2
     return padded if 0 <= padded < 1 << 62 else None

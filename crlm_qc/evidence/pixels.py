@@ -13,7 +13,7 @@ import pydicom
 
 from crlm_qc.collection.profile import LIVER, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, position_of
-from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for
+from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for, undecoded
 from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.dso import DsoRows
@@ -176,7 +176,7 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
             data = pydicom.dcmread(stream)
         stored, _ = decoder.as_array(data, raw=True)
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
-        raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None
+        raise undecoded(decoder, error) from None
     if stored.shape != (rows, columns):
         raise Unmeasured("failed", "the image decodes to another size than Rows and Columns")
     return np.asarray(stored)

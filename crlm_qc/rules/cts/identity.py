@@ -13,7 +13,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.cts._shared import TABLES, each_series
+from crlm_qc.rules.cts._shared import TABLES, each_series, of_another_class
 from crlm_qc.subjects.ct import CtSeries
 
 _OWN_RULES = frozenset({"RescaleSlope", "RescaleIntercept"})
@@ -129,12 +129,13 @@ def acquisitions_mixed(context: Context) -> Checked:
     seen=Seen(),
 )
 def attribute_missing(context: Context) -> Checked:
-    """Every CT series; RescaleSlope and RescaleIntercept are CTS015's."""
+    """Every CT image; RescaleSlope and RescaleIntercept are CTS015's."""
 
     def judge(series: CtSeries) -> Iterable[Found]:
         places: dict[str, list[int]] = {}
+        other = of_another_class(context, series)
         for place, value in enumerate(series.slices["missing"].tolist()):
-            if isinstance(value, str):
+            if isinstance(value, str) and place not in other:
                 for keyword in json.loads(value):
                     places.setdefault(keyword, []).append(place)
         if series.failure is not None:
