@@ -43,13 +43,13 @@ _STEP = r"[A-Za-z0-9]*\([0-9a-f]{4},[0-9a-f]{4}\)(?:\[[0-9]+\])?"
 _PLACE = re.compile(rf"</({_STEP}(?:/{_STEP})*) ?> - (.+)")
 _KEYWORD = re.compile(r"(?:Element=|[Aa]ttribute )<([A-Za-z0-9]+)>")
 _MODULE = re.compile(r"(?: -)? (?:Module|Macro|IE)=<[A-Za-z0-9]+>$")
-_ENTITY = re.compile(r" IE=<[A-Za-z0-9]+>$")
+_ELEMENT = re.compile(r"Element=<([A-Za-z0-9]+)>")
 _VALUES = (
     re.compile("<.*>"),
     # A value with a line feed in it is quoted in two lines.
     re.compile("<.*|.*>"),
     re.compile(r"""".*"|\B'.*'\B"""),
-    re.compile(r"[^\x20-\x7e]+|\S*[0-9]{3}\S*"),
+    re.compile(r"[^\x20-\x7e]+|\S*[0-9]{3}\S*|\(?0x[0-9a-f]+\)?"),
 )
 _LEFT_OUT = "\N{HORIZONTAL ELLIPSIS}"
 _GAP = re.compile(rf"(?: -| =)?\s*{_LEFT_OUT}(?: \([0-9a-f]+\))?")
@@ -236,7 +236,9 @@ def messages(lines: Iterable[str]) -> Iterator[tuple[str, str | None, str]]:
     """
     for line in lines:
         if match := _LINE.fullmatch(line.strip()):
-            yield match[1].lower(), *_without_values(match[2])
+            attribute, words = _without_values(match[2])
+            if attribute or words:
+                yield match[1].lower(), attribute, words
 
 
 def _without_values(said: str) -> tuple[str | None, str]:
@@ -244,7 +246,12 @@ def _without_values(said: str) -> tuple[str | None, str]:
     place = None
     if match := _PLACE.fullmatch(said):
         place, said = _attribute(match[1]), match[2]
-    said = _ENTITY.sub("", said)
+    else:
+        # Without a place, values follow the first words in no brackets.
+        said, _, more = said.partition(" - ")
+        element = _ELEMENT.search(more)
+        if element is not None and tag_for_keyword(element[1]) is not None:
+            said = f"{said} - {element[0]}"
     module = "" if (found := _MODULE.search(said)) is None else found[0].replace("<", "").replace(">", "")
     said = _MODULE.sub("", said)
     # A keyword of the standard names an attribute, and nobody.
