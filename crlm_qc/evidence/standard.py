@@ -11,8 +11,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -33,6 +35,8 @@ SECONDS, SECONDS_A_FILE = 20.0, 0.1
 """A validator is ended after this time, and this for each file; real objects take it a twentieth of a second."""
 MOST_OUTPUT = 1 << 20
 """Bytes that are read of what a validator says: more messages than anybody reads."""
+MOST_MEMORY = 4 << 30
+"""Bytes that a validator may ask for, where the system sets a limit (Linux)."""
 MOST_MESSAGES = 500
 """Distinct messages kept of one run."""
 MOST_FAILED = 3
@@ -191,6 +195,7 @@ def _said(command: Sequence[str], seconds: float) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
+        _bound(process.pid, seconds)
         late = False
 
         def end() -> None:
@@ -215,6 +220,18 @@ def _said(command: Sequence[str], seconds: float) -> str:
     if code not in (0, 1) and not cut:
         raise _NoAnswerError("it crashed")
     return output.decode("utf-8", "replace")
+
+
+def _bound(process: int, seconds: float) -> None:
+    """Have the system end a program that takes too much, even if this process is gone by then."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    most = int(seconds) + 1
+    with suppress(OSError, ValueError):
+        resource.prlimit(process, resource.RLIMIT_CPU, (most, most))
+        resource.prlimit(process, resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
 
 def messages(lines: Iterable[str]) -> Iterator[tuple[str, str | None, str]]:

@@ -208,6 +208,14 @@ def test_no_answer_costs_the_object_alone(
     assert limits[0] == f"P1: {OBJECT} gave no answer: {why}"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the system sets no limits of other processes")
+def test_time_and_memory_have_limits_even_without_this_process(validate: Validate) -> None:
+    asked = "resource.getrlimit(resource.RLIMIT_AS)[0], resource.getrlimit(resource.RLIMIT_CPU)[0]"
+    limits = (standard.MOST_MEMORY, int(standard.SECONDS + standard.SECONDS_A_FILE) + 1)
+    rows, _ = validate(f"import resource\ntime.sleep(0.5)\nprint('Error - bounded' if ({asked}) == {limits} else '')")
+    assert [row["state"] for row in rows] == ["checked", "error"]
+
+
 def test_a_validator_that_always_fails_is_left_alone(validate: Validate) -> None:
     rows, limits = validate("os.abort()", objects=5)
     assert [row["state"] for row in rows] == ["failed"] * 5
