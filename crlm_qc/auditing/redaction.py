@@ -57,7 +57,7 @@ OURS: Final = frozenset(
             "cell",
         ),
         *("attribute", "tag", "vr", "state", "code", "length", "pattern", "creator", "location_problem", "edition"),
-        *("patient", "pixels"),
+        *("patient", "pixels", "tool", "message"),
     }
 )
 """Columns that hold words of this program, or numbers, and never a text of a file."""

@@ -134,6 +134,7 @@ def _evidence(
         manifest=request.parts.manifest,
         lock=request.lock,
         hashed=hashed,
+        standard=request.settings.standard,
         jobs=request.jobs,
         progress=progress,
         meanwhile=meanwhile,

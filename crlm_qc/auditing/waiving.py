@@ -77,7 +77,9 @@ def apply_waivers(
         if waiver.expired(today):
             problems[EXPIRED].append(_expired(waiver))
         elif checked.get(waiver.rule):
-            wanted = [patient for patient in waiver.patients if patient in present] if waiver.patients else [None]
+            # What the published release has as a whole need not be in each part of it.
+            whole = () if waiver.known else (None,)
+            wanted = [patient for patient in waiver.patients if patient in present] if waiver.patients else whole
             problems[UNUSED] += [_unused(waiver, patient) for patient in wanted if (index, patient) not in used]
     return Waived(marked, problems, _uses(every, applicable, matched, checked, present, today))
 
@@ -95,7 +97,7 @@ def _uses(
     for waiver in every:
         count = matched[places[id(waiver)]] if id(waiver) in places else 0
         judged = id(waiver) in places and checked.get(waiver.rule, False)
-        if waiver.patients:
+        if waiver.patients or waiver.known:
             judged = judged and bool(present & set(waiver.patients))
         if waiver.expired(today):
             state = WaiverState.EXPIRED

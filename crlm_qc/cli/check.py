@@ -75,6 +75,13 @@ def check(
     depth: Annotated[
         Depth, typer.Option("--depth", help="How deep to read; each level holds the one before.")
     ] = Depth.PIXELS,
+    standard: Annotated[
+        bool,
+        typer.Option(
+            "--standard",
+            help="Also run dciodvfy and dcentvfy (pip install crlm-qc\\[standard]): what DICOM itself asks.",
+        ),
+    ] = False,
     jobs: JobsOption = None,
     evidence: Annotated[
         Path | None, typer.Option("--evidence", help="Also write the evidence tables (Parquet) to this folder.")

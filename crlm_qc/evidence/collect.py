@@ -41,6 +41,8 @@ class Work:
     depth: Depth
     hashed: bool = False
     """Whether every byte is read, for its SHA-256."""
+    standard: bool = False
+    """Whether the validators of the standard are run."""
 
 
 def collect(
@@ -54,6 +56,7 @@ def collect(
     manifest: Path | None = None,
     lock: Path | None = None,
     hashed: bool = False,
+    standard: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
     meanwhile: Callable[[], None] = lambda: None,
@@ -76,6 +79,8 @@ def collect(
         Lock file to compare the release with; every file is hashed then.
     hashed : bool
         Hash every file even without a lock file.
+    standard : bool
+        Run the validators of dicom3tools on the files of patients.
     jobs : int, optional
         Processes to read with; by default one for each core that may be used. One reads in this process.
     progress : callable, optional
@@ -97,7 +102,7 @@ def collect(
     release = find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
     chosen = _choose(release, patients)
     hashed = hashed or lock is not None
-    work = _work(chosen, profile, depth, hashed=hashed)
+    work = _work(chosen, profile, depth, hashed=hashed, standard=standard)
     jobs = default_jobs() if jobs is None else max(1, jobs)
     if min(jobs, len(work)) > 1:
         start_server()
@@ -141,18 +146,20 @@ def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:
     return [one for one in release.patients if not patients or one.patient in patients]
 
 
-def _work(chosen: Sequence[PatientFolder], profile: Profile, depth: Depth, *, hashed: bool = False) -> list[Work]:
+def _work(
+    chosen: Sequence[PatientFolder], profile: Profile, depth: Depth, *, hashed: bool = False, standard: bool = False
+) -> list[Work]:
     """One unit a patient, even where it has several folders; in the order of patients."""
     items: dict[str, tuple[Item, ...]] = {}
     for one in chosen:
         items[one.patient] = items.get(one.patient, ()) + one.items
-    return [Work(patient, items[patient], profile, depth, hashed) for patient in sorted(items)]
+    return [Work(patient, items[patient], profile, depth, hashed, standard) for patient in sorted(items)]
 
 
 def _read_one(work: Work) -> PatientRead:
     from crlm_qc.evidence.patient import read_patient
 
-    return read_patient(work.patient, work.items, work.profile, work.depth, hashed=work.hashed)
+    return read_patient(work.patient, work.items, work.profile, work.depth, hashed=work.hashed, standard=work.standard)
 
 
 def _read_all(

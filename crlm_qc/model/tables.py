@@ -659,6 +659,22 @@ TABLES: Mapping[str, Table] = {
             ),
         ),
         Table(
+            "standard",
+            "A row a message of a validator of dicom3tools, and one a run of it. Empty unless they were asked for. Never a value.",
+            (
+                _PATIENT,
+                _text("path", "Path of the object that was validated; missing where a patient's were together."),
+                _text("tool", "`dciodvfy` (one object) or `dcentvfy` (all of a patient).", required=True),
+                _text(
+                    "state",
+                    "`checked`, `failed` (it gave no answer) or `absent` (it is not installed), of a run; `error` or `warning`, of a message.",
+                    required=True,
+                ),
+                _text("attribute", "Keywords or tags of the attribute, and of the sequences that it lies in."),
+                _text("message", "The validator's words, without the values that it quotes."),
+            ),
+        ),
+        Table(
             "texts",
             "A row a text outside of DICOM headers that looks as if it identified somebody: cells of tables, names of files and folders. Never a value.",
             (

@@ -137,6 +137,7 @@ _KEYS = (
     Key("sarif-anchor", Text(), "File of the repository that SARIF results are shown at.", '"README.md"'),
     _choice("pictures", Choice(PictureMode, default=PictureMode.AUTO.value), "Which patients get pictures", '"auto"'),
     _choice("depth", Choice(Depth, default=Depth.PIXELS.value), "How deep to read", '"pixels"'),
+    Key("standard", Flag(), "Whether the validators of dicom3tools are run too.", "true"),
     Key("subset", Flag(), "Part of the release on purpose: skip what compares the whole.", "false"),
     Key("patients", Patients(), "Only these patients; @FILE lists one a line.", '["CRLM-CT-1004"]'),
     Key("profile", Place(), "Release profile in place of the built-in one.", '"profile.toml"'),

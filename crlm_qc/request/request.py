@@ -201,6 +201,7 @@ def settings_of(settled: Settled) -> Settings:
         known_issues=settled["known-issues"],
         tolerances=settled["tolerances"],
         redact_paths=settled["redact-paths"],
+        standard=settled["standard"],
     )
 
 

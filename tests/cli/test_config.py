@@ -267,6 +267,7 @@ ENVIRONMENT = {
     "allow-did-waivers": ("1", True),
     "known-issues": ("false", False),
     "redact-paths": ("1", True),
+    "standard": ("1", True),
     "fail-on": ("never", "never"),
     "exit-zero": ("yes", True),
     "allow-incomplete": ("1", True),

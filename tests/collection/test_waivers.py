@@ -15,6 +15,7 @@ from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
 from crlm_qc.model.waivers import WaiverState
+from crlm_qc.request.request import Request
 from crlm_qc.rulebook.rule import Checked, Rule, rule
 from crlm_qc.rules import registry
 
@@ -35,12 +36,14 @@ def a_rule(*found: Found) -> Rule:
     )
 
 
-def run(profile: Profile, path: Path, text: str, *found: Found, settings: Settings | None = None) -> Report:
+def run(
+    profile: Profile, path: Path, text: str, *found: Found, settings: Settings | None = None, known: bool = False
+) -> Report:
     path = path / "waivers.toml"
     path.write_text(text, encoding="utf-8")
     evidence = Evidence(Facts(depth=Depth.PIXELS), {"patients": PATIENTS, "sources": SOURCES})
     rules = [a_rule(*found), *registry().matching("WVR")]
-    return judge(evidence, profile, settings, rules, waivers=load_waivers(path), today=TODAY)
+    return judge(evidence, profile, settings, rules, waivers=load_waivers(path, known=known), today=TODAY)
 
 
 def flat(report: Report) -> list[tuple[str, str | None, str | None]]:
@@ -126,7 +129,7 @@ def test_a_file_that_is_not_there_is_said_as_of_other_files(tmp_path: Path) -> N
 
 def test_the_shipped_known_issues_load(profile: Profile) -> None:
     waivers = load_waivers(expectations_folder() / "known_issues.toml", known=True)
-    assert {waiver.rule for waiver in waivers} == {"CLN010", "SEG006"}
+    assert {waiver.rule for waiver in waivers} == {"CLN010", "SEG006", "STD001", "STD002"}
     assert all(profile.is_patient_id(patient) for waiver in waivers for patient in waiver.patients)
     assert all(waiver.source and waiver.date and waiver.known for waiver in waivers)
 
@@ -157,3 +160,21 @@ def test_a_waiver_of_what_was_not_looked_at_is_not_judged(profile: Profile, tmp_
     (gone,) = run(profile, tmp_path, ENTRY.replace("1001", "1009")).waivers
     (never,) = run(profile, tmp_path, ENTRY.replace("XXX001", "SEG006")).waivers
     assert gone.state is never.state is WaiverState.IDLE
+
+
+def test_a_known_issue_of_the_release_as_a_whole_may_be_missing_in_a_part(profile: Profile, tmp_path: Path) -> None:
+    text = '[[waiver]]\nrule = "XXX001"\nreason = "r"\n'
+    mine = run(profile, tmp_path, text)
+    assert [(one.rule, one.message) for one in mine.findings] == [
+        ("WVR002", "The waiver of XXX001 matches no finding: take it out.")
+    ]
+    report = run(profile, tmp_path, text, known=True)
+    assert list(report.findings) == []
+    assert [use.state for use in report.waivers] == [WaiverState.IDLE]
+
+
+def test_what_validators_say_is_waived_where_they_are_asked(profile: Profile) -> None:
+    def rules(settings: Settings) -> set[str]:
+        return {one.rule for one in Request(settings=settings, profile=profile).accepted()}
+
+    assert rules(Settings(standard=True)) - rules(Settings()) == {"STD001", "STD002"}

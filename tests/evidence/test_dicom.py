@@ -115,6 +115,32 @@ def test_pixel_data_cut_short_is_measured(left):
     assert header.trailing == 0
 
 
+@pytest.mark.parametrize(
+    ("values", "needed"),
+    [
+        ({}, 8 * 16 * 2),
+        ({"NumberOfFrames": 3}, 8 * 16 * 2 * 3),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_FULL"}, 8 * 16 * 2 * 3),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_FULL_422"}, 8 * 16 * 2 * 2),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_PARTIAL_420"}, 8 * 16 * 3),
+        ({"SamplesPerPixel": 1, "PhotometricInterpretation": "YBR_FULL_422"}, 8 * 16 * 2),
+    ],
+)
+def test_bytes_that_pixels_need(values, needed):
+    data = Dataset()
+    data.Rows, data.Columns, data.BitsAllocated = 8, 16, 16
+    for keyword, value in values.items():
+        setattr(data, keyword, value)
+    assert expected_bytes(Header(data, Dataset(), 0, None, 0)) == needed
+
+
+def test_a_number_of_frames_that_is_none_tells_no_length():
+    data = Dataset()
+    data.Rows, data.Columns, data.BitsAllocated = 8, 16, 16
+    data.add(RawDataElement(Tag("NumberOfFrames"), "IS", 4, b"many", 0, False, True))
+    assert expected_bytes(Header(data, Dataset(), 0, None, 0)) is None
+
+
 @given(st.binary(min_size=1, max_size=300))
 def test_bytes_that_are_no_dicom_after_a_prefix_never_raise_otherwise(junk):
     found = outcome(bytes(128) + b"DICM" + junk)

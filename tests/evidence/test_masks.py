@@ -371,6 +371,17 @@ def test_masks_that_cannot_be_measured_say_why(change, detail):
     assert "voxels" not in found.segments[0]
 
 
+def test_a_decoder_that_reads_no_single_bits_is_not_called_damage():
+    ds = tiny.segmentation([(1, 1, BALL[1])])
+    ds.file_meta.TransferSyntaxUID = RLELossless
+    ds.PixelData = pydicom.encaps.encapsulate([bytes(70)])
+    found, _ = measured(ds, stack())
+    assert (found.dso["masks"], found.dso["masks_detail"]) == (
+        "no-decoder",
+        "the decoder at hand (pydicom) does not read pixels of this kind",
+    )
+
+
 def test_broken_compressed_pixels_fail_alone():
     ds = as_bytes(tiny.segmentation([(1, 1, BALL[1])]), BALL[1], "FRACTIONAL")
     ds.compress(RLELossless)

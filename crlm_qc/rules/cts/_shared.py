@@ -21,6 +21,11 @@ def each_series(
     return tally([(one,) for one in series_of(context)], judge, examined)
 
 
+def of_another_class(context: Context, series: CtSeries) -> set[int]:
+    """Slices that are no CT images, as CTS001 tells: an object of another class holds what a CT image must hold elsewhere."""
+    return set(series.slices.others("sop_class_uid", set(context.profile.modalities["CT"])))
+
+
 def each_stack(context: Context, judge: Callable[[CtSeries], Iterable[Found]]) -> Checked:
     """Every CT series with a stack."""
     return each_series(context, judge, lambda one: one.stack is not None and len(one.stack.order) > 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import filterfalse
 from typing import Any
 
 from crlm_qc.model.finding import Found
@@ -12,7 +13,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.cts._shared import TABLES, each_series
+from crlm_qc.rules.cts._shared import TABLES, each_series, of_another_class
 from crlm_qc.subjects.ct import CtSeries
 
 _OWN_RULES = frozenset({"RescaleSlope", "RescaleIntercept"})
@@ -128,10 +129,18 @@ def acquisitions_mixed(context: Context) -> Checked:
     seen=Seen(),
 )
 def attribute_missing(context: Context) -> Checked:
-    """Every CT series; RescaleSlope and RescaleIntercept are CTS015's."""
+    """Every CT image; RescaleSlope and RescaleIntercept are CTS015's."""
 
     def judge(series: CtSeries) -> Iterable[Found]:
-        places, empty, malformed = (series.slices.listed(column) for column in ("missing", "empty", "malformed"))
+        other = of_another_class(context, series)
+        places, empty, malformed = (
+            {
+                word: kept
+                for word, held in series.slices.listed(column).items()
+                if (kept := [*filterfalse(other.__contains__, held)])
+            }
+            for column in ("missing", "empty", "malformed")
+        )
         if series.failure is not None:
             message = (
                 f"No stack can be made of the positions ({series.failure}), so what depends on them was not checked."

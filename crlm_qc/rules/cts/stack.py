@@ -12,7 +12,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.cts._shared import PLANE, TABLES, each_series, each_stack
+from crlm_qc.rules.cts._shared import PLANE, TABLES, each_series, each_stack, of_another_class
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.needs import published
 from crlm_qc.subjects.words import number
@@ -233,6 +233,8 @@ def slice_count_unpublished(context: Context) -> Checked:
 
     def judge(series: CtSeries) -> Iterable[Found]:
         count = len(series.slices)
+        if len(of_another_class(context, series)) == count:
+            return
         if count > span.max or count + series.unknown < span.min:
             expected = f"{number(span.min)} to {number(span.max)}"
             yield series.found(

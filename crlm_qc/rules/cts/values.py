@@ -12,7 +12,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.cts._shared import TABLES, each_series
+from crlm_qc.rules.cts._shared import TABLES, each_series, of_another_class
 from crlm_qc.subjects.ct import CtSeries, need_pixels
 from crlm_qc.subjects.hounsfield import fills_images, is_ruined, ruined
 from crlm_qc.subjects.words import number
@@ -30,16 +30,18 @@ from crlm_qc.subjects.words import number
     seen=Seen(),
 )
 def rescale_invalid(context: Context) -> Checked:
-    """Every CT series."""
+    """Every CT image of every series."""
+    import numpy as np
 
     def judge(series: CtSeries) -> Iterable[Found]:
+        known = np.isin(range(len(series.slices)), list(of_another_class(context, series)), invert=True)
         for column, keyword in (("rescale_slope", "RescaleSlope"), ("rescale_intercept", "RescaleIntercept")):
             values = series.slices[column]
-            none = ~series.slices.present(column)
-            empty, malformed = (_rows(series, column, keyword) for column in ("empty", "malformed"))
+            none = ~series.slices.present(column) & known
+            empty, malformed = (_rows(series, column, keyword) & known for column in ("empty", "malformed"))
             absent = none & ~empty & ~malformed
-            zero = (values == 0) & (column == "rescale_slope")
-            differing = (values != series.common(column)) & ~none & ~zero
+            zero = (values == 0) & (column == "rescale_slope") & known
+            differing = (values != series.common(column)) & ~none & ~zero & known
             words = [
                 f"{what} in {plural(int(flags.sum()), 'slice')}"
                 for what, flags in (

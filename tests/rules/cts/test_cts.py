@@ -71,6 +71,26 @@ def test_a_whole_series(case: Case, profile: Profile, code: str, subject: str, v
     assert flat(case, profile) == [(code, P1, subject)]
 
 
+ENHANCED = "1.2.840.10008.5.1.4.1.1.2.1"
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_of_an_object_of_another_class_its_class_is_told_alone(case: Case, profile: Profile, many: bool) -> None:
+    rows = case.of("slices")[: None if many else 1]
+    for row in rows:
+        row |= {
+            "sop_class_uid": ENHANCED,
+            "rescale_slope": None,
+            "rescale_intercept": None,
+            "missing": '["PixelSpacing"]',
+        }
+    if many:
+        for number in range(2, N_SLICES + 1):
+            case.remove_ct(number)
+    told = {code for code, *_ in flat(case, profile)}
+    assert told & {"CTS001", "CTS014", "CTS015", "CTS019"} == {"CTS001"}
+
+
 @pytest.mark.parametrize(
     ("code", "subject", "values"),
     [
