@@ -219,9 +219,20 @@ TABLES: Mapping[str, Table] = {
                 *_PIXEL,
                 _int("instance_number", "", "InstanceNumber"),
                 _int("acquisition_number", "", "AcquisitionNumber"),
+                _real(
+                    "acquisition_time", "Time since the first slice of its series was acquired.", "s", "AcquisitionTime"
+                ),
+                _text("image_type", "Its values, parted by backslashes.", "ImageType"),
+                _text("convolution_kernel", "", "ConvolutionKernel"),
+                _text("contrast_agent", "", "ContrastBolusAgent"),
+                _real("kvp", "", "kV", "KVP"),
+                _real("reconstruction_diameter", "", "mm", "ReconstructionDiameter"),
                 _int("number_of_frames", "Missing for an image of one frame.", "NumberOfFrames"),
                 *_SPACING,
                 _real("slice_thickness", "", "mm", "SliceThickness"),
+                _real("spacing_between_slices", "", "mm", "SpacingBetweenSlices"),
+                _real("slice_location", "", "mm", "SliceLocation"),
+                _real("gantry_tilt", "", "degrees", "GantryDetectorTilt"),
                 *_POSITION,
                 *_ORIENTATION,
                 _text("patient_position", "", "PatientPosition"),
@@ -242,7 +253,7 @@ TABLES: Mapping[str, Table] = {
         ),
         Table(
             "ct_series",
-            "A row a CT series: what its slices have in common, and its stack. Figures are measured, not judged.",
+            "A row a CT series: what its slices have in common, and its stack; localizers are left out of it. Figures are measured, not judged.",
             (
                 _PATIENT,
                 _text("series_uid", "", "SeriesInstanceUID"),
@@ -252,7 +263,7 @@ TABLES: Mapping[str, Table] = {
                 _real("normal_z", "Slice normal, z."),
                 _real(
                     "spacing",
-                    "Distance between neighbouring slices along the normal: that of the lattice that most of them lie on.",
+                    "Distance between neighbouring slices along the normal: that of the lattice that most of them lie on; missing where they are several volumes that lie across each other.",
                     "mm",
                 ),
                 _real("spacing_min", "Smallest such distance.", "mm"),

@@ -24,7 +24,7 @@ from crlm_qc.subjects.words import number, ranges
     "instance-number-order",
     ERROR,
     title="InstanceNumber is repeated, has gaps, or contradicts the positions",
-    why="Tools that sort by InstanceNumber build a scrambled volume. Series may be cropped and may run up or down; gaps alone are a warning. Slices that CTS007 or CTS009 name are not held against the order.",
+    why="Tools that sort by InstanceNumber build a scrambled volume. Series may be cropped and may run up or down; gaps alone are a warning. Slices that CTS007 or CTS009 name are not held against the order, nor are the runs of several volumes (CTS018, CTS028).",
     fix="Number the slices anew along the normal.",
     source="DICOM PS3.3 C.7.6.1 (Instance Number)",
     tables=TABLES,
@@ -34,6 +34,8 @@ def instance_number_order(context: Context) -> Checked:
     """Every CT series whose slices have numbers."""
 
     def judge(series: CtSeries) -> Iterable[Found]:
+        if series.volumes is not None:
+            return
         found = [*_repeated(context, series), *_disordered(context, series)]
         # A number that was changed leaves a gap as well.
         yield from found or _number_gaps(context, series)

@@ -189,7 +189,7 @@ def spacing_unpublished(context: Context) -> Checked:
         values = {
             "PixelSpacing": (series.common("spacing_row"), in_plane),
             "column spacing": (series.common("spacing_col"), in_plane),
-            "slice spacing": (None if stack is None else stack.spacing, between),
+            "slice spacing": (None if stack is None or series.stretches else stack.spacing, between),
         }
         wrong = [
             (what, value, span)

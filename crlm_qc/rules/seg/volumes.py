@@ -23,7 +23,7 @@ def _outside(masks: Masks, liver: Segment, span: Span, fraction: float) -> str |
     """The liver's volume in words, where it is outside of a range however it is told; None where it may be inside, or is not known."""
     least, most = masks.volumes(liver)
     told = (least, most, most - liver.volume + liver.spread)
-    if masks.scaled or liver.volume != liver.volume:
+    if masks.scaled or not masks.one_spacing or liver.volume != liver.volume:
         return None
     low, high = (1 - fraction) * span.min, (1 + fraction) * span.max
     if not (max(told) < low or min(told) > high):
@@ -128,7 +128,13 @@ def tumour_volume_unpublished(context: Context) -> Checked:
 
     def judge(masks: Masks) -> Iterable[Found]:
         tumours = masks.of(TUMOUR)
-        if masks.scaled or not tumours or _fills_liver(masks) or any(tumour.piled for tumour in tumours):
+        if (
+            masks.scaled
+            or not masks.one_spacing
+            or not tumours
+            or _fills_liver(masks)
+            or any(tumour.piled for tumour in tumours)
+        ):
             return
         volume = _tumour_volume(masks)
         if volume == volume and not span.holds(volume, fraction * (span.min if volume < span.min else span.max)):
@@ -184,7 +190,9 @@ def thickness_volume_differs(context: Context) -> Checked:
 
     def judge(masks: Masks) -> Iterable[Found]:
         ct = masks.dso.ct
-        if ct is None or ct.stack is None or masks.dso.foreign or not np.isfinite(ct.stack.spacing):
+        if ct is None or ct.stack is None or masks.dso.foreign or not masks.one_spacing:
+            return
+        if not np.isfinite(ct.stack.spacing):
             return
         spacing = ct.stack.spacing
         thickness = {"the object's": masks.dso.row["slice_thickness"], "the CT's": ct.common("slice_thickness")}

@@ -161,7 +161,8 @@ def test_a_slice_that_is_gone(case: Case, profile: Profile) -> None:
 def test_a_slice_that_was_never_there(case: Case, profile: Profile) -> None:
     for name in range(23, EDGE + 1):
         case.slice(name)["position_z"] -= 2 * SPACING
-    assert flat(case, profile) == [("CTS008", P1, SERIES)]
+    # Numbers go on over the gap, so nothing says that slices were there.
+    assert flat(case, profile) == [("CTS009", P1, SERIES)]
     assert only(case, "CTS008", profile).count == 2
 
 
