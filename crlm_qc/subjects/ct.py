@@ -292,6 +292,22 @@ def stack_of(context: Context, positions: Floats, orientation: Floats) -> tuple[
         return None, type(error).__name__
 
 
+def same_length(context: Context, one: float, other: float) -> bool:
+    """Whether two lengths that headers give are the same, as far as they are rounded."""
+    tolerances = context.tolerances
+    return abs(one - other) <= max(tolerances.spacing_mm, tolerances.spacing_fraction * abs(one))
+
+
+def thickness_of(context: Context, series: CtSeries) -> float | None:
+    """SliceThickness of a series, mm; None if it has none, or several (CTS032)."""
+    import numpy as np
+
+    values = series.slices["slice_thickness"][series.slices.present("slice_thickness")]
+    if not len(values) or not same_length(context, float(values.min()), float(values.max())):
+        return None
+    return float(np.median(values))
+
+
 def measured_otherwise(context: Context) -> list[tuple[CtSeries, float]]:
     """Series that evidence holds another slice spacing of than these tolerances give, each with that spacing, mm.
 

@@ -14,7 +14,7 @@ from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.cts._shared import PLANE, TABLES, each_series, each_stack
 from crlm_qc.subjects.columns import POSITION
-from crlm_qc.subjects.ct import CtSeries
+from crlm_qc.subjects.ct import CtSeries, thickness_of
 from crlm_qc.subjects.needs import published
 from crlm_qc.subjects.words import number
 
@@ -213,7 +213,7 @@ def stack_sheared(context: Context) -> Checked:
     "slice-thickness-differs",
     INFO,
     title="SliceThickness is not the slice spacing",
-    why="The slices overlap or leave gaps, which is common and no fault; but who computes volumes with SliceThickness gets them wrong. A sheared stack is CTS010's.",
+    why="The slices overlap or leave gaps, which is common and no fault; but who computes volumes with SliceThickness gets them wrong. A sheared stack is CTS010's, a SliceThickness that differs from slice to slice CTS032's.",
     fix="Nothing; take the spacing from ImagePositionPatient.",
     source="DICOM PS3.3 C.7.6.2 (Slice Thickness)",
     tables=TABLES,
@@ -225,8 +225,7 @@ def slice_thickness_differs(context: Context) -> Checked:
 
     def judge(series: CtSeries) -> Iterable[Found]:
         stack = series.stack
-        values = series.slices["slice_thickness"]
-        thickness = float(np.nanmedian(values)) if series.slices.present("slice_thickness").any() else None
+        thickness = thickness_of(context, series)
         if stack is None or stack.sheared or thickness is None or not np.isfinite(stack.spacing) or series.stretches:
             return
         if abs(thickness - stack.spacing) > stack.tolerance:

@@ -14,6 +14,7 @@ from crlm_qc.model.sight import At, Seen
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.seg._shared import PUBLISHED, TABLES, each_liver, each_masks, ml, ml_between
+from crlm_qc.subjects.ct import thickness_of
 from crlm_qc.subjects.masks import Masks, Segment
 from crlm_qc.subjects.needs import need_role, published
 from crlm_qc.subjects.words import number
@@ -195,7 +196,7 @@ def thickness_volume_differs(context: Context) -> Checked:
         if not np.isfinite(ct.stack.spacing):
             return
         spacing = ct.stack.spacing
-        thickness = {"the object's": masks.dso.row["slice_thickness"], "the CT's": ct.common("slice_thickness")}
+        thickness = {"the object's": masks.dso.row["slice_thickness"], "the CT's": thickness_of(context, ct)}
         words = [
             f"{number(100 * (value / spacing - 1), 1)}% by {whose} SliceThickness of {number(value)} mm"
             for whose, value in thickness.items()
@@ -203,7 +204,7 @@ def thickness_volume_differs(context: Context) -> Checked:
         ]
         if words:
             message = f"Volumes would be off by {' and '.join(words)}; the slices are {number(spacing)} mm apart."
-            for liver in masks.of(LIVER)[:1]:
+            for liver in masks.of(LIVER)[: 0 if thickness["the CT's"] is None else 1]:
                 by_thickness = float(liver.row["volume_thickness_ml"])
                 if by_thickness == by_thickness:
                     message += f" The liver has {ml(liver.volume)} by positions, {ml(by_thickness)} by SliceThickness."

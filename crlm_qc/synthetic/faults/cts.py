@@ -328,6 +328,32 @@ def _(site: Site) -> None:
     site.forget_tumours()
 
 
+@fault(
+    "ct-slice-of-another",
+    triggers=("CTS031",),
+    doc="A CT file beyond the segments has another patient's age and another scanner's model.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.edge().slice.path) as dataset:
+        dataset.PatientAge = "031Y" if dataset.PatientAge != "031Y" else "032Y"
+        dataset.ManufacturerModelName = "Sensation 16"
+
+
+@fault(
+    "ct-reconstructions-mixed",
+    triggers=("CTS032",),
+    doc="Half of the CT slices have another kernel and tube voltage, and SliceThickness is half of theirs.",
+)
+def _(site: Site) -> None:
+    stack = site.stack()
+
+    def change(dataset: Dataset) -> None:
+        dataset.ConvolutionKernel, dataset.KVP = "LUNG", "100"
+        dataset.SliceThickness = decimal(float(dataset.SliceThickness) / 2)
+
+    site.each_ct(change, [item.path for item in stack[len(stack) // 2 :]])
+
+
 @fault("ct-localizer", triggers=("CTS029",), doc="A coronal scout view, a LOCALIZER, lies among the CT slices.")
 def _(site: Site) -> None:
     edge, count = site.edge(), len(site.ct_files)
