@@ -92,6 +92,17 @@ class Tolerances:
         "degrees",
         "A normal farther than this from z is no axial series.",
     )
+    tilt_degrees: float = _tolerance(
+        1.0,
+        "degrees",
+        "GantryDetectorTilt against the tilt of the slices: it is often given in whole degrees.",
+    )
+    diameter_fraction: float = _tolerance(
+        0.02,
+        "",
+        "How much wider an image may be than its ReconstructionDiameter, as a part of it: scanners round it to whole "
+        "millimetres or half centimetres (408 mm for 512 pixels of 0.796875 mm, 415 for 0.810547).",
+    )
     file_size_fraction: float = _tolerance(
         0.01,
         "",

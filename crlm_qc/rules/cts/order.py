@@ -73,8 +73,8 @@ def _disordered(context: Context, series: CtSeries) -> Iterable[Found]:
     doubled = {index for group in stack.duplicates for index in group}
     ignored = doubled | set(stack.off_lattice) | set(_repeated_places(series))
     ordered = [place for place in stack.order.tolist() if place in numbers and place not in ignored]
-    upward = _out_of_order([numbers[place] for place in ordered])
-    downward = _out_of_order([-numbers[place] for place in ordered])
+    upward = out_of_order([numbers[place] for place in ordered])
+    downward = out_of_order([-numbers[place] for place in ordered])
     wrong = [ordered[index] for index in min(upward, downward, key=len)]
     if wrong:
         names = [
@@ -96,7 +96,7 @@ def _numbered(value: int) -> str:
     return f"number {value}" if abs(value) <= LARGEST else number(value)
 
 
-def _out_of_order(values: Sequence[int]) -> list[int]:
+def out_of_order(values: Sequence[int]) -> list[int]:
     """Places outside of a longest rising subsequence: the fewest that break the order."""
     tails: list[int] = []
     ends: list[int] = []

@@ -223,9 +223,13 @@ def _(site: Site) -> None:
 
     def measures(item: Dataset) -> None:
         item.PixelSpacing = _texts([float(value) * wider for value in item.PixelSpacing])
-        for keyword in ("SliceThickness", "SpacingBetweenSlices"):
+        for keyword, factor in (
+            ("SliceThickness", wider**-2),
+            ("SpacingBetweenSlices", wider**-2),
+            ("ReconstructionDiameter", wider),
+        ):
             if item.get(keyword) is not None:
-                setattr(item, keyword, decimal(float(item[keyword].value) / wider**2))
+                setattr(item, keyword, decimal(float(item[keyword].value) * factor))
 
     _move_patient(site, lambda point: point * scale)
     site.each_ct(measures)
@@ -251,6 +255,7 @@ def _(site: Site) -> None:
             dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
             dataset.InstanceNumber = edge.slice.number + more
             dataset.ImagePositionPatient = moved(edge.slice.position, edge.step, more)
+            dataset.SliceLocation = decimal(float(dataset.SliceLocation) + more * edge.step[2])
     with site.row("ct") as row:
         row["Number of Images"] = "241"
 
@@ -352,6 +357,34 @@ def _(site: Site) -> None:
         dataset.SliceThickness = decimal(float(dataset.SliceThickness) / 2)
 
     site.each_ct(change, [item.path for item in stack[len(stack) // 2 :]])
+
+
+@fault(
+    "ct-slice-location",
+    triggers=("CTS033",),
+    doc="SliceLocation of the CT slices, which many scripts sort by, is in no order.",
+)
+def _(site: Site) -> None:
+    locations = [decimal(item.position[2]) for item in site.stack()]
+    for place, path in enumerate(site.ct_files):
+        with site.dicom(path) as dataset:
+            dataset.SliceLocation = locations[7 * place % len(locations)]
+
+
+@fault(
+    "ct-repeated-lengths",
+    triggers=("CTS033",),
+    doc="The CT names half of its slice spacing, a tilted gantry, and a reconstruction narrower than its images.",
+)
+def _(site: Site) -> None:
+    step = float(np.linalg.norm(site.edge().step))
+
+    def change(dataset: Dataset) -> None:
+        dataset.SpacingBetweenSlices = decimal(step / 2)
+        dataset.GantryDetectorTilt = "12.5"
+        dataset.ReconstructionDiameter = decimal(float(dataset.ReconstructionDiameter) * 0.9)
+
+    site.each_ct(change)
 
 
 @fault("ct-localizer", triggers=("CTS029",), doc="A coronal scout view, a LOCALIZER, lies among the CT slices.")

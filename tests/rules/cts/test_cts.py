@@ -12,7 +12,7 @@ from support.frames import FIRST_Z, N_SLICES, PATIENTS, SPACING, Case, clean, fl
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules.cts.order import _out_of_order
+from crlm_qc.rules.cts.order import out_of_order
 
 P1 = PATIENTS[0]
 SERIES = "101.000000-NA-20001"
@@ -222,7 +222,7 @@ def test_numbers_may_run_up_and_down(case: Case, profile: Profile, numbers: rang
     assert flat(case, profile) == []
 
 
-def test_numbers_out_of_order(case: Case, profile: Profile) -> None:
+def test_numbersout_of_order(case: Case, profile: Profile) -> None:
     one, other = case.slice(5), case.slice(9)
     one["instance_number"], other["instance_number"] = other["instance_number"], one["instance_number"]
     assert flat(case, profile) == [("CTS011", P1, "ImagePositionPatient")]
@@ -292,8 +292,8 @@ def test_columns_that_are_all_missing_crash_nothing(case: Case, profile: Profile
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(0, 30), unique=True, max_size=12))
-def test_the_fewest_out_of_order(values: list[int]) -> None:
-    wrong = _out_of_order(values)
+def test_the_fewestout_of_order(values: list[int]) -> None:
+    wrong = out_of_order(values)
     kept = [value for place, value in enumerate(values) if place not in wrong]
     assert kept == sorted(kept)
     longest = [1] * len(values)
