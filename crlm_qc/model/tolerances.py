@@ -224,6 +224,12 @@ class Tolerances:
         "voxels",
         "Voxels that must be looked at for a comparison of placements: fewer say little.",
     )
+    cut_fraction: float = _tolerance(
+        0.25,
+        "",
+        "Area of an organ on an end slice of the scan, as a part of its largest: from a quarter on, much of a liver, which "
+        "tapers over several slices at either end, must lie beyond.",
+    )
     liver_hole_ml: float = _tolerance(
         1.0,
         "mL",
