@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from support.frames import PATIENTS, PIXEL, ROOT, SPACING, Case, Row, uid
+from support.frames import FIRST_Z, PATIENTS, PIXEL, ROOT, SPACING, Case, Row, uid
 
 FIRST = PATIENTS[0]
 LIVER, TUMOUR, THIRD = 1, 2, 3
@@ -217,6 +217,8 @@ VISIBLE: Mapping[str, Change] = {
     "CTS017": on_all("slices", patient_position="HFP"),
     "CTS019": on_slice(missing=json.dumps(["PatientPosition"]), patient_position=None),
     "CTS020": on_slice(pixel_representation=3),
+    "CTS031": on_slice(patient_sex="F"),
+    "CTS032": on_slice(slice_thickness=2.5),
     "DSO002": on_all("dsos", rows=516),
     "DSO007": listed_and_not_there,
     "DSO008": lambda case: no_source(case, case.frames(TUMOUR)),
@@ -249,6 +251,7 @@ VISIBLE: Mapping[str, Change] = {
     "SEG016": on_segment(LIVER, hole_voxels=30000),
     "SEG018": exclusive,
     "SEG019": mask_of_another_slice,
+    "SEG021": on_segment(LIVER, along_max=FIRST_Z, voxels_last=20000, voxels_widest=40000),
     "XRF006": tumour_size,
     "XRF007": note,
     "DID007": held("BurnedInAnnotation", "00280301", "CS", state="code", code="YES"),

@@ -9,6 +9,7 @@ from typing import Any
 from crlm_qc.collection.forms import age_in_years
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -45,6 +46,7 @@ _IMAGE_TYPES = frozenset({"ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL"
     fix="Compare the odd slices with the others and with the original series; take them out if they are another's.",
     source="DICOM PS3.3 A.1.2.3 (series IE: one frame of reference, one equipment), C.7.1.1, C.7.2.1, C.7.5.1",
     tables=TABLES,
+    seen=Seen(),
 )
 def patient_or_scanner_differs(context: Context) -> Checked:
     """Every CT series; a missing value differs from none."""
@@ -61,6 +63,7 @@ def patient_or_scanner_differs(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.3.1 (General Series), C.8.2.1 (CT Image), C.7.6.4 (Contrast/Bolus)",
     tables=TABLES,
     tolerances=("spacing_mm", "spacing_fraction"),
+    seen=Seen(),
 )
 def acquisition_differs(context: Context) -> Checked:
     """Every CT series; a missing value differs from none."""

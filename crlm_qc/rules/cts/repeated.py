@@ -53,6 +53,7 @@ def geometry_repeated_wrongly(context: Context) -> Checked:
                 "; ".join(one.expected for one in found),
                 "; ".join(one.observed for one in found),
                 places,
+                seen_at=(),
             )
 
     return each_series(context, judge, lambda series: series.volumes is None and not series.framed)

@@ -198,7 +198,13 @@ def several_frames(context: Context) -> Checked:
         verb = agree(len(names), "is a CT image", "are CT images")
         message = f"{listed(names)} {verb} of {shown} frames, and such an image has one: only the first has a position."
         yield series.found(
-            context, message, "one frame an image", f"{shown} frames", series.framed, column="NumberOfFrames"
+            context,
+            message,
+            "one frame an image",
+            f"{shown} frames",
+            series.framed,
+            column="NumberOfFrames",
+            seen_at=(),
         )
 
     return each_series(context, judge)
