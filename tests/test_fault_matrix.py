@@ -38,6 +38,8 @@ SEVERITIES = {
     ("ct-instance-gap", "CTS011"): Severity.WARNING,
     ("ct-slice-lost", "CTS011"): Severity.WARNING,
     ("ct-patient-position", "CTS017"): Severity.ERROR,
+    ("ct-second-run-acquired", "CTS018"): Severity.ERROR,
+    ("ct-second-run-behind", "CTS028"): Severity.WARNING,
     ("tumour-outside", "SEG005"): Severity.ERROR,
     ("masks-front-to-back", "SEG013"): Severity.ERROR,
     ("masks-transposed", "SEG013"): Severity.ERROR,

@@ -76,6 +76,7 @@ def test_only_its_own_figures_are_compared(clean_report: Report) -> None:
 
 def slice_missing(release: SyntheticRelease) -> None:
     plant(release, f"ct-gap:{PATIENT}")
+    plant(release, f"ct-instance-gap:{PATIENT}")
 
 
 def mask_off_slice(release: SyntheticRelease) -> None:
@@ -114,7 +115,7 @@ def series_unlisted(release: SyntheticRelease) -> None:
 @pytest.mark.parametrize(
     ("fault", "rules"),
     [
-        (slice_missing, {"CTS008"}),
+        (slice_missing, {"CTS008", "CTS011"}),
         (mask_off_slice, {"DSO011"}),
         # The one label is the one that every object must have.
         (label_unknown, {"DSO024", "DSO025"}),

@@ -136,6 +136,12 @@ _WORDS: Final = frozenset(
         *("vein", "mass", "tissue", "portal vein", "hepatic vein", "blood vessel", "neoplasm", "lesion", "artery"),
         *("anatomical structure", "morphologically altered structure", "body structure", "tcia", "nbia"),
         *("ge medical systems", "philips medical systems", "philips", "siemens", "siemens healthineers", "toshiba"),
+        *(
+            "original\\primary\\axial",
+            "original\\primary\\localizer",
+            "derived\\primary\\axial",
+            "derived\\secondary\\axial",
+        ),
         "git://github.com/qiicr/dcmqi.git",
         "https://github.com/qiicr/dcmqi",
     }

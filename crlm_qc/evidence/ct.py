@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from crlm_qc.evidence.dicom.header import Header, native_bytes
-from crlm_qc.evidence.dicom.values import NATIVE, has_value, tag_of, text
+from crlm_qc.evidence.dicom.values import NATIVE, has_value, reals, tag_of, text
+from crlm_qc.geometry.lattice import Floats
 from crlm_qc.geometry.stack import measure
+from crlm_qc.geometry.volumes import APART, localizers_of, volumes_of
 from crlm_qc.model.tables import TABLES
 from crlm_qc.model.tolerances import Tolerances
 
@@ -69,6 +72,15 @@ _REALS = {
     "rescale_slope": "RescaleSlope",
     "rescale_intercept": "RescaleIntercept",
 }
+_OPTIONAL_REALS = {
+    "kvp": "KVP",
+    "reconstruction_diameter": "ReconstructionDiameter",
+    "spacing_between_slices": "SpacingBetweenSlices",
+    "slice_location": "SliceLocation",
+    "gantry_tilt": "GantryDetectorTilt",
+}
+"""Numbers that no check needs: one that can't be read counts as absent."""
+_TIME = re.compile(r"(\d\d):?(\d\d):?(\d\d(?:\.\d+)?)")
 
 
 def vector(name: str, values: Sequence[float] | None) -> Row:
@@ -133,6 +145,10 @@ def slice_row(header: Header, shared: Row) -> Row:
         row[column] = header.integer(keyword)
     for column, keyword in _REALS.items():
         row[column] = header.real(keyword)
+    for column, keyword in _OPTIONAL_REALS.items():
+        values = reals(data, keyword, 1)
+        row[column] = None if values is None else values[0]
+    row["acquisition_time"] = _seconds(text(data, "AcquisitionTime"))
     vectors = {keyword: header.reals(keyword, length) for keyword, length in _VECTORS.items()}
     row |= spacing(header.spacings(_SPACING, 2))
     row |= vector("position", vectors["ImagePositionPatient"])
@@ -157,6 +173,12 @@ def _empty(header: Header) -> set[str]:
         for keyword in (*NEEDED, "RescaleSlope", "RescaleIntercept")
         if tag_of(keyword) in data and not has_value(data, keyword)
     }
+
+
+def _seconds(time: str | None) -> float | None:
+    """Seconds since midnight; None where a time has none."""
+    found = None if time is None else _TIME.fullmatch(time)
+    return None if found is None else 3600 * int(found[1]) + 60 * int(found[2]) + float(found[3])
 
 
 def series_rows(patient: str | None, slices: Iterable[Row], tolerances: Tolerances) -> list[Row]:
@@ -193,21 +215,51 @@ def _series_row(patient: str | None, uid: str | None, rows: Sequence[Row], toler
         "instance_number_min": min(numbers, default=None),
         "instance_number_max": max(numbers, default=None),
     }
+    _from_the_first(rows)
+    rows = _without_localizers(rows)
     direction = common_orientation(rows)
     if direction is None:
         return result
-    positions = [position for row in rows if (position := position_of(row)) is not None]
-    points = np.array(positions, dtype=np.float64).reshape(-1, 3)
+    placed = [(row, position) for row in rows if (position := position_of(row)) is not None]
+    points = np.array([position for _, position in placed], dtype=np.float64).reshape(-1, 3)
     figures = measure(points, direction[:3], direction[3:], tolerances)
+    volumes = volumes_of(
+        points @ figures.normal,
+        _numbers(placed, "instance_number"),
+        _numbers(placed, "acquisition_time"),
+        {name: [row.get(column) for row, _ in placed] for name, column in APART.items()},
+        np.full(len(placed), np.nan),
+        tolerances,
+    )
     return result | {
         **vector("normal", figures.normal.tolist()),
-        "spacing": figures.spacing,
+        "spacing": figures.spacing if volumes is None else None,
         "spacing_min": figures.spacing_min,
         "spacing_max": figures.spacing_max,
         "shear": figures.shear,
         "first": figures.first,
         "last": figures.last,
     }
+
+
+def _numbers(placed: Sequence[tuple[Row, object]], column: str) -> Floats:
+    values = (row.get(column) for row, _ in placed)
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _from_the_first(rows: Sequence[Row]) -> None:
+    """Count acquisition times from the first of a series: the time of day says nothing of the images."""
+    first = min((row["acquisition_time"] for row in rows if row.get("acquisition_time") is not None), default=0.0)
+    for row in rows:
+        if row.get("acquisition_time") is not None:
+            row["acquisition_time"] = round(row["acquisition_time"] - first, 6)
+
+
+def _without_localizers(rows: Sequence[Row]) -> list[Row]:
+    keys = ("row_x", "row_y", "row_z", "col_x", "col_y", "col_z")
+    axes = [[np.nan if row.get(key) is None else row[key] for key in keys] for row in rows]
+    apart = localizers_of([row.get("image_type") for row in rows], np.array(axes, dtype=np.float64))
+    return [row for row, is_apart in zip(rows, apart.tolist(), strict=True) if not is_apart]
 
 
 def position_of(row: Row) -> tuple[float, float, float] | None:

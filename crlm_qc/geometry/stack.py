@@ -16,6 +16,7 @@ from crlm_qc.geometry.lattice import (
     Floats,
     Ints,
     Lattice,
+    gap_tolerance,
     lattice_of,
     off_the_lattice,
     roundings,
@@ -26,6 +27,12 @@ from crlm_qc.model.tolerances import Tolerances
 
 FARTHEST_MM = 1e9
 """Coordinates beyond this, which no scanner has, count as this: sums and squares of them must stay numbers."""
+
+
+_SHORTEST_STRETCH = 3
+"""Gaps of a part of a stack that has a spacing of its own."""
+_MOST_STRETCHES = 4
+"""Parts of a stack with a spacing of their own each; with more of them it is uneven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,19 @@ class Gap:
     """Its size along the normal, mm."""
     missing: int
     """Slices that would fit between the two; 0 where the gap is no multiple of the spacing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring slices of one spacing."""
+
+    first: int
+    """Index of its lowest slice along the normal."""
+    last: int
+    """Index of its highest one."""
+    spacing: float
+    """Slice spacing, mm."""
+    gaps: int
 
 
 @dataclass(frozen=True)
@@ -113,6 +133,29 @@ class Stack:
     def last_index(self) -> float:
         """Lattice index of the highest slice; the lowest has 0. NaN if there is no slice."""
         return float(self._indices[-1]) if self._indices.size else float("nan")
+
+    def stretches(self, tolerances: Tolerances) -> tuple[Stretch, ...]:
+        """Parts of the stack with a spacing of their own, from the lowest; none if it has one spacing, or no order at all.
+
+        Parameters
+        ----------
+        tolerances : Tolerances
+            `spacing_mm` and `spacing_fraction` are used.
+        """
+        gaps = np.diff(self._planes)
+        first = self.order[np.flatnonzero(np.diff(self._ranks, prepend=-1))]
+        found: list[Stretch] = []
+        begin = 0
+        for end in range(1, gaps.size + 1):
+            if end < gaps.size and abs(gaps[end] - gaps[begin]) <= gap_tolerance(float(gaps[begin]), tolerances):
+                continue
+            if end - begin >= _SHORTEST_STRETCH:
+                spacing = float(np.median(gaps[begin:end]))
+                found.append(Stretch(int(first[begin]), int(first[end]), spacing, end - begin))
+            begin = end
+        between = gaps.size - sum(stretch.gaps for stretch in found)
+        regular = 2 <= len(found) <= _MOST_STRETCHES and between < len(found)
+        return tuple(found) if regular else ()
 
     def plane_of(self, slices: npt.ArrayLike) -> Ints:
         """Rank of the planes that slices lie in, counting only planes that are there.

@@ -92,6 +92,17 @@ class Tolerances:
         "degrees",
         "A normal farther than this from z is no axial series.",
     )
+    tilt_degrees: float = _tolerance(
+        1.0,
+        "degrees",
+        "GantryDetectorTilt against the tilt of the slices: it is often given in whole degrees.",
+    )
+    diameter_fraction: float = _tolerance(
+        0.02,
+        "",
+        "How much wider an image may be than its ReconstructionDiameter, as a part of it: scanners round it to whole "
+        "millimetres or half centimetres (408 mm for 512 pixels of 0.796875 mm, 415 for 0.810547).",
+    )
     file_size_fraction: float = _tolerance(
         0.01,
         "",
@@ -283,6 +294,12 @@ class Tolerances:
         5.0,
         "mm",
         "How far apart placements lie that are tried: by as much the border may tell a shift otherwise than they do.",
+    )
+    cut_fraction: float = _tolerance(
+        0.25,
+        "",
+        "Area of an organ on an end slice of the scan, as a part of its largest: from a quarter on, much of a liver, which "
+        "tapers over several slices at either end, must lie beyond.",
     )
     liver_hole_ml: float = _tolerance(
         1.0,

@@ -177,6 +177,8 @@ def _scene(
     if ct.slices.others("sop_class_uid", classes) or ct.slices.others("modality", {"CT"}):
         return "the series holds images that are no CT (CTS001): none is shown"
     spacing = [ct.common(column) for column in SPACING]
+    if ct.volumes is not None or ct.framed:
+        return "the series is no single volume (CTS018, CTS028, CTS030), so that its slices can't be put in order"
     if ct.stack is None or not len(ct.stack.order):
         return "the slices have no valid position and orientation, so that nothing can be placed"
     if None in spacing or min(spacing) <= 0:

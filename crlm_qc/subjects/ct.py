@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.series import strays
@@ -17,10 +18,12 @@ from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row,
 from crlm_qc.subjects.words import commonest, file_names, folder_of, text
 
 if TYPE_CHECKING:
-    from crlm_qc.geometry.stack import Stack
+    from crlm_qc.geometry.stack import Gap, Stack, Stretch
+    from crlm_qc.geometry.volumes import Volumes
     from crlm_qc.subjects.columns import Floats
 
-
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+"""CT Image Storage, whose images have one frame each."""
 _SAME_SPACING = 1e-3
 """Part by which two spacings, and so volumes, may differ before it matters: no rule asks for finer."""
 
@@ -34,16 +37,25 @@ class CtSeries:
     folder: str
     """The folder that most of its slices lie in."""
     slices: Columns
-    """Its rows of `slices`, in the order of paths; copies of a slice (REL006) are left out."""
+    """Its rows of `slices`, in the order of paths; copies of a slice (REL006) and localizers (CTS029) are left out."""
     unknown: int
     """Files of its folders that may be slices of it and can't be told: unreadable (REL004), of another series (REL014),
     or copies that lie where another slice was (REL006)."""
     stack: Stack | None
-    """None where its orientation is invalid (CTS005) or missing."""
+    """None where its orientation is invalid (CTS005) or missing, where it is several volumes, and where an image has
+    several frames (CTS030)."""
     orientation: Floats | None
     """The orientation that most of its slices have, shape (6,)."""
+    _stretches: tuple[Stretch, ...] = field(default=(), repr=False)
+    """Those of the stack, whatever the numbers say."""
     failure: str | None = None
     """Why no stack could be fitted to positions and a valid orientation; CTS019 says so."""
+    volumes: Volumes | None = None
+    """Its volumes, where it is more than one (CTS018 if AcquisitionNumber tells them apart, else CTS028)."""
+    localizers: Columns | None = None
+    """Rows of `slices` of images that are no slices of it (CTS029); None if there is none."""
+    framed: tuple[int, ...] = ()
+    """Slices that are CT images of several frames, as their class has none (CTS030)."""
     _common: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def subject(self, context: Context, column: str | None = None) -> Subject:
@@ -98,6 +110,53 @@ class CtSeries:
             counts = Counter(value for value in self.slices[column].tolist() if value is not None and value == value)
             self._common[column] = commonest(counts)
         return self._common[column]
+
+    @property
+    def one_spacing(self) -> bool:
+        """Whether one slice spacing can hold for it, so that what depends on it may be judged."""
+        return self.volumes is None and not self.framed and not self.stretches
+
+    @cached_property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Parts of its stack with a spacing of their own, from the lowest (CTS009); none if it has one spacing.
+
+        Where the numbering lacks numbers, a wider spacing is one of slices that are missing (CTS008).
+        """
+        if self.stack is None or not (self.stack.uneven or self.stack.missing) or self.lost:
+            return ()
+        return self._stretches
+
+    @cached_property
+    def lost(self) -> tuple[Gap, ...]:
+        """Gaps where slices are missing (CTS008): whole multiples of the spacing, for which a number is missing too.
+
+        A gap beside a slice without a number, or between two of one number, is taken for one.
+        """
+        return tuple(gap for gap in self._multiples if self._steps(gap) != self._usual_step)
+
+    @cached_property
+    def widened(self) -> tuple[Gap, ...]:
+        """Gaps of a whole multiple of the spacing between slices of neighbouring numbers: no slice was there (CTS009)."""
+        return tuple(gap for gap in self._multiples if self._steps(gap) == self._usual_step)
+
+    @property
+    def _multiples(self) -> tuple[Gap, ...]:
+        return () if self.stack is None else self.stack.missing
+
+    def _steps(self, gap: Gap) -> int | None:
+        numbers = self.slices.whole("instance_number")
+        ends = numbers.get(gap.below), numbers.get(gap.above)
+        return None if ends[0] is None or ends[1] is None else abs(ends[1] - ends[0])
+
+    @cached_property
+    def _usual_step(self) -> int:
+        """By how much numbers of neighbouring slices differ, mostly."""
+        numbers = self.slices.whole("instance_number")
+        ordered = (
+            [] if self.stack is None else [numbers[place] for place in self.stack.order.tolist() if place in numbers]
+        )
+        steps = Counter(abs(after - before) for before, after in pairwise(ordered))
+        return commonest(steps) or 1
 
     @property
     def explained(self) -> int:
@@ -169,11 +228,54 @@ def _without_copies(slices: Columns, places: list[int], tolerance: float) -> lis
 def _one_series(
     context: Context, owner: tuple[str | None, str | None], folder: str, slices: Columns, unknown: int
 ) -> CtSeries:
+    import numpy as np
+
+    from crlm_qc.geometry.volumes import localizers_of
+
+    aside = localizers_of(slices["image_type"].tolist(), slices.matrix(ORIENTATION))
+    localizers = slices.take(np.flatnonzero(aside)) if aside.any() else None
+    slices = slices.take(np.flatnonzero(~aside)) if aside.any() else slices
     orientation = common_row(slices.matrix(ORIENTATION))
-    stack = failure = None
+    several = (slices["number_of_frames"] > 1) & (slices["sop_class_uid"] == CT_IMAGE)
+    framed = tuple(np.flatnonzero(several).tolist())
+    stack = failure = volumes = None
+    stretches: tuple[Stretch, ...] = ()
     if orientation is not None and is_orthonormal(orientation[None, :], context.tolerances.orthonormal)[0]:
-        stack, failure = stack_of(context, slices.matrix(POSITION), orientation)
-    return CtSeries(*owner, folder, slices, unknown, stack, orientation, failure)
+        volumes = None if framed else _volumes(context, slices, orientation)
+        if volumes is None and not framed:
+            stack, failure = stack_of(context, slices.matrix(POSITION), orientation)
+            stretches = () if stack is None else stack.stretches(context.tolerances)
+    return CtSeries(
+        *owner,
+        folder,
+        slices,
+        unknown,
+        stack,
+        orientation,
+        stretches,
+        failure,
+        volumes=volumes,
+        localizers=localizers,
+        framed=framed,
+    )
+
+
+def _volumes(context: Context, slices: Columns, orientation: Floats) -> Volumes | None:
+    import numpy as np
+
+    from crlm_qc.geometry.volumes import APART, volumes_of
+
+    apart = {
+        name: [value if value == value else None for value in slices[column].tolist()] for name, column in APART.items()
+    }
+    return volumes_of(
+        slices.matrix(POSITION) @ np.cross(orientation[:3], orientation[3:]),
+        slices["instance_number"],
+        slices["acquisition_time"],
+        apart,
+        slices["hu_soft"],
+        context.tolerances,
+    )
 
 
 def stack_of(context: Context, positions: Floats, orientation: Floats) -> tuple[Stack | None, str | None]:
@@ -188,6 +290,22 @@ def stack_of(context: Context, positions: Floats, orientation: Floats) -> tuple[
         return fit(positions, orientation[:3], orientation[3:], context.tolerances), None
     except Exception as error:  # noqa: BLE001 - the text of an exception may hold values from files: its type alone is kept
         return None, type(error).__name__
+
+
+def same_length(context: Context, one: float, other: float) -> bool:
+    """Whether two lengths that headers give are the same, as far as they are rounded."""
+    tolerances = context.tolerances
+    return abs(one - other) <= max(tolerances.spacing_mm, tolerances.spacing_fraction * abs(one))
+
+
+def thickness_of(context: Context, series: CtSeries) -> float | None:
+    """SliceThickness of a series, mm; None if it has none, or several (CTS032)."""
+    import numpy as np
+
+    values = series.slices["slice_thickness"][series.slices.present("slice_thickness")]
+    if not len(values) or not same_length(context, float(values.min()), float(values.max())):
+        return None
+    return float(np.median(values))
 
 
 def measured_otherwise(context: Context) -> list[tuple[CtSeries, float]]:

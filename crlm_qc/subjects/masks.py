@@ -97,6 +97,11 @@ class Masks:
     scaled: bool
     """Whether the object's pixel spacing is not the CT's (DSO013), so that its volumes say nothing of the anatomy."""
 
+    @property
+    def one_spacing(self) -> bool:
+        """Whether one slice spacing can hold; not where its CT changes it (CTS009) or is several volumes (CTS018, CTS028)."""
+        return self.dso.ct is None or self.dso.ct.one_spacing
+
     def of(self, *roles: str) -> list[Segment]:
         """Segments of some roles."""
         return [segment for segment in self.segments if segment.role in roles]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from support.frames import PATIENTS, PIXEL, ROOT, SPACING, Case, Row, uid
+from support.frames import FIRST_Z, PATIENTS, PIXEL, ROOT, SPACING, Case, Row, uid
 
 FIRST = PATIENTS[0]
 LIVER, TUMOUR, THIRD = 1, 2, 3
@@ -240,6 +240,8 @@ VISIBLE: Mapping[str, Change] = {
     "CTS021": on_slice(pixel_digest="1-2"),
     "CTS022": on_slice(photometric_interpretation="MONOCHROME1"),
     "CTS023": on_slice(high_bit=11),
+    "CTS031": on_slice(patient_sex="F"),
+    "CTS032": on_slice(slice_thickness=2.5),
     "DSO002": on_all("dsos", rows=516),
     "DSO007": listed_and_not_there,
     "DSO008": lambda case: no_source(case, case.frames(TUMOUR)),
@@ -274,6 +276,7 @@ VISIBLE: Mapping[str, Change] = {
     "SEG019": mask_of_another_slice,
     "SEG022": upside_down,
     "SEG023": in_blocks,
+    "SEG021": on_segment(LIVER, along_max=FIRST_Z, voxels_last=20000, voxels_widest=40000),
     "XRF006": tumour_size,
     "XRF007": note,
     "XRF009": lambda case: shared_with_the_other(case, "slices", "pixel_digest"),

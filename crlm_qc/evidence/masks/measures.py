@@ -159,6 +159,9 @@ def _segment(
     counts = [plane.counts[number] for plane in planes]
     row["voxels"] = sum(counts)
     row["volume_ml"] = None if ml is None else row["voxels"] * ml
+    if all(plane.along == plane.along for plane in planes):
+        row |= {"along_min": planes[0].along, "along_max": planes[-1].along}
+        row |= {"voxels_first": counts[0], "voxels_last": counts[-1], "voxels_widest": max(counts)}
     row |= {
         "row_min": box.row_min,
         "row_max": box.row_max,

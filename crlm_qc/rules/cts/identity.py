@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from itertools import filterfalse
 from typing import Any
 
 from crlm_qc.model.finding import Found
-from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.severity import ERROR, INFO
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
@@ -88,31 +87,6 @@ def series_identity_differs(context: Context) -> Checked:
                     f"differs from that of the other {len(values) - len(odd)}."
                 )
                 yield series.found(context, message, show(common), listed(others), odd, column=keyword)
-
-    return each_series(context, judge)
-
-
-@rule(
-    "CTS018",
-    "acquisitions-mixed",
-    WARNING,
-    title="Several acquisitions in one series",
-    why="A series is one acquisition; two may differ in contrast phase and in breath.",
-    fix="Split the series, or check that the acquisitions belong together.",
-    source="DICOM PS3.3 C.7.6.1 (Acquisition Number); published description",
-    tables=TABLES,
-)
-def acquisitions_mixed(context: Context) -> Checked:
-    """Every CT series."""
-
-    def judge(series: CtSeries) -> Iterable[Found]:
-        counts = Counter(series.slices.whole("acquisition_number").values())
-        if len(counts) > 1:
-            words = [
-                f"{context.show.number(value)} ({plural(count, 'slice')})" for value, count in sorted(counts.items())
-            ]
-            message = f"The series holds {len(counts)} acquisitions: {listed(words)}."
-            yield series.found(context, message, "one", str(len(counts)), count=len(counts), examples=words)
 
     return each_series(context, judge)
 

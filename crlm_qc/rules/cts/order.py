@@ -24,7 +24,7 @@ from crlm_qc.subjects.words import number, ranges
     "instance-number-order",
     ERROR,
     title="InstanceNumber is repeated, has gaps, or contradicts the positions",
-    why="Tools that sort by InstanceNumber build a scrambled volume. Series may be cropped and may run up or down; gaps alone are a warning. Slices that CTS007 or CTS009 name are not held against the order.",
+    why="Tools that sort by InstanceNumber build a scrambled volume. Series may be cropped and may run up or down; gaps alone are a warning. Slices that CTS007 or CTS009 name are not held against the order, nor are the runs of several volumes (CTS018, CTS028).",
     fix="Number the slices anew along the normal.",
     source="DICOM PS3.3 C.7.6.1 (Instance Number)",
     tables=TABLES,
@@ -34,6 +34,8 @@ def instance_number_order(context: Context) -> Checked:
     """Every CT series whose slices have numbers."""
 
     def judge(series: CtSeries) -> Iterable[Found]:
+        if series.volumes is not None:
+            return
         found = [*_repeated(context, series), *_disordered(context, series)]
         # A number that was changed leaves a gap as well.
         yield from found or _number_gaps(context, series)
@@ -71,8 +73,8 @@ def _disordered(context: Context, series: CtSeries) -> Iterable[Found]:
     doubled = {index for group in stack.duplicates for index in group}
     ignored = doubled | set(stack.off_lattice) | set(_repeated_places(series))
     ordered = [place for place in stack.order.tolist() if place in numbers and place not in ignored]
-    upward = _out_of_order([numbers[place] for place in ordered])
-    downward = _out_of_order([-numbers[place] for place in ordered])
+    upward = out_of_order([numbers[place] for place in ordered])
+    downward = out_of_order([-numbers[place] for place in ordered])
     wrong = [ordered[index] for index in min(upward, downward, key=len)]
     if wrong:
         names = [
@@ -94,7 +96,7 @@ def _numbered(value: int) -> str:
     return f"number {value}" if abs(value) <= LARGEST else number(value)
 
 
-def _out_of_order(values: Sequence[int]) -> list[int]:
+def out_of_order(values: Sequence[int]) -> list[int]:
     """Places outside of a longest rising subsequence: the fewest that break the order."""
     tails: list[int] = []
     ends: list[int] = []

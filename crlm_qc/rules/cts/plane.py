@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.picture import Plane
@@ -20,6 +21,10 @@ from crlm_qc.subjects.words import directions, number, text
 _TERMS = frozenset({"HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"})
 _UPRIGHT = 0.7
 """Cosine over which a direction counts as pointing along an axis: within 45 degrees."""
+
+
+if TYPE_CHECKING:
+    from crlm_qc.subjects.columns import Floats
 
 
 @rule(
@@ -189,7 +194,7 @@ def spacing_unpublished(context: Context) -> Checked:
         values = {
             "PixelSpacing": (series.common("spacing_row"), in_plane),
             "column spacing": (series.common("spacing_col"), in_plane),
-            "slice spacing": (None if stack is None else stack.spacing, between),
+            "slice spacing": (None if stack is None or series.stretches else stack.spacing, between),
         }
         wrong = [
             (what, value, span)
@@ -214,7 +219,7 @@ def spacing_unpublished(context: Context) -> Checked:
     "not-supine",
     INFO,
     title="The patient did not lie supine, or PatientPosition contradicts the orientation",
-    why="Models trained on supine scans fail on others unless they are told; a contradiction means that left and right, or front and back, are swapped in one of the two.",
+    why="Models trained on supine scans fail on others unless they are told; a contradiction means that left and right, or front and back, are swapped in one of the two. Images stored bottom row first, whose rows x columns point to the feet, are legal, and their orientation is not held against PatientPosition.",
     fix="Nothing for a prone scan; for a contradiction find out how the patient lay and correct the attribute.",
     source="DICOM PS3.3 C.7.3.1.1.2 (Patient Position), C.7.6.2.1.1",
     tables=TABLES,
@@ -225,8 +230,7 @@ def not_supine(context: Context) -> Checked:
 
     def judge(series: CtSeries) -> Iterable[Found]:
         position = text(series.common("patient_position"))
-        down = None if series.stack is None or series.orientation is None else series.orientation[3:]
-        lies = None if down is None else _lies(float(down[0]), float(down[1]))
+        lies = None if series.stack is None or series.orientation is None else _lies(series.orientation)
         told = {"S": "supine", "P": "prone", "R": "on the right side", "L": "on the left side"}.get(
             (position or "?")[-1]
         )
@@ -245,8 +249,16 @@ def not_supine(context: Context) -> Checked:
     return each_series(context, judge)
 
 
-def _lies(x: float, y: float) -> str | None:
-    """How the patient lay if the columns run downward to the table, as an unturned CT image's do."""
+def _lies(orientation: Floats) -> str | None:
+    """How the patient lay if the columns run downward to the table, as an unturned CT image's do.
+
+    Rows x columns of such an image point to the head. Where they point to the feet, the image was stored bottom row first
+    or right column first, which is legal and says nothing of how the patient lay.
+    """
+    x, y = float(orientation[3]), float(orientation[4])
+    headward = float(orientation[0] * orientation[4] - orientation[1] * orientation[3])
+    if headward <= 0:
+        return None
     if abs(y) >= _UPRIGHT:
         return "supine" if y > 0 else "prone"
     if abs(x) >= _UPRIGHT:

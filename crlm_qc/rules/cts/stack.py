@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
@@ -13,7 +13,8 @@ from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.cts._shared import PLANE, TABLES, each_series, each_stack, of_another_class
-from crlm_qc.subjects.ct import CtSeries
+from crlm_qc.subjects.columns import POSITION
+from crlm_qc.subjects.ct import CtSeries, thickness_of
 from crlm_qc.subjects.needs import published
 from crlm_qc.subjects.words import number
 
@@ -63,7 +64,7 @@ def slice_position_twice(context: Context) -> Checked:
     "slice-missing",
     ERROR,
     title="A slice is missing",
-    why="Volumes, and masks on the missing slice, are wrong, and most loaders close the gap silently. Silent where a file of the folder that can't be read (REL004), lies in another series (REL014), or a slice that repeats a position (CTS007) or lies off the lattice (CTS009) explains each gap.",
+    why="Volumes, and masks on the missing slice, are wrong, and most loaders close the gap silently. Silent where a file of the folder that can't be read (REL004), lies in another series (REL014), or a slice that repeats a position (CTS007) or lies off the lattice (CTS009) explains each gap. A gap between slices of neighbouring numbers, where no slice was, is CTS009's.",
     fix="Fetch the missing slices; if they were never there, say so in the release notes.",
     source=PLANE,
     tables=TABLES,
@@ -71,22 +72,23 @@ def slice_position_twice(context: Context) -> Checked:
     seen=Seen(reformat=Plane.CORONAL, gaps=True),
 )
 def slice_missing(context: Context) -> Checked:
-    """Every stack, by gaps that are a multiple of the spacing."""
+    """Every stack, by gaps that are a multiple of the spacing, and where InstanceNumber leaves a number out too."""
 
     def judge(series: CtSeries) -> Iterable[Found]:
         stack = series.stack
-        if stack is None or not stack.missing or stack.n_missing <= series.explained:
+        count = sum(gap.missing for gap in series.lost)
+        if stack is None or count <= series.explained:
             return
-        between = [_between(context, series, gap) for gap in stack.missing]
-        message = f"{plural(stack.n_missing, 'slice')} {are(stack.n_missing)} missing: {listed(between)}."
+        between = [_between(context, series, gap) for gap in series.lost]
+        message = f"{plural(count, 'slice')} {are(count)} missing: {listed(between)}."
         yield series.found(
             context,
             message,
             f"a slice every {number(stack.spacing)} mm",
-            f"gaps of {listed([number(gap.size) + ' mm' for gap in stack.missing])}",
-            count=stack.n_missing,
+            f"gaps of {listed([number(gap.size) + ' mm' for gap in series.lost])}",
+            count=count,
             examples=between,
-            seen_at=_beside(stack.missing),
+            seen_at=_beside(series.lost),
         )
 
     return each_stack(context, judge)
@@ -100,7 +102,7 @@ def _beside(gaps: Sequence[Gap]) -> list[int]:
 def _between(context: Context, series: CtSeries, gap: Gap) -> str:
     below, above = series.names(context, (gap.below, gap.above))
     heights = series.slices["position_z"][[gap.below, gap.above]]
-    missing = f"{gap.missing} between" if gap.missing else f"{number(gap.size)} mm between"
+    missing = f"{gap.missing} between" if gap in series.lost else f"{number(gap.size)} mm between"
     return f"{missing} {below} and {above} (z {number(heights[0])} and {number(heights[1])} mm)"
 
 
@@ -109,7 +111,7 @@ def _between(context: Context, series: CtSeries, gap: Gap) -> str:
     "slice-spacing-uneven",
     ERROR,
     title="Uneven slice spacing",
-    why="Volumes and shapes are computed with one spacing; an uneven stack has none. Gaps of whole slices are CTS008's, doubled positions CTS007's, a sideways drift CTS010's.",
+    why="Volumes and shapes are computed with one spacing; an uneven stack has none. Where the spacing changes from some slice on, what needs one spacing is not judged. Gaps of whole slices are CTS008's if numbers are missing too, doubled positions CTS007's, a sideways drift CTS010's.",
     fix="Correct ImagePositionPatient from the scanner's original, or take the series out.",
     source=PLANE,
     tables=TABLES,
@@ -121,26 +123,51 @@ def slice_spacing_uneven(context: Context) -> Checked:
 
     def judge(series: CtSeries) -> Iterable[Found]:
         stack = series.stack
-        if stack is None or not stack.uneven:
+        uneven = () if stack is None else tuple(sorted((*stack.uneven, *series.widened), key=_height(series)))
+        if stack is None or not uneven or (not stack.uneven and stack.n_missing <= series.explained):
             return
-        between = [_between(context, series, gap) for gap in stack.uneven]
+        if series.stretches:
+            yield _changed(context, series)
+            return
+        between = [_between(context, series, gap) for gap in uneven]
         off = series.names(context, stack.off_lattice)
         named = f" Off the lattice: {listed(off)}." if off else ""
-        message = f"{plural(len(stack.uneven), 'gap')} of uneven size: {listed(between, 3)}.{named}"
+        message = f"{plural(len(uneven), 'gap')} of uneven size: {listed(between, 3)}.{named}"
         expected = f"{number(stack.spacing)} mm, within {number(stack.tolerance)} mm"
-        sizes = [gap.size for gap in stack.uneven]
+        sizes = [gap.size for gap in uneven]
         observed = f"{number(min(sizes))} to {number(max(sizes))} mm" if len(sizes) > 1 else f"{number(sizes[0])} mm"
         yield series.found(
             context,
             message,
             expected,
             observed,
-            count=len(stack.uneven),
+            count=len(uneven),
             examples=off or between,
-            seen_at=[*stack.off_lattice[:MAX_EXAMPLES], *_beside(stack.uneven)],
+            seen_at=[*stack.off_lattice[:MAX_EXAMPLES], *_beside(uneven)],
         )
 
     return each_stack(context, judge)
+
+
+def _height(series: CtSeries) -> Callable[[Gap], float]:
+    """How high a gap lies along the normal."""
+    assert series.stack is not None
+    heights = series.slices.matrix(POSITION) @ series.stack.normal
+    return lambda gap: float(heights[gap.below])
+
+
+def _changed(context: Context, series: CtSeries) -> Found:
+    """A finding on a stack whose spacing changes from some slice on."""
+    words = []
+    for stretch in series.stretches:
+        names = series.names(context, (stretch.first, stretch.last))
+        words.append(f"{number(stretch.spacing)} mm from {names[0]} to {names[1]}")
+    sizes = [f"{number(stretch.spacing)} mm" for stretch in series.stretches]
+    places = [index for stretch in series.stretches for index in (stretch.first, stretch.last)]
+    message = f"The slice spacing changes: {', then '.join(words)}."
+    return series.found(
+        context, message, "one spacing", " and ".join(sizes), count=len(words), examples=words, seen_at=places
+    )
 
 
 @rule(
@@ -186,7 +213,7 @@ def stack_sheared(context: Context) -> Checked:
     "slice-thickness-differs",
     INFO,
     title="SliceThickness is not the slice spacing",
-    why="The slices overlap or leave gaps, which is common and no fault; but who computes volumes with SliceThickness gets them wrong. A sheared stack is CTS010's.",
+    why="The slices overlap or leave gaps, which is common and no fault; but who computes volumes with SliceThickness gets them wrong. A sheared stack is CTS010's, a SliceThickness that differs from slice to slice CTS032's.",
     fix="Nothing; take the spacing from ImagePositionPatient.",
     source="DICOM PS3.3 C.7.6.2 (Slice Thickness)",
     tables=TABLES,
@@ -198,9 +225,8 @@ def slice_thickness_differs(context: Context) -> Checked:
 
     def judge(series: CtSeries) -> Iterable[Found]:
         stack = series.stack
-        values = series.slices["slice_thickness"]
-        thickness = float(np.nanmedian(values)) if series.slices.present("slice_thickness").any() else None
-        if stack is None or stack.sheared or thickness is None or not np.isfinite(stack.spacing):
+        thickness = thickness_of(context, series)
+        if stack is None or stack.sheared or thickness is None or not np.isfinite(stack.spacing) or series.stretches:
             return
         if abs(thickness - stack.spacing) > stack.tolerance:
             what = "overlap" if thickness > stack.spacing else "leave gaps"
@@ -228,12 +254,12 @@ def slice_thickness_differs(context: Context) -> Checked:
     tables=TABLES,
 )
 def slice_count_unpublished(context: Context) -> Checked:
-    """Every CT series; files that can't be read count as slices."""
+    """Every CT series but those of several volumes or frames (CTS018, CTS028, CTS030); files that can't be read count as slices."""
     span = published(context.profile.published.slices_per_series, "slice counts")
 
     def judge(series: CtSeries) -> Iterable[Found]:
         count = len(series.slices)
-        if len(of_another_class(context, series)) == count:
+        if not series.one_spacing or len(of_another_class(context, series)) == count:
             return
         if count > span.max or count + series.unknown < span.min:
             expected = f"{number(span.min)} to {number(span.max)}"

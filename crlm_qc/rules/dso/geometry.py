@@ -60,7 +60,7 @@ def orientation_differs(context: Context) -> Checked:
     """Every frame of objects whose CT has a valid orientation."""
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
-        if ct.stack is None or ct.orientation is None:
+        if ct.orientation is None or (ct.stack is None and ct.one_spacing):
             return ()
         theirs = ct.orientation.tolist()
         return _plane_differs(
@@ -133,7 +133,7 @@ def slice_spacing_differs(context: Context) -> Checked:
     """Every object that gives one of the two in any Pixel Measures item, shared or of a frame, and whose CT has a slice spacing."""
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
-        spacing = float("nan") if ct.stack is None else ct.stack.spacing
+        spacing = float("nan") if ct.stack is None or not ct.one_spacing else ct.stack.spacing
         slack = 0.0 if ct.stack is None else ct.stack.tolerance
         thickness = sorted(set(ct.slices["slice_thickness"][ct.slices.present("slice_thickness")].tolist()))
         allowed = {

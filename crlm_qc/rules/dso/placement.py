@@ -77,7 +77,7 @@ def source_outside_ct(context: Context) -> Checked:
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         outside = sources_of(context, dso).outside
         uids = sorted({uid for named in outside.values() for uid in named})
-        if len(uids) <= ct.unknown:
+        if len(uids) <= ct.unknown or ct.framed:
             return
         chosen = np.zeros(len(dso.frames), dtype=bool)
         chosen[list(outside)] = True

@@ -106,7 +106,7 @@ def referenced_instance_missing(context: Context) -> Checked:
 
     def judge(dso: Dso, ct: CtSeries) -> Iterable[Found]:
         missing = [uid for uid in dso.instances if uid not in there]
-        if len(missing) > ct.unknown:
+        if len(missing) > ct.unknown and not ct.framed:
             uids = [context.show.uid(uid) for uid in missing]
             message = f"{len(missing)} of {plural(len(dso.instances), 'referenced instance')} {are(len(missing))} not on disk."
             yield dso.found(

@@ -42,7 +42,13 @@ def liver_in_pieces(context: Context) -> Checked:
         if together:
             columns = ("union_largest", "union_components", "union_voxels")
         largest, components, voxels = (whole(liver.row[column]) for column in columns)
-        if largest is None or components is None or not voxels or not masks.placed(liver, *together):
+        if (
+            not masks.one_spacing
+            or largest is None
+            or components is None
+            or not voxels
+            or not masks.placed(liver, *together)
+        ):
             return
         apart = 1 - largest / voxels
         if apart > limit:
@@ -77,7 +83,7 @@ def specks(context: Context) -> Checked:
 
     def examined(masks: Masks, segment: Segment) -> bool:
         cut = segment.role == LIVER and masks.exclusive
-        return segment.role != VESSEL and not cut and masks.placed(segment)
+        return segment.role != VESSEL and not cut and masks.placed(segment) and masks.one_spacing
 
     return each_segment(context, judge, examined)
 
@@ -163,7 +169,7 @@ def liver_holes(context: Context) -> Checked:
 
     def judge(masks: Masks, liver: Segment) -> Iterable[Found]:
         voxels = whole(liver.row["hole_voxels"])
-        if voxels is None or not masks.placed(liver):
+        if voxels is None or not masks.placed(liver) or not masks.one_spacing:
             return
         volume = voxels * liver.volume / liver.voxels
         if volume > limit:

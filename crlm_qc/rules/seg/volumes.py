@@ -14,6 +14,7 @@ from crlm_qc.model.sight import At, Seen
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.seg._shared import PUBLISHED, TABLES, each_liver, each_masks, ml, ml_between
+from crlm_qc.subjects.ct import thickness_of
 from crlm_qc.subjects.masks import Masks, Segment
 from crlm_qc.subjects.needs import need_role, published
 from crlm_qc.subjects.words import number
@@ -23,7 +24,7 @@ def _outside(masks: Masks, liver: Segment, span: Span, fraction: float) -> str |
     """The liver's volume in words, where it is outside of a range however it is told; None where it may be inside, or is not known."""
     least, most = masks.volumes(liver)
     told = (least, most, most - liver.volume + liver.spread)
-    if masks.scaled or liver.volume != liver.volume:
+    if masks.scaled or not masks.one_spacing or liver.volume != liver.volume:
         return None
     low, high = (1 - fraction) * span.min, (1 + fraction) * span.max
     if not (max(told) < low or min(told) > high):
@@ -128,7 +129,13 @@ def tumour_volume_unpublished(context: Context) -> Checked:
 
     def judge(masks: Masks) -> Iterable[Found]:
         tumours = masks.of(TUMOUR)
-        if masks.scaled or not tumours or _fills_liver(masks) or any(tumour.piled for tumour in tumours):
+        if (
+            masks.scaled
+            or not masks.one_spacing
+            or not tumours
+            or _fills_liver(masks)
+            or any(tumour.piled for tumour in tumours)
+        ):
             return
         volume = _tumour_volume(masks)
         if volume == volume and not span.holds(volume, fraction * (span.min if volume < span.min else span.max)):
@@ -184,10 +191,12 @@ def thickness_volume_differs(context: Context) -> Checked:
 
     def judge(masks: Masks) -> Iterable[Found]:
         ct = masks.dso.ct
-        if ct is None or ct.stack is None or masks.dso.foreign or not np.isfinite(ct.stack.spacing):
+        if ct is None or ct.stack is None or masks.dso.foreign or not masks.one_spacing:
+            return
+        if not np.isfinite(ct.stack.spacing):
             return
         spacing = ct.stack.spacing
-        thickness = {"the object's": masks.dso.row["slice_thickness"], "the CT's": ct.common("slice_thickness")}
+        thickness = {"the object's": masks.dso.row["slice_thickness"], "the CT's": thickness_of(context, ct)}
         words = [
             f"{number(100 * (value / spacing - 1), 1)}% by {whose} SliceThickness of {number(value)} mm"
             for whose, value in thickness.items()
@@ -195,7 +204,7 @@ def thickness_volume_differs(context: Context) -> Checked:
         ]
         if words:
             message = f"Volumes would be off by {' and '.join(words)}; the slices are {number(spacing)} mm apart."
-            for liver in masks.of(LIVER)[:1]:
+            for liver in masks.of(LIVER)[: 0 if thickness["the CT's"] is None else 1]:
                 by_thickness = float(liver.row["volume_thickness_ml"])
                 if by_thickness == by_thickness:
                     message += f" The liver has {ml(liver.volume)} by positions, {ml(by_thickness)} by SliceThickness."

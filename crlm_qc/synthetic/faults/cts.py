@@ -9,7 +9,7 @@ import numpy as np
 
 from crlm_qc.synthetic.faults._registry import fault
 from crlm_qc.synthetic.faults._site import Site
-from crlm_qc.synthetic.faults._slices import decimal, moved
+from crlm_qc.synthetic.faults._slices import Slice, decimal, moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,7 +125,11 @@ def _(site: Site) -> None:
     _shift_edge(site, -1.0)
 
 
-@fault("ct-gap", triggers=("CTS008",), doc="The outermost CT slice lies two spacings from its neighbour.")
+@fault(
+    "ct-gap",
+    triggers=("CTS009",),
+    doc="The outermost CT slice lies two spacings from its neighbour, and no InstanceNumber is left out between them.",
+)
 def _(site: Site) -> None:
     _shift_edge(site, 1.0)
 
@@ -219,9 +223,13 @@ def _(site: Site) -> None:
 
     def measures(item: Dataset) -> None:
         item.PixelSpacing = _texts([float(value) * wider for value in item.PixelSpacing])
-        for keyword in ("SliceThickness", "SpacingBetweenSlices"):
+        for keyword, factor in (
+            ("SliceThickness", wider**-2),
+            ("SpacingBetweenSlices", wider**-2),
+            ("ReconstructionDiameter", wider),
+        ):
             if item.get(keyword) is not None:
-                setattr(item, keyword, decimal(float(item[keyword].value) / wider**2))
+                setattr(item, keyword, decimal(float(item[keyword].value) * factor))
 
     _move_patient(site, lambda point: point * scale)
     site.each_ct(measures)
@@ -248,8 +256,169 @@ def _(site: Site) -> None:
             dataset.InstanceNumber = edge.slice.number + more
             dataset.ImagePositionPatient = moved(edge.slice.position, edge.step, more)
             dataset.PixelData = np.roll(np.frombuffer(dataset.PixelData, "<i2"), more).tobytes()
+            dataset.SliceLocation = decimal(float(dataset.SliceLocation) + more * edge.step[2])
     with site.row("ct") as row:
         row["Number of Images"] = "241"
+
+
+def _second_run(site: Site, taken: Sequence[Slice], shift: Vector, **others: object) -> None:
+    """Slices once more a minute later, as of another contrast phase, with other noise, numbered and moved on."""
+    noise = np.random.default_rng(len(taken))
+    count, last = len(site.ct_files), max(item.number for item in site.stack())
+    for more, item in enumerate(taken, start=1):
+        path = item.path.with_name(f"1-{count + more:03d}.dcm")
+        site.copy(item.path, path)
+        with site.dicom(path) as dataset:
+            uid = site.new_uid(dataset.SOPInstanceUID, str(more))
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
+            dataset.InstanceNumber = last + more
+            dataset.ImagePositionPatient = _texts(np.array(item.position) + shift)
+            dataset.SliceLocation = decimal(float(dataset.ImagePositionPatient[2]))
+            dataset.AcquisitionTime = f"{int(dataset.AcquisitionTime[:6]) + 10000:06d}"
+            for keyword, value in others.items():
+                setattr(dataset, keyword, value)
+            values = np.frombuffer(dataset.PixelData, "<i2").copy()
+            tissue = values > _TISSUE
+            values[tissue] += noise.integers(-9, 10, int(tissue.sum()), dtype=np.int16)
+            dataset.PixelData = values.tobytes()
+    with site.row("ct") as row:
+        row["Number of Images"] = str(count + len(taken))
+
+
+_TISSUE = 900
+"""Stored value above which a pixel is tissue, and no air or padding."""
+
+
+def _numbered(site: Site) -> list[Slice]:
+    return sorted(site.stack(), key=lambda item: item.number)
+
+
+@fault(
+    "ct-second-run-behind",
+    triggers=("CTS028",),
+    doc="The body comes once more behind the last CT slice, acquired an hour later, as of a second contrast phase.",
+)
+def _(site: Site) -> None:
+    taken = _numbered(site)
+    step = np.array(taken[1].position) - np.array(taken[0].position)
+    _second_run(site, taken, step * len(taken))
+
+
+@fault(
+    "ct-second-run-across",
+    triggers=("CTS028",),
+    doc="A second run of CT slices lies half a spacing beside the first.",
+)
+def _(site: Site) -> None:
+    taken = _numbered(site)
+    _second_run(site, taken, (np.array(taken[1].position) - np.array(taken[0].position)) / 2)
+
+
+@fault(
+    "ct-second-run-acquired",
+    triggers=("CTS018",),
+    doc="A second run of CT slices, with an AcquisitionNumber of its own, lies at the positions of the first.",
+)
+def _(site: Site) -> None:
+    _second_run(site, _numbered(site), np.zeros(3), AcquisitionNumber=99)
+
+
+@fault(
+    "ct-spacing-changes",
+    triggers=("CTS009",),
+    doc="From the middle of the CT on, slices and frames lie half as far again from each other.",
+)
+def _(site: Site) -> None:
+    middle = float(_centre(site)[2])
+    _move_patient(site, lambda point: point + np.array([0.0, 0.0, 0.5 * min(point[2] - middle, 0.0)]))
+    site.forget_tumours()
+
+
+@fault(
+    "ct-slice-of-another",
+    triggers=("CTS031",),
+    doc="A CT file beyond the segments has another patient's age and another scanner's model.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.edge().slice.path) as dataset:
+        dataset.PatientAge = "031Y" if dataset.PatientAge != "031Y" else "032Y"
+        dataset.ManufacturerModelName = "Sensation 16"
+
+
+@fault(
+    "ct-reconstructions-mixed",
+    triggers=("CTS032",),
+    doc="Half of the CT slices have another kernel and tube voltage, and SliceThickness is half of theirs.",
+)
+def _(site: Site) -> None:
+    stack = site.stack()
+
+    def change(dataset: Dataset) -> None:
+        dataset.ConvolutionKernel, dataset.KVP = "LUNG", "100"
+        dataset.SliceThickness = decimal(float(dataset.SliceThickness) / 2)
+
+    site.each_ct(change, [item.path for item in stack[len(stack) // 2 :]])
+
+
+@fault(
+    "ct-slice-location",
+    triggers=("CTS033",),
+    doc="SliceLocation of the CT slices, which many scripts sort by, is in no order.",
+)
+def _(site: Site) -> None:
+    locations = [decimal(item.position[2]) for item in site.stack()]
+    for place, path in enumerate(site.ct_files):
+        with site.dicom(path) as dataset:
+            dataset.SliceLocation = locations[7 * place % len(locations)]
+
+
+@fault(
+    "ct-repeated-lengths",
+    triggers=("CTS033",),
+    doc="The CT names half of its slice spacing, a tilted gantry, and a reconstruction narrower than its images.",
+)
+def _(site: Site) -> None:
+    step = float(np.linalg.norm(site.edge().step))
+
+    def change(dataset: Dataset) -> None:
+        dataset.SpacingBetweenSlices = decimal(step / 2)
+        dataset.GantryDetectorTilt = "12.5"
+        dataset.ReconstructionDiameter = decimal(float(dataset.ReconstructionDiameter) * 0.9)
+
+    site.each_ct(change)
+
+
+@fault("ct-localizer", triggers=("CTS029",), doc="A coronal scout view, a LOCALIZER, lies among the CT slices.")
+def _(site: Site) -> None:
+    edge, count = site.edge(), len(site.ct_files)
+    path = edge.slice.path.with_name(f"1-{count + 1:03d}.dcm")
+    site.copy(edge.slice.path, path)
+    with site.dicom(path) as dataset:
+        uid = site.new_uid(dataset.SOPInstanceUID, "localizer")
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+        dataset.ImageOrientationPatient = ["1", "0", "0", "0", "0", "-1"]
+        dataset.InstanceNumber = 1
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<i2")[::-1].tobytes()
+    with site.row("ct") as row:
+        row["Number of Images"] = str(count + 1)
+
+
+@fault(
+    "ct-several-frames",
+    triggers=("CTS030",),
+    doc="The CT series is one CT image of as many frames, which that class does not have.",
+)
+def _(site: Site) -> None:
+    slices = _numbered(site)
+    pixels = b"".join(site.open(item.path).PixelData for item in slices)
+    for item in slices[1:]:
+        site.remove(item.path)
+    with site.dicom(slices[0].path) as dataset:
+        dataset.NumberOfFrames = len(slices)
+        dataset.PixelData = pixels
+    with site.row("ct") as row:
+        row["Number of Images"] = "1"
 
 
 @fault("ct-slope-zero", triggers=("CTS015",), doc="RescaleSlope of a CT file beyond the segments is 0.")

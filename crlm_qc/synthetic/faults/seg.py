@@ -298,6 +298,27 @@ def _(site: Site) -> None:
             dataset.ImagePositionPatient = [decimal(value) for value in np.array(item.position) + step]
 
 
+@fault(
+    "liver-cut-by-scan",
+    triggers=("CTS014", "SEG021"),
+    doc="The scan ends within the liver: CT slices and frames beyond are left out, and too few slices are left.",
+)
+def _(site: Site) -> None:
+    stack = site.stack()
+    with site.dso() as dso:
+        areas = Masks(dso, stack)["Liver"].sum(axis=(1, 2))
+        beyond = stack[: int(np.argmax(areas >= 0.3 * areas.max()))]
+        uids = {item.uid for item in beyond}
+        dso.frames = [frame for frame in dso.frames if frame.source not in uids]
+        dso.instances = [item for item in dso.instances if str(item.ReferencedSOPInstanceUID) not in uids]
+        dso.reindex()
+    for item in beyond:
+        site.remove(item.path)
+    with site.row("ct") as row:
+        row["Number of Images"] = str(len(stack) - len(beyond))
+    site.forget_tumours()
+
+
 @fault("image-mirrored", triggers=("SEG011",), doc="CT and segmentation are mirrored, left for right.")
 def _(site: Site) -> None:
     _change_pixels(site, lambda image, _: image[:, ::-1])

@@ -12,7 +12,7 @@ from support.frames import FIRST_Z, N_SLICES, PATIENTS, SPACING, Case, clean, fl
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.severity import Severity
-from crlm_qc.rules.cts.order import _out_of_order
+from crlm_qc.rules.cts.order import out_of_order
 
 P1 = PATIENTS[0]
 SERIES = "101.000000-NA-20001"
@@ -181,8 +181,9 @@ def test_a_slice_that_is_gone(case: Case, profile: Profile) -> None:
 def test_a_slice_that_was_never_there(case: Case, profile: Profile) -> None:
     for name in range(23, EDGE + 1):
         case.slice(name)["position_z"] -= 2 * SPACING
-    assert flat(case, profile) == [("CTS008", P1, SERIES)]
-    assert only(case, "CTS008", profile).count == 2
+    # Numbers go on over the gap, so nothing says that slices were there.
+    assert flat(case, profile) == [("CTS009", P1, SERIES)]
+    assert only(case, "CTS009", profile).count == 1
 
 
 @pytest.mark.parametrize("name", [1, 12, 24])
@@ -229,6 +230,20 @@ def test_prone_is_worth_knowing_and_nothing_else(case: Case, profile: Profile) -
     assert only(case, "CTS017", profile).severity is Severity.INFO
 
 
+@pytest.mark.parametrize("row", [{"col_y": -1.0}, {"row_x": -1.0}])
+@pytest.mark.parametrize(("position", "told"), [("FFS", 0), ("HFS", 0), ("HFP", 1)])
+def test_rows_from_the_bottom_up_say_nothing_of_the_posture(
+    case: Case, profile: Profile, row: dict[str, float], position: str, told: int
+) -> None:
+    for one in everything(case):
+        one.update(row)
+    case.change(case.of("slices"), patient_position=position)
+    found = [one for one in flat(case, profile) if one[0] == "CTS017"]
+    assert found == [("CTS017", P1, SERIES)] * told
+    if told:
+        assert only(case, "CTS017", profile).severity is Severity.INFO
+
+
 def test_positions_that_contradict(case: Case, profile: Profile) -> None:
     case.change(case.of("slices"), patient_position="FFP")
     assert only(case, "CTS017", profile).severity is Severity.ERROR
@@ -241,7 +256,7 @@ def test_numbers_may_run_up_and_down(case: Case, profile: Profile, numbers: rang
     assert flat(case, profile) == []
 
 
-def test_numbers_out_of_order(case: Case, profile: Profile) -> None:
+def test_numbersout_of_order(case: Case, profile: Profile) -> None:
     one, other = case.slice(5), case.slice(9)
     one["instance_number"], other["instance_number"] = other["instance_number"], one["instance_number"]
     assert flat(case, profile) == [("CTS011", P1, "ImagePositionPatient")]
@@ -311,8 +326,8 @@ def test_columns_that_are_all_missing_crash_nothing(case: Case, profile: Profile
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(0, 30), unique=True, max_size=12))
-def test_the_fewest_out_of_order(values: list[int]) -> None:
-    wrong = _out_of_order(values)
+def test_the_fewestout_of_order(values: list[int]) -> None:
+    wrong = out_of_order(values)
     kept = [value for place, value in enumerate(values) if place not in wrong]
     assert kept == sorted(kept)
     longest = [1] * len(values)
