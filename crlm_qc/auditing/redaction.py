@@ -54,6 +54,8 @@ OURS: Final = frozenset(
             "dimension_index",
             "segments_held",
             "sha256",
+            "pixel_digest",
+            "mask_digest",
             "cell",
         ),
         *("attribute", "tag", "vr", "state", "code", "length", "pattern", "creator", "location_problem", "edition"),
@@ -112,6 +114,10 @@ _WORDS: Final = frozenset(
         ),
         *("male", "female", "m", "f", "o", "alive", "dead", "modified", "unmodified", "removed", "original"),
         *("ct", "seg", "mr", "pt", "sr", "ot", "rtstruct", "binary", "fractional", "labelmap", "undefined"),
+        *("derived", "primary", "secondary", "axial", "localizer", "reformatted", "average", "mpr"),
+        *("monochrome1", "monochrome2", "palette color", "rgb", "ybr_full", "ybr_full_422"),
+        *("hu", "od", "us", "mgml", "z_eff", "ed", "edw", "hu_mod", "pct"),
+        *("iso_10918_1", "iso_14495_1", "iso_15444_1", "iso_15444_15", "iso_18181_1"),
         *("hfs", "hfp", "hfdr", "hfdl", "ffs", "ffp", "ffdr", "ffdl", "abdomen", "chest", "pelvis", "liver"),
         *(
             "sct",
@@ -250,6 +256,10 @@ class _Redactor:
     def code(self, value: str) -> str:
         """A code of a coding scheme, or a name of one."""
         return value if _CODES.fullmatch(value) or _is_sctid(value) else self.text(value)
+
+    def terms(self, value: str) -> str:
+        """Values of an attribute, parted by backslashes."""
+        return "\\".join(map(self.text, value.split("\\")))
 
     def note(self, value: str) -> str:
         """A free-text note: what it says of the patient's position stays."""
@@ -394,6 +404,9 @@ def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] |
         ("clinical_dictionary", "values"): redactor.stated_codes,
         ("clinical", "number_format"): redactor.number_format,
         ("slices", "patient_age"): redactor.age,
+        ("slices", "image_type"): redactor.terms,
+        ("slices", "lossy_ratio"): redactor.terms,
+        ("slices", "lossy_method"): redactor.terms,
         ("dsos", "patient_age"): redactor.age,
         ("segments", "type_code"): redactor.code,
         ("segments", "category_code"): redactor.code,
