@@ -115,7 +115,7 @@ def dates_not_shifted_together(context: Context) -> Checked:
         apart = []
         for modality, study, series in zip(group["modality"], group["study_date"], group["series_date"], strict=True):
             first, second = _date(study), _date(series)
-            if first and second and series not in known.series_dates.get(modality, ()):
+            if first and second and day_of(series) not in known.series_dates.get(modality, ()):
                 apart.append(abs((second - first).days))
         far = [days for days in apart if days > known.same_study_days]
         if not far:

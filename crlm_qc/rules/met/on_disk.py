@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.collection.forms import downloaded, is_uid
+from crlm_qc.collection.forms import day_of, downloaded, is_uid
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
@@ -233,7 +233,7 @@ def _contradictions(
     one_study = all(len(studies.get(patient or "", ())) < 2 for patient in patients)
     if is_uid(row.study_uid) and uids and one_study and row.study_uid not in uids:
         yield "study_uid", show.uid(row.study_uid), show.uid(min(uids))
-    dates = {day for header in values if re.fullmatch("[0-9]{8}", day := (text(header["study_date"]) or "").strip())}
+    dates = {day for header in values if (day := day_of(header["study_date"]))}
     if isinstance(row.date, str) and dates and row.date not in dates:
         yield "study_date", show.date(text(row.study_date)), show.date(min(dates))
     for column in ("study_description", "series_description", "manufacturer"):

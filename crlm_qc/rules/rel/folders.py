@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crlm_qc.collection.forms import downloaded, series_folder, study_folder, uid_tail
+from crlm_qc.collection.forms import day_of, downloaded, series_folder, study_folder, uid_tail
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
@@ -69,7 +69,8 @@ def _study_contradictions(context: Context, name: str, rows: Any) -> Contradicti
         return None
     month, day, year = folder.date.split("-")
     found: Contradictions = []
-    date = most_common(rows["study_date"])
+    # One that can't be read is DID015's.
+    date = most_common(rows["study_date"].map(day_of))
     if date is not None and date != year + month + day:
         named = context.show.date(folder.date)
         found.append(("StudyDate", f"StudyDate {context.show.date(date)}", f"folder {named}"))
