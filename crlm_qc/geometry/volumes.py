@@ -134,8 +134,8 @@ def volumes_of(
         found, by = _seam(along, soft), ("anatomy",)
         if found is None or not _repeats(found, along, soft, _FEWEST_ALIKE_ALONE):
             return None
-    order = times if np.isfinite(times).all() else numbers
-    runs = sorted(_runs(found), key=lambda run: (float(np.median(order[run])), float(along[run].min())))
+    ranks = [np.where(np.isfinite(values).all(), values, 0.0) for values in (times, numbers)]
+    runs = sorted(_runs(found), key=lambda run: [float(np.median(values[run])) for values in (*ranks, along)])
     runs = [run[np.argsort(along[run], kind="stable")] for run in runs]
     offset = _offset(along[runs[0]], along[runs[1]]) if across else float("nan")
     return Volumes(tuple(placed[run] for run in runs), by, across, offset)

@@ -248,6 +248,8 @@ def test_a_clean_release_keeps_all_but_free_text(clean: SyntheticRelease, profil
     after = redact(evidence, profile)
     assert differences(evidence, after) == {
         ("slices", "manufacturer_model"),
+        ("slices", "convolution_kernel"),
+        ("slices", "contrast_agent"),
         ("clinical_dictionary", "description"),
         ("clinical_dictionary", "values"),
     }

@@ -89,10 +89,12 @@ def test_the_same_body_again_behind_the_first() -> None:
     volumes = found(along, TWICE, np.repeat([0.0, 60.0], COUNT), soft)
     assert volumes is not None
     assert (volumes.across, volumes.by) == (False, ("AcquisitionTime",))
-    # Where nothing tells them apart, the images do.
-    volumes = found(along, TWICE, None, soft)
-    assert volumes is not None
-    assert volumes.by == ("anatomy",)
+    # Where nothing tells them apart, the images do; the first numbered is the first.
+    for numbers in (TWICE, TWICE[::-1]):
+        volumes = found(along, numbers, np.zeros(2 * COUNT), soft)
+        assert volumes is not None
+        assert volumes.by == ("anatomy",)
+        assert numbers[volumes.runs[0]].max() < numbers[volumes.runs[1]].min()
 
 
 @pytest.mark.parametrize("place", range(8, COUNT - 8))

@@ -17,6 +17,7 @@ from crlm_qc.rules.seg._shared import SOURCE, TABLES, each_masks
 from crlm_qc.subjects.columns import POSITION, SPACING
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.masks import Masks, Segment
+from crlm_qc.subjects.placement import alignments
 from crlm_qc.subjects.words import number, whole
 
 
@@ -25,10 +26,10 @@ from crlm_qc.subjects.words import number, whole
     "organ-cut-by-scan",
     WARNING,
     title="Liver or tumour reach the first or last slice of the CT",
-    why="The organ goes on beyond the scan, so its volume is a lower bound. A liver whose dome or tip is cut is common, and a note; it is a warning where a good part of its largest area lies on the end slice, so that much of it is missing. Rows and columns are SEG010's.",
+    why="The organ goes on beyond the scan, so its volume is a lower bound. A liver whose dome or tip is cut is common, and a note; it is a warning where a good part of its largest area lies on the end slice, so that much of it is missing. Rows and columns are SEG010's, and masks that fit better elsewhere SEG013's.",
     fix="Leave the patient out of statistics on volumes, or fetch the slices that were cropped away.",
     source=SOURCE,
-    tables=TABLES,
+    tables=(*TABLES, "alignments"),
     depth=Depth.MASKS,
     tolerances=("cut_fraction",),
     seen=Seen(reformat=Plane.CORONAL),
@@ -40,6 +41,10 @@ def organ_cut_by_scan(context: Context) -> Checked:
     def judge(masks: Masks) -> Iterable[Found]:
         ct = masks.dso.ct
         if ct is None or ct.stack is None or masks.dso.foreign or not masks.one_spacing or len(ct.stack.order) < 2:
+            return
+        # Masks that lie on the wrong slices reach an end that the organ does not (SEG013).
+        placements = alignments(context)
+        if any(one.best is not None for (path, _), one in placements.items() if path == masks.dso.path):
             return
         ends = [
             (segment, *end)
@@ -56,7 +61,7 @@ def organ_cut_by_scan(context: Context) -> Checked:
             area = f" with {number(voxels * pixel, 1)} cm2" if pixel == pixel else ""
             file = ct.names(context, [place])[0]
             words.append(
-                f"{segment.label} reaches the {name} slice {file}{area} ({number(100 * share)}% of its largest area)"
+                f"{segment.label} reaches the {name} slice {file}{area} ({number(100 * share, 0)}% of its largest area)"
             )
         severe = max(share for *_, share in ends) >= limit
         yield masks.dso.found(

@@ -37,7 +37,7 @@ def test_a_liver_that_the_scan_cuts(
     finding = only(case, "SEG021", profile)
     assert finding.severity is (Severity.WARNING if voxels > 10000 else Severity.INFO)
     assert f"Liver reaches the {words} with {voxels * 0.78**2 / 100:.1f}".rstrip("0").rstrip(".") in finding.message
-    assert f"({voxels / 400:g}% of its largest area)" in finding.message
+    assert f"({voxels / 400:.0f}% of its largest area)" in finding.message
 
 
 def test_liver_and_tumour_are_one_finding(case: Case, profile: Profile) -> None:
