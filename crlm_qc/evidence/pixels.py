@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ SOFT_TISSUE_HU = (-200.0, 200.0)
 POSSIBLE_HU = (-1100.0, 4000.0)
 LUNG_HU = (-900.0, -500.0)
 """Lung; air, and the foam of most tables, are below."""
-LUNG_STEP = 4
+LUNG_STEP = 8
 """Every how manieth row and column is looked at for it."""
 COARSE_MM = 3.0
 """About how far apart the pixels are that masks are laid over at other places."""
@@ -40,7 +40,7 @@ LEAST_MM = 0.1
 """No CT has smaller pixels, whatever its PixelSpacing says."""
 COARSE_SIDE = 256
 """Most rows and columns of them, so that memory stays bounded."""
-FACES_SLICES = 40
+FACES_SLICES = 30
 """Most slices on which faces of masks are looked at; all that there are tell no more."""
 FACES_STEP = 2
 """Every how manieth line of the coarse copy is."""
@@ -336,13 +336,13 @@ def _figures(image: _Image) -> Row:
         outside = count - image.within(*POSSIBLE_HU, span)
     soft = image.within(*SOFT_TISSUE_HU, span)
     every = (slice(None, None, LUNG_STEP),) * 2
-    thin = replace(image, stored=stored[every], valid=None if valid is None else valid[every])
-    pixels = thin.stored.size if thin.valid is None else int(np.count_nonzero(thin.valid))
+    some = image.hu(stored[every] if valid is None else stored[every][valid[every]])
+    lung = np.count_nonzero((some >= LUNG_HU[0]) & (some <= LUNG_HU[1]))
     return {
         "hu_min": low,
         "hu_max": high,
         "hu_soft": soft / count,
-        "hu_lung": thin.within(*LUNG_HU, span) / pixels if pixels else None,
+        "hu_lung": lung / some.size if some.size else None,
         "hu_outside": outside / count,
     }
 

@@ -22,7 +22,7 @@ REACH_MM = 15.0
 """How far inside and outside of a face values are looked at."""
 _REACHES = (3, 24)
 """Fewest and most voxels of it."""
-FACES = 1000
+FACES = 800
 """Faces of one side that are looked at: enough for a median to be right to a small part of a voxel."""
 PARTS = 4
 """Parts of the outline that are measured by themselves, too."""

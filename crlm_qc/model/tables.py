@@ -269,7 +269,7 @@ TABLES: Mapping[str, Table] = {
                 _real("hu_soft", "Fraction of its pixels of -200 to 200 HU (soft tissue), padding left out."),
                 _real(
                     "hu_lung",
-                    "Fraction of its pixels of -900 to -500 HU (lung), every fourth row and column, padding left out.",
+                    "Fraction of its pixels of -900 to -500 HU (lung), every eighth row and column, padding left out.",
                 ),
                 _real("hu_outside", "Fraction of its pixels below -1100 or above 4000 HU, padding left out."),
                 _text(
@@ -585,7 +585,7 @@ TABLES: Mapping[str, Table] = {
                 _real("shift_mm", "The same.", "mm"),
                 _int(
                     "voxels",
-                    "Voxels looked at that fell on the CT, padding left out: those of a coarser grid, at most 20,000.",
+                    "Voxels looked at that fell on the CT, padding left out: those of a coarser grid, at most 12,000.",
                     unit="voxels",
                     required=True,
                 ),
@@ -627,7 +627,7 @@ TABLES: Mapping[str, Table] = {
                     for column in (
                         _int(
                             f"faces_{side}",
-                            f"Lines looked at where they leave the mask towards {ends} indices, at most 1,000.",
+                            f"Lines looked at where they leave the mask towards {ends} indices, at most 800.",
                         ),
                         _real(
                             f"told_{side}", "Fraction of them where CT values tell where the border is.", source="CT"

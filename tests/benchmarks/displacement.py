@@ -1,8 +1,8 @@
 """How far masks must be displaced for SEG013 to tell: the curve in docs/limits.md.
 
 Livers among soft tissue, as `support.soft_abdomen` makes them: 110, 80 and 20 HU among 48 HU, a quarter of it fat; pixels of
-0.8 mm, slices of 5 mm, and pixels of 1.6 mm for thinner ones; masks drawn with each slice 1 mm astray, right in the whole, and
-1 mm too wide or too tight. Run with `python tests/benchmarks/displacement.py`; it takes some minutes.
+0.8 mm, slices of 5 mm, and pixels of 1.6 mm for thinner ones; masks drawn with each slice 1 mm astray, right in the whole or
+1 mm too wide. Run with `python tests/benchmarks/displacement.py`; it takes some minutes.
 """
 
 import sys
@@ -24,9 +24,9 @@ from crlm_qc.rules import registry
 
 RULE = [item for item in registry() if item.code == "SEG013"]
 NOISE = (10.0, 20.0, 30.0)
-LIVERS = [(hu, wide) for hu in (110.0, 80.0, 20.0) for wide in (-1.0, 0.0, 1.0)]
-PIXELS = (1, 2, 3, 4, 6, 12)
-SERIES = ((0.8, 5.0), (1.6, 2.5), (1.6, 1.25))
+LIVERS = [(hu, wide) for hu in (110.0, 80.0, 20.0) for wide in (0.0, 1.0)]
+PIXELS = (1, 2, 3, 6)
+SERIES = ((0.8, 5.0), (1.6, 2.5))
 """Pixel and slice spacing, mm."""
 
 
@@ -36,7 +36,7 @@ def told(profile: Profile, noise: float, pixel: float, spacing: float) -> Iterat
         body = abdomen(seed, pixel=pixel, spacing=spacing, liver_hu=hu, noise=noise)
         mask = body.drawn(seed, wide_mm=wide, jitter_mm=1.0)
         moves = [("in place", 0, 0)]
-        moves += [(f"{n} slice{'s' * (n > 1)} of {spacing:g} mm", n, 0) for n in (1, 2, 3)]
+        moves += [(f"{n} slice{'s' * (n > 1)} of {spacing:g} mm", n, 0) for n in (1, 2)]
         if pixel < 1:
             names = ((1, "front-back"), (2, "left-right"))
             moves += [(f"{n * pixel:.1f} mm {name}", n, axis) for axis, name in names for n in PIXELS]
@@ -49,15 +49,17 @@ def told(profile: Profile, noise: float, pixel: float, spacing: float) -> Iterat
 def main() -> None:
     """Print the curve as a table of Markdown."""
     profile = load_profile()
-    table: dict[str, dict[float, list[bool]]] = {}
+    print("| displacement |", " | ".join(f"noise {noise:g} HU" for noise in NOISE), "|")
+    print("|---|" + "---|" * len(NOISE))
     for pixel, spacing in SERIES:
+        table: dict[str, dict[float, list[bool]]] = {}
         for noise in NOISE:
             for name, found in told(profile, noise, pixel, spacing):
                 table.setdefault(name, {}).setdefault(noise, []).append(found)
-    print("| displacement |", " | ".join(f"noise {noise:g} HU" for noise in NOISE), "|")
-    print("|---|" + "---|" * len(NOISE))
-    for name, row in table.items():
-        print(f"| {name} |", " | ".join(f"{sum(row[noise])} of {len(row[noise])}" for noise in NOISE), "|", flush=True)
+        for name, row in table.items():
+            print(
+                f"| {name} |", " | ".join(f"{sum(row[noise])} of {len(row[noise])}" for noise in NOISE), "|", flush=True
+            )
 
 
 if __name__ == "__main__":
