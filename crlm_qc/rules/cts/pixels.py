@@ -49,7 +49,8 @@ def slice_pixels_twice(context: Context) -> Checked:
     apart = context.tolerances.position_mm
 
     def judge(series: CtSeries) -> Iterable[Found]:
-        groups = [group for group in _alike(series, apart) if len(group) > 1]
+        # A second volume that shows the same is CTS028's, or CTS018's.
+        groups = [group for group in _alike(series, apart) if len(group) > 1 and series.volumes is None]
         if groups:
             words = [" = ".join(series.names(context, group[:MAX_EXAMPLES])) for group in groups]
             count = sum(len(group) - 1 for group in groups)
@@ -176,7 +177,8 @@ def pixels_not_original(context: Context) -> Checked:
             if place not in set(lossy)
         }
         derived = [place for place, words in made.items() if words]
-        if derived:
+        # Of some slices alone it is a difference inside the series, which CTS032 tells.
+        if derived and len(derived) == len(made):
             observed = listed(sorted({"\\".join(made[place]) for place in derived}))
             message = f"ImageType says that {plural(len(derived), 'slice')} {are(len(derived))} {observed}."
             yield series.found(context, message, "ORIGINAL\\PRIMARY", observed, derived, column="ImageType", seen_at=())

@@ -1,7 +1,7 @@
 """Faults to plant in a synthetic release: each is one named mutation, and names the rules that it must trigger.
 
 A fault is about one thing: what describes the changed part elsewhere (File Size, folder names, dimension indices) is
-brought along, unless the contradiction is the fault. A module holds the faults of one family of rules.
+brought along, unless the contradiction is the fault. A module holds the faults of one family of rules, or of a part of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from crlm_qc.synthetic.faults._registry import REGISTERED, Fault, plant
 
 __all__ = ["FAULTS", "Fault", "plant"]
 
-FAMILIES = ("rel", "met", "man", "cln", "cts", "dso", "seg", "xrf", "pub", "did", "std")
+FAMILIES = ("rel", "met", "man", "cln", "cts", "cts_values", "dso", "seg", "xrf", "pub", "did", "std")
 """The modules, in the order that faults are listed in."""
 
 for _family in FAMILIES:

@@ -63,7 +63,7 @@ def test_one_slice_of_another(case: Case, profile: Profile, code: str, values: d
         {"kvp": None, "contrast_agent": None, "convolution_kernel": None, "image_type": None},
         {"slice_thickness": 5.004, "reconstruction_diameter": 400.4},
         {"image_type": "ORIGINAL\\PRIMARY\\AXIAL\\"},
-        {"bits_stored": 12},
+        {"bits_stored": 12, "high_bit": 11},
     ],
 )
 def test_what_may_differ(case: Case, profile: Profile, values: dict[str, Any]) -> None:

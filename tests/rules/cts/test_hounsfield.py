@@ -67,7 +67,7 @@ def test_wrong_slopes_and_intercepts(
             "Every slice has values of 65500 HU or more, reads right as signed.",
         ),
         (
-            {"hu_rim": 3096.0, "hu_min": 0.0, "hu_max": 4095.0, "bits_stored": 12},
+            {"hu_rim": 3096.0, "hu_min": 0.0, "hu_max": 4095.0, "bits_stored": 12, "high_bit": 11},
             "Air lies at 3096 HU: 4096 too high, reads right as signed.",
         ),
     ],

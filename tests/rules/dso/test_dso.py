@@ -414,6 +414,7 @@ def test_a_frame_on_a_slice_that_is_lost_at_the_end(case: Case, profile: Profile
         base = case.slice(1)
         new = {**base, "path": base["path"].replace("1-01", f"1-{name}"), "sop_instance_uid": uid(1, 5, name)}
         new |= {"position_z": base["position_z"] + SPACING * (name - 24), "instance_number": 69 - name}
+        new["pixel_digest"] = f"new-{name}"
         file = {**case.ct(1)[1], "path": new["path"], "sop_instance_uid": new["sop_instance_uid"]}
         case["slices"].append(new)
         case["files"].append(file | {"meta_sop_instance_uid": new["sop_instance_uid"]})
