@@ -83,6 +83,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,5}(\.[0-9]{1,17})? ?(%|B|KB|MB|GB)?")
 _STAMP = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9:]{5})?")
 _FORMAT = re.compile(r"[0#?.,%@;()/: E+-]*(General)?")
 _COMPACT, _DASHED = re.compile(r"[0-9]{8}"), re.compile(r"([0-9]{2})([-/])([0-9]{2})\2([0-9]{4})")
+_DOTTED = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}")
 _CODES = re.compile(r"[0-9]{1,5}|[A-Z]-[0-9A-F]{4,5}")
 _NO_DATE = "00-00-0000"
 """What a study folder's date becomes that is none, such as one whose day comes first."""
@@ -332,6 +333,8 @@ class _Redactor:
 def _day(value: str) -> tuple[dt.date | None, str]:
     if _COMPACT.fullmatch(value):
         form = "%Y%m%d"
+    elif _DOTTED.fullmatch(value):
+        form = "%Y.%m.%d"
     elif match := _DASHED.fullmatch(value):
         form = f"%m{match[2]}%d{match[2]}%Y"
     else:

@@ -98,7 +98,7 @@ def downloaded(description: str) -> str:
     return "" if kept in ("NA", "null") else kept
 
 
-_DAY = re.compile(r"((?:1[89]|2[01])[0-9]{2})([-./]?)([0-9]{2})\2([0-9]{2})")
+_DAY = re.compile(r"([0-9]{4})([-./]?)([0-9]{2})\2([0-9]{2})")
 
 
 def is_day(value: str) -> bool:
@@ -126,7 +126,7 @@ def day_of(value: object) -> str | None:
     Returns
     -------
     str or None
-        YYYYMMDD; None if it is no date of the years 1800 to 2199.
+        YYYYMMDD; None if it is no date.
     """
     match = _DAY.match(value.strip()) if isinstance(value, str) else None
     day = match and match[1] + match[3] + match[4]

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from crlm_qc.collection.annex import AttributeKind, attribute_table
 from crlm_qc.collection.deidentification import Pattern, is_person, is_too_old
-from crlm_qc.collection.forms import day_of, is_day
+from crlm_qc.collection.forms import day_of
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import Show
 from crlm_qc.evidence.ct import Row
@@ -266,7 +266,8 @@ class _Walk:
         """On which side of the release's shifted dates a date lies, `before` or `after`; None where that can't be told."""
         known = self._profile.deidentification
         day = day_of(date)
-        if day is None or not (known.first_date and known.last_date):
+        # Nobody's date lies far away: what writes 00010101 has none to write.
+        if day is None or not "1800" < day < "2200" or not (known.first_date and known.last_date):
             return None
         return "before" if day < known.first_date else "after" if day > known.last_date else None
 
@@ -398,8 +399,7 @@ def _known() -> frozenset[str]:
 def _is_date(text: str, vr: str) -> bool:
     """Whether all values of a date can be read; of a date and time, the year may stand alone."""
     return all(
-        not part.strip() or day_of(part) or is_day(part.strip()[:8]) or (vr == "DT" and _YEAR.fullmatch(part.strip()))
-        for part in text.split("\\")
+        not part.strip() or day_of(part) or (vr == "DT" and _YEAR.fullmatch(part.strip())) for part in text.split("\\")
     )
 
 
