@@ -305,7 +305,7 @@ def test_a_missing_decoder_of_the_images_is_named(
         f"{tiny.PATIENT}: CT pixels of {SLICES} files were not read: a decoder is missing: install thing>=2.0",
     )
     skipped = {one.rule: one for one in report.outcomes if "install thing>=2.0" in one.reason}
-    assert set(skipped) == {"CTS016", "CTS021", "CTS025", "CTS026", "SEG012", "SEG013"}
+    assert set(skipped) == {"CTS016", "CTS021", "CTS025", "CTS026", "SEG012", "SEG013", "SEG022"}
     assert all(one.status is Status.SKIPPED and one.incomplete for one in skipped.values())
     # The masks themselves were read.
     assert messages(report, "SEG001")
