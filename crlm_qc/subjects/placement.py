@@ -104,12 +104,10 @@ def _best(
     best = min(rivals, key=lambda row: float(row["hu_spread"]), default=None)
     if border is None:
         return best
-    moved = {
-        "placement": border["axis"],
-        "about": None,
-        "shift": round(border["shift"]),
-        "shift_mm": float(border["shift_mm"]),
-    }
+    # Masks are displaced by whole voxels, mostly; what was measured on either side is told besides.
+    voxels = round(border["shift"])
+    shift_mm = voxels * float(border["spacing_mm"])
+    moved = {"placement": border["axis"], "about": None, "shift": voxels, "shift_mm": shift_mm}
     if best is None:
         return moved
     # Placements are tried in steps; the border tells how far in between.

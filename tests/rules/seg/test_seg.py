@@ -284,7 +284,7 @@ def border(case: Case, axis: str, **values: float) -> None:
     [
         ("columns", -2.8, 3.2, "moved by 3 columns (2.3 mm) towards the left; on that side CT values show the liver's border 2.5 mm outside of the mask, on the other 2.2 mm inside of it"),
         ("rows", 3.2, -2.8, "moved by 3 rows (2.3 mm) towards the front; on that side CT values show the liver's border 2.5 mm outside of the mask"),
-        ("slices", -0.7, 1.1, "moved by 1 slice (4.5 mm) towards the head"),
+        ("slices", -0.7, 1.1, "moved by 1 slice (5 mm) towards the head"),
     ],
 )  # fmt: skip
 def test_a_border_farther_in_one_direction(
