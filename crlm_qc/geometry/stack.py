@@ -266,6 +266,23 @@ def unit_normal(row_dir: npt.ArrayLike, col_dir: npt.ArrayLike) -> Floats:
     return np.asarray(normal / length, dtype=np.float64)
 
 
+def ahead(normal: npt.ArrayLike) -> float:
+    """Whether a normal points to the head, the left or the back, by its largest component.
+
+    Parameters
+    ----------
+    normal : array_like, shape (3,)
+        A direction, LPS. Those of two stacks of the same slices may be opposite.
+
+    Returns
+    -------
+    float
+        1 if it does, else -1.
+    """
+    parts = np.asarray(normal, dtype=np.float64)
+    return -1.0 if parts[np.abs(parts).argmax()] < 0 else 1.0
+
+
 def measure(
     positions: npt.ArrayLike, row_dir: npt.ArrayLike, col_dir: npt.ArrayLike, tolerances: Tolerances
 ) -> StackFigures:

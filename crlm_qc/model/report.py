@@ -242,9 +242,9 @@ class Report:
     def empty(self) -> bool:
         """Whether there was nothing to check: no image of a patient in a folder, no table where tables alone were asked for, or no rule that could look at them."""
         looked = any(outcome.status is not Status.SKIPPED for outcome in self.outcomes)
-        # Who asks for tables alone names them: no folder is listed then.
-        tables_alone = not self.release.files and self.release.tables
-        return not looked or not (self.release.series or tables_alone)
+        # Who asks for tables alone names them: no file is listed then.
+        there = self.release.series if self.release.files else self.release.patients or self.release.tables
+        return not looked or not there
 
     @property
     def verdict(self) -> Verdict:

@@ -19,7 +19,9 @@ Masks = dict[int, npt.NDArray[np.uint16]]
 
 def program(package: str, name: str) -> str:
     """Where a program of a package lies."""
-    (found,) = (file for file in distribution(package).files or () if file.parts[-2:] == ("bin", name))
+    # Beside the program itself a starter of its name may lie in the folder of commands, outside of the package.
+    files = (file for file in distribution(package).files or () if ".." not in file.parts)
+    (found,) = (file for file in files if file.parts[-2:] == ("bin", name))
     return str(found.locate())
 
 

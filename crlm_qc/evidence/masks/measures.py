@@ -25,6 +25,7 @@ from crlm_qc.evidence.masks.frames import FrameMasks, frame_masks, mask_encoding
 from crlm_qc.evidence.masks.stack import MaskStack, Plane, add_jumps, build_stack, slices_of
 from crlm_qc.geometry import masks
 from crlm_qc.geometry.masks import Box, Packed
+from crlm_qc.geometry.stack import ahead, unit_normal
 
 SPECK = 10
 """Components of fewer voxels are specks."""
@@ -160,8 +161,10 @@ def _segment(
     row["voxels"] = sum(counts)
     row["volume_ml"] = None if ml is None else row["voxels"] * ml
     if all(plane.along == plane.along for plane in planes):
-        row |= {"along_min": planes[0].along, "along_max": planes[-1].along}
-        row |= {"voxels_first": counts[0], "voxels_last": counts[-1], "voxels_widest": max(counts)}
+        sign = 1.0 if stack.direction is None else ahead(unit_normal(stack.direction[:3], stack.direction[3:]))
+        (first, below), (last, above) = sorted([(sign * planes[at].along, counts[at]) for at in (0, -1)])
+        row |= {"along_min": first, "along_max": last}
+        row |= {"voxels_first": below, "voxels_last": above, "voxels_widest": max(counts)}
     row |= {
         "row_min": box.row_min,
         "row_max": box.row_max,

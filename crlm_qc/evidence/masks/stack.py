@@ -101,13 +101,16 @@ def build_stack(
             {number: masks.turned(mask, int(found.dso["columns"]), turn) for number, mask in frame.items()}
             for frame in frames
         ]
+    stored = direction
+    if turn:
+        direction = theirs
     normal = None if direction is None else unit_normal(direction[:3], direction[3:])
     if normal is not None and not np.isfinite(normal).all():
         direction = normal = None
     by_uid = {row["sop_instance_uid"]: row for row in slices if row.get("sop_instance_uid")}
     placed: list[tuple[float, int, tuple[float, float, float] | None]] = []
     for index, row in enumerate(used):
-        origin = _first_voxel(row, turn, direction, found.dso) or position_of(by_uid.get(row.get("source_uid"), {}))
+        origin = _first_voxel(row, turn, stored, found.dso) or position_of(by_uid.get(row.get("source_uid"), {}))
         along = float("nan") if origin is None or normal is None else float(np.dot(origin, normal))
         placed.append((along, index, origin))
     known = sorted(item for item in placed if item[0] == item[0])
@@ -126,7 +129,7 @@ def build_stack(
         planes.append(Plane(float("nan"), None, dict(frames[index]), dict(counts[index])))
     stack = MaskStack(
         planes,
-        theirs if turn else direction,
+        direction,
         normal,
         spacing,
         basis,

@@ -80,9 +80,12 @@ def organ_cut_by_scan(context: Context) -> Checked:
 
 def _ends(ct: CtSeries, segment: Segment) -> Iterator[tuple[int, str, int, float]]:
     """Ends of the CT that a segment reaches: the slice, its name, voxels on it, and their part of the widest slice's."""
+    from crlm_qc.geometry.stack import ahead
+
     assert ct.stack is not None
-    places = ct.stack.order[[0, -1]].tolist()
-    along = ct.slices.matrix(POSITION)[places] @ ct.stack.normal
+    sign = ahead(ct.stack.normal)
+    places = ct.stack.order[[0, -1] if sign > 0 else [-1, 0]].tolist()
+    along = sign * (ct.slices.matrix(POSITION)[places] @ ct.stack.normal)
     upward = ct.slices["position_z"][places[1]] >= ct.slices["position_z"][places[0]]
     names = ("lowest", "highest") if upward else ("highest", "lowest")
     widest = whole(segment.row["voxels_widest"]) or 0

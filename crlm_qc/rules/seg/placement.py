@@ -227,6 +227,7 @@ def _lung(context: Context, masks: Masks, liver: Segment) -> tuple[float, float]
         or masks.dso.foreign
         or not masks.placed(liver)
         or abs(ct.stack.normal[2]) < _AXIAL
+        or is_ruined(context, ct)
     ):
         return None
     half = float(liver.row["n_planes"]) * ct.stack.spacing / 2
