@@ -157,6 +157,14 @@ def _work(
 
 
 def _read_one(work: Work) -> PatientRead:
+    """What is read of a patient; what nobody thought of costs no more than this one."""
+    try:
+        return _read(work)
+    except Exception as error:  # noqa: BLE001 - values in files may be anything
+        return _less(work, _read, Exception, f"{type(error).__name__} while reading")
+
+
+def _read(work: Work) -> PatientRead:
     from crlm_qc.evidence.patient import read_patient
 
     return read_patient(work.patient, work.items, work.profile, work.depth, hashed=work.hashed, standard=work.standard)
@@ -174,16 +182,21 @@ def _read_all(
 
 def _read_less(one: Work) -> PatientRead:
     """Read the headers alone of a patient whose reading ends its process; say so if that fails too."""
+    return _less(one, lambda less: alone(_read_one, less), ProcessDiedError, "the process that read it died")
+
+
+def _less(one: Work, read_again: Callable[[Work], PatientRead], failing: type[Exception], why: str) -> PatientRead:
+    """What is read of a patient's headers alone, and that no more was; or that nothing was."""
     from crlm_qc.evidence.patient import PatientRead, lost_row
 
     if one.depth is not Depth.HEADERS:
-        with suppress(ProcessDiedError):
-            read = alone(_read_one, replace(one, depth=Depth.HEADERS))
+        with suppress(failing):
+            read = read_again(replace(one, depth=Depth.HEADERS))
             for row in read.rows["dsos"]:
-                row |= {"masks": "failed", "masks_detail": "the process that read the masks died"}
-            read.limits.append(f"{one.patient}: only headers were read: the process that read more of it died")
+                row |= {"masks": "failed", "masks_detail": why}
+            read.limits.append(f"{one.patient}: only headers were read: {why}")
             return read
     read = PatientRead()
-    read.rows["files"] = [lost_row(one.patient, item) for item in one.items]
-    read.limits.append(f"{one.patient}: it was not read: the process that read it died")
+    read.rows["files"] = [lost_row(one.patient, item, why) for item in one.items]
+    read.limits.append(f"{one.patient}: it was not read: {why}")
     return read

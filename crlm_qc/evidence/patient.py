@@ -126,11 +126,11 @@ def read_patient(
     return state.read
 
 
-def lost_row(patient: str, item: Item) -> Row:
-    """The row of `files` of a file that was not read because the reading process died."""
+def lost_row(patient: str, item: Item, why: str) -> Row:
+    """The row of `files` of a file that was not read with its patient."""
     kind = aside_kind(item)
     row = file_row(patient, item, kind or "unreadable")
-    return row if kind else row | {"problem": "bad-header", "detail": "the process that read it died"}
+    return row if kind else row | {"problem": "bad-header", "detail": why}
 
 
 def _read_file(state: _Patient, item: Item) -> Row:

@@ -356,7 +356,9 @@ def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], p
     slices: list[tuple[float, str, Row, Floats]] = []
     for source in sources:
         position = position_of(source.row)
-        if position is not None and (source.row.get("series_uid") or "") == stack.ct:
+        # A slice of another size (CTS003) has no place in their grid.
+        fits = (source.row.get("rows"), source.row.get("columns")) == (stack.rows, stack.columns)
+        if fits and position is not None and (source.row.get("series_uid") or "") == stack.ct:
             slices.append(
                 (float(np.dot(position, normal)), source.row["path"], source.row, np.array(position, dtype=np.float64))
             )

@@ -148,10 +148,33 @@ def test_a_dead_process_costs_no_more_than_its_patient(root, profile, monkeypatc
 def test_headers_are_saved_where_only_deeper_reading_dies(root, profile, monkeypatch):
     monkeypatch.setattr(module, "_read_one", deadly.dies_below_headers)
     found = collect(root, profile, depth=Depth.MASKS, jobs=2)
-    assert found.facts.limits == ("CRLM-CT-1002: only headers were read: the process that read more of it died",)
+    assert found.facts.limits == ("CRLM-CT-1002: only headers were read: the process that read it died",)
     masks = found["dsos"].set_index("patient")["masks"].to_dict()
     assert masks == {"CRLM-CT-1001": "measured", "CRLM-CT-1002": "failed", "CRLM-CT-1003": "measured"}
     assert len(found["slices"]) == 9
+
+
+@pytest.mark.parametrize(
+    ("deepest", "said"),
+    [
+        (Depth.HEADERS, "only headers were read: KeyError while reading"),
+        (None, "it was not read: KeyError while reading"),
+    ],
+)
+def test_what_nobody_thought_of_costs_no_more_than_its_patient(root, profile, monkeypatch, deepest, said):
+    read = module._read
+
+    def surprised(work):
+        if work.patient == "CRLM-CT-1002" and work.depth is not deepest:
+            raise KeyError("a value of the file")
+        return read(work)
+
+    monkeypatch.setattr(module, "_read", surprised)
+    found = collect(root, profile, depth=Depth.MASKS, jobs=1)
+    assert found.facts.limits == (f"CRLM-CT-1002: {said}",)
+    masks = found["dsos"].set_index("patient")["masks"].to_dict()
+    assert masks["CRLM-CT-1001"] == masks["CRLM-CT-1003"] == "measured"
+    schema("files").validate(found["files"])
 
 
 @pytest.mark.parametrize("refusal", [OSError("no more processes"), ImportError("no semaphores"), NotImplementedError()])

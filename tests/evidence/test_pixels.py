@@ -395,3 +395,14 @@ def test_masks_have_digests(tmp_path):
     assert first == other == again is not None
     assert filled is None
     assert [row["twin"] for row in found] == [None, None, None, 1]
+
+
+def test_a_slice_of_another_size_is_left_out_of_the_grid(tmp_path):
+    """A scout, or a slice that lost a row, under the UID of the series: CTS003 tells of it, and the rest is measured."""
+    slices = stack()
+    slices[0].Rows -= 1
+    slices[0].PixelData = slices[0].PixelData[: -2 * slices[0].Columns]
+    found = read(tmp_path, slices, liver(2, 3))
+    assert [row["pixels"] for row in found.rows["slices"]] == ["read"] * 6
+    assert found.rows["segments"][0]["hu_median"] is not None
+    assert not found.limits

@@ -401,3 +401,16 @@ def test_a_researchers_own_table_is_no_workbook(tmp_path: Path, profile: Profile
     table = tmp_path / "features.csv"
     table.write_text("Patient-ID,age,sex,vital_status,feature_1,feature_2\nCRLM-CT-1001,55,1,0,0.1,0.2\n")
     assert not looks_like_workbook(item_at(table), profile)
+
+
+def test_a_damaged_archive_of_any_name_is_a_document(tmp_path: Path, profile: Profile) -> None:
+    whole = tmp_path / "supplement.xlsx"
+    write(whole, [plain_row(1)], profile).save(whole)
+    content = bytearray(whole.read_bytes())
+    with zipfile.ZipFile(whole) as archive:
+        part = archive.getinfo("xl/worksheets/sheet1.xml")
+    for start in range(part.header_offset + 60, part.header_offset + part.compress_size, 16):
+        damaged = content.copy()
+        damaged[start : start + 8] = bytes(8)
+        whole.write_bytes(damaged)
+        looks_like_workbook(item_at(whole), profile)
