@@ -12,6 +12,8 @@ from crlm_qc.geometry.masks import Packed
 
 DIGEST_HU = (-1024, 3071)
 """CT values that a digest tells apart: those of 12 bits, so that another padding, or none, gives the same digest."""
+_LEAST_WITHIN = 0.1
+"""Part of the pixels that must lie within, those of air at the lower end left out."""
 # Where slope and intercept give the half of a HU, rounding of binary fractions must not decide where it goes.
 _HALF = 0.5 + 1e-6
 
@@ -33,10 +35,12 @@ def pixel_digest(stored: npt.NDArray[np.integer], slope: float, intercept: float
     Returns
     -------
     str or None
-        32 hexadecimal digits; None where all values are one, as those of any two empty slices are.
+        32 hexadecimal digits; None where all values are one, as those of any two empty slices are, or where nearly all lie
+        beyond `DIGEST_HU`, as where slope or intercept are wrong: what is left would be the same in any image.
     """
     values = _whole_hu(stored, slope, intercept)
-    return None if values.min() == values.max() else _digest(values)
+    within = np.count_nonzero((values > DIGEST_HU[0]) & (values < DIGEST_HU[1]))
+    return _digest(values) if within >= _LEAST_WITHIN * values.size and values.min() != values.max() else None
 
 
 def mask_digest(planes: Sequence[Packed]) -> str:

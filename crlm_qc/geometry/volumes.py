@@ -20,6 +20,10 @@ APART = {
     "SliceThickness": "slice_thickness",
 }
 """Attributes that may tell runs apart, and the columns of `slices` that hold them."""
+_OF_A_STACK = frozenset({"ConvolutionKernel", "SliceThickness"})
+"""Those of them that may differ from slice to slice by mistake, which is CTS032's."""
+_EVEN = 0.05
+"""Part of the spacing by which gaps of an even stack may differ."""
 LOCALIZER = "LOCALIZER"
 """What ImageType calls a localizer (PS3.3 C.8.2.1.1.1)."""
 _ACROSS = 0.5
@@ -145,7 +149,11 @@ def _labellings(
     along: Floats, numbers: Floats, times: Floats, others: Mapping[str, Sequence[object]], tolerances: Tolerances
 ) -> Iterator[tuple[str, Ints]]:
     """Ways to part the slices into runs, each with the name of what tells them apart."""
-    for name, values in others.items():
+    for name, given in others.items():
+        values = [_plain(value) for value in given]
+        # What some slices lack tells nothing apart; and what differs from slice to slice of an even stack is no second one.
+        if None in values or (name in _OF_A_STACK and _is_even(along, tolerances)):
+            continue
         known = {value: code for code, value in enumerate(dict.fromkeys(values))}
         yield name, np.array([known[value] for value in values], dtype=np.int64)
     if np.isfinite(times).all():
@@ -158,6 +166,19 @@ def _labellings(
     order = np.argsort(along, kind="stable")
     planes[order] = np.cumsum(starts_of(along[order], tolerances.position_mm))
     yield "ImagePositionPatient", _occurrences(planes, np.arange(along.size, dtype=np.float64))
+
+
+def _plain(value: object) -> object:
+    """A value such that those that mean the same are equal; None for one that is missing."""
+    if isinstance(value, float):
+        return round(value, 2) if np.isfinite(value) else None
+    return " ".join(value.upper().split()) or None if isinstance(value, str) else value
+
+
+def _is_even(along: Floats, tolerances: Tolerances) -> bool:
+    """Whether all slices are evenly spaced, so that they are one stack."""
+    gaps = np.diff(np.sort(along))
+    return bool(np.ptp(gaps) <= 2 * tolerances.position_mm + _EVEN * np.median(gaps) and gaps.min() > 0)
 
 
 def _pauses(times: Floats) -> Ints:

@@ -64,3 +64,10 @@ def test_masks() -> None:
     one, other = np.eye(8, dtype=np.uint8), np.ones((8, 8), dtype=np.uint8)
     assert mask_digest([one]) == mask_digest([one.copy()])
     assert len({mask_digest(planes) for planes in ([one], [other], [one, other], [other, one])}) == 4
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, 5000.0), (-1.0, -2000.0), (20.0, 4000.0)])
+def test_values_that_nearly_all_lie_beyond_ct_have_none(slope: float, intercept: float) -> None:
+    stored = np.random.default_rng(3).integers(0, 2000, (64, 64)).astype(np.int16)
+    assert pixel_digest(stored, slope, intercept) is None
+    assert pixel_digest(stored, 1.0, -1024.0) is not None

@@ -136,3 +136,34 @@ def test_a_few_doubled_positions_are_no_second_run() -> None:
 def test_localizers(kinds: list[str | None], planes: list[tuple[float, ...]], apart: int) -> None:
     flags = localizers_of(kinds, np.array(planes))
     assert flags.tolist() == [True] * apart + [False] * (len(kinds) - apart)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("AcquisitionNumber", [1, None]),
+        ("ConvolutionKernel", ["STANDARD", None]),
+        ("ConvolutionKernel", ["STANDARD", "standard "]),
+        ("ConvolutionKernel", ["STANDARD", "BONE"]),
+        ("SliceThickness", [5.0, 5.000004]),
+        ("SliceThickness", [1.25, 1.3]),
+        ("SliceThickness", [5.0, float("nan")]),
+    ],
+)
+def test_an_attribute_that_differs_from_slice_to_slice_makes_no_volumes(name: str, values: list[object]) -> None:
+    assert found(UP, np.arange(COUNT), None, profile(), **{name: values * (COUNT // 2)}) is None
+
+
+def test_a_second_run_is_found_though_only_it_has_a_number() -> None:
+    along, acquired = np.concatenate([UP, UP]), [None] * COUNT + [2] * COUNT
+    volumes = found(along, TWICE, None, np.concatenate([profile(), profile()]), AcquisitionNumber=acquired)
+    assert volumes is not None
+    assert volumes.across
+    assert "AcquisitionNumber" not in volumes.by
+
+
+def test_two_kernels_at_the_same_positions_are_two_volumes() -> None:
+    along, kernels = np.repeat(UP, 2), ["STANDARD", "BONE"] * COUNT
+    volumes = found(along, None, None, None, ConvolutionKernel=kernels)
+    assert volumes is not None
+    assert "ConvolutionKernel" in volumes.by

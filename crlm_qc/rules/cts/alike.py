@@ -33,6 +33,8 @@ _ACQUISITION = {
 }
 _UNITS = {"SliceThickness": " mm", "ReconstructionDiameter": " mm", "KVP": " kV"}
 _SEXES = frozenset({"M", "F", "O"})
+_MOST_PARTS = 8
+"""Values of an ImageType that are told."""
 _IMAGE_TYPES = frozenset({"ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL", "LOCALIZER"})
 """Terms of ImageType (PS3.3 C.7.6.1.1.2, C.8.2.1.1.1)."""
 
@@ -137,6 +139,13 @@ def _plain(context: Context, keyword: str, given: Mapping[int, Any]) -> dict[int
     }
 
 
+def _image_type(context: Context, value: str) -> str:
+    """As much of an ImageType as one has."""
+    parts = value.split("\\", _MOST_PARTS)
+    shown = [context.show.text(part, _IMAGE_TYPES) for part in parts[:_MOST_PARTS]]
+    return "\\".join([*shown, "..."] if len(parts) > _MOST_PARTS else shown)
+
+
 def _shown(context: Context, keyword: str) -> Callable[[Any], str]:
     """How a value of an attribute may be shown."""
     show = context.show
@@ -147,6 +156,6 @@ def _shown(context: Context, keyword: str) -> Callable[[Any], str]:
     if keyword == "StudyDate":
         return show.date
     if keyword == "ImageType":
-        return lambda value: "\\".join(show.text(part, _IMAGE_TYPES) for part in value.split("\\"))
+        return lambda value: _image_type(context, value)
     known = {*_SEXES, *context.profile.published.manufacturers}
     return lambda value: show.text(value, known)

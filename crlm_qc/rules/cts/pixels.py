@@ -28,6 +28,8 @@ _MADE: Final = ("DERIVED", "SECONDARY")
 _HU: Final = "HU"
 _RESCALE_TYPES: Final = frozenset({"OD", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"})
 """Defined terms of RescaleType (PS3.3 C.11.1.1.2) beside HU."""
+_MOST_LOSSES = 3
+"""Compressions of one slice that are told."""
 
 
 @rule(
@@ -213,7 +215,12 @@ def _loss(context: Context, series: CtSeries, lossy: list[int]) -> str:
     words = []
     for column, name, known in (("lossy_ratio", "ratio", ()), ("lossy_method", "method", _LOSSY_METHODS)):
         values = sorted({value for value in series.slices[column][lossy] if value is not None})
-        shown = [", ".join(context.show.text(part, known) for part in _stripped(value).split("\\")) for value in values]
+        shown = [
+            listed(
+                [context.show.text(part, known) for part in _stripped(value).split("\\", _MOST_LOSSES)[:_MOST_LOSSES]]
+            )
+            for value in values
+        ]
         if shown:
             words.append(f"{name} {listed(shown)}")
     return ", ".join(words) or "ratio and method not told"
