@@ -17,25 +17,39 @@ FILE: Final = "words_of_dicom.txt"
 _TITLES = (
     "mrs|prof|professor|professeur|profesor|professore|dott|dottore?|dottoressa|dra|docteur|frau|herrn?|monsieur|madame|mme|"
     "mlle|mademoiselle|se\N{LATIN SMALL LETTER N WITH TILDE}ora?|srta|signora?|signore|dhr|mevr|mevrouw|meneer|pani|fru|"
-    "sr|sra|sig|hr"
+    "sr|sra|sig|hr|mw"
 )
 """Titles that are little else; those of two or three letters need a point, a capital letter and a name in small ones."""
 _MODALITIES: Final = frozenset({"dr", "mr", "ms", "doctor", "doktor", "miss"})
-_SHORT: Final = frozenset({"sr", "sra", "sig", "hr", "fru", "dra", "dhr"})
+_SHORT: Final = frozenset({"sr", "sra", "sig", "hr", "fru", "dra", "dhr", "mw"})
 _CYRILLIC = (
     "\u0434-\u0440|\u0434\u0440|\u0434\u043e\u043a\u0442\u043e\u0440|\u043f\u0440\u043e\u0444|"
     "\u043f\u0440\u043e\u0444\u0435\u0441\u0441\u043e\u0440|\u0433-\u043d|\u0433-\u0436\u0430|"
     "\u0433\u043e\u0441\u043f\u043e\u0434\u0438\u043d|\u0433\u043e\u0441\u043f\u043e\u0436\u0430"
 )
 """Doctor, professor, Mr and Mrs in Russian, Ukrainian and Bulgarian."""
+_PHYSICIAN: Final = "\u0432\u0440\u0430\u0447|\u043b\u0456\u043a\u0430\u0440|\u043b\u0435\u043a\u0430\u0440"
+"""Physician, a profession: a field of medicine may follow it, and is no name."""
+_FIELD = re.compile(
+    "^.{1,3}$|^(?:\u043a\u0430\u0431\u0438\u043d\u0435\u0442|\u043e\u0442\u0434\u0435\u043b\u0435\u043d|\u043f\u043e\u0434\u043f\u0438\u0441|\u0434\u0438\u0430\u0433\u043d\u043e\u0441\u0442|\u0440\u0435\u043d\u0442\u0433\u0435\u043d|\u043f\u0430\u0446\u0438\u0435\u043d\u0442|\u043a\u043e\u043d\u0441\u0443\u043b\u044c\u0442|\u043e\u0440\u0434\u0438\u043d\u0430\u0442\u043e\u0440)"
+    "|(?:\u043b\u043e\u0433|\u0443\u0440\u0433|\u0435\u0432\u0442|\u0438\u0441\u0442|\u0430\u0442\u0440|\u0442\u043e\u0440|\u0438\u044f|\u0438\u0438|\u0438\u043a\u0438|\u043d\u044b\u0439|\u043d\u043e\u0439)\u0430?$"
+)
+"""Fields of medicine and other words after it, and how they begin or end in Russian."""
+_IS_PHYSICIAN = re.compile(_PHYSICIAN)
 _GREEK = "\u03b4\u03c1|\u03ba\u03b1\u03b8\u03b7\u03b3\u03b7\u03c4\u03ae\u03c2"
 
+_PARTICLES: Final = (
+    "van|von|vom|zu|zum|zur|der|den|de|het|ter|ten|del|della|di|da|dal|do|dos|das|du|la|le|las|los|el|al|bin|ibn|st\\."
+)
+"""What stands before a surname and belongs to it."""
+
 _TITLE = re.compile(
-    rf"(?<![^\W_])(?<![/&+-])(?P<title>{_TITLES}|{'|'.join(sorted(_MODALITIES))}|{_CYRILLIC}|{_GREEK})"
+    rf"(?<![^\W_])(?<![/&+-])(?P<title>{_TITLES}|{'|'.join(sorted(_MODALITIES))}|{_CYRILLIC}|(?:{_PHYSICIAN})(?:-[^\W\d_]+)?|{_GREEK})"
     # A point, a colon or space; further titles, and initials.
     r"(?P<gap>[.:](?:-Ing\.)?[\s_^]{0,4}|[\s_^]{1,4})"
     r"(?P<more>(?:(?:dr|prof|med|dent|rer|nat|phil|habil|h\. ?c)(?:\.\s*|\s+)){0,4})"
     r"(?P<initials>(?:[^\W\d_](?:\.\s*|\s+)){0,3})"
+    rf"(?P<particles>(?:(?:{_PARTICLES})\s+){{0,3}})"
     r"(?P<word>[^\W\d_](?=['\N{RIGHT SINGLE QUOTATION MARK}-]?[^\W\d_])[^\W\d_]*(?:['\N{RIGHT SINGLE QUOTATION MARK}-][^\W\d_]+)*)",
     re.IGNORECASE,
 )
@@ -70,17 +84,79 @@ mit ohne und nach aus avec sans et con senza sin
 achieva aera agfa airis avanto canon carestream echelon esaote espree excelart fuji fujifilm gyroscan hitachi hologic ingenia
 intera kodak konica magnetom optima philips prisma samsung shimadzu siemens signa skyra sola symphony titan toshiba trio vantage
 verio vida
+x-ray hospital clinic clinica clinique klinik klinikum universidad universidade universite medicina medecine medicine cirugia chirurgie surgery
 """
 _IMAGING: Final = frozenset(_IMAGING_TEXT.split())
 """Words of imaging, its makers and machines, of several languages and without accents, that no spelling with capital letters makes a name."""
+_ACRONYMS_TEXT = """
+abd abdo abdominale abdominales abdominopelvien admire advised advises again agrees already also altea ambition amira
+anon anonymised anonymized another architect aristos artefact artefacts arteriel arterielle arteriogram arthrogram
+artist arzt asir asked asks aspir aufnahme aware axi axials axiom axl babygram bauch because beckenubersicht bed
+bedside been befund biograph biphasic blade bolustracking bravo breathheld breathhold brivo bucky caipi caipirinha
+call cardio cerebrale cervicale cervicali cholangio cholangiography cima ciss clinic compare console contrasted
+coronals correlate corticomedullary could covering cubes cystogram cysts daily dec decub definium deidentified dens
+dept dess dictated disco discovery discussed dotarem download drain dummy dwibs each either elan elasto elition
+encefalica engineer enteroclysis enterogram enterography eovist equilibrium essenta even every exams excretory
+explorer exported fame fatsat feridex ferumoxytol few ffe fiesta fisp fistulogram flair flex followup freebreathing
+frogleg fse fsgre gadovist gadoxetic galan ganzaufnahme gehirn grappa grase gre grids gyne had haemangioma hands
+harmony haste hepatica hepatico hepatique hepatocyte her hidden higados hips hirn however icu idose idrive imagery
+impact innova install iqdwi irfse isotropic its jpeg just kidneys knees kub larger lat latl latr lats lava
+liverprotocol loc localiser locs lombaire lombare loopogram lossless lowdose lumbaire lumina luminos manos masked
+masses mast medic merge mets might minip mip mobilett monophasic mortise mprage mra mrspec msde multihance multiphase
+multiphasic multiva multix musculo must mwa myelogram navi navigated neither neonate nephrographic neuro neusoft
+newborn noncontrast nondiagnostic nor notified oasis obl obls odontoid oedema oesophagus onco opposed orian ortho our
+outlet pacs paddlewheel paed paeds panorama pat pedi peds pelvica pelvico pelvien perf pies pioneer plates please
+portabl portale portalvenous portovenous ports postcontrast postop precontrast premonitoring preop presto primovist
+printed propeller prosat proset proteus pyelographic quadriphasic quick readers readings reads received recommends
+recon redacted reformat reformats reformatted requests resolve restaging retrofit rfa ris rodillas rois runoff safire
+sag sagittals said saver says scano scanogram scout scouts screenshot see semierect sempra several shall she shim
+skyline smaller smartbrain smartprep smash softtissue some sonata spacer spair spectra spectro spir squad staff star
+starvibe still stir such suite sunrise surestart surview swan swi swim swimmer swimmers tace tardive tba team
+technician tfe that theater theatre their them then there therefore these they thick thicks thins thinslab thoracique
+thoraxaufnahme those thrive tibfib tiger today toes tof tomorrow topo topogram torace toracica toracico towns tra
+transcribed tricks trolley truefisp trufi tse tumors tumour tumours turbo turboflair twist uih unchanged unenhanced
+ungated uniphasic unnamed untersuchung upload ureters uro urogram urography ute veineuse veineux venc venogram
+venography veo vibe vision vista voyager wants ward warp was waterfat wats weightbearing were what where which while
+will would xtable yesterday yet you your ysio zte
+"""
+_ACRONYMS: Final = frozenset(_ACRONYMS_TEXT.split())
+"""Sequences, views and nouns of radiology that the names of DICOM's attributes lack, and small words of English."""
+_SURNAMES_TEXT = """
+albers albert alexander ashman bacon ball bauer berger bernard best bird black blackett blalock blanc bond bos boyd
+brenner bruce bruno burns butterworth cai campbell chamberlain chan chang charles chow clements connor corso costa
+cross day dexter dodd doubilet duke dunlap eriksen ewing fell fisk fitzpatrick fleischner flores fontan forrest frank
+friedman friend fuchs gordon grand gray green grey gross ha ho hrk huang ingram kennedy ko krc lang le li lim little
+lo long lu ly ma mark may mayer merino michel morgan murray nelson ng noir nolke norgaard norman nyberg oh olsen page
+park peacock penner petit picard pierre pirie pitman pitt plott qi rastelli rath ray raynaud richardson
+robert robertson roma rose rosen rosenberg runge russel russo rutherford salerno schiff schiller schuller shan sharp
+sinclair srb star stecher sterling stone su sung sussman swan swann taussig teichholz thomas titterington
+todaro tong velasquez villard vladimir vlk vo vu waldeyer wallis walls ward weisse welsh west white williams winston
+wolf wood wu wynne xu ye yi yu zanelli zenker zobel
+"""
+_SURNAMES: Final = frozenset(_SURNAMES_TEXT.split())
+"""Surnames that are words too, that end as words of medicine do, or that are short."""
 _ENDINGS = re.compile(
-    r"(?:graph(?:y|ie|ic|ies)|gram[ms]?|scop(?:y|ic)|metry|tomy|ectomy|plasty|tion|tions|sis|itis|oma|omas|logy|pathy|pancreatography)$"
+    r"(?:graph(?:y|ie|ic|ies)|gram[ms]?|scop(?:y|ic)|metry|tomy|ectomy|plasty|tion|tions|sis|itis|oma|omas|logy|logi[ae]|pathy|pancreatography)$"
 )
 """How words of medicine end, and hardly a name."""
+_JOINTS = re.compile(r"['\N{RIGHT SINGLE QUOTATION MARK}-]")
+"""What joins the parts of a word."""
 _VOWEL = re.compile("[aeiouy\u00c0-\u024f\u0370-\u04ff]")
+
+_DEGREE = re.compile(
+    r"(?<![^\W_])(?:(?P<before>[^\W\d_]{2,40})[\s:]{1,4})?(?P<initials>(?:[^\W\d_](?:\.\s*|\s+)){0,3})"
+    r"(?P<word>[^\W\d_](?:['\N{RIGHT SINGLE QUOTATION MARK}-]?[^\W\d_]){1,40}),?[\s_]{1,3}"
+    r"(?:m\.d\.|md|ph\.\s?d\.?|phd|mbbs|frcr|frcpc)(?![^\W_])",
+    re.IGNORECASE,
+)
+"""A person before a degree."""
+
+_NEXT = re.compile(r"[ -]([^\W\d_]{1,40})")
 
 _AROUND = 64
 """Characters before and after a name that are looked at."""
+_SHORTEST = 3
+"""Letters of a name that need not be a known one."""
 _MOST_AFTER = 1
 """Words after a name that stands alone after its title: another name."""
 
@@ -118,8 +194,10 @@ def names_somebody(text: str) -> bool:
     bool
         False where what follows a title is a word of imaging, or where a title may be a modality.
     """
-    return any(_is_name(match) for match in _TITLE.finditer(text)) or (
-        not text.isascii() and _ASIAN.search(text) is not None
+    return (
+        any(_is_name(match) for match in _TITLE.finditer(text))
+        or any(_has_degree(match) for match in _DEGREE.finditer(text))
+        or (not text.isascii() and _ASIAN.search(text) is not None)
     )
 
 
@@ -129,9 +207,14 @@ def _is_name(match: re.Match[str]) -> bool:
         return False
     written, shape = _shape(match["title"]), _shape(match["word"])
     dotted = "." in match["gap"]
+    if match["particles"] and _ENDINGS.search(word):
+        # `Professor de Radiologia`.
+        return False
+    if _IS_PHYSICIAN.match(title):
+        return shape != "lower" and not _FIELD.search(word)
     if written == shape == "Title":
-        # `Dr Roe`; the short titles are words of other languages.
-        return dotted or title not in _SHORT
+        # `Dr Roe`, and not `Mr Perfusion`; the short titles are words of other languages.
+        return (dotted or title not in _SHORT) and (title not in _MODALITIES or not _is_noun(match))
     if title in _SHORT or _is_word(word):
         return False
     if shape == "lower" or title == "ms" or (title in _MODALITIES and written == "UPPER"):
@@ -139,19 +222,55 @@ def _is_name(match: re.Match[str]) -> bool:
     return True
 
 
+def _is_noun(match: re.Match[str]) -> bool:
+    """Whether a word with a capital letter is one of imaging, and no surname that nothing else tells from it."""
+    told = match["more"] or match["particles"] or "." in match["initials"]
+    parts = [part for part in _JOINTS.split(_plain(match["word"])) if len(part) > 1]
+    if told or not all(_is_word(part) or part in _SURNAMES for part in parts):
+        return False
+    # `Mr White Point` names nobody, and `Dr White` and `Dr. White` do.
+    follows = _NEXT.match(match.string, match.end())
+    in_a_phrase = "." not in match["gap"] and follows is not None and _is_word(_plain(follows[1]))
+    return in_a_phrase or not any(part in _SURNAMES for part in parts)
+
+
+def _has_degree(match: re.Match[str]) -> bool:
+    """Whether a degree follows a person: initials and a surname, two names, or a name after `by`."""
+    word, before = _plain(match["word"]), _plain(match["before"] or "")
+    if _is_no_person(word) or (word not in _SURNAMES and _is_word(word)):
+        return False
+    if match["initials"]:
+        return "." in match["initials"] or _shape(match["word"]) != "lower"
+    if not before or _shape(match["word"]) == "lower":
+        return False
+    if before in _LEADS_TO_A_PERSON:
+        return _shape(match["word"]) == "Title"
+    return _shape(match["before"]) == _shape(match["word"]) and not _is_no_person(before) and not _is_word(before)
+
+
+def _is_no_person(plain: str) -> bool:
+    return plain in _IMAGING or plain in _LEADS_TO_A_PERSON or plain in _LEADS_TO_A_DOCTOR
+
+
 def _leads(match: re.Match[str], *, dotted: bool) -> bool:
     """Whether what stands around a title says that it has none of its other meanings."""
     title, before = match["title"].casefold(), match.string[max(0, match.start() - _AROUND) : match.start()].rstrip()
-    if before[-1:].isdigit():
+    if title in ("dr", "doctor", "doktor"):
+        # No word of imaging follows it, and what is written with a capital letter is a name wherever it stands.
+        if dotted or _shape(match["word"]) != "lower":
+            return True
+    elif before[-1:].isdigit():
         # Milliseconds.
         return False
-    if match["initials"] or match["more"] or (dotted and title in ("dr", "doctor", "doktor")):
+    if match["initials"] or match["more"]:
         return True
     if not before or before[-1] in ".;:,(-/":
         # `MR. ROE`, and `MR ROE` alone: with more words it may be the description of a series.
         said = re.split("[.,;:(]", match.string[match.end() : match.end() + _AROUND], maxsplit=1)[0]
         rest = re.findall(r"[^\W\d_]+", said)
-        alone = title != "ms" and _shape(match["word"]) == "UPPER" and len(rest) <= _MOST_AFTER
+        alone = (
+            title != "ms" and not match["particles"] and _shape(match["word"]) == "UPPER" and len(rest) <= _MOST_AFTER
+        )
         return dotted or alone
     last = _BEFORE.search(match.string[max(0, match.start() - _AROUND) : match.start()])
     leads = _LEADS_TO_A_PERSON if title in ("mr", "ms") else _LEADS_TO_A_PERSON | _LEADS_TO_A_DOCTOR
@@ -165,8 +284,11 @@ def _shape(word: str) -> str:
 
 def _is_word(plain: str) -> bool:
     """Whether a word is one of imaging or medicine, or an abbreviation that can't be spoken."""
-    parts = re.split(r"['\N{RIGHT SINGLE QUOTATION MARK}-]", plain)
-    return bool(_ENDINGS.search(plain)) or not _VOWEL.search(plain) or any(part in words_of_dicom() for part in parts)
+    parts = _JOINTS.split(plain)
+    if any(part in words_of_dicom() or part in _ACRONYMS for part in parts):
+        return True
+    strange = len(plain) == _SHORTEST - 1 or not _VOWEL.search(plain) or bool(_ENDINGS.search(plain))
+    return strange and plain not in _SURNAMES
 
 
 def _plain(word: str) -> str:

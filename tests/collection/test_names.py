@@ -96,6 +96,41 @@ ATTN DR ROE
 李教授
 报告医生:王伟
 报告医生：王伟
+LIVER 3PH DR JONES
+LIVER 3 DR JONES
+CT LIVER DR JONES
+CT LIVER DR THOMAS
+ABD PROF DR DE VRIES
+ABD DR DE VRIES
+dr. van der Berg
+Dr. van der Berg
+DR VAN DER BERG
+Dr De Luca
+Mr von Stein
+read by J. Doe MD
+READ BY J DOE MD
+read by Jane Doe, MD
+by Doe MD
+J. Doe M.D.
+Jane Doe PhD
+JANE DOE MD
+R. Roe, Ph.D.
+DR NG
+Dr. Ng
+DR LI
+Dr Ma
+Dr. J. Read
+Dr. Campbell
+Dr. Chang
+Dr White
+Dr Ward
+Dr. Day-Lewis
+Dr. O'Brien
+Mw. de Jong
+врач Иванов
+ВРАЧ ИВАНОВ
+врач-рентгенолог Иванов
+лікар Шевченко
 홍길동 교수님
 김철수 선생님
 د. أحمد
@@ -135,6 +170,64 @@ MR OBERSCHENKEL
 IRM FOIE
 MR HÍGADO
 CT/MR Fusion
+CT DR ABDOMEN
+MR VIBE
+Mr Vibe
+mr vibe
+MR HASTE
+MR LAVA
+MR FLASH
+MR FLAIR
+MR STIR
+MR PROPELLER
+MR SPACE
+MR TRUFI
+MR FIESTA
+MR MPRAGE
+MR BLADE
+MR THRIVE
+MR DWI
+MR ADC
+MR VIBE DIXON
+MR SAG STIR
+MR COR HASTE
+MR AX LAVA
+DR LAT
+DR PA
+DR AP
+DR OBL
+DR DECUB
+Dr Lat
+Dr. Lat
+CHEST 2V DR LAT
+DR AX
+Mr Perfusion
+Mr Spectroscopy
+Dr. Read
+Dr Upright
+DR BEDSIDE
+DR AND CT
+Dr X-Ray
+Mr White Point
+Mr Gray Scale
+MR DISCOVERY
+Professor de Radiologia
+ВРАЧ КТ
+ВРАЧ КАБИНЕТА
+DR DE TORAX
+MR DE HOMBRO
+DTI MD
+MEAN DIFFUSIVITY MD
+FA ADC MD
+REFERRING MD
+ordering MD
+BY MD
+by outside MD
+T SPINE MD
+MW ablation
+врач рентгенолог
+ВРАЧ РЕНТГЕНОЛОГ
+врач-рентгенолог
 MR SIEMENS AERA
 FOR MR SIEMENS
 DR FUJI
