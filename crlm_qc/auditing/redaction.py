@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
-from crlm_qc.collection.forms import age_in_years, is_meant_as_uid, series_folder, study_folder
+from crlm_qc.collection.forms import age_in_years, day_of, is_meant_as_uid, series_folder, study_folder
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import LARGEST, Show
@@ -84,6 +84,8 @@ _STAMP = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9:]
 _FORMAT = re.compile(r"[0#?.,%@;()/: E+-]*(General)?")
 _COMPACT, _DASHED = re.compile(r"[0-9]{8}"), re.compile(r"([0-9]{2})([-/])([0-9]{2})\2([0-9]{4})")
 _DOTTED = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}")
+_BEGUN = re.compile(r"[0-9]{4}([-./]?)[0-9]{2}\1[0-9]{2}")
+"""A date that something may follow, as `day_of` reads it."""
 _CODES = re.compile(r"[0-9]{1,5}|[A-Z]-[0-9A-F]{4,5}")
 _NO_DATE = "00-00-0000"
 """What a study folder's date becomes that is none, such as one whose day comes first."""
@@ -244,6 +246,19 @@ class _Redactor:
             return value
         # What a spreadsheet would run would be run still.
         return (value[0] if value[0] in "=+-@\t\r" else "") + self._texts(value)
+
+    def date(self, value: str) -> str:
+        """A date as a header gives it: what follows it becomes a number, and it is a date still."""
+        bare = value.strip()
+        match = _BEGUN.match(bare)
+        day = day_of(bare)
+        if match is None or day is None:
+            return self.text(value)
+        kept = self._date(day) or ""
+        kept = match[1].join((kept[:4], kept[4:6], kept[6:]))
+        if match.end() == len(bare):
+            return value.replace(bare, kept)
+        return f"{kept} {self._texts(bare)}"
 
     def age(self, value: str) -> str:
         """An age as a header gives it."""
@@ -407,6 +422,7 @@ def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] |
         ("clinical_dictionary", "values"): redactor.stated_codes,
         ("clinical", "number_format"): redactor.number_format,
         ("slices", "patient_age"): redactor.age,
+        **{(name, date): redactor.date for name in ("slices", "dsos") for date in ("study_date", "series_date")},
         ("slices", "image_type"): redactor.terms,
         ("slices", "lossy_ratio"): redactor.terms,
         ("slices", "lossy_method"): redactor.terms,

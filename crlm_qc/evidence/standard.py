@@ -43,6 +43,10 @@ MOST_FAILED = 3
 """Files of a patient that a validator may fail on before the others are left out."""
 
 _LINE = re.compile(r"(Error|Warning) - (.+)")
+_MESSAGE = re.compile(r"(?:\([0-9a-fx, ]+\).* - )?(?:Error|Warning) - ")
+"""How a line begins that tells of something; what dcentvfy can't parse has its tag before it."""
+_OBJECT_KIND = re.compile(r"[A-Z][A-Za-z0-9_]+")
+"""What dciodvfy takes an object for, such as `CTImage`, on a line of its own."""
 _STEP = r"[A-Za-z0-9]*\([0-9a-f]{4},[0-9a-f]{4}\)(?:\[[0-9]+\])?"
 _PLACE = re.compile(rf"</({_STEP}(?:/{_STEP})*) ?> - (.+)")
 _KEYWORD = re.compile(r"(?:Element=|[Aa]ttribute )<([A-Za-z0-9]+)>")
@@ -175,14 +179,32 @@ def _messages(program: str, items: Sequence[Item]) -> list[tuple[str, str | None
     with TemporaryDirectory(prefix="crlm-qc-") as copies:
         paths = [str(item.on_disk(Path(copies, str(number)))) for number, item in enumerate(items)]
         options = ["-new"] if Path(program).stem == OBJECT else []
-        lines = _said([program, *options, *paths], SECONDS + SECONDS_A_FILE * len(paths)).split("\n")
+        code, said = _said([program, *options, *paths], SECONDS + SECONDS_A_FILE * len(paths))
+    lines = said.split("\n")
     if any(line.startswith("Abort - ") for line in lines):
         raise _NoAnswerError("it gave up")
+    if not _is_answer(Path(program).stem, code, lines):
+        raise _NoAnswerError("it printed nothing that a validator says")
     return list(dict.fromkeys(messages(lines)))[:MOST_MESSAGES]
 
 
-def _said(command: Sequence[str], seconds: float) -> str:
-    """What a program prints.
+def _is_answer(tool: str, code: int, lines: Sequence[str]) -> bool:
+    """Whether a validator printed this, and not a program that fails in its place, such as a wrapper with a traceback.
+
+    One that exits with 1 has told of an error. One that exits with 0 names the kind of object (dciodvfy), or may say
+    nothing at all (dcentvfy).
+    """
+    if any(_MESSAGE.match(line) for line in lines):
+        return True
+    if code != 0:
+        return False
+    if tool == PATIENT:
+        return not any(line.strip() for line in lines)
+    return any(_OBJECT_KIND.fullmatch(line.strip()) for line in lines)
+
+
+def _said(command: Sequence[str], seconds: float) -> tuple[int, str]:
+    """Exit code of a program, and what it prints.
 
     Raises
     ------
@@ -219,7 +241,7 @@ def _said(command: Sequence[str], seconds: float) -> str:
         raise _NoAnswerError(f"it took more than {seconds:.0f} s")
     if code not in (0, 1) and not cut:
         raise _NoAnswerError("it crashed")
-    return output.decode("utf-8", "replace")
+    return code, output.decode("utf-8", "replace")
 
 
 def _bound(process: int, seconds: float) -> None:

@@ -107,7 +107,13 @@ def _image_facts(context: Context) -> pd.DataFrame:
         table = context[name]
         known = table[table["patient"].notna()]
         for column, made in (("patient_sex", "dicom_sex"), ("patient_age", "dicom_age")):
-            distinct = known[["patient", column]].dropna().groupby(["patient", column]).size().reset_index(name="n")
+            distinct = (
+                known[["patient", column]]
+                .dropna()
+                .groupby(["patient", column], sort=False)
+                .size()
+                .reset_index(name="n")
+            )
             for patient, group in distinct.groupby("patient"):
                 values = [value for value, n in zip(group[column], group["n"], strict=True) for _ in range(int(n))]
                 facts.setdefault(str(patient), {})[made] = most_common(values)

@@ -15,7 +15,7 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Slice
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
-from crlm_qc.subjects.words import commonest, file_names, folder_of, text
+from crlm_qc.subjects.words import commonest, commonest_met, file_names, folder_of, text
 
 if TYPE_CHECKING:
     from crlm_qc.geometry.stack import Gap, Stack, Stretch
@@ -105,10 +105,10 @@ class CtSeries:
         return tuple(Slice(str(paths[place])) for place in places)
 
     def common(self, column: str) -> Any:
-        """The value that most of its slices have, the least of them among equals; None if none has any."""
+        """The value that most of its slices have, among equals as `commonest_met`; None if none has any."""
         if column not in self._common:
             counts = Counter(value for value in self.slices[column].tolist() if value is not None and value == value)
-            self._common[column] = commonest(counts)
+            self._common[column] = commonest_met(counts)
         return self._common[column]
 
     @property
@@ -180,7 +180,8 @@ class CtSeries:
 def series_of(context: Context) -> list[CtSeries]:
     """All CT series but the smaller ones of a mixed folder, which REL014 names."""
     files = context["files"]
-    slices = Columns.of(context["slices"].sort_values("path", kind="stable"))
+    # In the order of paths, also where names are no longer in them.
+    slices = Columns.of(context["slices"])
     unreadable = Counter(files.loc[files["kind"] == "unreadable", "folder"].fillna("").tolist())
     folders = [folder_of(path) for path in slices["path"].tolist()]
     owners = list(zip(slices["patient"].tolist(), slices["series_uid"].tolist(), strict=True))

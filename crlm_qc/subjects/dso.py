@@ -187,7 +187,7 @@ def dsos_of(context: Context) -> list[Dso]:
             by_patient.setdefault(series.patient, []).append(series)
     own_series = _own_series(context)
     found = []
-    for row in context["dsos"].sort_values("path").to_dict("records"):
+    for row in context["dsos"].to_dict("records"):
         path, patient = row["path"], text(row["patient"])
         named, instances, sources = references.get(path, ((), (), ()))
         meant = own_series.get(patient or "", OwnSeries(())).meant(named, (uid for _, uid in sources))

@@ -71,7 +71,7 @@ def ct_headers(context: Context) -> pd.DataFrame:
     """A row a patient with CT slices: `patient`, `sex`, `manufacturer`, `pixel_representation`, as in the first slice."""
     slices = context["slices"]
     columns = {"patient_sex": "sex", "manufacturer": "manufacturer", "pixel_representation": "pixel_representation"}
-    grouped = slices[slices["patient"].notna()].sort_values("path").groupby("patient", as_index=False)
+    grouped = slices[slices["patient"].notna()].groupby("patient", as_index=False)
     table: pd.DataFrame = grouped[list(columns)].first().rename(columns=columns)
     return table
 

@@ -55,15 +55,23 @@ def whole(value: Any) -> int | None:
 
 
 def most_common(values: Iterable[Any]) -> Any:
-    """The commonest of the values that are not missing, the least of them among equals; None if there is none."""
+    """The commonest of the values that are not missing, among equals as `commonest_met`; None if there is none."""
     import pandas as pd
 
-    return commonest(Counter(value for value in values if not pd.isna(value)))
+    return commonest_met(Counter(value for value in values if not pd.isna(value)))
 
 
 def commonest(counts: Mapping[Any, int]) -> Any:
     """The value that is counted most, the least of them among equals; None if none is counted."""
     return min(counts, key=lambda value: (-counts[value], value), default=None)
+
+
+def commonest_met(counts: Mapping[Any, int]) -> Any:
+    """The value that is counted most, the least number or the text met first among equals; None if none is counted.
+
+    Saved evidence has other texts in place of some, in the same rows: which of them is least, it can't tell.
+    """
+    return min(counts, key=lambda value: (-counts[value], 0 if isinstance(value, str) else value), default=None)
 
 
 def folder_of(path: str) -> str:
@@ -129,8 +137,8 @@ def by_folder(context: Context, rows: Any) -> Iterator[tuple[str | None, Subject
     if rows.empty:
         return
     folders = rows["path"].map(folder_of)
-    for folder, group in rows.groupby(folders, sort=True):
-        ordered = group.sort_values("path")
+    # Tables are in the order of paths, also where names are no longer in them.
+    for folder, ordered in rows.groupby(folders, sort=False):
         only = len(ordered) == 1
         subject = file_subject(context, ordered["path"].iloc[0]) if only else folder_subject(context, str(folder))
         yield text(ordered["patient"].iloc[0]), subject, ordered

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
+from pydicom.filewriter import write_file_meta_info
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -195,6 +196,32 @@ def test_every_encoding_is_read_to_the_voxel(
     for told in messages(report, "DSO022"):
         assert (kind in told) == (kind != "BINARY")
         assert (str(syntax) in told) == (syntax != ExplicitVRLittleEndian)
+
+
+@pytest.mark.parametrize("said", ["1.2.3.4.5", "1.2.840.10008.9.2.9"])
+@pytest.mark.parametrize("of", ["seg", "ct"])
+def test_native_pixels_are_read_under_a_transfer_syntax_that_nobody_knows(
+    said: str, of: str, tmp_path: Path, profile: Profile
+) -> None:
+    masks, sources = blobs((33, 37), disjoint=False), images((33, 37))
+    root = written(tmp_path, sources, segmentation("BINARY", ExplicitVRLittleEndian, masks, sources))
+    folder = next(root.rglob("100.000000*" if of == "seg" else "2.000000*"))
+    for path in folder.glob("*.dcm"):
+        ds = pydicom.dcmread(path)
+        raw = path.read_bytes()
+        start = 144 + int.from_bytes(raw[140:144], "little")
+        ds.file_meta.TransferSyntaxUID = said
+        meta = io.BytesIO()
+        write_file_meta_info(meta, ds.file_meta, enforce_standard=False)
+        path.write_bytes(raw[:132] + meta.getvalue() + raw[start:])
+
+    check(collect(root, profile, depth=Depth.MASKS, jobs=1), masks)
+    report = reported(root, profile, "DSO022", "CTS020", "REL017")
+    assert not report.incomplete
+    assert [finding.rule for finding in report.findings] == ["REL017"]
+    (told,) = messages(report, "REL017")
+    assert "says an unknown transfer syntax (1.2." in told
+    assert told.endswith("but the data set is Explicit VR Little Endian.")
 
 
 def swapped(ds: pydicom.Dataset) -> pydicom.Dataset:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
     UID,
@@ -88,8 +89,28 @@ def test_a_data_set_is_read_as_it_is_written_whatever_the_file_meta_says(syntax,
     assert np.array_equal(pixels(header), STORED)
 
 
-@pytest.mark.parametrize("said", ["1.2.840.10008.9.9.9", "1.2.840.113619.5.2", "1.2.840.10008.1.20", "no UID"])
-def test_a_syntax_that_is_not_known_is_never_untrue(said):
+@pytest.mark.parametrize("syntax", NATIVE)
+@pytest.mark.parametrize("said", ["1.2.3.4.5", "1.2.840.10008.9.2.9", "1.2.840.10008.9.9.9", "no UID"])
+def test_native_pixels_show_a_syntax_that_nobody_knows_untrue(said, syntax):
+    header = opened(saying(written(syntax), said))
+    assert (header.encoding_found, header.transfer_syntax) == (syntax, syntax)
+    assert np.array_equal(pixels(header), STORED)
+
+
+@pytest.mark.parametrize("said", ["1.2.3.4.5", "1.2.840.10008.9.2.9"])
+def test_pixels_of_another_length_or_encapsulated_are_left_to_a_syntax_that_nobody_knows(said):
+    short = tiny.ct_slice(stored=STORED)
+    short.PixelData = STORED.tobytes()[:-2]
+    wrapped = tiny.ct_slice(stored=STORED)
+    wrapped.PixelData = encapsulate([STORED.tobytes()])
+    wrapped["PixelData"].is_undefined_length = True
+    for made in (short, wrapped):
+        header = read(saying(tiny.to_bytes(made), said))
+        assert (header.encoding_found, header.transfer_syntax) == (None, said)
+
+
+@pytest.mark.parametrize("said", ["1.2.840.113619.5.2", "1.2.840.10008.1.20"])
+def test_a_syntax_of_which_it_is_not_known_how_it_is_written_is_never_untrue(said):
     for syntax in NATIVE[:2]:
         header = read(saying(written(syntax), said))
         assert header.encoding_found is None

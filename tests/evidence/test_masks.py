@@ -350,7 +350,7 @@ def test_a_missing_decoder_is_told(monkeypatch):
 
 def test_an_unknown_transfer_syntax_is_told():
     raw = tiny.to_bytes(tiny.segmentation(frames_of(BALL)))
-    found, _ = measured(raw.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.9.9.9\0"), stack())
+    found, _ = measured(raw.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.113619.5.2\0\0"), stack())
     assert found.dso["masks"] == "no-decoder"
 
 

@@ -201,7 +201,7 @@ def test_no_answer_costs_the_object_alone(
 ) -> None:
     monkeypatch.setattr(standard, "SECONDS", 0.2 if "sleep" in program else 60)
     rows, limits = validate(
-        f"if '-0.dcm' in sys.argv[-1]:\n    {program.replace(chr(10), chr(10) + '    ')}", objects=2
+        f"if '-0.dcm' in sys.argv[-1]:\n    {program.replace(chr(10), chr(10) + '    ')}\nprint('CTImage')", objects=2
     )
     assert [row["state"] for row in rows] == ["failed", "checked"] or "sleep" in program
     assert rows[0]["state"] == "failed"
@@ -241,3 +241,42 @@ def test_a_validator_is_looked_for_on_the_path(tmp_path: Path, monkeypatch: pyte
     validator.cache_clear()
     assert validator(OBJECT) == str(program)
     validator.cache_clear()
+
+
+TRACEBACK = "Traceback (most recent call last):\\n  File x, line 1, in <module>\\nAssertionError"
+
+
+@pytest.mark.parametrize(
+    ("prints", "code", "answers"),
+    [
+        (TRACEBACK, 1, ()),
+        (TRACEBACK.replace("AssertionError", "ImportError: no module"), 1, ()),
+        ("dicom3tools is not installed", 0, ()),
+        ("", 1, ()),
+        # A clean file: dciodvfy names its kind, dcentvfy is silent.
+        ("CTImage", 0, (OBJECT,)),
+        ("", 0, (PATIENT,)),
+        ("Warning - Not nice", 0, (OBJECT, PATIENT)),
+        ("CTImage\\nError - Not good", 1, (OBJECT, PATIENT)),
+        ("(0x6a75,0x6e6b)  ?  - Warning - Private tag without owner", 1, (OBJECT, PATIENT)),
+    ],
+)
+def test_a_program_that_fails_in_a_validators_place_gave_no_answer(
+    prints: str, code: int, answers: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (OBJECT, PATIENT):
+        script = tmp_path / name
+        script.write_text(f"#!{sys.executable}\nimport sys\nsys.stderr.write('{prints}')\nsys.exit({code})\n")
+        script.chmod(0o755)
+    (tmp_path / "1.dcm").write_bytes(b"of the object")
+    monkeypatch.setitem(sys.modules, "dicom3tools", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    validator.cache_clear()
+    item = Item("1.dcm", 13, Folder(tmp_path.resolve()), "1.dcm")
+    try:
+        rows = standard_rows("P1", Candidates(every=[item], chosen=[item]), limits := [])
+    finally:
+        validator.cache_clear()
+    assert {row["tool"] for row in rows if row["state"] == "checked"} == set(answers)
+    failed = [name for name in (OBJECT, PATIENT) if name not in answers]
+    assert limits == [f"P1: {name} gave no answer: it printed nothing that a validator says" for name in failed]

@@ -44,8 +44,10 @@ _HEAD = 8
 _TASTE = 256
 """Bytes of a deflated data set that show whether it inflates to one."""
 _META_GROUP, _LENGTH_ELEMENT = 0x0002, 12
-_ANY_WAY: Final = frozenset({"1.2.840.10008.1.20", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
-"""Papyrus, and JPIP with a deflated data set: how these are written is not judged."""
+_ANY_WAY: Final = frozenset(
+    {"1.2.840.10008.1.20", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205", "1.2.840.113619.5.2"}
+)
+"""Papyrus, JPIP with a deflated data set, and GE's own with bytes of pixels swapped: how these are written is not judged."""
 
 Encoding = tuple[bool, bool, bool]
 """Implicit VR, little endian, deflated."""
@@ -102,9 +104,9 @@ class Start:
         return _meant(self.declared) not in (None, self.encoding)
 
     @property
-    def says_compressed(self) -> bool:
-        """Whether TransferSyntaxUID is known to be one of compressed Pixel Data."""
-        return self.declared not in NATIVE and _meant(self.declared) is not None
+    def says_unlike_native(self) -> bool:
+        """Whether TransferSyntaxUID is one of compressed Pixel Data, or none that is known: native Pixel Data shows it untrue."""
+        return self.declared is not None and self.declared not in NATIVE and self.declared not in _ANY_WAY
 
 
 def read_start(stream: BinaryIO, size: int) -> Start | None:

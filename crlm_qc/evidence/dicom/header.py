@@ -126,7 +126,7 @@ class Header:
         start, pixels = self.start, self.pixels
         if pixels is not None and pixels.encapsulated:
             return codec_of(pixels.beginning, start.declared) or start.declared
-        native = start.says_compressed and pixels is not None and pixels.found == _even(native_bytes(self.data))
+        native = start.says_unlike_native and pixels is not None and pixels.found == _even(native_bytes(self.data))
         return start.written if native or start.declared is None or start.declared in NATIVE else start.declared
 
     def integer(self, keyword: str) -> int | None:

@@ -196,7 +196,7 @@ def link_outside(context: Context) -> Checked:
     """Every file and link."""
     files = context["files"]
     findings = []
-    for row in files[files["problem"].isin(list(_LINKS))].sort_values("path").to_dict("records"):
+    for row in files[files["problem"].isin(list(_LINKS))].to_dict("records"):
         what = _LINKS[row["problem"]]
         message = f"{file_names(context, [row['path']])[0]} is a link that {what}; it was not followed."
         findings.append(

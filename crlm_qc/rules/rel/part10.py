@@ -105,7 +105,9 @@ def _files(context: Context, rows: Any) -> str:
 
 def _syntax(context: Context, uid: Any) -> str:
     """A transfer syntax by its name, if it is one of those that images come in."""
-    return _SYNTAXES.get(str(uid)) or context.show.uid(str(uid))
+    shown = context.show.uid(str(uid))
+    known = str(uid).startswith(f"{_ROOT}.")
+    return _SYNTAXES.get(str(uid)) or (shown if known else f"an unknown transfer syntax ({shown})")
 
 
 @rule(

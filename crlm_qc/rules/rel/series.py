@@ -29,14 +29,15 @@ def sop_instance_twice(context: Context) -> Checked:
     """Every DICOM file with a SOP Instance UID."""
     files = context["files"]
     named = files[files["sop_instance_uid"].notna()]
-    twice = named[named["sop_instance_uid"].duplicated(keep=False)].sort_values("path")
+    # In the order of paths, also where names are no longer in them.
+    twice = named[named["sop_instance_uid"].duplicated(keep=False)]
     groups: dict[tuple[str, ...], list[tuple[str, list[str], str | None]]] = {}
     for uid, rows in twice.groupby("sop_instance_uid", sort=False):
         paths = rows["path"].tolist()
-        key = tuple(sorted({folder_of(path) for path in paths}))
+        key = tuple(dict.fromkeys(map(folder_of, paths)))
         groups.setdefault(key, []).append((str(uid), paths, text(rows["patient"].iloc[-1])))
     findings = []
-    for folders, cases in sorted(groups.items()):
+    for folders, cases in groups.items():
         uid, paths, patient = cases[0]
         examples = tuple(listed([context.show.path(path) for path in same], joint=" = ") for _, same, _ in cases)
         if len(cases) == 1:
@@ -113,7 +114,7 @@ def series_missing(context: Context) -> Checked:
 def series_surplus(context: Context) -> Checked:
     """Every patient folder."""
     images = images_of(context)
-    images = images[images["patient"].notna()].sort_values("path")
+    images = images[images["patient"].notna()]
     images = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
     words: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
@@ -126,7 +127,7 @@ def series_surplus(context: Context) -> Checked:
             what = "CT series" if role == "ct" else "segmentation objects"
             words.setdefault(str(patient), []).append(f"{count} {what}")
             counts[str(patient)] += count
-            folders.setdefault(str(patient), []).extend(sorted(rows["folder"].dropna().unique()))
+            folders.setdefault(str(patient), []).extend(rows["folder"].dropna().unique())
     findings = []
     for patient, observed in words.items():
         shown = [context.show.path(folder) for folder in folders[patient]]
@@ -166,7 +167,7 @@ def _merged(rows: Any) -> Any:
 def series_spread_or_mixed(context: Context) -> Checked:
     """Every series and every folder that holds images."""
     images = images_of(context)
-    images = images[images["series_uid"].notna()].sort_values("path")
+    images = images[images["series_uid"].notna()]
     # A folder that holds nothing but copies is REL006's.
     originals = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
     # Where series share folders by the way of a downloader, headers told them apart.
