@@ -44,7 +44,7 @@ def libraries(path: Path) -> set[str]:
 
 
 def test_every_room_has_a_contract_on_whom_it_may_import() -> None:
-    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     bound = {name for one in contracts if one["type"] == "forbidden" for name in one["source_modules"]}
     rooms = {
