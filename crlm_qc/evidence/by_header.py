@@ -15,7 +15,7 @@ from pydicom.filereader import read_partial
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.dicom.values import text
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Item, parents
 
 _SERIES_INSTANCE_UID = 0x0020000E
 _START_BYTES = (1 << 13, 1 << 20)
@@ -80,11 +80,11 @@ def by_folder(files: Sequence[Whose]) -> dict[tuple[str, str], list[Item]]:
     """
     owners: dict[str, set[str]] = {}
     for one in files:
-        for folder in _folders(one.item.folder):
+        for folder in parents(one.item.path):
             owners.setdefault(folder, set()).add(one.patient)
     placed: dict[tuple[str, str], list[Item]] = {}
     for one in files:
-        own = [folder for folder in _folders(one.item.folder) if folder and len(owners[folder]) == 1]
+        own = [folder for folder in parents(one.item.path) if folder and len(owners[folder]) == 1]
         placed.setdefault((one.patient, own[-1] if own else one.item.folder), []).append(one.item)
     return placed
 
@@ -95,12 +95,3 @@ def mixes_series(files: Sequence[Whose]) -> bool:
     for one in files:
         series.setdefault(one.item.folder, set()).add(one.series)
     return any(len(of_folder) > 1 for of_folder in series.values())
-
-
-def _folders(folder: str) -> list[str]:
-    """The folder and those that hold it, the release itself last."""
-    found = [folder]
-    while folder:
-        folder = folder.rpartition("/")[0]
-        found.append(folder)
-    return found

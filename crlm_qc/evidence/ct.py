@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from crlm_qc.evidence.dicom.header import Header, native_bytes
+from crlm_qc.evidence.dicom.header import Header, native_bytes, padded
 from crlm_qc.evidence.dicom.values import NATIVE, has_value, reals, tag_of, text
 from crlm_qc.geometry.lattice import Floats
 from crlm_qc.geometry.stack import measure
@@ -108,8 +108,7 @@ def identity(header: Header) -> Row:
 
 def expected_bytes(header: Header) -> int | None:
     """Bytes that native Pixel Data needs, padded to even (PS3.5 8.1.1); None if compressed, or if it can't be told."""
-    needed = unpadded_bytes(header)
-    return None if needed is None else needed + needed % 2
+    return padded(unpadded_bytes(header))
 
 
 def unpadded_bytes(header: Header) -> int | None:

@@ -15,7 +15,7 @@ from crlm_qc.collection.show import Show
 from crlm_qc.evidence.by_header import Whose, by_folder, mixes_series, whose
 from crlm_qc.evidence.kinds import aside_kind, names_collection, outside_kind, part_kind
 from crlm_qc.evidence.metadata import METADATA_NAME
-from crlm_qc.evidence.source import Item, Source, Tree, local_file, open_source, siblings
+from crlm_qc.evidence.source import Item, Source, Tree, local_file, open_source, parents, siblings
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.words import suggest
@@ -151,13 +151,6 @@ def _refuse_inside_patient(root: Path, profile: Profile) -> None:
             )
 
 
-def _parents(path: str) -> Iterator[str]:
-    """Folders that hold a path, the innermost first, the release itself (the empty path) last."""
-    while path:
-        path = path.rpartition("/")[0]
-        yield path
-
-
 @dataclass(frozen=True)
 class _Places:
     """Which folders are the collection's, and which are patients'."""
@@ -169,25 +162,25 @@ class _Places:
 
     def patient_folder(self, path: str) -> str | None:
         """The patient folder that a path lies in."""
-        return next((above for above in _parents(path) if above in self.patients), None)
+        return next((above for above in parents(path) if above in self.patients), None)
 
     def in_collection(self, path: str) -> bool:
         """Whether a path lies in a folder of the collection or of a patient."""
-        return any(above in self.collections or above in self.patients for above in _parents(path))
+        return any(above in self.collections or above in self.patients for above in parents(path))
 
 
 def _places(tree: Tree, profile: Profile, root_name: str) -> _Places:
     valid: dict[str, str] = {}
     for folder in tree.folders:
         name = folder.rpartition("/")[2]
-        if profile.is_patient_id(name) and not any(above in valid for above in _parents(folder)):
+        if profile.is_patient_id(name) and not any(above in valid for above in parents(folder)):
             valid[folder] = name
-    above_valid = {above for folder in valid for above in _parents(folder)}
+    above_valid = {above for folder in valid for above in parents(folder)}
     collections = frozenset(folder for folder in tree.folders if folder.rpartition("/")[2] == profile.name)
     # The root holds the patients where it is the collection folder itself, and in the layout of the dataset card.
     root_holds = root_name == profile.name or any("/" not in folder for folder in valid)
-    filled = {above for item in tree.items for above in _parents(item.path)}
-    with_images = {above for item in tree.items if item.suffix == ".dcm" for above in _parents(item.path)}
+    filled = {above for item in tree.items for above in parents(item.path)}
+    with_images = {above for item in tree.items if item.suffix == ".dcm" for above in parents(item.path)}
     patients = {folder: (name, True) for folder, name in valid.items()}
     odd = 0
     for folder in tree.folders:
@@ -199,7 +192,7 @@ def _places(tree: Tree, profile: Profile, root_name: str) -> _Places:
             counts
             and not known
             and not name.startswith(".")
-            and not any(above in patients for above in _parents(folder))
+            and not any(above in patients for above in parents(folder))
         ):
             odd += 1
             patients[folder] = (f"patient[{odd}]", False)

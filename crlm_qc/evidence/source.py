@@ -31,6 +31,13 @@ _AT_ONCE = 256 << 10
 """Bytes hashed at a time."""
 
 
+def parents(path: str) -> Iterator[str]:
+    """Folders that hold a path, the innermost first, the release itself (the empty path) last."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A file of a source, or what stands where a file could. Its bytes are had from it alone."""

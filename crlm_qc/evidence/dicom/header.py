@@ -126,7 +126,7 @@ class Header:
         start, pixels = self.start, self.pixels
         if pixels is not None and pixels.encapsulated:
             return codec_of(pixels.beginning, start.declared) or start.declared
-        native = start.says_unlike_native and pixels is not None and pixels.found == _even(native_bytes(self.data))
+        native = start.says_unlike_native and pixels is not None and pixels.found == padded(native_bytes(self.data))
         return start.written if native or start.declared is None or start.declared in NATIVE else start.declared
 
     def integer(self, keyword: str) -> int | None:
@@ -182,7 +182,8 @@ def native_bytes(data: Dataset) -> int | None:
     return needed if 0 <= needed < 1 << 62 else None
 
 
-def _even(length: int | None) -> int | None:
+def padded(length: int | None) -> int | None:
+    """A length with the byte that pads an odd one (PS3.5 8.1.1)."""
     return None if length is None else length + length % 2
 
 

@@ -127,16 +127,7 @@ def build_stack(
         ranks.append((index, len(planes) - 1))
     for _, index, _ in (item for item in placed if item[0] != item[0]):
         planes.append(Plane(float("nan"), None, dict(frames[index]), dict(counts[index])))
-    stack = MaskStack(
-        planes,
-        direction,
-        normal,
-        spacing,
-        basis,
-        int(found.dso["rows"]),
-        int(found.dso["columns"]),
-        ct,
-    )
+    stack = MaskStack(planes, direction, normal, spacing, basis, int(found.dso["rows"]), int(found.dso["columns"]), ct)
     places = stack.numbered()
     for index, rank in ranks:
         used[index]["plane"] = places[rank]
