@@ -208,7 +208,10 @@ def off_the_lattice(
     runs = np.concatenate([[0], np.cumsum(uneven)])
     starts = np.flatnonzero(np.concatenate([[True], uneven]))
     lengths = np.bincount(runs)
-    anchors = planes[starts]
+    # By the mean of its planes: that of one alone may be rounded by half of what is allowed.
+    first = planes[starts]
+    apart = planes - first[runs]
+    anchors = first + np.bincount(runs, weights=apart - np.round(apart / spacing) * spacing) / lengths
     difference = anchors[:, None] - anchors[None, :]
     in_step = np.abs(difference - np.round(difference / spacing) * spacing) <= tolerance
     best = int(np.argmax(in_step @ lengths))

@@ -337,6 +337,13 @@ def test_an_uneven_slice_among_rounded_ones_is_named(
     assert faults(found) == {"uneven"}
 
 
+@pytest.mark.parametrize("which", range(10))
+def test_an_uneven_slice_hides_no_rounding_of_others(which: int) -> None:
+    heights = np.array([1.2, 2.5, 3.8, 5.0, 6.2, 7.5, 8.8, 10.0, 11.2, 12.5])
+    heights[which] += 0.3
+    assert fit(axial(*heights), *AXIAL, TOLERANCES).off_lattice == (which,)
+
+
 @pytest.mark.parametrize(
     ("spacing", "decimals"),
     [(1.25, 1), (0.75, 1), (0.8333, 1), (0.625, 2), (5.05, 1), (2.5, 1), (1.2505, 2), (7.5, 1), (3.27, 1)],
