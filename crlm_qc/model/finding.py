@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from crlm_qc.model.plain import UNSAVED, to_plain
+from crlm_qc.model.plain import MAX_TEXT, UNSAVED, cut, to_plain
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Place, Sight
 
@@ -135,6 +135,14 @@ class Finding:
     """Why the finding is accepted; None where it counts."""
     sight: Sight | None = field(default=None, compare=False, repr=False, metadata=UNSAVED)
     """How and where it is seen in the images, if it is; known to the audit alone, and saved nowhere."""
+
+    def __post_init__(self) -> None:
+        """Say no more of a finding than anybody reads."""
+        for name in ("message", "expected", "observed", "waived"):
+            if (text := getattr(self, name)) and len(text) > MAX_TEXT:
+                object.__setattr__(self, name, cut(text))
+        if any(len(example) > MAX_TEXT for example in self.examples):
+            object.__setattr__(self, "examples", tuple(map(cut, self.examples)))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

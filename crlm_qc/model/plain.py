@@ -12,6 +12,13 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 UNSAVED: Final = {"saved": False}
 """Metadata of a field that is in no file: it is neither written nor read."""
+MAX_TEXT: Final = 2_000
+"""Characters of a text that a report says. No sentence of a rule comes near it; what is longer is somebody's data, or an attack."""
+
+
+def cut(text: str, longest: int = MAX_TEXT) -> str:
+    """Text of no more than so many characters, the last of them an ellipsis where there was more."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 class PlainError(ValueError):

@@ -13,7 +13,7 @@ from typing import Any
 from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.picture import PATH_DATA, PICTURE_FILE, Picture
-from crlm_qc.model.plain import PlainError, from_plain, to_plain
+from crlm_qc.model.plain import MAX_TEXT, PlainError, cut, from_plain, to_plain
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import WaiverUse
@@ -307,7 +307,7 @@ class Report:
         Parameters
         ----------
         raw : object
-            What JSON gave; keys that later versions may add are left out.
+            What JSON gave; keys that later versions may add are left out, and texts are cut at `MAX_TEXT` characters.
 
         Returns
         -------
@@ -325,6 +325,7 @@ class Report:
             raise PlainError(f"its schema_version is not {SCHEMA_VERSION}, which is what this crlm-qc reads")
         if "rules" not in raw:
             raise PlainError("it has no rules: an earlier crlm-qc wrote it, so check the release again")
+        raw = {key: _short(value, whole="path" if key == "pictures" else "") for key, value in raw.items()}
         tool = from_plain(Mapping[str, str], raw.get("tool"), "tool")
         report: Report = from_plain(
             cls, {**raw, "run": None, "tool_version": tool.get("version"), "findings": _findings(raw)}
@@ -344,6 +345,21 @@ class Report:
         if not all(map(PATH_DATA.fullmatch, drawn)):
             raise PlainError("a path under pictures is not one of closed lines")
         return report
+
+
+_MAX_PATH = 4_096
+"""Characters of a path that systems open."""
+
+
+def _short(raw: Any, key: str = "", *, whole: str = "") -> Any:
+    """Plain values whose texts are no longer than a report says them, but for those of one key."""
+    if isinstance(raw, str):
+        return raw if whole and key == whole else cut(raw, _MAX_PATH if key == "path" else MAX_TEXT)
+    if isinstance(raw, list):
+        return [_short(item, key, whole=whole) for item in raw]
+    if isinstance(raw, dict):
+        return {name: _short(item, name, whole=whole) for name, item in raw.items()}
+    return raw
 
 
 def _findings(raw: Mapping[str, Any]) -> Any:

@@ -17,6 +17,9 @@ from crlm_qc.report import words
 RELEASE = "release"
 """Suite of what belongs to no patient."""
 
+MAX_PER_CASE = 100
+"""Findings that one case tells of; the suite's properties name them all."""
+
 _COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 _Grouped = dict[str | None, dict[str, list[Finding]]]
@@ -104,15 +107,20 @@ def _case(suite: ET.Element, family: str, outcomes: Sequence[Outcome], findings:
     if errors:
         rules = words.listing(sorted({one.rule for one in errors}))
         message = f"{plural(len(errors), 'error')} of {rules}"
-        _told(case, "failure", message, "\n".join(map(_describe, errors)))
+        _told(case, "failure", message, "\n".join(_described(errors)))
     elif waived and not others:
         reasons = "; ".join(dict.fromkeys(one.waived for one in waived if one.waived))
         _told(case, "skipped", f"waived: {reasons}", "")
     elif not findings and all(outcome.status in (Status.SKIPPED, Status.ERRORED) for outcome in outcomes):
         reasons = "; ".join(dict.fromkeys(outcome.reason or "no reason given" for outcome in outcomes))
         _told(case, "skipped", f"not run: {reasons}", "")
-    if said := [*map(_describe, others), *map(_describe, waived)]:
+    if said := _described([*others, *waived]):
         ET.SubElement(case, "system-out").text = _text("\n".join(said))
+
+
+def _described(findings: Sequence[Finding]) -> list[str]:
+    said = [_describe(finding) for finding in findings[:MAX_PER_CASE]]
+    return [*said, f"and {rest:,} more in findings.json"] if (rest := len(findings) - len(said)) else said
 
 
 def _describe(finding: Finding) -> str:

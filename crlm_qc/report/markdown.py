@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
@@ -42,38 +42,44 @@ def render(report: Report, max_bytes: int = MAX_BYTES) -> str:
         Verdict, what was not checked, a table by rule, and the findings by patient, folded. What does not fit is left
         out from the end, and a last line says so.
     """
-    parts = [*_head(report), *_limits(report), *_rules(report), *_patients(report)]
-    return cut(parts, max_bytes, "findings.json")
+    by_patient: dict[str, list[Finding]] = defaultdict(list)
+    for finding in report.findings:
+        by_patient[finding.patient or ""].append(finding)
+    first = [*_head(report), *_limits(report), *_rules(report), *(["\n### Findings\n"] if by_patient else [])]
+    return cut(chain(first, _patients(by_patient)), max_bytes, "findings.json", len(first) + len(by_patient))
 
 
-def cut(parts: Sequence[str], max_bytes: int, instead: str) -> str:
+def cut(parts: Iterable[str], max_bytes: int, instead: str, total: int) -> str:
     """As many parts, from the first, as fit.
 
     Parameters
     ----------
-    parts : sequence of str
-        Blocks of Markdown, each valid by itself with those before it.
+    parts : iterable of str
+        Blocks of Markdown, each valid by itself with those before it; no more of them are made than fit.
     max_bytes : int
         Most bytes of the whole, in UTF-8.
     instead : str
         Where the rest stands.
+    total : int
+        How many parts there are.
 
     Returns
     -------
     str
         The parts, and a notice in place of those that did not fit.
     """
-    whole = "".join(parts)
-    if len(whole.encode()) <= max_bytes:
-        return whole
     kept: list[str] = []
-    left = max_bytes - _ROOM_FOR_NOTICE
+    left = max_bytes
     for part in parts:
+        kept.append(part)
         left -= len(part.encode())
         if left < 0:
             break
-        kept.append(part)
-    shown = f"{len(kept):,} of {len(parts):,} parts are shown"
+    else:
+        return "".join(kept)
+    while kept and left < _ROOM_FOR_NOTICE:
+        left += len(kept.pop().encode())
+    shown = f"{len(kept):,} of {total:,} parts are shown"
     return f"{''.join(kept)}\n\n**Cut here to fit:** {shown}; all of them stand in {escape(instead)}.\n"
 
 
@@ -113,7 +119,7 @@ def _head(report: Report) -> Iterable[str]:
 
 
 def _limits(report: Report) -> Iterable[str]:
-    said = [escape(limit) for limit in report.limits]
+    said = [escape(limit) for limit in words.limits(report)]
     said += [
         f"{outcome.rule} crashed: {escape(outcome.reason)}"
         for outcome in report.outcomes
@@ -144,12 +150,7 @@ def _severity(severity: Severity) -> str:
     return f"{words.GLYPHS[severity.value]} {words.WORDS[severity]}"
 
 
-def _patients(report: Report) -> Iterable[str]:
-    by_patient: dict[str, list[Finding]] = defaultdict(list)
-    for finding in report.findings:
-        by_patient[finding.patient or ""].append(finding)
-    if by_patient:
-        yield "\n### Findings\n"
+def _patients(by_patient: Mapping[str, Sequence[Finding]]) -> Iterator[str]:
     for patient in sorted(by_patient, key=lambda name: (_errors(by_patient[name]), name)):
         yield _fold(patient or "The release as a whole", by_patient[patient])
 

@@ -270,7 +270,7 @@ def _place(finding: Finding) -> str:
 
 def _not_checked(report: Report, style: Style) -> list[str]:
     lines: list[str] = []
-    for limit in report.limits:
+    for limit in words.limits(report):
         lines += style.wrap(f"{words.GLYPHS['errored']} {limit}", "  ", _INDENT)
     for outcome in report.outcomes:
         if outcome.status is Status.ERRORED:

@@ -211,6 +211,18 @@ def not_run(report: Report) -> dict[str, list[str]]:
     return reasons
 
 
+MAX_LIMITS = 100
+"""Limits that a report says one by one."""
+
+
+def limits(report: Report) -> list[str]:
+    """What was not read though it was asked for, in words; of very many the first, and how many more there are."""
+    said = list(report.limits[:MAX_LIMITS])
+    if rest := len(report.limits) - len(said):
+        said.append(f"{plural(rest, 'more limit stands', 'more limits stand')} in findings.json")
+    return said
+
+
 def narrowing(report: Report) -> list[str]:
     """How the user narrowed the audit, in words."""
     return narrowed(report.settings)

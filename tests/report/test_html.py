@@ -11,7 +11,7 @@ import pytest
 from support import cohort, reports
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.model.report import PatientFacts, ToleranceText
+from crlm_qc.model.report import PatientFacts, Report, ToleranceText
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.report import html, words
@@ -352,3 +352,52 @@ def test_a_faulty_cohort_stays_far_below_the_cap(profile: Profile) -> None:
     size = len(render(report).encode())
     print(f"\n{len(report.findings):,} findings of 197 patients: {size / 1e6:.2f} MB")
     assert size < 5_000_000, "pictures need the rest of the 10 MB that a page may have"
+
+
+class TestRoom:
+    """A page has an end, whatever is in the results."""
+
+    def many(self, patients: int) -> Report:
+        facts = [
+            PatientFacts(f"CRLM-CT-{2000 + one}", ct_slices=40 + one, liver_ml=1500.0 + one) for one in range(patients)
+        ]
+        return replace(reports.sample(), patients=facts)
+
+    def test_the_worst_patients_are_listed_and_the_rest_is_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(view, "MAX_PATIENTS", 10)
+        page = Page(render(self.many(30)))
+        rows = [one for one in page.attributes("id") if one.startswith("p-")]
+        assert len(rows) == 10
+        assert "p-CRLM-CT-1001" in rows
+        assert "This page lists 10 patients, the worst; all of them stand in findings.json." in page.words()
+
+    def test_no_link_leads_to_a_patient_without_a_row(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(view, "MAX_PATIENTS", 3)
+        page = Page(render(self.many(30)))
+        ids = set(page.attributes("id"))
+        assert {one for one in page.attributes("href") if one.startswith("#p-")} <= {f"#{one}" for one in ids}
+
+    def test_rows_of_long_texts_end_where_the_room_does(self) -> None:
+        long = [
+            replace(one, message="<" * 2000, fingerprint=f"{number:012x}")
+            for number, one in enumerate(reports.sample().findings * 200)
+        ]
+        text = render(replace(reports.sample(), findings=long))
+        assert len(text.encode()) < 10_000_000
+        assert re.search(r"This page lists the first [\d,]+ findings; [\d,]+ more stand in findings.json alone", text)
+
+    def test_lists_of_patients_have_an_end(self) -> None:
+        many = [
+            replace(reports.missing_slice(1001), patient=f"CRLM-CT-{number}", fingerprint=f"{number:012x}")
+            for number in range(10_000, 11_200)
+        ]
+        text = render(replace(reports.sample(), findings=many))
+        assert "1,200 patients, of whom 1,000 are listed" in text
+
+    def test_limits_have_an_end(self) -> None:
+        text = render(
+            replace(reports.sample(), limits=tuple(f"folder {number} was not read" for number in range(5000)))
+        )
+        assert "folder 99 was not read" in text
+        assert "folder 100 was not read" not in text
+        assert "4,900 more limits stand in findings.json" in text

@@ -118,3 +118,11 @@ def test_no_host_and_no_clock() -> None:
 def test_provenance_stands_in_the_release_s_suite() -> None:
     names = [item.get("name") for item in parsed(reports.sample())[0].find("properties")]
     assert names[:4] == ["tool", "release", "collection", "verdict"]
+
+
+def test_a_case_tells_of_so_many_findings_and_counts_the_rest() -> None:
+    many = [replace(reports.missing_slice(1001), fingerprint=f"{number:012x}") for number in range(150)]
+    text = case(replace(reports.sample(), findings=many), "CRLM-CT-1001", "CTS").findtext("failure")
+    assert text is not None
+    assert text.count("A slice is missing") == 100
+    assert text.endswith("and 50 more in findings.json")

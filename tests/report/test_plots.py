@@ -191,3 +191,31 @@ def test_a_size_is_off_by_more_than_half_of_the_diameter() -> None:
     ]
     (plot,) = plots.pair_plots(facts)
     assert sorted(dot.patient for dot in plot.outliers) == ["CRLM-CT-1002", "CRLM-CT-1004"]
+
+
+def test_of_very_many_patients_some_get_a_dot_and_all_are_counted() -> None:
+    many = livers(*(1000.0 + number / 10 for number in range(5000)), 9000.0, 9500.0)
+    plot = only(many, PUBLISHED)
+    assert len(plot.dots) <= plots.MAX_DOTS
+    assert [dot.value for dot in plot.outliers] == [9000.0, 9500.0]
+    assert plot.dots[0].value == 1000.0
+    assert plot.in_words.startswith("5,002 patients: smallest 1,000,")
+    assert "2 outside of the published range" in plot.in_words
+
+
+def test_of_very_many_outliers_some_get_a_dot_and_all_are_counted() -> None:
+    plot = only(livers(*(100.0 + number / 100 for number in range(5000))), PUBLISHED)
+    assert len(plot.outliers) == plots.MAX_DOTS // 2
+    assert plot.beyond_count == 5000
+    assert "5,000 outside of the published range" in plot.in_words
+
+
+def test_of_very_many_patients_with_two_values_some_get_a_dot() -> None:
+    many = [
+        PatientFacts(f"CRLM-CT-{number}", spacing_mm=1.0 + number, thickness_mm=1.0 + number) for number in range(5000)
+    ]
+    many.append(PatientFacts("CRLM-CT-9999", spacing_mm=5.0, thickness_mm=2.0))
+    (plot,) = plots.pair_plots(many)
+    assert len(plot.dots) == plots.MAX_DOTS
+    assert [dot.patient for dot in plot.outliers] == ["CRLM-CT-9999"]
+    assert plot.in_words.startswith("5,001 patients")

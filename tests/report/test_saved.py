@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support import reports
 
-from crlm_qc.model.plain import PlainError
+from crlm_qc.model.plain import MAX_TEXT, PlainError
 from crlm_qc.model.report import Figure, PatientFacts, Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
@@ -112,3 +112,29 @@ def finding(**parts: Any) -> list[dict[str, Any]]:
 def test_what_can_not_be_read_is_refused(raw: object, said: str) -> None:
     with pytest.raises(PlainError, match=said):
         Report.from_dict(raw)
+
+
+def test_texts_of_saved_results_are_cut_where_nobody_reads_on() -> None:
+    raw = saved(reports.sample())
+    raw["findings"][0]["message"] = "m" * 5000
+    raw["findings"][0]["examples"] = ["e" * 5000]
+    raw["rules"][0]["why"] = "w" * 5000
+    raw["limits"] = ["l" * 5000]
+    again = Report.from_dict(raw)
+    for text in (again.findings[0].message, again.findings[0].examples[0], again.rules[0].why, again.limits[0]):
+        assert len(text) == MAX_TEXT
+        assert text.endswith("…")
+
+
+def test_a_long_path_is_no_long_text() -> None:
+    raw = saved(reports.sample())
+    path = "/".join(["folder"] * 500)
+    raw["findings"][0]["subject"]["path"] = path
+    assert Report.from_dict(raw).findings[0].subject.path == path
+
+
+def test_an_audit_says_no_more_of_a_finding_than_results_keep() -> None:
+    long = replace(reports.missing_slice(1001), message="m" * 5000, waived="w" * 5000)
+    assert (len(long.message), len(long.waived or "")) == (MAX_TEXT, MAX_TEXT)
+    report = replace(reports.sample(), findings=[long])
+    assert Report.from_dict(saved(report)).findings == (long,)

@@ -31,7 +31,8 @@ def render(changes: Changes, max_bytes: int = MAX_BYTES) -> str:
         f"- old: {escape(about(changes.old))}\n- new: {escape(about(changes.new))}\n",
     ]
     lists = [part for state in TOLD_APART for part in _state(changes, state)]
-    return cut([*head, *lists], max_bytes, "the JSON of crlm-qc diff")
+    parts = [*head, *lists]
+    return cut(parts, max_bytes, "the JSON of crlm-qc diff", len(parts))
 
 
 def _state(changes: Changes, state: State) -> Iterable[str]:

@@ -9,7 +9,7 @@ from crlm_qc.model.report import SCHEMA_VERSION, Report
 from crlm_qc.report import words
 from crlm_qc.report.html import plots
 from crlm_qc.report.html.pictures import albums, inline, pictured, roles
-from crlm_qc.report.html.view import MANY_ROWS, MAX_ROWS, NO_PATIENT, View, anchor
+from crlm_qc.report.html.view import MANY_ROWS, MAX_PATIENTS, MAX_ROWS, NO_PATIENT, View, anchor
 from crlm_qc.report.pages import SCRIPT, STYLE, asset, digest, own_markup, template
 
 __all__ = ["MAX_ROWS", "SCRIPT", "STYLE", "asset", "page", "render"]
@@ -72,6 +72,7 @@ def page(
         no_patient=NO_PATIENT,
         many=MANY_ROWS,
         max_named=plots.MAX_NAMED,
+        most_patients=MAX_PATIENTS,
         policy=policy,
         style=style,
         script=script,

@@ -29,6 +29,8 @@ ROWS = (13.0, 29.0, 45.0)
 """Base lines of the labels of the published smallest, median and largest."""
 MAX_NAMED = 8
 """Outliers that are named; the table has them all."""
+MAX_DOTS = 600
+"""Dots of one plot; of more patients it has those far out, and of the others every so many by rank."""
 FENCE = 3.0
 """Interquartile ranges beyond the quartiles where an outlier begins, if no range was published."""
 MAX_TICKS = 6
@@ -149,7 +151,11 @@ class Plot:
 
     measure: Measure
     dots: Sequence[Dot]
-    """By value, then by patient."""
+    """By value, then by patient; no more than `MAX_DOTS`."""
+    patients: int
+    """Patients with a value."""
+    beyond_count: int
+    """Those of them beyond the published range, or far from the others."""
     lines: Sequence[Mark]
     ticks: Sequence[Mark]
     extent: str
@@ -176,11 +182,11 @@ class Plot:
     @property
     def in_words(self) -> str:
         """All that the plot shows, in sentences."""
-        said = [f"{plural(len(self.dots), 'patient')}: {self.extent}."]
+        said = [f"{plural(self.patients, 'patient')}: {self.extent}."]
         if self.published:
             said.append(f"Published: {self.published}.")
         named = ", ".join(f"{dot.patient} {self.measure.said(dot.value)}" for dot in self.outliers[:MAX_NAMED])
-        said.append(f"{len(self.outliers):,} {self.beyond}{': ' + named if named else ''}.")
+        said.append(f"{self.beyond_count:,} {self.beyond}{': ' + named if named else ''}.")
         return " ".join(said)
 
 
@@ -230,7 +236,11 @@ class PairPlot:
 
     pair: Pair
     dots: Sequence[PairDot]
-    """By patient."""
+    """By patient; no more than `MAX_DOTS`."""
+    patients: int
+    """Patients with both values."""
+    apart_count: int
+    """Those of them whose values are apart."""
     ticks: Sequence[Mark]
     """Of the scale across."""
     levels: Sequence[Mark]
@@ -264,10 +274,9 @@ class PairPlot:
     @property
     def in_words(self) -> str:
         """All that the plot shows, in sentences."""
-        count = len(self.dots)
         named = ", ".join(f"{dot.patient} {self.said(dot)}" for dot in self.outliers[:MAX_NAMED])
-        said = f"{plural(count, 'patient')}: {self.pair.down.title} upwards, {self.pair.across.title} across."
-        return f"{said} {len(self.outliers):,} {self.pair.apart}{': ' + named if named else ''}."
+        said = f"{plural(self.patients, 'patient')}: {self.pair.down.title} upwards, {self.pair.across.title} across."
+        return f"{said} {self.apart_count:,} {self.pair.apart}{': ' + named if named else ''}."
 
 
 SQUARE = 220.0
@@ -310,12 +319,17 @@ def _pair_plot(pair: Pair, values: Mapping[str, tuple[float, float]], missing: i
 
     ticks = place.ticks()
     low, high = place.bounds
+    ordered = sorted(values.items())
+    apart = [pair.differ(across, down) for _, (across, down) in ordered]
     return PairPlot(
         pair,
         [
-            PairDot(patient, across, down, round(place(across), 2), up(down), pair.differ(across, down))
-            for patient, (across, down) in sorted(values.items())
+            PairDot(patient, across, down, round(place(across), 2), up(down), apart[index])
+            for index in _drawn(apart)
+            for patient, (across, down) in (ordered[index],)
         ],
+        len(ordered),
+        sum(apart),
         [Mark(round(place(value), 2), pair.across.told(value)) for value in ticks],
         [Mark(LEFT, pair.down.told(value), up(value), "end") for value in ticks],
         (round(place(low), 2), up(low), round(place(high), 2), up(high)),
@@ -328,9 +342,12 @@ def _plot(measure: Measure, values: Mapping[str, float], published: Mapping[str,
     place = _Scale(min(drawn), max(drawn), measure)
     low, high = _bounds(measure, list(values.values()), published)
     ordered = sorted(values.items(), key=lambda item: (item[1], item[0]))
+    outside = [not low <= value <= high for _, value in ordered]
+    dotted = _drawn(outside)
+    beyond = [outside[index] for index in dotted]
+    shown = [ordered[index] for index in dotted]
     # Across is the value and nothing else, so that no dot is on the wrong side of a line.
-    across = [round(place(value), 2) for _, value in ordered]
-    beyond = [not low <= value <= high for _, value in ordered]
+    across = [round(place(value), 2) for _, value in shown]
     levels = _piled(across, beyond)
     heights = _heights(max(levels))
     base = (HEAD if published else NO_HEAD) + max(2 * EDGE + heights[-1], LEAST)
@@ -338,8 +355,10 @@ def _plot(measure: Measure, values: Mapping[str, float], published: Mapping[str,
         measure,
         [
             Dot(patient, value, x, round(base - EDGE - heights[level], 1), outlier)
-            for (patient, value), x, level, outlier in zip(ordered, across, levels, beyond, strict=True)
+            for (patient, value), x, level, outlier in zip(shown, across, levels, beyond, strict=True)
         ],
+        len(ordered),
+        sum(outside),
         [
             _line(measure, published[part], place, row)
             for part, row in zip(_PARTS, ROWS, strict=True)
@@ -352,6 +371,22 @@ def _plot(measure: Measure, values: Mapping[str, float], published: Mapping[str,
         missing,
         round(base, 1),
     )
+
+
+def _drawn(outside: Sequence[bool]) -> list[int]:
+    """Which of the patients get a dot: all, or those far out and of the others every so many."""
+    if len(outside) <= MAX_DOTS:
+        return list(range(len(outside)))
+    far = _every_so_many([index for index, out in enumerate(outside) if out], MAX_DOTS // 2)
+    near = _every_so_many([index for index, out in enumerate(outside) if not out], MAX_DOTS - len(far))
+    return sorted(far + near)
+
+
+def _every_so_many(indices: Sequence[int], most: int) -> list[int]:
+    """So many of them at most, evenly over the whole, the first and the last among them."""
+    if len(indices) <= most:
+        return list(indices)
+    return [indices[number * (len(indices) - 1) // (most - 1)] for number in range(most)]
 
 
 def _piled(across: Sequence[float], rings: Sequence[bool]) -> list[int]:

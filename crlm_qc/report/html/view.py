@@ -9,6 +9,7 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 
 from crlm_qc.model.family import FAMILIES, family_name
 from crlm_qc.model.finding import Finding
@@ -24,6 +25,12 @@ from crlm_qc.report.html.plots import PairPlot, Plot, pair_plots, plots
 
 MAX_ROWS = 5000
 """Findings that the page lists; the rest stand in findings.json, and the page says so."""
+MAX_ROOM = 6_000_000
+"""Bytes that the rows of findings take on the page."""
+ROW_ROOM = 1_000
+"""Bytes of a row without what is said in it."""
+MAX_PATIENTS = 1_000
+"""Patients that the page lists, the worst of them; the rest stand in findings.json, and the page says so."""
 MANY_ROWS = 300
 """With more findings than this the browser lays out only those in sight."""
 MAX_FIX_FIRST = 10
@@ -47,6 +54,17 @@ def _patients(findings: Iterable[Finding]) -> list[str]:
 def _levels(findings: Iterable[Finding]) -> dict[str, int]:
     counts = Counter(finding.severity.value for finding in findings)
     return {level.value: counts[level.value] for level in Severity}
+
+
+def _fitting(findings: Sequence[Finding]) -> list[Finding]:
+    """As many findings, from the first, as the page has room for."""
+    left = MAX_ROOM
+    for number, finding in enumerate(findings[:MAX_ROWS]):
+        said = (finding.message, finding.expected, finding.observed, finding.waived or "", finding.subject.path or "")
+        left -= ROW_ROOM + sum(len(escape(text).encode("utf-8", "replace")) for text in (*said, *finding.examples))
+        if left < 0:
+            return list(findings[:number])
+    return list(findings[:MAX_ROWS])
 
 
 @dataclass(frozen=True)
@@ -304,7 +322,7 @@ class View:
             if finding.patient:
                 by_patient[finding.patient].append(finding)
         waived_of = Counter(finding.rule for finding in waived)
-        self.findings = [*opened, *waived][:MAX_ROWS]
+        self.findings = _fitting([*opened, *waived])
         """Rows of the table: those that count, gravest first, then the waived ones."""
         self._shown = {finding.fingerprint for finding in self.findings}
         self.pairs: dict[str, str] = {}
@@ -326,6 +344,9 @@ class View:
             (PatientView(name, facts.get(name), by_patient.get(name, ())) for name in {*facts, *by_patient}),
             key=lambda one: one.sort_key,
         )
+        self.listed = self.patients[:MAX_PATIENTS]
+        """Patients that have a row of their own."""
+        self._listed = {patient.patient for patient in self.listed}
         self.clean_patients = sum(not patient.findings for patient in self.patients)
         self.any_waived = bool(waived)
         self.of_release = [finding for finding in opened if not finding.patient]
@@ -358,7 +379,7 @@ class View:
         """The release itself, if anything was found of it, then the patients, worst first."""
         codes = [family.code for family in self.families]
         rows = [(None, self.of_release)] if self.of_release else []
-        every = [*rows, *((patient.patient, patient.findings) for patient in self.patients)]
+        every = [*rows, *((patient.patient, patient.findings) for patient in self.listed)]
         return [
             HeatRow(name, [Cell(code, [one for one in found if one.rule[:3] == code]) for code in codes])
             for name, found in every
@@ -385,6 +406,10 @@ class View:
     def link(self, finding: Finding) -> str:
         """Fragment of the finding's row, or of the table if the row was left out."""
         return f"#f-{finding.fingerprint}" if finding.fingerprint in self._shown else "#findings"
+
+    def row_of(self, patient: str) -> str:
+        """Fragment of a patient's row, or of the table if it has none."""
+        return f"#p-{anchor(patient)}" if patient in self._listed else "#patients"
 
     @property
     def sex_codes(self) -> tuple[str, ...]:
