@@ -62,6 +62,15 @@ def cohorts(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Changed files to everything that reads files, 2,000 of them, or so many: nox -s fuzz -- 20000 [options of pytest]."""
+    session.install(".", *group("tests"))
+    inputs, *options = session.posargs or ("2000",)
+    chosen = ("-n", "auto", "--noconftest", "-q", "-o", "python_files=fuzz_*.py")
+    session.run("pytest", "tests/fuzz", *chosen, *options, env={"CRLM_QC_FUZZ": inputs})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Benchmarks: speed and memory of reading, beside the time to read the same bytes."""
     session.install(".", *group("bench"))

@@ -1,0 +1,284 @@
+"""What is fed with changed files, and what must hold of each.
+
+Of every input: nothing but the errors that are meant for people is raised; it ends in time and in little memory; nothing
+in the release is written; nothing that may name a person comes out; a file that can't be read is named; what is clean
+stays as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fuzz import mutators
+from support.releases import small_release
+
+from crlm_qc.auditing import audit
+from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
+from crlm_qc.collection.waivers import load_waivers
+from crlm_qc.evidence.collect import collect
+from crlm_qc.evidence.lock import read_lock
+from crlm_qc.evidence.patient import read_patient
+from crlm_qc.evidence.release import find_release
+from crlm_qc.model.errors import UsageError
+from crlm_qc.model.plain import PlainError
+from crlm_qc.model.report import Report
+from crlm_qc.model.settings import Depth
+from crlm_qc.report import FORMATS
+from crlm_qc.request.files import read as read_configuration
+from crlm_qc.synthetic.writer import profile_for
+
+MAX_SECONDS = 20
+MAX_MEGABYTES = 1_500
+MATRIX, SLICES, PATIENTS = 64, 17, 8
+KEPT_SLICES = 4
+"""Of a series whose patient is read by itself: what else is there makes an input slower and no more telling."""
+CLEAN = 2
+"""Patients of a whole release that nothing is changed in."""
+
+
+class BrokenError(AssertionError):
+    """Something does not hold that must hold of every input."""
+
+
+class Late(BaseException):
+    """An input took too long; no reader catches it as a fault of a file."""
+
+
+@dataclass
+class Ground:
+    """A release that may be changed, and is put back after each input."""
+
+    root: Path
+    profile: Profile
+    collection: Path
+    metadata: Path
+    workbook: Path
+    manifest: Path
+    kept: dict[Path, bytes] = field(default_factory=dict)
+
+    def change(self, path: Path, change: Callable[[random.Random, bytes], bytes], rng: random.Random) -> None:
+        """Change one file."""
+        self.kept.setdefault(path, path.read_bytes())
+        path.write_bytes(change(rng, path.read_bytes()))
+
+    def state(self) -> dict[str, tuple[int, int, int]]:
+        """What is on disk: size, time and inode of each file and folder."""
+        return {
+            str(path): (one.st_size, one.st_mtime_ns, one.st_ino)
+            for path in sorted(self.root.rglob("*"))
+            for one in (path.lstat(),)
+        }
+
+    def restore(self) -> None:
+        """Put back what was changed."""
+        for path, content in self.kept.items():
+            path.write_bytes(content)
+        self.kept.clear()
+
+
+def ground(folder: Path, patients: int, *, thin: bool = False) -> Ground:
+    """A small clean release."""
+    root = folder / f"release-{patients}"
+    profile = profile_for(MATRIX, max_slices=SLICES)
+    made = small_release(root, patients=patients, matrix=MATRIX, max_slices=SLICES, edition="april-2023")
+    for folder in {path.parent for path in root.rglob("*.dcm")} if thin else ():
+        for path in sorted(folder.glob("*.dcm"))[KEPT_SLICES:]:
+            path.unlink()
+    return Ground(root, profile, made.collection, made.metadata, made.workbook, made.manifest)
+
+
+@contextmanager
+def watched(on: Ground | None = None) -> Iterator[None]:
+    """Time, memory and what is on disk."""
+
+    def late(*_: object) -> None:
+        raise Late(f"it took longer than {MAX_SECONDS} s")
+
+    before = on.state() if on else {}
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(MAX_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+    if on and on.state() != before:
+        raise BrokenError("something in the release was written")
+    if (most := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024) > MAX_MEGABYTES:
+        raise BrokenError(f"the process has taken {most} MB")
+
+
+def silent(*outputs: str) -> None:
+    """Nothing that may name a person comes out."""
+    for text in outputs:
+        if (at := text.find(mutators.CANARY)) >= 0:
+            raise BrokenError(f"a value came out: {text[max(0, at - 60) : at + 20]!r}")
+
+
+class Patient:
+    """One image or object of a patient."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ground = ground(folder / "one", 1, thin=True)
+        images = sorted(self.ground.collection.rglob("*.dcm"), key=lambda path: path.stat().st_size)
+        sizes = {path: len(list(path.parent.glob("*.dcm"))) for path in images}
+        self.objects = [path for path in images if sizes[path] == 1]
+        self.slices = [path for path in images if sizes[path] > 1]
+
+    def __call__(self, rng: random.Random) -> None:
+        """Read the patient without the guard that an audit has around it."""
+        path = rng.choice(self.objects if rng.random() < 0.6 else self.slices)
+        self.ground.change(path, mutators.dicom, rng)
+        try:
+            with watched(self.ground):
+                (patient,) = find_release(self.ground.root, self.ground.profile).patients
+                depth = rng.choice((Depth.PIXELS, Depth.PIXELS, Depth.MASKS, Depth.HEADERS))
+                read = read_patient(patient.patient, patient.items, self.ground.profile, depth)
+                named = {row["path"] for row in read.rows["files"]}
+            if named != {item.path for item in patient.items}:
+                raise BrokenError("a file is not named")
+        finally:
+            self.ground.restore()
+
+
+class Tables:
+    """The tables and lists of a release."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ground = ground(folder / "tables", 2, thin=True)
+
+    def __call__(self, rng: random.Random) -> None:
+        """Read the release with one of them changed."""
+        path, change = rng.choice(
+            (
+                (self.ground.metadata, mutators.table),
+                (self.ground.metadata, mutators.table),
+                (self.ground.manifest, mutators.table),
+                (self.ground.workbook, mutators.xlsx),
+            )
+        )
+        self.ground.change(path, change, rng)
+        try:
+            with watched(self.ground):
+                collect(self.ground.root, self.ground.profile, depth=Depth.HEADERS, jobs=1)
+        finally:
+            self.ground.restore()
+
+
+class Release:
+    """A whole audit, of images and tables that are changed in most patients at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ground = ground(folder / "whole", PATIENTS)
+        self.patients = sorted(path.name for path in self.ground.collection.iterdir() if path.is_dir())
+        self.clean = set(self.patients[:CLEAN])
+        self.before = self._findings(self._audit())
+
+    def _audit(self) -> Report:
+        return audit(self.ground.root, profile=self.ground.profile, jobs=1)
+
+    def _findings(self, report: Report) -> set[str]:
+        # What is told of a patient's images alone: tables are changed as well.
+        own = ("CTS", "DSO", "SEG", "DID")
+        return {one.fingerprint for one in report.findings if one.patient in self.clean and one.rule.startswith(own)}
+
+    def __call__(self, rng: random.Random) -> None:
+        """Audit it, and render what was found."""
+        for patient in self.patients[CLEAN:]:
+            path = rng.choice(sorted((self.ground.collection / patient).rglob("*.dcm")))
+            self.ground.change(path, mutators.dicom, rng)
+        if rng.random() < 0.5:
+            self.ground.change(self.ground.metadata, mutators.table, rng)
+        if rng.random() < 0.3:
+            self.ground.change(self.ground.workbook, mutators.xlsx, rng)
+        try:
+            with watched(self.ground):
+                report = self._audit()
+                forms = ("json", "text", rng.choice(("html", "csv", "junit", "sarif", "markdown", "github")))
+                said = [FORMATS[form].renderer()(report) for form in forms]
+            if crashed := [one for one in report.findings if one.rule == "REL900"]:
+                raise BrokenError(f"a rule crashed: {crashed[0].message} {crashed[0].observed}")
+            if guarded := [limit for limit in report.limits if "while reading" in limit]:
+                raise BrokenError(f"what reads a patient crashed: {guarded[0]}")
+            if self._findings(report) != self.before:
+                raise BrokenError("what is told of a clean patient changed")
+            silent(*(one if isinstance(one, str) else one.decode() for one in said if not isinstance(one, dict)))
+        finally:
+            self.ground.restore()
+
+
+class Settings:
+    """Files of the user: waivers, profile, configuration, lock file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "settings"
+        shutil.copytree(Path(str(load_profile().folder)), self.folder)
+        (self.folder / "crlm-qc.toml").write_text(
+            'fail-on = "warning"\nselect = ["CTS", "SEG"]\npatients = ["CRLM-CT-1001"]\n[severity]\nCTS012 = "error"\n'
+            "[tolerances]\nslice_spacing = 0.1\n"
+        )
+        (self.folder / "release.lock").write_text(
+            "# crlm-qc lock 1\n" + "".join(f"{number:064x}  folder/{number}.dcm\n" for number in range(20))
+        )
+        self.readers: tuple[tuple[str, Callable[[Path], Any], Callable[[random.Random, bytes], bytes]], ...] = (
+            ("known_issues.toml", load_waivers, mutators.toml),
+            ("crlm.toml", load_profile, mutators.toml),
+            ("crlm-qc.toml", read_configuration, mutators.toml),
+            ("release.lock", read_lock, mutators.table),
+        )
+
+    def __call__(self, rng: random.Random) -> None:
+        """Read one of them."""
+        name, read, change = rng.choice(self.readers)
+        path = self.folder / name
+        content = path.read_bytes()
+        path.write_bytes(change(rng, content))
+        try:
+            with watched():
+                read(path)
+        except UsageError:
+            pass
+        finally:
+            path.write_bytes(content)
+
+
+class Results:
+    """findings.json of an earlier run."""
+
+    def __init__(self, folder: Path) -> None:
+        from support import reports
+
+        from crlm_qc.report.json_format import render
+
+        self.contents = [render(one) for one in (reports.sample(), reports.incomplete(), reports.hostile())]
+
+    def __call__(self, rng: random.Random) -> None:
+        """Read it, and render it in one format."""
+        content = mutators.tree(rng, rng.choice(self.contents))
+        with watched():
+            try:
+                report = Report.from_dict(json.loads(content))
+            except (PlainError, ValueError):
+                return
+            FORMATS[rng.choice(list(FORMATS))].renderer()(report)
+
+
+Target = Callable[[random.Random], None]
+
+TARGETS: dict[str, tuple[Callable[[Path], Target], int]] = {
+    "patient": (Patient, 1000),
+    "tables": (Tables, 400),
+    "settings": (Settings, 300),
+    "results": (Results, 280),
+    "release": (Release, 20),
+}
+"""What is fed, and its share of 2,000 inputs. One of `release` changes six files and more at once."""
