@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from typing import NamedTuple
 
 UID = re.compile(r"(?!.{65})(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*")
@@ -94,7 +95,9 @@ def downloaded(description: str) -> str:
     str
         What the two have in common; empty where there is no description.
     """
-    kept = " ".join("".join(re.findall(r"[A-Za-z0-9 .-]", " ".join(description.split()))).split())
+    # A letter with an accent is none of them, in one piece or in two.
+    composed = unicodedata.normalize("NFC", description)
+    kept = " ".join("".join(re.findall(r"[A-Za-z0-9 .-]", " ".join(composed.split()))).split())
     return "" if kept in ("NA", "null") else kept
 
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.forms import day_of
+from crlm_qc.collection.invisible import BLANK_AT_AN_END, plainly
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.series_list.lines import (
+    DELIMITERS,
+    ENOUGH_HEADINGS,
+    FIRST_LINES,
+    Lines,
+    Problem,
+    Record,
+    own_headings,
+    read_lines,
+    split,
+)
 from crlm_qc.evidence.source import Item, OutsideError, Source
 from crlm_qc.evidence.texts import TextScan
 from crlm_qc.model.tables import TABLES
@@ -24,10 +35,17 @@ METADATA_NAME = "metadata.csv"
 # Headings of the downloader, and the columns of the contract that hold their values.
 COLUMNS: Mapping[str, str] = {column.source: column.name for column in TABLES["metadata"].columns if column.source}
 
+_HEADINGS = {column: heading for heading, column in COLUMNS.items()}
+_PARSED = frozenset({"study_date", "number_of_images", "file_size"})
+"""Columns of numbers and dates, for which a blank around them is nothing."""
+_LOOKED_THROUGH = _PARSED | {
+    *("series_uid", "collection", "subject_id", "study_uid", "modality", "sop_class_name", "sop_class_uid")
+}
+"""Columns of identifiers and codes too: what can't be seen is none of them. Texts and paths may mean their characters."""
+ARCHIVES = "archive"
+
 _MAX_BYTES = 256 * 2**20
 _FIRST_BYTES = 8192
-_ENOUGH_HEADINGS = 4
-_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _UTF8_BOM, _WIDE_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,12}(\.0*)?")
 _SIZE = re.compile(r"([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})(\.[0-9]{1,9})?\s*(BYTES?|[KMGT]?I?B)", re.IGNORECASE)
@@ -35,22 +53,11 @@ _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-class _Problem(Exception):  # noqa: N818 - a fault of the file, which ends its reading
-    """Why the file can't be read as metadata.csv; the words hold nothing from the file."""
-
-    def __init__(self, code: str, detail: str, line: int | None = None, columns: Sequence[str] | None = None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
-        self.line = line
-        self.columns = columns
-
-
 def looks_like_metadata(file: Item, profile: Profile) -> bool:
     """Whether a file is, or should be, the release's metadata.csv.
 
     A file of that name is, whatever it holds: the rules say what is wrong with it. A file of another name is if its
-    first line holds some of the downloader's own headings.
+    first lines hold some of the downloader's own headings.
 
     Parameters
     ----------
@@ -71,10 +78,9 @@ def looks_like_metadata(file: Item, profile: Profile) -> bool:
     if file.name.lower() == METADATA_NAME:
         return True
     start = file.read(0, _FIRST_BYTES)
-    first = start.removeprefix(_UTF8_BOM).decode("utf-8", "replace").splitlines()[:1]
-    return bool(first) and max(_known(_split(first[0], mark), profile) for mark in (",", *_DELIMITERS)) >= min(
-        _ENOUGH_HEADINGS, len(profile.metadata_columns)
-    )
+    lines = start.removeprefix(_UTF8_BOM).decode("utf-8", "replace").splitlines()[:FIRST_LINES]
+    enough = min(ENOUGH_HEADINGS, len(profile.metadata_columns))
+    return any(own_headings(split(line, mark), profile) >= enough for line in lines for mark in (",", *DELIMITERS))
 
 
 def read_metadata(file: Item, release: Source, profile: Profile) -> dict[str, Rows]:
@@ -92,30 +98,36 @@ def read_metadata(file: Item, release: Source, profile: Profile) -> dict[str, Ro
     Returns
     -------
     dict of str to list of dict
-        Rows of the tables `sources` (one) and `metadata`, and of `texts` for columns that `metadata` has none for. A file that can't be parsed as a whole gives no row of
+        Rows of the tables `sources` (one) and `metadata`, of `list_notes` for what was put right or passed over, and of
+        `texts` for columns that `metadata` has none for. A file that can't be parsed as a whole gives no row of
         `metadata`, since half a list would make what it lacks look missing; `sources.problem` says why: `permission`,
         `too-large`, `empty`, `encoding`, `not-text`, `delimiter`, `headings`, `syntax`, `ragged` or `no-rows`.
     """
     source: dict[str, Any] = {"source": "metadata", "path": file.path, "used": True}
     try:
-        headings, records = _parse(_text(file), profile)
-    except _Problem as problem:
+        lines = read_lines(_text(file), profile)
+    except Problem as problem:
         columns = None if problem.columns is None else json.dumps(problem.columns, ensure_ascii=False)
         source |= {"problem": problem.code, "detail": problem.detail, "line": problem.line, "columns": columns}
         return {"sources": [source], "metadata": []}
-    places = _places(headings)
+    found = lines.headings
+    places = {column: place for name, column in COLUMNS.items() if (place := found.place(name)) is not None}
     where = _Locations(release, file, profile.name)
-    rows = [_row(line, fields, places, profile, where) for line, fields in records]
+    rows = [_row(record, lines, places, profile, where) for record in lines.records]
     scan, known = TextScan(profile), set(places.values())
-    others = [(position, heading) for position, heading in enumerate(headings) if position not in known]
+    others = [(position, heading) for position, heading in enumerate(found.found) if position not in known]
     texts = [
-        found | {"patient": row["patient"]}
-        for row, (line, fields) in zip(rows, records, strict=True)
+        told | {"patient": row["patient"]}
+        for row, record in zip(rows, lines.records, strict=True)
         for position, heading in others
-        for found in scan.cell("metadata", file.path, line, heading, fields[position])
+        for told in scan.cell("metadata", file.path, record.line, heading, record.fields[position])
     ]
-    source |= {"columns": json.dumps(headings, ensure_ascii=False), "n_rows": len(rows)}
-    return {"sources": [source], "metadata": rows} | ({"texts": texts} if texts else {})
+    source |= {"columns": json.dumps(found.found, ensure_ascii=False), "n_rows": len(rows)}
+    if found.is_archives:
+        source["edition"] = ARCHIVES
+    notes = [{"source": "metadata", "path": file.path, **note} for note in lines.notes]
+    more = {"texts": texts, "list_notes": notes}
+    return {"sources": [source], "metadata": rows} | {name: told for name, told in more.items() if told}
 
 
 def _text(file: Item) -> str:
@@ -123,26 +135,26 @@ def _text(file: Item) -> str:
 
     Raises
     ------
-    _Problem
+    Problem
         It can't be opened, or is no UTF-8.
     """
     try:
         content = file.read(0, _MAX_BYTES + 1)
     except OSError:
-        raise _Problem("permission", "the file can't be opened") from None
+        raise Problem("permission", "the file can't be opened") from None
     if len(content) > _MAX_BYTES:
-        raise _Problem("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB")
+        raise Problem("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB")
     if content.startswith(_WIDE_BOMS):
-        raise _Problem("encoding", "the file is UTF-16, not UTF-8", 1)
+        raise Problem("encoding", "the file is UTF-16, not UTF-8", 1)
     content = content.removeprefix(_UTF8_BOM)
     if not content.strip():
-        raise _Problem("empty", "the file is empty")
+        raise Problem("empty", "the file is empty")
     if b"\0" in content:
-        raise _Problem("not-text", "the file holds zero bytes, so it is no text", _line(content, content.index(b"\0")))
+        raise Problem("not-text", "the file holds zero bytes, so it is no text", _line(content, content.index(b"\0")))
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _Problem("encoding", "a character is not UTF-8", _line(content, error.start)) from None
+        raise Problem("encoding", "a character is not UTF-8", _line(content, error.start)) from None
 
 
 def _line(content: bytes, offset: int) -> int:
@@ -150,81 +162,23 @@ def _line(content: bytes, offset: int) -> int:
     return 1 + (before.count(b"\n") or before.count(b"\r"))
 
 
-def _parse(text: str, profile: Profile) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Headings, and the records with the line that each begins on; wholly blank lines are left out.
-
-    Raises
-    ------
-    _Problem
-        It is no CSV, of another kind, or a row has another number of fields than the heading.
-    """
-    records = _records(text)
-    heading_line, headings = next(records, (1, []))
-    if _known(headings, profile) == 0:
-        for mark, word in _DELIMITERS.items():
-            if _known(_split(text.split("\n", 1)[0], mark), profile):
-                raise _Problem("delimiter", f"fields are parted by {word}, not by commas", heading_line)
-        detail = "the first line holds none of the headings of a metadata.csv"
-        raise _Problem("headings", detail, heading_line, headings)
-    listed = list(records)
-    ragged = [(line, len(fields)) for line, fields in listed if len(fields) != len(headings)]
-    if ragged:
-        line, fields = ragged[0]
-        more = f"; so are {len(ragged) - 1} more rows" if len(ragged) > 1 else ""
-        detail = f"a row has {fields} fields, the heading has {len(headings)}{more}"
-        raise _Problem("ragged", detail, line, headings)
-    if not listed:
-        raise _Problem("no-rows", "the file holds headings and no row", heading_line, headings)
-    return headings, listed
-
-
-def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    start = 1
-    while True:
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            raise _Problem("syntax", "a quoted field is not closed, or text follows its end", start) from None
-        if any(value.strip() for value in fields):
-            yield start, fields
-        start = reader.line_num + 1
-
-
-def _split(line: str, mark: str) -> list[str]:
-    return [value.strip().strip('"') for value in line.rstrip("\r").split(mark)]
-
-
-def _known(headings: Sequence[str], profile: Profile) -> int:
-    return len(
-        {plain_heading(heading) for heading in headings} & {plain_heading(name) for name in profile.metadata_columns}
-    )
-
-
-def _places(headings: Sequence[str]) -> dict[str, int]:
-    """Where each column of the contract stands in a record: the first heading of that name."""
-    positions: dict[str, int] = {}
-    for position, heading in enumerate(headings):
-        positions.setdefault(plain_heading(heading), position)
-    return {
-        column: positions[plain_heading(name)] for name, column in COLUMNS.items() if plain_heading(name) in positions
-    }
-
-
 def _row(
-    line: int, fields: Sequence[str], places: Mapping[str, int], profile: Profile, where: _Locations
+    record: Record, lines: Lines, places: Mapping[str, int], profile: Profile, where: _Locations
 ) -> dict[str, Any]:
-    row: dict[str, Any] = {"row": line}
+    row: dict[str, Any] = {"row": record.line, "unsure": record.unsure}
     for column, position in places.items():
-        value = fields[position]
+        value = record.fields[position]
+        if column in _LOOKED_THROUGH:
+            value, hidden = plainly(value)
+            told = [one for one in hidden if one != BLANK_AT_AN_END or column not in _PARSED]
+            if told:
+                lines.note("invisible", record.line, ", ".join(told), _HEADINGS[column])
         row[column] = value if value.strip() else None
-    subject = row.get("subject_id")
+    subject, in_bytes = row.get("subject_id"), lines.headings.in_bytes
     row["patient"] = subject if subject is not None and profile.is_patient_id(subject) else None
     row["images"] = _images(row.get("number_of_images"))
-    row["size_decimal"], row["size_binary"] = _size(row.get("file_size"))
-    row["date"] = _date(row.get("study_date"), profile)
+    row["size_decimal"], row["size_binary"] = _size(row.get("file_size"), in_bytes=in_bytes)
+    row["date"] = _date(row.get("study_date"), profile, iso=lines.headings.is_archives)
     row["folder"], row["location_problem"] = where.find(row.get("file_location"))
     return row
 
@@ -234,8 +188,10 @@ def _images(text: str | None) -> int | None:
     return int(match[0].partition(".")[0]) if match else None
 
 
-def _size(text: str | None) -> tuple[float | None, float | None]:
-    """Bytes, with units read as powers of 1000 and of 1024."""
+def _size(text: str | None, *, in_bytes: bool) -> tuple[float | None, float | None]:
+    """Bytes, with units read as powers of 1000 and of 1024; a number without a unit is none, unless all are bytes."""
+    if in_bytes and text and _WHOLE.fullmatch(text.strip()):
+        return float(text), float(text)
     match = text and _SIZE.fullmatch(text.strip())
     if not match:
         return None, None
@@ -245,9 +201,11 @@ def _size(text: str | None) -> tuple[float | None, float | None]:
     return number * 1000.0**power, number * 1024.0**power
 
 
-def _date(text: str | None, profile: Profile) -> str | None:
+def _date(text: str | None, profile: Profile, *, iso: bool) -> str | None:
     if text is None:
         return None
+    if iso and (day := day_of(text)):
+        return day
     try:
         date = dt.datetime.strptime(text.strip(), profile.date_format).replace(tzinfo=dt.UTC)
     except ValueError:
@@ -268,6 +226,13 @@ class _Locations:
     table: Item
     collection: str
 
+    def _ways(self, parts: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """Steps to try: as written, and with accents composed and decomposed, as systems differ in."""
+        for way in (parts, parts[1:]) if parts[:1] == [self.collection] else (parts,):
+            yield tuple(way)
+            for form in ("NFC", "NFD"):
+                yield tuple(unicodedata.normalize(form, part) for part in way)
+
     def find(self, text: str | None) -> tuple[str | None, str | None]:
         """The folder relative to the release, or the problem: `missing` or `outside`."""
         if text is None or "\0" in text:
@@ -277,7 +242,7 @@ class _Locations:
         if location.startswith("/") or _DRIVE.match(location) or ".." in parts:
             return None, "outside"
         problem = "missing"
-        for steps in (parts, parts[1:]) if parts[:1] == [self.collection] else (parts,):
+        for steps in dict.fromkeys(self._ways(parts)):
             for start in (self.table, None):
                 try:
                     found = self.release.folder(steps, start)

@@ -135,7 +135,10 @@ TABLES: Mapping[str, Table] = {
                 _text("detail", "The problem in words, with no text from the file."),
                 _int("line", "Line that the problem is on."),
                 _text("columns", "Headings as found, as a JSON list."),
-                _text("edition", "Edition recognised, for the workbook."),
+                _text(
+                    "edition",
+                    "Edition recognised, of the workbook; `archive` where metadata.csv is the archive's own list of series.",
+                ),
                 _int("n_rows", "Rows of data."),
             ),
         ),
@@ -711,7 +714,7 @@ TABLES: Mapping[str, Table] = {
         ),
         Table(
             "metadata",
-            "A row a row of metadata.csv. Text as found; parsed values beside it.",
+            "A row a row of metadata.csv. Text as found, but for what `list_notes` tells; parsed values beside it.",
             (
                 _int("row", "Line of the file, the heading being 1.", required=True),
                 _text("series_uid", "", "Series UID"),
@@ -741,6 +744,27 @@ TABLES: Mapping[str, Table] = {
                     "The folder on disk that File Location leads to, relative to the release; missing if there is none.",
                 ),
                 _text("location_problem", "`missing` or `outside`; missing if the folder was found."),
+                Column(
+                    "unsure",
+                    "boolean",
+                    "Whether the row has more or fewer fields than the heading, and they could not be told apart; what is sure of it stands here.",
+                ),
+            ),
+        ),
+        Table(
+            "list_notes",
+            "A row a thing that was put right, or passed over, when metadata.csv or the manifest was read. Never a value.",
+            (
+                _text("source", "`metadata` or `manifest`.", required=True),
+                _PATH,
+                _text(
+                    "kind",
+                    "`before-heading`, `heading-again`, `put-right` (a row of more or fewer fields), `lost` (such a row that could not be put right), `invisible` (characters), `marks` (round a UID of the manifest).",
+                    required=True,
+                ),
+                _int("row", "Line of the file.", required=True),
+                _text("column", "Heading that the downloader has for the column, if it is of one."),
+                _text("detail", "What it is, in words, with no text from the file.", required=True),
             ),
         ),
         Table(
@@ -748,7 +772,11 @@ TABLES: Mapping[str, Table] = {
             "A row a series that the .tcia manifest lists.",
             (
                 _int("line", "Line of the file.", required=True),
-                _text("entry", "The line as found, without white space around it.", required=True),
+                _text(
+                    "entry",
+                    "The UID, or the line as found where it holds none, without white space and marks around it.",
+                    required=True,
+                ),
             ),
         ),
         Table(
@@ -793,7 +821,9 @@ TABLES: Mapping[str, Table] = {
     )
 }
 
-SOURCE_TABLES = frozenset({"sources", "metadata", "manifest", "clinical", "clinical_dictionary", "workbook"})
+SOURCE_TABLES = frozenset(
+    {"sources", "metadata", "list_notes", "manifest", "clinical", "clinical_dictionary", "workbook"}
+)
 """Tables that are made of tables and lists of the release alone, without its images."""
 
 

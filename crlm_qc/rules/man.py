@@ -12,6 +12,7 @@ from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.met._model import FILE
 from crlm_qc.rules.met._model import rows as metadata_rows
+from crlm_qc.rules.met._shared import Told, gathered
 from crlm_qc.subjects.disk import disk
 from crlm_qc.subjects.words import text, whole
 
@@ -44,6 +45,11 @@ def _source(context: Context) -> pd.Series:
         raise Skip("no .tcia manifest was found")
     row: pd.Series = found.iloc[0]
     return row
+
+
+def _gathered(context: Context, told: list[Told], examined: int, where: str) -> list[Found]:
+    """Findings on lines, those of most lines, or of more than can be read one by one, as one."""
+    return gathered(context, told, examined, where, context.show.path(_source(context)["path"]))
 
 
 def _line(context: Context, line: int, uid: str | None = None) -> Subject:
@@ -151,7 +157,7 @@ def entry_twice(context: Context) -> Checked:
 )
 def series_unknown(context: Context) -> Checked:
     """Every valid UID of the list; for part of a release, those that are on disk."""
-    table, metadata = _entries(context), metadata_rows(context, "series_uid")
+    table, metadata = _entries(context), metadata_rows(context, "series_uid", unsure=True)
     known = set(metadata["series_uid"].dropna())
     entries = table[[is_uid(entry) for entry in table["entry"]]].drop_duplicates("entry")
     if context.settings.partial:
@@ -160,18 +166,19 @@ def series_unknown(context: Context) -> Checked:
     # As many rows without a valid Series UID (MET003) may be these series.
     if len(unknown) <= sum(not is_uid(uid) for uid in metadata["series_uid"]):
         unknown = unknown.iloc[:0]
-    return Checked(
-        len(entries),
-        [
+    told = [
+        Told(
             Found(
                 _line(context, int(line), entry),
                 f"Line {int(line)} of the manifest names a series that {FILE} does not have.",
                 f"a row in {FILE}",
                 "none",
-            )
-            for line, entry in zip(unknown["line"], unknown["entry"], strict=True)
-        ],
-    )
+            ),
+            f"{FILE} does not have these series.",
+        )
+        for line, entry in zip(unknown["line"], unknown["entry"], strict=True)
+    ]
+    return Checked(len(entries), _gathered(context, told, len(entries), "series of the manifest"))
 
 
 @rule(
@@ -186,22 +193,23 @@ def series_unknown(context: Context) -> Checked:
 )
 def series_missing(context: Context) -> Checked:
     """Every valid Series UID of metadata.csv."""
-    table, metadata = _entries(context), metadata_rows(context, "series_uid")
+    table, metadata = _entries(context), metadata_rows(context, "series_uid", unsure=True)
     series = metadata[[is_uid(uid) for uid in metadata["series_uid"]]].drop_duplicates("series_uid")
     missing = series[~series["series_uid"].isin(set(table["entry"]))]
     # As many lines that are no valid UID (MAN002) may be these series.
     if len(missing) <= sum(not is_uid(entry) for entry in table["entry"]):
         missing = missing.iloc[:0]
-    return Checked(
-        len(series),
-        [
+    told = [
+        Told(
             Found(
                 _line(context, int(line), uid),
                 f"The manifest does not list the series of line {int(line)} of {FILE}.",
                 "an entry in the manifest",
                 "none",
                 patient=text(patient),
-            )
-            for line, uid, patient in zip(missing["row"], missing["series_uid"], missing["patient"], strict=True)
-        ],
-    )
+            ),
+            "the manifest does not list them.",
+        )
+        for line, uid, patient in zip(missing["row"], missing["series_uid"], missing["patient"], strict=True)
+    ]
+    return Checked(len(series), _gathered(context, told, len(series), f"series of {FILE}"))

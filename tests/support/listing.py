@@ -35,6 +35,7 @@ class Listing:
     manifest: list[Row] = field(default_factory=list)
     metadata_source: Row = field(default_factory=dict)
     manifest_source: Row = field(default_factory=dict)
+    notes: list[Row] = field(default_factory=list)
 
     def row(self, patient: str, modality: str) -> Row:
         """A row of metadata.csv."""
@@ -55,6 +56,7 @@ class Listing:
         tables = {
             "sources": [source for source in (self.metadata_source, self.manifest_source) if source],
             "metadata": self.rows,
+            "list_notes": self.notes,
             "manifest": self.manifest,
             "patients": self.patients,
             "files": self.files,

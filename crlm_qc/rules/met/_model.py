@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.forms import is_uid
-from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.series_lists import Headings, read_headings
 from crlm_qc.engines import pandera_engine
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.tables import TABLES
@@ -35,17 +35,15 @@ class Source:
     """The metadata.csv that was read."""
 
     path: str
-    headings: tuple[str, ...] | None
-    """As found; None if the file gave none."""
+    headings: Headings | None
+    """None if the file gave none."""
     problem: str | None
     detail: str
     line: int | None
 
     def has(self, column: str) -> bool:
         """Whether the file has the heading of a column of the table."""
-        return self.headings is not None and plain_heading(HEADINGS[column]) in {
-            plain_heading(heading) for heading in self.headings
-        }
+        return self.headings is not None and HEADINGS[column] in self.headings.known
 
 
 def source(context: Context) -> Source:
@@ -64,14 +62,16 @@ def source(context: Context) -> Source:
     columns, line = row["columns"], row["line"]
     return Source(
         path=str(row["path"]),
-        headings=tuple(json.loads(columns)) if isinstance(columns, str) else None,
+        headings=read_headings(json.loads(columns), context.profile.metadata_columns)
+        if isinstance(columns, str)
+        else None,
         problem=text(row["problem"]),
         detail=text(row["detail"]) or "",
         line=whole(line),
     )
 
 
-def rows(context: Context, *needed: str) -> pd.DataFrame:
+def rows(context: Context, *needed: str, unsure: bool = False) -> pd.DataFrame:
     """The rows of metadata.csv.
 
     Parameters
@@ -80,6 +80,9 @@ def rows(context: Context, *needed: str) -> pd.DataFrame:
         The audit's context.
     *needed : str
         Columns of the table without which the rule has nothing to look at.
+    unsure : bool
+        Whether rows whose fields could not be told apart (MET023) are among them: a rule that asks who stands in the list
+        needs them, one that judges values does not.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def rows(context: Context, *needed: str) -> pd.DataFrame:
         if not given.has(column):
             raise Skip(f"{FILE} has no column {HEADINGS[column]}")
     table: pd.DataFrame = context["metadata"]
-    return table
+    return table if unsure else table[~table["unsure"].fillna(value=False).astype(bool)]
 
 
 @once

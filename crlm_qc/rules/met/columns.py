@@ -1,11 +1,12 @@
-"""The columns of metadata.csv, and whether it can be parsed."""
+"""The columns of metadata.csv."""
 
 from __future__ import annotations
 
-from crlm_qc.collection.headings import plain_heading
-from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.collection.invisible import plainly
+from crlm_qc.collection.series_lists import nearest, squeezed
+from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import plural
+from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.met._model import FILE, source
@@ -23,25 +24,31 @@ from crlm_qc.rules.met._shared import DOWNLOADER
     tables=("sources",),
 )
 def column_missing(context: Context) -> Checked:
-    """Every heading that the profile lists."""
+    """Every heading that the profile lists; what the archive's list of series lacks is MET026's."""
     given = source(context)
     if given.headings is None or given.problem not in (None, "no-rows"):
         raise Skip(f"{FILE} could not be read")
     expected = context.profile.metadata_columns
-    there = {plain_heading(heading) for heading in given.headings}
+    if given.headings.is_archives:
+        return Checked(len(expected))
+    meant = {heading: place for place, heading in nearest(given.headings, expected).items()}
+    missing = [heading for heading in expected if heading not in given.headings.known]
     return Checked(
         len(expected),
         [
             Found(
                 Subject(Kind.COLUMN, path=context.show.path(given.path), column=heading),
-                f"{FILE} has no column {heading}.",
+                f"{FILE} has no column {heading}{_perhaps(meant.get(heading))}.",
                 f"a column {heading}",
-                f"{plural(len(given.headings), 'column')}, none of this name",
+                f"{plural(len(given.headings.found), 'column')}, none of this name",
             )
-            for heading in expected
-            if plain_heading(heading) not in there
+            for heading in missing
         ],
     )
+
+
+def _perhaps(place: int | None) -> str:
+    return "" if place is None else f"; the heading of column {place + 1} is much like it"
 
 
 @rule(
@@ -55,58 +62,73 @@ def column_missing(context: Context) -> Checked:
     tables=("sources",),
 )
 def column_unknown(context: Context) -> Checked:
-    """Every heading of the file."""
+    """Every heading of the file, but one that may be meant for one that is missing (MET001), and those of the archive's list (MET026)."""
     given = source(context)
     if given.headings is None or given.problem not in (None, "no-rows"):
         raise Skip(f"{FILE} could not be read")
-    expected = {plain_heading(heading): heading for heading in context.profile.metadata_columns}
-    seen: set[str] = set()
+    headings, expected = given.headings, context.profile.metadata_columns
+    if headings.is_archives:
+        return Checked(len(headings.found))
+    meant = nearest(headings, expected)
     findings = []
-    for place, heading in enumerate(given.headings, start=1):
-        known = expected.get(plain_heading(heading))
-        shown = context.show.text(heading, known=expected.values())
-        if known is None:
-            what, wanted = f"is unknown: {shown}", "a column of the downloader"
-        elif plain_heading(heading) in seen:
-            what, wanted = f"repeats the heading {known}; the first one is used", f"one column {known}"
-        elif heading != known:
-            what, wanted = f"is not written {known}", known
-        else:
-            seen.add(plain_heading(heading))
+    for place, (heading, known) in enumerate(zip(headings.found, headings.known, strict=True)):
+        if heading == known or place in meant:
             continue
-        seen.add(plain_heading(heading))
+        shown = context.show.text(heading, known=expected)
+        again = next((one for one in expected if squeezed(one) == squeezed(heading)), None)
+        if known is not None:
+            what, wanted, observed = f"is not written {known}{_hidden(heading)}", known, f"another spelling of {known}"
+        elif again is not None:
+            which = "the first" if (headings.place(again) or 0) < place else "another"
+            what, wanted = f"repeats the heading {again}; {which} one is used", f"one column {again}"
+            observed = f"{again} again"
+        else:
+            what, wanted, observed = f"is unknown: {shown}", "a column of the downloader", shown
         findings.append(
             Found(
-                Subject(Kind.COLUMN, path=context.show.path(given.path), column=known or f"column {place}"),
-                f"Column {place} of {FILE} {what}.",
+                Subject(
+                    Kind.COLUMN, path=context.show.path(given.path), column=known or again or f"column {place + 1}"
+                ),
+                f"Column {place + 1} of {FILE} {what}.",
                 wanted,
-                shown if known is None else f"another spelling of {known}" if heading != known else f"{known} again",
+                observed,
             )
         )
-    return Checked(len(given.headings), findings)
+    return Checked(len(headings.found), findings)
+
+
+def _hidden(heading: str) -> str:
+    """What can't be seen in a heading."""
+    hidden = plainly(heading).hidden
+    return f": it holds a {' and a '.join(hidden)}" if hidden else ""
 
 
 @rule(
-    "MET020",
-    "metadata-not-parsed",
+    "MET026",
+    "metadata-of-the-archives-services",
     ERROR,
-    title="metadata.csv can't be parsed",
-    why="Half a list would make what it lacks look missing, so nothing in it was compared with the release.",
-    fix="Save it as CSV with commas, in UTF-8, each row with as many fields as the heading; mend the line that is named.",
-    source="RFC 4180; " + DOWNLOADER,
+    title="metadata.csv is the archive's list of series, not the downloader's",
+    why="It says what the archive holds, not what was downloaded and where it lies: programs that read metadata.csv find no File Location in it, dates and sizes in another form, and other headings.",
+    fix="Download the release with the NBIA Data Retriever, which writes metadata.csv, and keep this list under another name.",
+    source=DOWNLOADER + "; headings of the archive's REST services and of tcia_utils",
     tables=("sources",),
 )
-def not_parsed(context: Context) -> Checked:
-    """The file that the audit took for metadata.csv."""
+def archives_list(context: Context) -> Checked:
+    """The headings of the file; columns that mean the same are compared with the release all the same."""
     given = source(context)
-    if given.problem is None:
+    if given.headings is None or given.problem is not None:
+        raise Skip(f"{FILE} could not be read")
+    if not given.headings.is_archives:
         return Checked(1)
-    where = "" if given.line is None else f" (line {given.line})"
-    expected = "CSV in UTF-8 with commas and the downloader's columns"
+    same = [heading for heading in context.profile.metadata_columns if heading in given.headings.known]
+    lacking = [heading for heading in context.profile.metadata_columns if heading not in same]
     found = Found(
-        Subject(Kind.FILE, path=context.show.path(given.path), row=given.line),
-        f"{FILE} can't be parsed: {given.detail}{where}.",
-        expected,
-        given.detail,
+        Subject(Kind.FILE, path=context.show.path(given.path)),
+        f"This is the archive's list of series, not the downloader's {FILE}: "
+        f"{plural(len(same), 'column')} could be read, {listed(lacking)} {are(len(lacking))} not in it.",
+        "the downloader's headings",
+        "headings of the archive's services",
+        count=len(lacking),
+        examples=tuple(lacking[:MAX_EXAMPLES]),
     )
     return Checked(1, [found])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.forms import day_of, downloaded, is_uid
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found, Kind, Subject
-from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.severity import ERROR, WARNING, Severity
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.met._model import FILE, HEADINGS, failed, found_on_row, rows, source
-from crlm_qc.rules.met._shared import DISK, DOWNLOADER, labelled
-from crlm_qc.subjects.disk import disk, headers
+from crlm_qc.rules.met._shared import DISK, DOWNLOADER, Told, gathered, labelled
+from crlm_qc.subjects.disk import OnDisk, disk, headers
 from crlm_qc.subjects.words import number, text, whole
 
 if TYPE_CHECKING:
@@ -54,25 +56,50 @@ def location(context: Context) -> Checked:
     """File Location of every row; one whose series is not on disk is MET016's, unless it leads outside."""
     rows(context, "file_location")
     table, there = _compared(context), disk(context).series
-    findings = []
+    told = []
     for _, row in labelled(table):
-        problem = text(row.location_problem)
         one = there.get(row.series_uid) if is_uid(row.series_uid) else None
-        absent = one is None and is_uid(row.series_uid)
-        if problem == "outside":
-            message, observed = "File Location leads outside the release; it was not followed.", "outside the release"
-        elif problem is not None and not absent:
-            empty = text(row.file_location) is None
-            message = "File Location is empty." if empty else "File Location leads to no folder of the release."
-            observed = "empty" if empty else "no such folder"
-        elif problem is None and one is not None and not one.in_folder(row.folder):
-            message = "File Location leads to a folder that does not hold the series."
-            observed = context.show.path(row.folder)
-        else:
+        wrong = _wrong_location(context, row, one)
+        if wrong is None:
             continue
+        message, observed, severity = wrong
         expected = "a folder of the release" if one is None else context.show.path(one.folder)
-        findings.append(found_on_row(context, row, ["file_location"], message, expected, observed))
-    return Checked(len(table), findings)
+        found = found_on_row(context, row, ["file_location"], message, expected, observed)
+        told.append(Told(replace(found, severity=severity), message, "", _RELATIVE))
+    return Checked(len(table), gathered(context, told, len(table)))
+
+
+_RELATIVE = "paths relative to the folder of metadata.csv, that lead to the series"
+_ABSOLUTE = re.compile(r"\s*(?:[/\\]|[A-Za-z]:)")
+
+
+def _wrong_location(context: Context, row: Any, one: OnDisk | None) -> tuple[str, str, Severity | None] | None:
+    """What is wrong with the File Location of a row, what is observed, and how grave it is if that is special."""
+    problem, said = text(row.location_problem), text(row.file_location)
+    # The series is known by its UID; a folder of the same name says that the tree above it is another.
+    moved = one is not None and said is not None and any(_ends_alike(said, folder) for folder in one.folders)
+    elsewhere = "; the series lies in a folder of the same name in the release"
+    if problem == "outside" and moved:
+        what = "an absolute path of another machine" if _ABSOLUTE.match(said or "") else "a path out of the release"
+        return f"File Location is {what}{elsewhere}.", what, None
+    if problem == "outside":
+        return "File Location leads outside the release; it was not followed.", "outside the release", None
+    if problem is not None and (one is not None or not is_uid(row.series_uid)):
+        if moved:
+            return f"File Location leads to no folder{elsewhere}.", "no such folder", WARNING
+        if said is None:
+            return "File Location is empty.", "empty", None
+        return "File Location leads to no folder of the release.", "no such folder", None
+    if problem is None and one is not None and not one.in_folder(row.folder):
+        return "File Location leads to a folder that does not hold the series.", context.show.path(row.folder), None
+    return None
+
+
+def _ends_alike(location: str, folder: str) -> bool:
+    """Whether two paths end in a folder of one name, whatever its case and the form of its accents."""
+    ends = (path.replace("\\", "/").rstrip("/ ").rpartition("/")[2] for path in (location, folder))
+    one, other = (unicodedata.normalize("NFC", end).casefold() for end in ends)
+    return one == other
 
 
 @rule(
@@ -87,7 +114,7 @@ def location(context: Context) -> Checked:
 )
 def row_missing(context: Context) -> Checked:
     """Every series on disk, but those that only lie in the folder of another (REL014)."""
-    table, found = rows(context, "series_uid"), disk(context)
+    table, found = rows(context, "series_uid", unsure=True), disk(context)
     known = set(table["series_uid"].dropna())
     # A row whose UID is invalid (MET003) or missing is some series' row: that of its folder, or of its patient.
     lost = table[[not is_uid(uid) for uid in table["series_uid"]]]
@@ -108,7 +135,8 @@ def row_missing(context: Context) -> Checked:
                 patient=one.patient,
             )
         )
-    return Checked(len(found.series), findings)
+    told = [Told(one, f"{FILE} has no row for these series.") for one in findings]
+    return Checked(len(found.series), gathered(context, told, len(found.series), "series on disk"))
 
 
 @rule(
@@ -135,7 +163,7 @@ def files_missing(context: Context) -> Checked:
         where = "its folder is not there" if folder is None else "its folder holds no file of it"
         message = f"no file of this series is on disk: {where}."
         findings.append(found_on_row(context, row, ["series_uid"], message, "files of the series", "none"))
-    return Checked(examined, findings)
+    return Checked(examined, gathered(context, findings, examined))
 
 
 @rule(
@@ -163,8 +191,9 @@ def images_differ(context: Context) -> Checked:
             continue
         shown = context.show.number(said)
         message = f"Number of Images is {shown}, on disk are {plural(one.n_files, 'file')}."
-        findings.append(found_on_row(context, row, ["number_of_images"], message, shown, str(one.n_files)))
-    return Checked(examined, findings)
+        finding = found_on_row(context, row, ["number_of_images"], message, shown, str(one.n_files))
+        findings.append(Told(finding, "Number of Images differs from the files on disk.", "", "the number of files"))
+    return Checked(examined, gathered(context, findings, examined))
 
 
 @rule(
@@ -200,18 +229,20 @@ def contradicts_headers(context: Context) -> Checked:
         ]
         if wrong:
             names = [HEADINGS[column] for column, _, _ in wrong]
-            findings.append(
-                found_on_row(
-                    context,
-                    row,
-                    [column for column, _, _ in wrong],
-                    f"{listed(names, len(names))} {agree(len(wrong), 'contradicts', 'contradict')} the DICOM headers.",
-                    "; ".join(f"{HEADINGS[column]}: {held}" for column, _, held in wrong),
-                    "; ".join(f"{HEADINGS[column]}: {said}" for column, said, _ in wrong),
-                    count=len(wrong),
-                )
+            message = f"{listed(names, len(names))} {agree(len(wrong), 'contradicts', 'contradict')} the DICOM headers."
+            finding = found_on_row(
+                context,
+                row,
+                [column for column, _, _ in wrong],
+                message,
+                "; ".join(f"{HEADINGS[column]}: {held}" for column, _, held in wrong),
+                "; ".join(f"{HEADINGS[column]}: {said}" for column, said, _ in wrong),
+                count=len(wrong),
             )
-    return Checked(examined, findings)
+            # Whose series it is differs from row to row; what a column holds may be one cause.
+            own = {"subject_id", "study_uid"} & {column for column, _, _ in wrong}
+            findings.append(Told(finding, message, finding.observed if own else "", "what the headers hold"))
+    return Checked(examined, gathered(context, findings, examined))
 
 
 Contradiction = tuple[str, str, str]
@@ -283,17 +314,16 @@ def size_differs(context: Context) -> Checked:
         if min(abs(row.size_decimal - one.size), abs(row.size_binary - one.size)) <= slack:
             continue
         shown = _size_shown(context, row.file_size)
-        findings.append(
-            found_on_row(
-                context,
-                row,
-                ["file_size"],
-                f"File Size is {shown}, the files on disk hold {one.size:,} bytes.",
-                f"{_megabytes(one.size)}, within {number(100 * fraction)}%",
-                shown,
-            )
+        finding = found_on_row(
+            context,
+            row,
+            ["file_size"],
+            f"File Size is {shown}, the files on disk hold {one.size:,} bytes.",
+            f"{_megabytes(one.size)}, within {number(100 * fraction)}%",
+            shown,
         )
-    return Checked(examined, findings)
+        findings.append(Told(finding, "File Size differs from the bytes on disk.", "", "the bytes of the files"))
+    return Checked(examined, gathered(context, findings, examined))
 
 
 def _size_shown(context: Context, said: str) -> str:

@@ -12,7 +12,7 @@ from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.met._model import FILE, HEADINGS, failed, found_on_row, rows
-from crlm_qc.rules.met._shared import TABLES, labelled
+from crlm_qc.rules.met._shared import TABLES, Told, gathered, labelled
 from crlm_qc.subjects.words import text
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _owners(table: pd.DataFrame, profile: Profile) -> dict[Any, str | None]:
 
 def _by_patient(context: Context) -> dict[str, dict[str, dict[Any, Any]]]:
     """Patient to modality to the rows, one a Series UID; patients with a row of unknown modality are left out."""
-    table = rows(context, "subject_id", "modality")
+    table = rows(context, "subject_id", "modality", unsure=True)
     roles, owners = _roles(context, table), _owners(table, context.profile)
     doubtful = {owners[label] for label, role in roles.items() if role is None}
     grouped: dict[str, dict[str, dict[Any, Any]]] = {}
@@ -48,6 +48,13 @@ def _by_patient(context: Context) -> dict[str, dict[str, dict[Any, Any]]]:
         key = row.series_uid if is_uid(row.series_uid) else f"line {row.row}"
         grouped.setdefault(owner, {}).setdefault(role, {}).setdefault(key, row)
     return grouped
+
+
+def _ownerless(context: Context) -> int:
+    """Rows of which nothing that tells their patient was sure (MET023)."""
+    table = rows(context, unsure=True)
+    unsure = table[table["unsure"].fillna(value=False).astype(bool)]
+    return sum(owner is None for owner in _owners(unsure, context.profile).values())
 
 
 @rule(
@@ -77,7 +84,7 @@ def study_uids(context: Context) -> Checked:
             message = f"Study UID of {patient}'s SEG differs from that of its CT (line {int(ct.row)})."
             expected, observed = context.show.uid(ct.study_uid), context.show.uid(seg.study_uid)
             findings.append(found_on_row(context, seg, ["study_uid"], message, expected, observed))
-    return Checked(examined, findings)
+    return Checked(examined, gathered(context, findings, examined))
 
 
 @rule(
@@ -94,9 +101,16 @@ def subject_pair(context: Context) -> Checked:
     """Every subject; rows that repeat a Series UID (MET004) count once."""
     grouped = _by_patient(context)
     wanted = context.profile.published.series_per_patient
+    counted = {
+        patient: {role: len(by_role.get(role, {})) for role in wanted} for patient, by_role in sorted(grouped.items())
+    }
+    lacking = {patient for patient, counts in counted.items() if any(counts[role] < wanted[role] for role in wanted)}
+    # As many rows whose owner could not be told (MET023) may be theirs.
+    if len(lacking) <= _ownerless(context):
+        counted = {patient: counts for patient, counts in counted.items() if patient not in lacking}
     findings = []
-    for patient, by_role in sorted(grouped.items()):
-        counts = {role: len(by_role.get(role, {})) for role in wanted}
+    for patient, counts in counted.items():
+        by_role = grouped[patient]
         if counts != dict(wanted):
             observed = ", ".join(plural(count, f"{role} row") for role, count in counts.items())
             expected = ", ".join(plural(count, f"{role} row") for role, count in wanted.items())
@@ -111,4 +125,5 @@ def subject_pair(context: Context) -> Checked:
                     examples=tuple(f"line {line}" for line in lines),
                 )
             )
-    return Checked(len(grouped), findings)
+    told = [Told(found, "Subjects have not one row of each kind.", found.observed) for found in findings]
+    return Checked(len(grouped), gathered(context, told, len(grouped), f"subjects of {FILE}"))

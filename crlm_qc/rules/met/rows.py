@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.model.finding import Found
+from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, table_rule
-from crlm_qc.rules.met._model import HEADINGS, failures, found_on_row, rows, sop_class_columns, source
-from crlm_qc.rules.met._shared import DOWNLOADER, TABLES, UID_FORM, each_refused, labelled
+from crlm_qc.rules.met._model import FILE, HEADINGS, failures, found_on_row, rows, sop_class_columns, source
+from crlm_qc.rules.met._shared import DOWNLOADER, TABLES, UID_FORM, Told, each_refused, gathered, labelled
 from crlm_qc.subjects.words import text
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
 def uid_invalid(context: Context, refused: Sequence[Failure]) -> Checked:
     """Both UIDs of every row."""
 
-    def say(row: Any, columns: list[str]) -> Found:
+    def say(row: Any, columns: list[str]) -> Told:
         shown = [f"{HEADINGS[column]}: {context.show.uid(text(getattr(row, column)))}" for column in columns]
         names = " and ".join(HEADINGS[column] for column in columns)
         verb = agree(len(columns), "is no valid DICOM UID", "are no valid DICOM UIDs")
-        return found_on_row(context, row, columns, f"{names} {verb}.", UID_FORM, "; ".join(shown), count=len(columns))
+        message = f"{names} {verb}."
+        found = found_on_row(context, row, columns, message, UID_FORM, "; ".join(shown), count=len(columns))
+        return Told(found, message)
 
     return each_refused(context, refused, ("series_uid", "study_uid"), say)
 
@@ -53,27 +56,41 @@ def uid_invalid(context: Context, refused: Sequence[Failure]) -> Checked:
     tables=TABLES,
 )
 def series_twice(context: Context, refused: Sequence[Failure]) -> Checked:
-    """Every Series UID; one finding for all rows of a UID."""
+    """Every Series UID; one finding for all rows that stand there twice alike, and one a UID for those that differ."""
     table = rows(context, "series_uid")
     labels = [failure.row for failure in refused]
-    findings = []
+    told: list[Found] = []
+    alike: dict[str, list[str]] = {}
     for uid in dict.fromkeys(table.loc[labels, "series_uid"]):
         same = table[table["series_uid"] == uid]
         lines = [str(int(line)) for line in same["row"]]
+        if len(same[_TELLING].drop_duplicates()) == 1:
+            alike[uid] = lines
         second = next(row for _, row in labelled(same.iloc[1:2]))
-        findings.append(
+        message, observed = f"its Series UID stands in lines {listed(lines)}.", plural(len(same), "row")
+        examples = [f"line {line}" for line in lines]
+        told.append(
             found_on_row(
-                context,
-                second,
-                ["series_uid"],
-                f"its Series UID stands in lines {listed(lines)}.",
-                "one row",
-                plural(len(same), "row"),
-                count=len(same),
-                examples=[f"line {line}" for line in lines],
+                context, second, ["series_uid"], message, "one row", observed, count=len(same), examples=examples
             )
         )
-    return Checked(len(table), findings)
+    if len(alike) > 1:
+        surplus = [f"line {line}" for lines in alike.values() for line in lines[1:]]
+        joint = Found(
+            Subject(Kind.COLUMN, path=context.show.path(source(context).path), column=HEADINGS["series_uid"]),
+            f"{len(surplus):,} of {len(table):,} rows of {FILE} repeat another row.",
+            "one row a series",
+            f"{plural(len(alike), 'series', 'series')} in {plural(len(alike) + len(surplus), 'row')}",
+            count=len(surplus),
+            examples=tuple(surplus[:MAX_EXAMPLES]),
+        )
+        shown = {context.show.uid(uid) for uid in alike}
+        told = [joint, *(one for one in told if one.subject.uid not in shown)]
+    return Checked(len(table), gathered(context, told, len(table)))
+
+
+_TELLING = [column for column in HEADINGS if column != "download_timestamp"]
+"""Columns in which rows of one series that is downloaded again are alike."""
 
 
 @table_rule(
@@ -221,14 +238,12 @@ def images(context: Context, refused: Sequence[Failure]) -> Checked:
 def size_unreadable(context: Context, refused: Sequence[Failure]) -> Checked:
     """File Size of every row."""
 
-    def say(row: Any, _: list[str]) -> Found:
-        return found_on_row(
-            context,
-            row,
-            ["file_size"],
-            "File Size is no number with a unit.",
-            "for example 84.84 MB",
-            context.show.text(text(row.file_size)),
+    def say(row: Any, _: list[str]) -> Told:
+        said = text(row.file_size)
+        comma = re.fullmatch(r"\s*[0-9.]+,[0-9]{1,2}\s*[A-Za-z]*\s*", said or "")
+        message = "File Size has a decimal comma." if comma else "File Size is no number with a unit."
+        return Told(
+            found_on_row(context, row, ["file_size"], message, "for example 84.84 MB", context.show.text(said)), message
         )
 
     return each_refused(context, refused, ("file_size",), say)
@@ -246,11 +261,31 @@ def size_unreadable(context: Context, refused: Sequence[Failure]) -> Checked:
     tables=TABLES,
 )
 def date(context: Context, refused: Sequence[Failure]) -> Checked:
-    """Study Date of every row."""
+    """Study Date of every row; of the archive's list of series (MET026) those that no date can be read from."""
     form = context.profile.date_form
 
-    def say(row: Any, _: list[str]) -> Found:
-        shown = context.show.date(text(row.study_date))
-        return found_on_row(context, row, ["study_date"], f"Study Date is no date {form}.", form, shown)
+    def say(row: Any, _: list[str]) -> Told:
+        said = text(row.study_date)
+        shown, message = context.show.date(said), f"Study Date is no date {form}."
+        found = found_on_row(context, row, ["study_date"], message, form, shown)
+        written = _form_of_date(said)
+        return Told(found, f"{message[:-1]}, but {written}." if written else message, written or shown)
 
     return each_refused(context, refused, ("study_date",), say)
+
+
+_FORMS = {
+    r"[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}": "YYYY{0}MM{0}DD",
+    r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{4}": "M{0}D{0}YYYY",
+    r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2}": "M{0}D{0}YY",
+    r"[0-9]{8}()": "YYYYMMDD",
+    r"[0-9]{5}()": "a number of days, as spreadsheets count them",
+}
+
+
+def _form_of_date(said: str | None) -> str | None:
+    """The form that a date of another form has, without the date; whether day or month comes first nobody can tell."""
+    for pattern, form in _FORMS.items():
+        if match := re.fullmatch(pattern, (said or "").strip()):
+            return form.format(match[1])
+    return None

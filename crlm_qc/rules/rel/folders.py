@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from crlm_qc.collection.forms import day_of, downloaded, series_folder, study_folder, uid_tail
@@ -117,7 +118,8 @@ def _description_forms(description: str | None) -> tuple[str, ...]:
 
 def _plain(value: str) -> str:
     """Letters and digits alone: the downloader drops what a file system refuses, and some copies change spaces."""
-    return "".join(character for character in value if character.isalnum()).casefold()
+    composed = unicodedata.normalize("NFC", value)
+    return "".join(character for character in composed if character.isalnum()).casefold()
 
 
 def _agree(shown: str, full: str) -> bool:

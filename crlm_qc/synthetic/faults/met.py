@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from crlm_qc.synthetic.faults._registry import fault
 from crlm_qc.synthetic.faults._site import Site
 
@@ -167,7 +169,7 @@ def _(site: Site) -> None:
         row["File Size"] = f"{2 * float(number):.2f} {unit}"
 
 
-@fault("csv-ragged", triggers=("MET020",), doc="A row of metadata.csv has one field too many.", scope="release")
+@fault("csv-ragged", triggers=("MET023",), doc="A row of metadata.csv has one field too many.", scope="release")
 def _(site: Site) -> None:
     path = site.release.metadata
     lines = path.read_bytes().splitlines(keepends=True)
@@ -186,3 +188,56 @@ def _(site: Site) -> None:
 def _(site: Site) -> None:
     path = site.release.metadata
     site.write(path, path.read_bytes().replace(b",", b";"))
+
+
+@fault("csv-heading-again", triggers=("MET022",), doc="The heading of metadata.csv stands again after its first row.")
+def _(site: Site) -> None:
+    with site.metadata() as table:
+        table.rows.insert(1, dict(zip(table.columns, table.columns, strict=True)))
+
+
+@fault(
+    "csv-decimal-comma",
+    triggers=("MET023",),
+    doc="File Size of every row has a decimal comma, which no quotes enclose.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    path = site.release.metadata
+    site.write(path, re.sub(rb",([0-9]+)[.]([0-9]+ [KMG]?B),", rb",\1,\2,", path.read_bytes()))
+
+
+@fault("csv-separator-line", triggers=("MET024",), doc="A line `sep=,` stands before the heading.", scope="release")
+def _(site: Site) -> None:
+    path = site.release.metadata
+    site.write(path, b"sep=,\r\n" + path.read_bytes())
+
+
+@fault("row-subject-no-break-space", triggers=("MET025",), doc="Subject ID of a CT row ends in a no-break space.")
+def _(site: Site) -> None:
+    with site.row("ct") as row:
+        row["Subject ID"] += "\u00a0"
+
+
+@fault(
+    "csv-of-the-archives-services",
+    triggers=("MET026",),
+    doc="metadata.csv is the list of series that the archive's services give: other headings and dates, no File Location.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    names = {
+        "Series UID": "SeriesInstanceUID",
+        "Study UID": "StudyInstanceUID",
+        "Subject ID": "PatientID",
+        "Collection": "Collection",
+        "Modality": "Modality",
+        "Study Date": "StudyDate",
+        "Number of Images": "ImageCount",
+    }
+    with site.metadata() as table:
+        for row in table.rows:
+            month, day, year = row["Study Date"].split("-")
+            row |= {names[old]: value for old, value in row.items() if old in names}
+            row["StudyDate"] = f"{year}-{month}-{day}"
+        table.columns = list(names.values())

@@ -23,6 +23,7 @@ from crlm_qc.rules import registry
 from crlm_qc.rules.met._model import model
 
 ONE, TWO = "CRLM-CT-1001", "CRLM-CT-1002"
+NAME = "Colorectal-Liver-Metastases"
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_a_clean_list_raises_nothing(listing: Listing) -> None:
     report = listing.report()
     assert report.findings == []
     assert {outcome.status for outcome in report.outcomes} == {Status.PASSED}
-    assert len(report.outcomes) == 25
+    assert len(report.outcomes) == 30
 
 
 def test_every_check_of_the_model_is_a_rule_and_says_so(profile: Profile) -> None:
@@ -253,13 +254,13 @@ def test_an_invalid_uid_in_the_header_is_rel016s(listing: Listing) -> None:
     ("values", "message", "observed"),
     [
         (
-            {"folder": None, "location_problem": "missing"},
+            {"folder": None, "location_problem": "missing", "file_location": "./elsewhere"},
             "File Location leads to no folder of the release.",
             "no such folder",
         ),
         ({"folder": None, "location_problem": "missing", "file_location": None}, "File Location is empty.", "empty"),
         (
-            {"folder": None, "location_problem": "outside"},
+            {"folder": None, "location_problem": "outside", "file_location": "../elsewhere"},
             "File Location leads outside the release; it was not followed.",
             "outside the release",
         ),
@@ -455,6 +456,171 @@ def test_loose_series_in_a_mixed_folder_are_rel014s(listing: Listing) -> None:
     assert listing.flat() == []
 
 
+def note(kind: str, line: int, detail: str, column: str | None = None) -> dict[str, Any]:
+    where = {"source": "metadata", "path": "metadata.csv"}
+    return {**where, "kind": kind, "row": line, "detail": detail, "column": column}
+
+
+NOTES: list[tuple[list[dict[str, Any]], str, str]] = [
+    (
+        [note("heading-again", 5, "the heading stands again")],
+        "MET022",
+        "The heading of metadata.csv stands again in line 5: two tables were joined.",
+    ),
+    (
+        [note("heading-again", line, "the heading stands again") for line in (5, 9)],
+        "MET022",
+        "The heading of metadata.csv stands again in lines 5, 9: 3 tables were joined.",
+    ),
+    (
+        [note("put-right", 3, "File Size has a decimal comma", "File Size")],
+        "MET023",
+        "Line 3 of metadata.csv: File Size has a decimal comma. It was put right, and judged so.",
+    ),
+    (
+        [note("lost", line, "it has 18 fields, the heading has 17") for line in range(3, 40)],
+        "MET023",
+        "37 lines of metadata.csv: it has 18 fields, the heading has 17, and the fields can't be told apart. Its values were not judged.",
+    ),
+    (
+        [note("before-heading", 1, "a line sep=")],
+        "MET024",
+        "Line 1 of metadata.csv: a line sep= is before the heading.",
+    ),
+    (
+        [note("invisible", 2, "en dash", "Subject ID"), note("invisible", 3, "en dash", "Study Date")],
+        "MET025",
+        "2 lines of metadata.csv: Subject ID, Study Date hold: en dash. It was left out.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("notes", "code", "message"), NOTES)
+def test_what_was_put_right_is_told_once(
+    listing: Listing, notes: list[dict[str, Any]], code: str, message: str
+) -> None:
+    listing.notes = notes
+    (finding,) = listing.found()
+    assert (finding.rule, finding.message, finding.count) == (code, message, len(notes))
+
+
+def test_a_row_that_could_not_be_told_apart_is_not_judged_and_not_missed(listing: Listing) -> None:
+    row = listing.row(TWO, "SEG")
+    kept = {name: row[name] for name in ("row", "series_uid")}
+    listing.rows[listing.rows.index(row)] = {**kept, "unsure": True, "location_problem": "missing"}
+    listing.notes = [note("lost", row["row"], "it has 18 fields, the heading has 17")]
+    assert [code for code, _, _ in listing.flat()] == ["MET023"]
+
+
+def test_the_archives_list_is_one_finding(listing: Listing) -> None:
+    listing.headings("SeriesInstanceUID", "StudyInstanceUID", "PatientID", "Modality", "ImageCount", "Site")
+    (finding,) = listing.found()
+    assert (finding.rule, finding.count) == ("MET026", 12)
+    assert "5 columns could be read" in finding.message
+
+
+@pytest.mark.parametrize(
+    "heading", ["series_uid", "SeriesUID", "Series Instance UID", "Series\u00a0UID", "\ufeffSeries UID"]
+)
+def test_a_heading_in_another_writing_is_one_warning(listing: Listing, heading: str) -> None:
+    listing.headings(heading, *HEADINGS[1:])
+    (finding,) = listing.found()
+    assert (finding.rule, finding.subject.column) == ("MET002", "Series UID")
+    assert ("no-break space" in finding.message) is ("\u00a0" in heading)
+
+
+def test_a_heading_much_like_the_missing_one_is_one_error(listing: Listing) -> None:
+    listing.headings(*("Study Dates" if name == "Study Date" else name for name in HEADINGS))
+    for row in listing.rows:
+        del row["study_date"], row["date"]
+    (finding,) = listing.found()
+    assert (finding.rule, finding.subject.column) == ("MET001", "Study Date")
+    assert finding.message == "metadata.csv has no column Study Date; the heading of column 8 is much like it."
+
+
+ALIKE: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"study_date": "6/7/1992", "date": None},
+        "All 4 rows of metadata.csv: Study Date is no date MM-DD-YYYY, but M/D/YYYY.",
+        "M/D/YYYY",
+    ),
+    (
+        {"file_size": "84,84 MB", "size_decimal": None, "size_binary": None},
+        "All 4 rows of metadata.csv: File Size has a decimal comma.",
+        "",
+    ),
+    ({"collection": "Other"}, f"All 4 rows of metadata.csv: Collection is not {NAME}.", "text of 1 to 8 characters"),
+]
+
+
+@pytest.mark.parametrize(("values", "message", "observed"), ALIKE)
+def test_rows_that_fail_alike_are_one_finding(
+    listing: Listing, values: dict[str, Any], message: str, observed: str
+) -> None:
+    for row in listing.rows:
+        row.update(values)
+    (finding,) = listing.found()
+    assert (finding.message, finding.observed, finding.count) == (message, observed, 4)
+    assert finding.examples == ("line 2", "line 3", "line 4", "line 5")
+    listing.rows[0] = make_listing().rows[0]
+    assert len(listing.found()) == 3
+
+
+@pytest.mark.parametrize(
+    ("location", "problem", "severity"),
+    [
+        ("C:\\Users\\jane\\manifest\\", "outside", Severity.ERROR),
+        ("/home/jane/manifest/", "outside", Severity.ERROR),
+        ("./train/", "missing", Severity.WARNING),
+    ],
+)
+def test_locations_of_another_tree_are_one_finding(
+    listing: Listing, location: str, problem: str, severity: Severity
+) -> None:
+    mark = "\\" if "\\" in location else "/"
+    for row in listing.rows:
+        row["file_location"] = location + row["folder"].upper().replace("/", mark)
+        row["folder"], row["location_problem"] = None, problem
+    (finding,) = listing.found()
+    assert (finding.rule, finding.count, finding.severity) == ("MET011", 4, severity)
+    assert finding.message.endswith("; the series lies in a folder of the same name in the release.")
+    assert "jane" not in str(finding.as_dict())
+
+
+def test_rows_that_repeat_others_are_one_finding(listing: Listing) -> None:
+    listing.rows += [{**row, "row": row["row"] + 5, "download_timestamp": "x"} for row in listing.rows[:3]]
+    (finding,) = listing.found()
+    assert (finding.rule, finding.count) == ("MET004", 3)
+    assert finding.message == "3 of 7 rows of metadata.csv repeat another row."
+    listing.rows[-1]["collection"] = "x"
+    assert [(one.rule, one.count) for one in listing.found()] == [("MET004", 2), ("MET004", 2), ("MET005", 1)]
+
+
+@pytest.mark.parametrize("said", ["NA", "null", None, ""])
+def test_what_is_empty_is_so_in_every_writing(listing: Listing, said: str | None) -> None:
+    change(listing, ONE, "CT", study_description=said, series_description=said, manufacturer=said)
+    for one in listing.slices[:3]:
+        one.update(study_description=None, series_description=None, manufacturer=None)
+    assert listing.flat() == []
+
+
+def test_never_more_than_twelve_findings_of_one_cause(listing: Listing) -> None:
+    for number in range(40):
+        for modality in ("CT", "SEG"):
+            row = listing.row(ONE, modality)
+            uid, line = f"{row['series_uid']}.{number}", 6 + 2 * number + (modality == "SEG")
+            own = {
+                "series_uid": uid,
+                "row": line,
+                "patient": f"CRLM-CT-1{100 + number}",
+                "subject_id": f"CRLM-CT-1{100 + number}",
+            }
+            listing.rows.append({**row, **own, "study_uid": f"{ROOT}.7.{number + 1}.{line % 2}"})
+    found = listing.found()
+    assert {one.rule for one in found} == {"MET012", "MET016", "MAN005"}
+    assert all(sum(one.rule == code for one in found) == 1 for code in ("MET012", "MET016", "MAN005"))
+
+
 @pytest.mark.reference
 @pytest.mark.parametrize("variant", ["as it is", "bom", "crlf", "windows", "quoted"])
 def test_the_real_list_passes(reference: Path, profile: Profile, tmp_path: Path, variant: str) -> None:
@@ -476,5 +642,5 @@ def test_the_real_list_passes(reference: Path, profile: Profile, tmp_path: Path,
     examined = {outcome.rule: outcome.examined for outcome in report.outcomes if outcome.status is Status.PASSED}
     assert examined["MET003"] == examined["MET013"] == 394
     assert examined["MET012"] == examined["MET014"] == 197
-    assert len(examined) == 14
+    assert len(examined) == 19
     assert json.loads(found["sources"][0]["columns"]) == list(profile.metadata_columns)
