@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from crlm_qc.collection.headings import plain_heading
-from crlm_qc.collection.profile import Sort, Variable
+from crlm_qc.collection.headings import loose_heading, paired
+from crlm_qc.collection.profile import Sort
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.needs import need_workbook
+from crlm_qc.subjects.strays import strays
 from crlm_qc.subjects.words import number
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Clinical:
     edition: Edition | None
     columns: Mapping[str, str | None]
     """Headings as found to the variables that they mean; None for an unknown one."""
+    letters: Mapping[str, str]
+    """Letters of the columns, by heading."""
     cells: pd.DataFrame
     """A row a cell of a known variable: `row`, `patient`, `patient_id`, `variable`, `sort`, `text`, `type`, `value`,
     `low`, `high`, `coded` (whether the value is one of the codes) and `reading`."""
@@ -77,7 +80,9 @@ class Clinical:
     missing: pd.DataFrame
     """The same shape: whether the cell holds the code for a missing value."""
     patients: pd.Series[str]
-    """Patient of each row; missing where the row has no valid ID."""
+    """Patient of each row; missing where the row has no ID that tells one."""
+    strays: Mapping[int, str]
+    """Rows that are no patient, with what they hold; their cells are left out."""
     codes: Mapping[str, frozenset[int]]
     """Codes of each coded variable."""
 
@@ -213,45 +218,43 @@ def _build(context: Context) -> Clinical:
     named = None if used.empty else used["edition"].iloc[0]
     edition = next((one for one in context.profile.editions if one.name == named), None)
     headings = _all_headings(context, used)
-    columns = _variables(headings, context.profile.variables)
+    columns = paired(headings, context.profile.variables)
     codes = _codes(context)
     cells = _cells(context, columns, codes)
+    no_patients = strays(cells) if context.profile.patient_column in columns.values() else {}
+    cells = cells[~cells["row"].isin(list(no_patients))].reset_index(drop=True)
     rows = context["clinical"].drop_duplicates("row").set_index("row")["patient"]
     rows.index = rows.index.astype(int)
+    rows = rows[~rows.index.isin(list(no_patients))]
     names = list(context.profile.variables)
     wide = _wide(cells, "sound", rows.index, names)
     missing = _wide(
         cells.assign(flag=cells["reading"].eq(Reading.MISSING).astype(float)), "flag", rows.index, names
     ).eq(1.0)
-    return Clinical(path, edition, columns, cells, wide, missing, rows, codes)
+    return Clinical(path, edition, columns, _letters(used), cells, wide, missing, rows, no_patients, codes)
 
 
 def _all_headings(context: Context, used: pd.DataFrame) -> list[str]:
-    listed = used["columns"].iloc[0] if not used.empty else None
-    headings = json.loads(listed) if isinstance(listed, str) else []
-    return list(dict.fromkeys([*headings, *context["clinical"]["column"].unique()]))
+    return list(dict.fromkeys([*_listed(used, "columns"), *context["clinical"]["column"].unique()]))
 
 
-def _variables(headings: list[str], known: Mapping[str, Variable]) -> dict[str, str | None]:
-    """The variable that each heading means; a second heading of the same meaning is unknown."""
-    plain = {plain_heading(name): name for name in known}
-    found: dict[str, str | None] = {heading: heading if heading in known else None for heading in headings}
-    taken = set(found.values())
-    for heading in headings:
-        name = plain.get(plain_heading(heading))
-        if name is not None and name not in taken:
-            found[heading] = name
-            taken.add(name)
-    return found
+def _letters(used: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(_listed(used, "columns"), _listed(used, "letters"), strict=False))
+
+
+def _listed(used: pd.DataFrame, column: str) -> list[str]:
+    """What the reader listed of the workbook that the audit read."""
+    listed = used[column].iloc[0] if not used.empty else None
+    return list(json.loads(listed)) if isinstance(listed, str) else []
 
 
 def _codes(context: Context) -> dict[str, frozenset[int]]:
     variables = context.profile.variables
     codes = {name: variable.codes for name, variable in variables.items() if variable.sort is Sort.CODE}
-    plain = {plain_heading(name): name for name in codes}
+    plain = {loose_heading(name): name for name in codes}
     dictionary = context["clinical_dictionary"]
     for variable, values in zip(dictionary["variable"], dictionary["values"], strict=True):
-        name = plain.get(plain_heading(variable)) if isinstance(variable, str) else None
+        name = plain.get(loose_heading(variable)) if isinstance(variable, str) else None
         if name is not None and isinstance(values, str):
             codes[name] = codes_of(values, context.profile.missing_code) or codes[name]
     return codes
@@ -276,6 +279,8 @@ def _cells(context: Context, columns: Mapping[str, str | None], codes: Mapping[s
     in_range = cells["coded"].where(cells["sort"] == Sort.CODE, cells["value"].between(cells["low"], cells["high"]))
     readable = cells["reading"].isin([Reading.NUMBER, Reading.NUMBER_AS_TEXT, Reading.PERCENT_OTHERWISE])
     cells["sound"] = np.where(readable & in_range, cells["value"], np.nan)
+    cells["numeric"] = cells["sort"].isin(_NUMERIC)
+    cells["good"] = cells["numeric"] & (cells["sound"].notna() | (cells["value"] == context.profile.missing_code))
     return cells
 
 

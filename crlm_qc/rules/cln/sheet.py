@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.headings import loose_heading, nearest
+from crlm_qc.collection.invisible import plain_text
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import capitalised, listed, plural
+from crlm_qc.model.words import capitalised
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES
+from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES, difference
 from crlm_qc.subjects.needs import need_workbook
 from crlm_qc.subjects.words import text
-from crlm_qc.subjects.workbook import Reading, clinical
+from crlm_qc.subjects.workbook import Clinical, clinical
 
 
 @rule(
@@ -61,16 +61,30 @@ def clinical_column_missing(context: Context) -> Checked:
     if table.edition is None:
         raise Skip("the workbook is of no known edition")
     missing = [name for name in table.edition.columns if name not in table.known]
-    found = [
-        Found(
-            Subject(Kind.COLUMN, path=table.path, column=name),
-            f"The workbook, recognised as the edition of {table.edition.name}, has no column {name}.",
-            f"a column {name}",
-            "none",
-        )
-        for name in missing
-    ]
+    likely = {name: heading for heading, name in misspelt(table).items()}
+    found = []
+    for name in missing:
+        message = f"The workbook, recognised as the edition of {table.edition.name}, has no column {name}."
+        if name in likely:
+            message += f" {_column(table, likely[name])} may be it: its heading is {plain_text(likely[name]).strip()}."
+        subject = Subject(Kind.COLUMN, path=table.path, column=name)
+        found.append(Found(subject, message, f"a column {name}", "none"))
     return Checked(len(table.edition.columns), found)
+
+
+def misspelt(table: Clinical) -> dict[str, str]:
+    """Unknown headings that may be misspellings of columns that are missing, with these."""
+    missing = [] if table.edition is None else [name for name in table.edition.columns if name not in table.known]
+    near = {heading: nearest(heading, missing) for heading, name in table.columns.items() if name is None}
+    return {heading: name for heading, name in near.items() if name is not None}
+
+
+def _headed(table: Clinical, name: str) -> str:
+    return next(heading for heading, meant in table.columns.items() if meant == name)
+
+
+def _column(table: Clinical, heading: str) -> str:
+    return f"Column {table.letters[heading]}" if heading in table.letters else "A column"
 
 
 @rule(
@@ -87,21 +101,26 @@ def clinical_column_unknown(context: Context) -> Checked:
     """Every heading is one of the edition's, as it is spelt there."""
     table = clinical(context)
     edition = table.edition
+    likely = misspelt(table)
     found = []
     for heading, name in table.columns.items():
-        if name == heading and (edition is None or name in edition.columns):
+        if (name == heading and (edition is None or name in edition.columns)) or heading in likely:
             continue
         shown = context.show.text(heading, known=tuple(context.profile.variables))
+        twin = next((one for one in table.known if loose_heading(one) == loose_heading(heading)), None)
         base = re.sub(r"\[[0-9]+\]$", "", heading)
         if name is None and base != heading and base in table.columns:
             message = f"The heading {context.show.text(base, known=tuple(context.profile.variables))} stands over two columns."
         elif name is None and re.fullmatch(r"\[[A-Z]{1,3}\]", heading):
             shown = f"column {heading[1:-1]}"
             message = f"{capitalised(shown)} of the patient sheet has values and no heading."
+        elif name is None and twin is not None:
+            message = f"{_column(table, heading)} is headed {twin} as well, but for case or separators; {_column(table, _headed(table, twin))} is read as {twin}."
         elif name is None:
             message = f"The column {shown} is in no published edition of the workbook."
         elif name != heading:
-            message = f"The heading of {name} is spelt otherwise: case or white space differ."
+            shown = plain_text(heading).strip()
+            message = f"The heading of {name} is spelt otherwise: {difference(heading, name)}. {_column(table, heading)} is read as {name}."
         else:
             message = (
                 f"The column {name} does not belong to the edition of {edition.name if edition else 'this workbook'}."
@@ -109,57 +128,6 @@ def clinical_column_unknown(context: Context) -> Checked:
         subject = Subject(Kind.COLUMN, path=table.path, column=name or shown)
         found.append(Found(subject, message, "a column of the edition" if name is None else name, shown))
     return Checked(len(table.columns), found)
-
-
-@rule(
-    "CLN004",
-    "clinical-patient-id",
-    ERROR,
-    title="The patient's ID is malformed, blank or twice",
-    why="The ID alone links a row to its images; a row that can't be linked, or two rows for one patient, make the outcome unusable.",
-    fix="Correct the ID, or take the surplus row out.",
-    source=f"{DICTIONARY}, variable id",
-    tables=TABLES,
-)
-def clinical_patient_id(context: Context) -> Checked:
-    """One row a patient, with an ID of the collection's form."""
-    table = clinical(context)
-    column = context.profile.patient_column
-    table.need(column)
-    cells = table.cells
-    ids = cells[cells["variable"] == column]
-    form = f"an ID of the form {context.profile.patient_id_form}"
-    found = []
-    cell: Any
-    valid = ids["text"].map(lambda value: isinstance(value, str) and context.profile.is_patient_id(value))
-    judged = ~ids["reading"].isin([Reading.FORMULA, Reading.RUNS])
-    for cell in ids[~valid & judged].itertuples():
-        value = text(cell.text)
-        patient = text(cell.patient)
-        if value is None:
-            message = f"Row {cell.row} has no {column}."
-        elif patient is not None:
-            message = f"{column} in row {cell.row} has white space around {patient}."
-        else:
-            message = f"{column} in row {cell.row} is not of the form {context.profile.patient_id_form}."
-        subject = Subject(Kind.ROW, path=table.path, row=int(cell.row), column=column)
-        observed = context.show.patient(value) if patient is None else f"{patient} with white space"
-        found.append(Found(subject, message, form, observed, patient))
-    for repeated, rows in ids.groupby("patient"):
-        if len(rows) > 1:
-            numbers = [str(row) for row in rows["row"]]
-            found.append(
-                Found(
-                    Subject(Kind.ROW, path=table.path, row=int(rows["row"].iloc[1]), column=column),
-                    f"{repeated} stands in {len(rows)} rows: {listed(numbers)}.",
-                    "one row",
-                    plural(len(rows), "row"),
-                    str(repeated),
-                    len(rows),
-                    tuple(f"row {number}" for number in numbers),
-                )
-            )
-    return Checked(len(ids), found)
 
 
 @rule(
@@ -182,15 +150,15 @@ def clinical_dictionary_incomplete(context: Context) -> Checked:
             raise Skip("a CSV export has no Data Dictionary sheet")
         message = "The workbook has no Data Dictionary sheet, or it explains no variable."
         return Checked(1, [Found(RELEASE, message, "a sheet Data Dictionary with an entry a column", "none")])
-    named = {plain_heading(name): name for name in entries}
+    named = {loose_heading(name): name for name in entries}
     # The published dictionary calls the patient's column so.
     if "id" in named:
-        named.setdefault(plain_heading(context.profile.patient_column), named.pop("id"))
-    columns = {plain_heading(name) for name in table.columns}
-    of_edition = {plain_heading(name) for name in (table.edition.columns if table.edition else ())}
+        named.setdefault(loose_heading(context.profile.patient_column), named.pop("id"))
+    columns = {loose_heading(name) for name in (*table.columns, *table.known)}
+    of_edition = {loose_heading(name) for name in (table.edition.columns if table.edition else ())}
     found = []
     for name in sorted(table.known):
-        if plain_heading(name) not in named:
+        if loose_heading(name) not in named:
             subject = Subject(Kind.COLUMN, path=table.path, column=name)
             found.append(Found(subject, f"The Data Dictionary has no entry for {name}.", "an entry", "none"))
     for plain, name in named.items():
