@@ -1,12 +1,21 @@
-"""Characters that nobody sees, or takes for others: blanks of all sorts, dashes, full-width and foreign digits, look-alike letters."""
+"""Characters that look like others, or like nothing: two texts that differ in them alone look the same."""
 
 from __future__ import annotations
 
 import unicodedata
-from typing import Final
+from typing import Final, NamedTuple
 
-_DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63"
-_APOSTROPHES: Final = "\u00b4\u02b9\u02bc\u2018\u2019\u201b\u2032"
+BLANK_AT_AN_END = "blank at an end"
+_MINUS = "\u2212"
+_QUOTES = frozenset("\u2018\u2019\u201a\u201b\u2032\u00b4`\uff07")
+_OWN_NAMES = {
+    "\ufeff": "byte order mark",
+    _MINUS: "minus sign of Unicode",
+    "\t": "tab",
+    "\n": "line break",
+    "\r": "line break",
+}
+
 # Latin letters, and those of the Cyrillic and Greek alphabets that are drawn as they are.
 _ALIKE: Final = (
     ("AABBCEEHHIIJKKMMNOOPPSTTXXYYZ", (
@@ -17,25 +26,72 @@ _ALIKE: Final = (
         "\u0430\u0441\u0435\u0456\u0458\u043e\u03bf\u0440\u0455\u0445\u0443"
     )),
 )  # fmt: skip
-_PLAIN: Final = {
-    **dict.fromkeys(_DASHES, "-"),
-    **dict.fromkeys(_APOSTROPHES, "'"),
-    **{alike: latin for latins, others in _ALIKE for latin, alike in zip(latins, others, strict=True)},
-}
-_NAMES: Final = {
-    "\ufeff": "byte order mark",
-    "\u00a0": "no-break space",
-    "\u202f": "narrow no-break space",
-    "\u2212": "Unicode minus",
-    "\u2018": "curly apostrophe",
-    "\u2019": "curly apostrophe",
-}
-_SCRIPTS: Final = ("cyrillic", "greek", "latin", "arabic", "indic")
-"""Words of Unicode names that English writes with a capital."""
+_LATIN: Final = {alike: latin for latins, others in _ALIKE for latin, alike in zip(latins, others, strict=True)}
+
+
+class Plain(NamedTuple):
+    """A text as it looks, and what that hides."""
+
+    text: str
+    """Without invisible characters, with plain blanks, dashes and apostrophes, and none of the blanks at its ends."""
+    hidden: tuple[str, ...]
+    """Names of what differs, each once: `no-break space`, `en dash`, `blank at an end`; never a text of the file."""
+
+
+def plainly(text: str) -> Plain:
+    """A text as it looks.
+
+    Parameters
+    ----------
+    text : str
+        A heading, an identifier, a code or a number as a file holds it. Free text may mean its dashes.
+
+    Returns
+    -------
+    Plain
+        The text with what people can't see made plain. Blanks within it are kept, and are one kind.
+    """
+    if text.isascii() and text.isprintable() and text == text.strip():
+        return Plain(text, ())
+    kept, hidden = "", list[str]()
+    for character in text:
+        plain = _plain(character)
+        if plain != character:
+            hidden.append(name(character))
+        kept += plain
+    bare = kept.strip()
+    # A character that is no plain blank was named already.
+    if bare != kept and text != text.strip(" "):
+        hidden.append(BLANK_AT_AN_END)
+    return Plain(bare, tuple(dict.fromkeys(hidden)))
+
+
+def _plain(character: str) -> str:
+    if " " <= character <= "~" and character != "`":
+        return character
+    category = unicodedata.category(character)
+    if character in _QUOTES:
+        return "'"
+    if category == "Pd" or character == _MINUS:
+        return "-"
+    if category in ("Zs", "Zl", "Zp") or character in "\t\n\r\v\f":
+        return " "
+    return "" if category in ("Cf", "Cc") else character
+
+
+def name(character: str) -> str:
+    """What a character is called: `no-break space`, `zero width space`, `en dash`, `byte order mark`.
+
+    Parameters
+    ----------
+    character : str
+        One character.
+    """
+    return _OWN_NAMES.get(character) or unicodedata.name(character, f"character U+{ord(character):04X}").lower()
 
 
 def plain_text(text: str) -> str:
-    """A text as it was meant.
+    """A heading, an identifier or a number as it was meant, whatever alphabet or width its signs are of.
 
     Parameters
     ----------
@@ -45,29 +101,13 @@ def plain_text(text: str) -> str:
     Returns
     -------
     str
-        Without what nobody sees, with ordinary blanks, hyphens, apostrophes, digits and Latin letters for those that
-        look alike. White space at its ends is left.
+        With Latin letters and digits for those that look alike or are other scripts' too. Blanks at its ends are left.
     """
-    return text if text.isascii() else "".join(map(_plain, text))
-
-
-def _plain(character: str) -> str:
-    if character in _PLAIN:
-        return _PLAIN[character]
-    category = unicodedata.category(character)
-    if category == "Cf" or "\ufe00" <= character <= "\ufe0f":
-        return ""
-    if category in ("Zs", "Zl", "Zp"):
-        return " "
-    if category == "Nd":
-        return str(unicodedata.digit(character))
-    if "\uff01" <= character <= "\uff5e":
-        return chr(ord(character) - 0xFEE0)
-    return character
+    return text if text.isascii() else "".join(map(_meant, text))
 
 
 def deceptive(text: str) -> tuple[str, ...]:
-    """Names of the characters in a text that nobody sees or takes for others, each once, in their order.
+    """Names of the characters in a text that are not as they look, with their numbers, each once.
 
     Parameters
     ----------
@@ -81,23 +121,14 @@ def deceptive(text: str) -> tuple[str, ...]:
     """
     if text.isascii():
         return ()
-    return tuple(dict.fromkeys(character_name(one) for one in text if _plain(one) != one))
+    return tuple(dict.fromkeys(f"{name(one)} (U+{ord(one):04X})" for one in text if _meant(one) != one))
 
 
-def character_name(character: str) -> str:
-    """A character's name in Unicode, and its number.
-
-    Parameters
-    ----------
-    character : str
-        One character.
-
-    Returns
-    -------
-    str
-        For example `Cyrillic capital letter es (U+0421)`.
-    """
-    name = _NAMES.get(character) or unicodedata.name(character, "unnamed character").lower()
-    for script in _SCRIPTS:
-        name = name.replace(script, script.capitalize())
-    return f"{name} (U+{ord(character):04X})"
+def _meant(character: str) -> str:
+    if character in _LATIN:
+        return _LATIN[character]
+    if unicodedata.category(character) == "Nd":
+        return str(unicodedata.digit(character))
+    if "\uff01" <= character <= "\uff5e":
+        return chr(ord(character) - 0xFEE0)
+    return _plain(character)
