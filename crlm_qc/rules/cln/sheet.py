@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from crlm_qc.collection.headings import loose_heading, nearest
 from crlm_qc.collection.invisible import plain_text
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import capitalised
+from crlm_qc.model.words import capitalised, listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES, difference
 from crlm_qc.subjects.needs import need_workbook
 from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import Clinical, clinical
+
+MANY_HEADINGS: Final = 5
+"""Headings that are spelt otherwise, beyond which they are told as one."""
 
 
 @rule(
@@ -79,10 +83,6 @@ def misspelt(table: Clinical) -> dict[str, str]:
     return {heading: name for heading, name in near.items() if name is not None}
 
 
-def _headed(table: Clinical, name: str) -> str:
-    return next(heading for heading, meant in table.columns.items() if meant == name)
-
-
 def _column(table: Clinical, heading: str) -> str:
     return f"Column {table.letters[heading]}" if heading in table.letters else "A column"
 
@@ -91,7 +91,7 @@ def _column(table: Clinical, heading: str) -> str:
     "CLN003",
     "clinical-column-unknown",
     WARNING,
-    title="The workbook has an unknown column",
+    title="The workbook has an unknown column, or a heading that is spelt otherwise",
     why="A column outside the published editions is undocumented, may hold what was not meant to be shared, or is a misspelt heading.",
     fix="Take the column out, correct its heading, or add it to the profile's edition and to the Data Dictionary.",
     source=DICTIONARY,
@@ -102,32 +102,50 @@ def clinical_column_unknown(context: Context) -> Checked:
     table = clinical(context)
     edition = table.edition
     likely = misspelt(table)
+    otherwise = {heading: name for heading, name in table.columns.items() if name is not None and name != heading}
     found = []
+    if len(otherwise) > MANY_HEADINGS:
+        how = listed(list(dict.fromkeys(difference(heading, name) for heading, name in otherwise.items())))
+        names = tuple(otherwise.values())
+        message = f"{len(names)} headings are spelt otherwise ({how}), and are read as {listed(names)}."
+        subject = Subject(Kind.FILE, path=table.path)
+        found.append(Found(subject, message, "the published headings", how, None, len(names), names))
+        likely |= otherwise
     for heading, name in table.columns.items():
-        if (name == heading and (edition is None or name in edition.columns)) or heading in likely:
+        if heading in likely or (name == heading and (edition is None or name in edition.columns)):
             continue
-        shown = context.show.text(heading, known=tuple(context.profile.variables))
-        twin = next((one for one in table.known if loose_heading(one) == loose_heading(heading)), None)
-        base = re.sub(r"\[[0-9]+\]$", "", heading)
-        if name is None and base != heading and base in table.columns:
-            message = f"The heading {context.show.text(base, known=tuple(context.profile.variables))} stands over two columns."
-        elif name is None and re.fullmatch(r"\[[A-Z]{1,3}\]", heading):
-            shown = f"column {heading[1:-1]}"
-            message = f"{capitalised(shown)} of the patient sheet has values and no heading."
-        elif name is None and twin is not None:
-            message = f"{_column(table, heading)} is headed {twin} as well, but for case or separators; {_column(table, _headed(table, twin))} is read as {twin}."
-        elif name is None:
-            message = f"The column {shown} is in no published edition of the workbook."
-        elif name != heading:
-            shown = plain_text(heading).strip()
-            message = f"The heading of {name} is spelt otherwise: {difference(heading, name)}. {_column(table, heading)} is read as {name}."
-        else:
-            message = (
-                f"The column {name} does not belong to the edition of {edition.name if edition else 'this workbook'}."
-            )
+        message, shown = _unknown(context, table, heading, name)
         subject = Subject(Kind.COLUMN, path=table.path, column=name or shown)
         found.append(Found(subject, message, "a column of the edition" if name is None else name, shown))
     return Checked(len(table.columns), found)
+
+
+def _unknown(context: Context, table: Clinical, heading: str, name: str | None) -> tuple[str, str]:
+    """What is told of a column that is none of the edition's, or headed otherwise, and of its heading."""
+    known = tuple(context.profile.variables)
+    shown = context.show.text(heading, known=known)
+    if name == heading:
+        edition = table.edition.name if table.edition else "this workbook"
+        return f"The column {name} does not belong to the edition of {edition}.", shown
+    if name is not None:
+        how, where = difference(heading, name), _column(table, heading)
+        return f"The heading of {name} is spelt otherwise: {how}. {where} is read as {name}.", plain_text(
+            heading
+        ).strip()
+    base = re.sub(r"\[[0-9]+\]$", "", heading)
+    if base != heading and base in table.columns:
+        return f"The heading {context.show.text(base, known=known)} stands over two columns.", shown
+    if re.fullmatch(r"\[[A-Z]{1,3}\]", heading):
+        shown = f"column {heading[1:-1]}"
+        return f"{capitalised(shown)} of the patient sheet has values and no heading.", shown
+    twin = next((one for one in table.known if loose_heading(one) == loose_heading(heading)), None)
+    if twin is not None:
+        first = next(one for one, meant in table.columns.items() if meant == twin)
+        return (
+            f"{_column(table, heading)} is headed {twin} as well, but for case or separators; {_column(table, first)} is read as {twin}.",
+            shown,
+        )
+    return f"The column {shown} is in no published edition of the workbook.", shown
 
 
 @rule(
