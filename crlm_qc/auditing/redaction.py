@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
 from crlm_qc.collection.forms import age_in_years, day_of, is_meant_as_uid, series_folder, study_folder
-from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.headings import loose_heading, nearest
+from crlm_qc.collection.invisible import plain_text
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import LARGEST, Show
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.tables import TABLES
 from crlm_qc.subjects.notes import lies_as_told
+from crlm_qc.subjects.strays import WORDS_OF_FIGURES
 from crlm_qc.subjects.workbook import codes_of
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ OURS: Final = frozenset(
             "level",
             "masks",
             "masks_detail",
+            "letters",
             "packing",
             "volume_basis",
             "placement",
@@ -235,7 +238,7 @@ class _Redactor:
         headings += ["Variable Name", "Description", "Values", profile.patient_sheet, profile.dictionary_sheet]
         classes = [name for known in profile.modalities.values() for name in known.values()]
         names = [*headings, *classes, *profile.published.manufacturers, f"https://doi.org/{profile.doi}", profile.doi]
-        self._known = _WORDS | {plain_heading(name) for name in names}
+        self._known = {loose_heading(name) for name in (*_WORDS, *WORDS_OF_FIGURES, *names)}
         self._pseudonyms = [one.pattern for one in profile.variables.values() if one.pattern is not None]
 
     def text(self, value: str) -> str:
@@ -293,7 +296,17 @@ class _Redactor:
 
     def headings(self, value: str) -> str:
         """Headings as a JSON list."""
-        return json.dumps([self.text(one) if isinstance(one, str) else one for one in json.loads(value)])
+        return json.dumps([self.heading(one) if isinstance(one, str) else one for one in json.loads(value)])
+
+    def cell(self, value: str) -> str:
+        """A text in a cell; of one without letters, in which digits and signs stand, the signs stay."""
+        if self._is_safe(value) or value.strip().isdecimal() or re.search(r"[^\W\d_]", value) or value[0] in "=@\t\r":
+            return self.text(value)
+        return re.sub("[0-9]", "1", value)
+
+    def heading(self, value: str) -> str:
+        """A heading of the workbook; one that is nearly known stays."""
+        return value if nearest(value, self._profile.variables) else self.text(value)
 
     def path(self, value: str) -> str:
         """A path: what the collection names itself stays, and so does the ending of a file's name."""
@@ -317,11 +330,11 @@ class _Redactor:
         return text if self._show.is_plain(text) or not text else self._texts.like(text)
 
     def _is_safe(self, value: str) -> bool:
-        bare = value.strip()
+        bare = plain_text(value).strip()
         if (
             not bare
-            or self._profile.is_patient_id(bare.upper())
-            or plain_heading(bare) in self._known
+            or self._profile.meant_patient_id(bare) is not None
+            or loose_heading(bare) in self._known
             or is_meant_as_uid(bare)
             or any(pattern.fullmatch(bare) for pattern in (_STAMP, *self._pseudonyms))
         ):
@@ -391,7 +404,7 @@ def redact(evidence: Evidence, profile: Profile) -> Evidence:
     original = evidence["clinical"].loc[notes, "text"]
     clinical.loc[notes, "text"] = _mapped(original, redactor.note)
     clinical["value"] = clinical["value"].clip(-LARGEST, LARGEST)
-    ages = clinical["column"].fillna("").map(plain_heading) == "age"
+    ages = clinical["column"].fillna("").map(loose_heading) == "age"
     years = clinical.loc[ages, "value"]
     clinical.loc[ages, "value"] = years.where(~(years > GROUP), OLD).where(~(years >= NO_AGE), NO_AGE)
     texts = evidence["clinical"].loc[ages, "text"]
@@ -419,6 +432,8 @@ def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] |
         return redactor.path
     ways: Mapping[tuple[str, str], Callable[[str], str]] = {
         ("sources", "columns"): redactor.headings,
+        ("clinical", "column"): redactor.heading,
+        ("clinical", "text"): redactor.cell,
         ("clinical_dictionary", "values"): redactor.stated_codes,
         ("clinical", "number_format"): redactor.number_format,
         ("slices", "patient_age"): redactor.age,

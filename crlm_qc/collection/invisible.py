@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 BLANK_AT_AN_END = "blank at an end"
 _MINUS = "\u2212"
@@ -15,6 +15,18 @@ _OWN_NAMES = {
     "\n": "line break",
     "\r": "line break",
 }
+
+# Latin letters, and those of the Cyrillic and Greek alphabets that are drawn as they are.
+_ALIKE: Final = (
+    ("AABBCEEHHIIJKKMMNOOPPSTTXXYYZ", (
+        "\u0410\u0391\u0412\u0392\u0421\u0415\u0395\u041d\u0397\u0406\u0399\u0408\u041a\u039a\u041c"
+        "\u039c\u039d\u041e\u039f\u0420\u03a1\u0405\u0422\u03a4\u0425\u03a7\u0423\u03a5\u0396"
+    )),
+    ("aceijoopsxy", (
+        "\u0430\u0441\u0435\u0456\u0458\u043e\u03bf\u0440\u0455\u0445\u0443"
+    )),
+)  # fmt: skip
+_LATIN: Final = {alike: latin for latins, others in _ALIKE for latin, alike in zip(latins, others, strict=True)}
 
 
 class Plain(NamedTuple):
@@ -76,3 +88,47 @@ def name(character: str) -> str:
         One character.
     """
     return _OWN_NAMES.get(character) or unicodedata.name(character, f"character U+{ord(character):04X}").lower()
+
+
+def plain_text(text: str) -> str:
+    """A heading, an identifier or a number as it was meant, whatever alphabet or width its signs are of.
+
+    Parameters
+    ----------
+    text : str
+        As a file holds it.
+
+    Returns
+    -------
+    str
+        With Latin letters and digits for those that look alike or are other scripts' too. Blanks at its ends are left.
+    """
+    return text if text.isascii() else "".join(map(_meant, text))
+
+
+def deceptive(text: str) -> tuple[str, ...]:
+    """Names of the characters in a text that are not as they look, with their numbers, each once.
+
+    Parameters
+    ----------
+    text : str
+        As a file holds it.
+
+    Returns
+    -------
+    tuple of str
+        For example `no-break space (U+00A0)`.
+    """
+    if text.isascii():
+        return ()
+    return tuple(dict.fromkeys(f"{name(one)} (U+{ord(one):04X})" for one in text if _meant(one) != one))
+
+
+def _meant(character: str) -> str:
+    if character in _LATIN:
+        return _LATIN[character]
+    if unicodedata.category(character) == "Nd":
+        return str(unicodedata.digit(character))
+    if "\uff01" <= character <= "\uff5e":
+        return chr(ord(character) - 0xFEE0)
+    return _plain(character)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+from crlm_qc.collection.invisible import plain_text
 from crlm_qc.model.tolerances import Tolerances
 
 LIVER = "liver"
@@ -218,6 +219,29 @@ class Profile:
     def is_patient_id(self, text: str) -> bool:
         """Whether `text` has the form of this collection's patient IDs."""
         return bool(self.patient_id_pattern.fullmatch(text))
+
+    def meant_patient_id(self, text: str) -> str | None:
+        """The patient ID that a text is meant to be.
+
+        Case, separators, a lost part of the prefix, lost zeros and what nobody sees are forgiven.
+
+        Returns
+        -------
+        str or None
+            An ID of this collection's form; None if the text is none.
+        """
+        plain = plain_text(text).strip()
+        number = re.search("n+$", self.patient_id_form)
+        if self.is_patient_id(plain) or number is None:
+            return plain if self.is_patient_id(plain) else None
+        prefix, width = self.patient_id_form[: number.start()], len(number[0])
+        parts = re.fullmatch(rf"(.*?){_SEPARATORS.pattern[:-1]}*([0-9]{{1,{width}}})(?:[.,]0+)?", plain)
+        whole = _SEPARATORS.sub("", prefix).casefold()
+        had = _SEPARATORS.sub("", parts[1]).casefold() if parts else ""
+        if parts is None or not (whole.startswith(had) or whole.endswith(had)):
+            return None
+        meant = prefix + parts[2].zfill(width)
+        return meant if self.is_patient_id(meant) else None
 
     def term(self, label: str) -> SegmentTerm | None:
         """The vocabulary's entry for a Segment Label; case and separators are forgiven."""

@@ -135,6 +135,7 @@ TABLES: Mapping[str, Table] = {
                 _text("detail", "The problem in words, with no text from the file."),
                 _int("line", "Line that the problem is on."),
                 _text("columns", "Headings as found, as a JSON list."),
+                _text("letters", "Letters that a spreadsheet has for these columns, as a JSON list, for the workbook."),
                 _text(
                     "edition",
                     "Edition recognised, of the workbook; `archive` where metadata.csv is the archive's own list of series.",
@@ -785,7 +786,7 @@ TABLES: Mapping[str, Table] = {
             (
                 _int("row", "Row of the sheet, the heading being 1.", required=True),
                 _text("patient_id", "Patient-ID of the row, as found."),
-                _text("patient", "The same, if it has the profile's form."),
+                _text("patient", "The same, if it has the profile's form, or can be meant for one patient alone."),
                 _text("column", "Heading of the column, as found.", required=True),
                 _text("text", "The cell as text; missing if it is blank."),
                 _real("value", "The cell's number; missing if it holds none."),

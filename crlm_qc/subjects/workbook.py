@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from crlm_qc.collection.headings import plain_heading
-from crlm_qc.collection.profile import Sort, Variable
+from crlm_qc.collection.headings import loose_heading, paired
+from crlm_qc.collection.invisible import deceptive, name, plain_text
+from crlm_qc.collection.profile import Sort
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.needs import need_workbook
+from crlm_qc.subjects.strays import strays
 from crlm_qc.subjects.words import number
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class Reading(StrEnum):
     NUMBER_AS_TEXT = "number-as-text"
     OTHER_NOTATION = "other-notation"
     """Text with digits that is no number as this table writes it: a decimal comma, a limit, a unit."""
+    DATE = "date"
+    """A date where a number or code belongs."""
 
 
 NOTES: Final = "relevant_notes"
@@ -50,6 +54,7 @@ _NUMERIC: Final = frozenset({Sort.CODE, Sort.NUMBER, Sort.PERCENT})
 MARKERS: Final = frozenset(
     {"na", "n/a", "n.a.", "nan", "nil", "null", "none", "unknown", "unk", "missing", "not known", "not available"}
     | {"not applicable", "n/k", "nk", "tbd", "?", "-", "--", "."}
+    | {"#n/a", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!"}
 )
 """Words for a missing value, in lower case."""
 _SENTINELS: Final = frozenset({-99999.0, -9999.0, -99.0, -9.0, 999.0, 9999.0, 99999.0})
@@ -58,6 +63,13 @@ _PARTS: Final = 8
 _WHOLE_PERCENT: Final = 100.0
 _RUNS: Final = r"^[\s]*[=+@\-]"
 """Beginnings of text that a spreadsheet runs, also when it opens a CSV export."""
+_SIGNED: Final = r"[+-]\s*[0-9][0-9.,' %]*"
+"""A number with its sign, which runs nothing."""
+_MONTHS: Final = "(?:jan|feb|mar|mär|mrz|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-z]{0,6}"
+_DATE: Final = re.compile(
+    rf"[0-9]{{1,4}}([-./])[0-9]{{1,2}}\1[0-9]{{1,4}}([ t].*)?|[0-9]{{1,2}}[-./ ]*{_MONTHS}([-./ ]*[0-9]{{2,4}})?|{_MONTHS}[-./ ]+[0-9]{{1,4}}"
+)
+"""What spreadsheets make of a number that looks like a date, in a CSV export, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,8 @@ class Clinical:
     edition: Edition | None
     columns: Mapping[str, str | None]
     """Headings as found to the variables that they mean; None for an unknown one."""
+    letters: Mapping[str, str]
+    """Letters of the columns, by heading."""
     cells: pd.DataFrame
     """A row a cell of a known variable: `row`, `patient`, `patient_id`, `variable`, `sort`, `text`, `type`, `value`,
     `low`, `high`, `coded` (whether the value is one of the codes) and `reading`."""
@@ -77,7 +91,9 @@ class Clinical:
     missing: pd.DataFrame
     """The same shape: whether the cell holds the code for a missing value."""
     patients: pd.Series[str]
-    """Patient of each row; missing where the row has no valid ID."""
+    """Patient of each row; missing where the row has no ID that tells one."""
+    strays: Mapping[int, str]
+    """Rows that are no patient, with what they hold; their cells are left out."""
     codes: Mapping[str, frozenset[int]]
     """Codes of each coded variable."""
 
@@ -132,6 +148,7 @@ _NAMES_OF_SIGNS: Final = {
     ",": "comma",
     ".": "point",
     "%": "percent sign",
+    "+": "plus sign",
     "'": "apostrophe",
     "/": "slash",
     "~": "tilde",
@@ -152,6 +169,17 @@ _NAMES_OF_SIGNS: Final = {
 }
 
 
+def _part_name(first: str) -> str:
+    if first.isdecimal():
+        return "digits" if first.isascii() else "full-width digits" if first >= "\uff10" else "digits of another script"
+    if first.isalpha():
+        return "letters"
+    if first in " \t":
+        return "blank"
+    known = _NAMES_OF_SIGNS.get(first)
+    return known or (name(first) if deceptive(first) else "another character")
+
+
 def notation(written: str) -> str:
     """The form of a value, which tells how it is written and not what it is.
 
@@ -165,17 +193,8 @@ def notation(written: str) -> str:
     str
         For example `digits, comma, digits` for `39,3`, and `less-than sign, digits` for `<5`; at most eight parts.
     """
-    parts = re.findall(r"[0-9]+|[^\W\d_]+|[ \t]+|.", written.strip(), re.DOTALL)
-    names = [
-        "digits"
-        if "0" <= part[0] <= "9"
-        else "letters"
-        if part[0].isalpha()
-        else "blank"
-        if part[0] in " \t"
-        else _NAMES_OF_SIGNS.get(part[0], "another character")
-        for part in parts
-    ]
+    parts = re.findall(r"[0-9]+|\d+|[^\W\d_]+|[ \t]+|.", written.strip(), re.DOTALL)
+    names = [_part_name(part[0]) for part in parts]
     return ", ".join(names[:_PARTS]) + (" ..." if len(names) > _PARTS else "")
 
 
@@ -213,45 +232,43 @@ def _build(context: Context) -> Clinical:
     named = None if used.empty else used["edition"].iloc[0]
     edition = next((one for one in context.profile.editions if one.name == named), None)
     headings = _all_headings(context, used)
-    columns = _variables(headings, context.profile.variables)
+    columns = paired(headings, context.profile.variables)
     codes = _codes(context)
     cells = _cells(context, columns, codes)
+    no_patients = strays(cells) if context.profile.patient_column in columns.values() else {}
+    cells = cells[~cells["row"].isin(list(no_patients))].reset_index(drop=True)
     rows = context["clinical"].drop_duplicates("row").set_index("row")["patient"]
     rows.index = rows.index.astype(int)
+    rows = rows[~rows.index.isin(list(no_patients))]
     names = list(context.profile.variables)
     wide = _wide(cells, "sound", rows.index, names)
-    missing = _wide(
-        cells.assign(flag=cells["reading"].eq(Reading.MISSING).astype(float)), "flag", rows.index, names
-    ).eq(1.0)
-    return Clinical(path, edition, columns, cells, wide, missing, rows, codes)
+    read = cells["reading"].isin([Reading.MISSING, Reading.NUMBER_AS_TEXT, Reading.PERCENT_OTHERWISE])
+    cells["absent"] = (read & cells["value"].eq(context.profile.missing_code)).astype(float)
+    missing = _wide(cells, "absent", rows.index, names).eq(1.0)
+    return Clinical(path, edition, columns, _letters(used), cells, wide, missing, rows, no_patients, codes)
 
 
 def _all_headings(context: Context, used: pd.DataFrame) -> list[str]:
-    listed = used["columns"].iloc[0] if not used.empty else None
-    headings = json.loads(listed) if isinstance(listed, str) else []
-    return list(dict.fromkeys([*headings, *context["clinical"]["column"].unique()]))
+    return list(dict.fromkeys([*_listed(used, "columns"), *context["clinical"]["column"].unique()]))
 
 
-def _variables(headings: list[str], known: Mapping[str, Variable]) -> dict[str, str | None]:
-    """The variable that each heading means; a second heading of the same meaning is unknown."""
-    plain = {plain_heading(name): name for name in known}
-    found: dict[str, str | None] = {heading: heading if heading in known else None for heading in headings}
-    taken = set(found.values())
-    for heading in headings:
-        name = plain.get(plain_heading(heading))
-        if name is not None and name not in taken:
-            found[heading] = name
-            taken.add(name)
-    return found
+def _letters(used: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(_listed(used, "columns"), _listed(used, "letters"), strict=False))
+
+
+def _listed(used: pd.DataFrame, column: str) -> list[str]:
+    """What the reader listed of the workbook that the audit read."""
+    listed = used[column].iloc[0] if not used.empty else None
+    return list(json.loads(listed)) if isinstance(listed, str) else []
 
 
 def _codes(context: Context) -> dict[str, frozenset[int]]:
     variables = context.profile.variables
     codes = {name: variable.codes for name, variable in variables.items() if variable.sort is Sort.CODE}
-    plain = {plain_heading(name): name for name in codes}
+    plain = {loose_heading(name): name for name in codes}
     dictionary = context["clinical_dictionary"]
     for variable, values in zip(dictionary["variable"], dictionary["values"], strict=True):
-        name = plain.get(plain_heading(variable)) if isinstance(variable, str) else None
+        name = plain.get(loose_heading(variable)) if isinstance(variable, str) else None
         if name is not None and isinstance(values, str):
             codes[name] = codes_of(values, context.profile.missing_code) or codes[name]
     return codes
@@ -276,6 +293,8 @@ def _cells(context: Context, columns: Mapping[str, str | None], codes: Mapping[s
     in_range = cells["coded"].where(cells["sort"] == Sort.CODE, cells["value"].between(cells["low"], cells["high"]))
     readable = cells["reading"].isin([Reading.NUMBER, Reading.NUMBER_AS_TEXT, Reading.PERCENT_OTHERWISE])
     cells["sound"] = np.where(readable & in_range, cells["value"], np.nan)
+    cells["numeric"] = cells["sort"].isin(_NUMERIC)
+    cells["good"] = cells["numeric"] & (cells["sound"].notna() | (cells["value"] == context.profile.missing_code))
     return cells
 
 
@@ -283,17 +302,26 @@ def _readings(cells: pd.DataFrame, missing_code: float) -> Any:
     """How each cell reads; the first that fits holds."""
     import numpy as np
 
-    text = cells["text"].fillna("").str.strip()
+    raw = cells["text"].fillna("")
+    text = raw.map(plain_text).str.strip()
     kind, sort, value = cells["type"], cells["sort"], cells["value"]
     is_text, has_value = kind == "text", value.notna()
     numeric = sort.isin(_NUMERIC)
     marker = text.str.lower().isin(MARKERS)
     possible = cells["coded"].where(sort == Sort.CODE, value.between(cells["low"], cells["high"]))
-    runs = is_text & ~has_value & ~marker & cells["text"].fillna("").str.match(_RUNS)
+    signed = numeric & text.str.fullmatch(_SIGNED)
+    runs = is_text & ~has_value & ~marker & ~signed & raw.str.match(_RUNS)
     unwritten = (kind == "blank") | (kind == "error") | (is_text & marker)
     percent = sort == Sort.PERCENT
+    percent_sign = is_text & text.str.contains("%")
     # Words in a column of numbers stand for a number that is not known; in a column of codes they may be a code's label.
     words = is_text & ~has_value & sort.isin([Sort.NUMBER, Sort.PERCENT])
+    digits = is_text & ~has_value & text.str.contains("[0-9]")
+    lettered = text.str.contains(r"[^\W\d_]")
+    other = (digits & (words | ~lettered)) | (
+        has_value & is_text & (raw.map(_looks_otherwise) | (percent_sign & ~percent))
+    )
+    dates = (kind == "date") | (digits & text.str.lower().map(lambda one: bool(_DATE.fullmatch(one))))
     is_missing = has_value & (value == missing_code)
     choices: list[tuple[pd.Series[bool], Reading]] = [
         (kind == "formula", Reading.FORMULA),
@@ -302,14 +330,20 @@ def _readings(cells: pd.DataFrame, missing_code: float) -> Any:
         (unwritten, Reading.MISSING_OTHERWISE),
         (is_missing & ~is_text, Reading.MISSING),
         (~numeric, Reading.TEXT),
-        (words & text.str.contains("[0-9]"), Reading.OTHER_NOTATION),
+        (dates, Reading.DATE),
+        (other, Reading.OTHER_NOTATION),
         (words, Reading.MISSING_OTHERWISE),
         (~has_value, Reading.NO_NUMBER),
         (value.isin(_SENTINELS) & ~possible, Reading.MISSING_OTHERWISE),
-        (percent & (is_text | ((value > 1) & (value <= _WHOLE_PERCENT))), Reading.PERCENT_OTHERWISE),
+        (percent & (percent_sign | ((value > 1) & (value <= _WHOLE_PERCENT))), Reading.PERCENT_OTHERWISE),
         (is_text & (possible | is_missing), Reading.NUMBER_AS_TEXT),
     ]
     return np.select([mask.to_numpy() for mask, _ in choices], [one.value for _, one in choices], Reading.NUMBER.value)
+
+
+def _looks_otherwise(text: str) -> bool:
+    """Whether a text has characters that look like others; what can't be seen is none."""
+    return any(not one.isascii() and one.isprintable() for one in text)
 
 
 def _wide(cells: pd.DataFrame, column: str, rows: pd.Index[int], names: Sequence[str]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable
 from typing import Any, Final
 
+from crlm_qc.collection.invisible import plain_text
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import MAX_BYTES, MAX_COLUMNS, MAX_PARTS, MAX_ROWS, Book, Cell, Sheet, UnusableError
@@ -21,7 +22,9 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP_SIGNATURE: Final = b"PK\x03\x04"
 _SEEN_BYTES: Final = 2**20
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-_DECIMAL_COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_DECIMAL_COMMA: Final = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+),[0-9]+")
+_POINTS: Final = re.compile(r"(?:^|\t)[+-]?[0-9]+\.[0-9]*%?(?:\t|$)", re.MULTILINE)
+"""A number with a decimal point, alone between tabs."""
 
 
 def read_book(file: Item, profile: Profile) -> Book:
@@ -132,14 +135,14 @@ def _cell(column: int, cell: Any) -> Cell | None:
 
 
 def _text_cell(column: int, text: str, number_format: str | None) -> Cell | None:
-    if not text.strip():
+    if not plain_text(text).strip():
         return None
     return Cell(column, "text", text, _number(text), number_format)
 
 
 def _number(text: str) -> float | None:
-    """The number that a text holds; `70%` holds 0.7."""
-    plain = text.strip()
+    """The number that a text holds, whatever can't be seen in it or looks alike; `70%` holds 0.7."""
+    plain = plain_text(text).strip()
     percent = plain.endswith("%")
     plain = plain.removesuffix("%").rstrip()
     if len(plain) > 40 or not _NUMBER.fullmatch(plain):
@@ -168,13 +171,15 @@ def _read_csv(data: bytes) -> Sheet:
     text = csv_text(data)
     first = text.lstrip("\n").partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
+    # Beside semicolons a comma is a decimal one; beside tabs it may part thousands.
+    commas = delimiter == ";" or (delimiter == "\t" and not _POINTS.search(text))
     sheet = Sheet(None)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     try:
         for number, values in enumerate(reader, 1):
             if number > MAX_ROWS:
                 break
-            cells = [_csv_cell(column, value, delimiter) for column, value in enumerate(values[:MAX_COLUMNS], 1)]
+            cells = [_csv_cell(column, value, commas) for column, value in enumerate(values[:MAX_COLUMNS], 1)]
             if kept := [cell for cell in cells if cell is not None]:
                 sheet.rows[number] = kept
     except csv.Error:
@@ -182,11 +187,11 @@ def _read_csv(data: bytes) -> Sheet:
     return sheet
 
 
-def _csv_cell(column: int, text: str, delimiter: str) -> Cell | None:
-    if delimiter == ";" and _DECIMAL_COMMA.fullmatch(text.strip().removesuffix("%").rstrip()):
-        text = text.replace(",", ".")
+def _csv_cell(column: int, text: str, commas: bool) -> Cell | None:
+    if commas and _DECIMAL_COMMA.fullmatch(text.strip().removesuffix("%").rstrip()):
+        text = text.replace(".", "").replace(",", ".")
     cell = _text_cell(column, text, None)
-    if cell is not None and cell.value is not None and "%" not in text:
+    if cell is not None and cell.value is not None and "%" not in text and text.isascii():
         return Cell(column, "number", text.strip(), cell.value)
     return cell
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.headings import loose_heading, paired
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES, Row, Sheet, UnusableError, column_letters
@@ -23,7 +24,7 @@ _FIRST_BYTES: Final = 8192
 """What is looked at of a CSV file to tell whether it is one of the patient sheet."""
 _MIN_HEADINGS: Final = 3
 """Known headings that make a sheet the patient sheet."""
-_DICTIONARY_HEADINGS: Final = ("variable name", "description", "values")
+_DICTIONARY_HEADINGS: Final = ("variablename", "description", "values")
 
 
 def read_workbook(file: Item, profile: Profile) -> dict[str, list[Row]]:
@@ -56,11 +57,13 @@ def read_workbook(file: Item, profile: Profile) -> dict[str, list[Row]]:
         return tables
     sheet, heading_row = found
     headings = _headings(sheet, heading_row)
-    edition = _edition(headings.values(), profile)
-    tables["clinical"] = _clinical(sheet, heading_row, headings, profile)
+    meant = paired(list(headings.values()), _all_columns(profile))
+    edition = _edition([name or heading for heading, name in meant.items()], profile)
+    tables["clinical"] = _clinical(sheet, heading_row, headings, meant, profile)
     tables["clinical_dictionary"] = _dictionary([item for item in book.sheets if item is not sheet], profile)
     source.update(
         columns=json.dumps(list(headings.values())),
+        letters=json.dumps([column_letters(column) for column in headings]),
         edition=edition,
         n_rows=len({row["row"] for row in tables["clinical"]}),
     )
@@ -80,8 +83,8 @@ def looks_like_workbook(file: Item, profile: Profile) -> bool:
         if file.suffix == ".csv":
             line = csv_text(file.read(0, _FIRST_BYTES), cut=True).lstrip("\n").partition("\n")[0]
             return _matches(re.split(r"[,;\t]", line.replace('"', "")), _known(profile)) >= _least(profile)
-        strings = plain_strings(file)
-        return sum(plain_heading(name).encode() in strings for name in _all_columns(profile)) >= _least(profile)
+        strings = re.sub(rb"[\s_\-.]+", b"", plain_strings(file))
+        return sum(name.encode() in strings for name in _known(profile)) >= _least(profile)
     except Exception:  # noqa: BLE001 - what a damaged archive raises is open; it is a document then
         return False
 
@@ -100,16 +103,16 @@ def _least(profile: Profile) -> int:
 
 
 def _known(profile: Profile) -> frozenset[str]:
-    return frozenset(map(plain_heading, _all_columns(profile)))
+    return frozenset(map(loose_heading, _all_columns(profile)))
 
 
-def _all_columns(profile: Profile) -> set[str]:
-    """Columns of every edition that the profile knows."""
-    return {column for edition in profile.editions for column in edition.columns}
+def _all_columns(profile: Profile) -> dict[str, None]:
+    """Columns of every edition that the profile knows, in their order."""
+    return {column: None for edition in profile.editions for column in edition.columns}
 
 
 def _matches(headings: Iterable[str], known: frozenset[str]) -> int:
-    return len({plain_heading(heading) for heading in headings} & known)
+    return len({loose_heading(heading) for heading in headings} & known)
 
 
 def _patient_sheet(sheets: Sequence[Sheet], profile: Profile) -> tuple[Sheet, int] | None:
@@ -139,29 +142,28 @@ def _headings(sheet: Sheet, heading_row: int) -> dict[int, str]:
 
 def _edition(headings: Iterable[str], profile: Profile) -> str | None:
     """The edition whose columns are the most like the headings (shared columns over all of both)."""
-    found = {plain_heading(heading) for heading in headings}
+    found = set(headings)
 
     def likeness(columns: Iterable[str]) -> float:
-        names = set(map(plain_heading, columns))
+        names = set(columns)
         return len(found & names) / len(found | names)
 
     best = max(profile.editions, key=lambda edition: likeness(edition.columns), default=None)
     return None if best is None else best.name
 
 
-def _clinical(sheet: Sheet, heading_row: int, headings: Mapping[int, str], profile: Profile) -> list[Row]:
-    patient_column = next(
-        (at for at, name in headings.items() if plain_heading(name) == plain_heading(profile.patient_column)), None
-    )
+def _clinical(
+    sheet: Sheet, heading_row: int, headings: Mapping[int, str], meant: Mapping[str, str | None], profile: Profile
+) -> list[Row]:
+    patient_column = next((at for at, name in headings.items() if meant[name] == profile.patient_column), None)
+    below = {
+        number: {cell.column: cell for cell in cells} for number, cells in sheet.rows.items() if number > heading_row
+    }
+    ids = {number: cells[patient_column].text for number, cells in below.items() if patient_column in cells}
+    patients = _patients(ids, profile)
     rows: list[Row] = []
-    for number, cells in sheet.rows.items():
-        if number <= heading_row:
-            continue
-        by_column = {cell.column: cell for cell in cells}
-        id_cell = by_column.get(patient_column) if patient_column is not None else None
-        patient_id = None if id_cell is None else id_cell.text
-        stripped = "" if patient_id is None else patient_id.strip()
-        who = {"patient_id": patient_id, "patient": stripped if profile.is_patient_id(stripped) else None}
+    for number, by_column in below.items():
+        who = {"patient_id": ids.get(number), "patient": patients.get(number)}
         for column, heading in headings.items():
             cell = by_column.get(column)
             row: Row = {"row": number, **who, "column": heading, "type": "blank" if cell is None else cell.type}
@@ -171,10 +173,18 @@ def _clinical(sheet: Sheet, heading_row: int, headings: Mapping[int, str], profi
     return rows
 
 
+def _patients(ids: Mapping[int, str], profile: Profile) -> dict[int, str]:
+    """Patients by row; an ID that is malformed counts where it can be meant for one patient, who has no other row."""
+    patients = {number: text.strip() for number, text in ids.items() if profile.is_patient_id(text.strip())}
+    meant = {number: profile.meant_patient_id(text) for number, text in ids.items() if number not in patients}
+    times = Counter([*patients.values(), *meant.values()])
+    return patients | {number: patient for number, patient in meant.items() if patient and times[patient] == 1}
+
+
 def _dictionary(sheets: Sequence[Sheet], profile: Profile) -> list[Row]:
     for sheet in sorted(sheets, key=lambda item: item.name != profile.dictionary_sheet):
         for number in sorted(sheet.rows)[:_HEADING_ROWS]:
-            at = {plain_heading(cell.text): cell.column for cell in sheet.rows[number]}
+            at = {loose_heading(cell.text): cell.column for cell in sheet.rows[number]}
             if _DICTIONARY_HEADINGS[0] in at:
                 return list(_dictionary_rows(sheet, number, [at.get(name) for name in _DICTIONARY_HEADINGS]))
     return []

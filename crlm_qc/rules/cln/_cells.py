@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.invisible import deceptive, plain_text
 from crlm_qc.collection.profile import Sort
 from crlm_qc.collection.show import age_text
 from crlm_qc.model.finding import Found, Kind, Subject
@@ -25,6 +26,14 @@ MANY_IN_ROW: Final = 5
 """Cells of one row beyond which a fault is told as one of the row."""
 MANY_IN_COLUMN: Final = 10
 """Cells of one column beyond which a fault is told as one of the column."""
+MANY_COLUMNS: Final = 2
+"""Columns that are full of one fault, beyond which it is told as one of the sheet."""
+MANY_CELLS: Final = 12
+"""Cells in any columns beyond which a fault of one cause is told once."""
+ANSWERS: Final = frozenset({"yes", "no", "y", "n", "ja", "nein", "j", "oui", "non", "true", "false"})
+"""Words for yes and no, in lower case."""
+MOST_SEEN: Final = 1000
+"""Cells that are looked at for what they hold; the others are like them."""
 
 
 @once
@@ -62,6 +71,7 @@ def cell_model() -> pa.DataFrameSchema:
                     reading("CLN024", Reading.RUNS),
                     reading("CLN026", Reading.NUMBER_AS_TEXT),
                     reading("CLN027", Reading.OTHER_NOTATION),
+                    reading("CLN028", Reading.DATE),
                 ]
             ),
             "coded": pa.Column(bool),
@@ -85,6 +95,8 @@ class Words:
     expected: Callable[[Any], str]
     observed: Callable[[Any], str] | None = None
     """What stands in the cell; by default the value, as far as it may be shown."""
+    cause: Callable[[Any], str] = lambda _: ""
+    """What cells have in common that are faulty for one reason."""
 
     def seen(self, context: Context, cell: Any) -> str:
         """What is told of the value in a cell."""
@@ -106,9 +118,16 @@ def shown(context: Context, cell: Any) -> str:
     found = text(cell.text)
     if cell.type == "number" or (_is_age(cell) and cell.value == cell.value):
         return number_shown(cell)
-    if found is not None and found.strip().lower() in MARKERS:
-        return found.strip()
+    plain = plain_text(found or "").strip()
+    if plain.lower() in MARKERS | ANSWERS:
+        return f"{plain}{hidden(cell)}"
     return context.show.text(found if found is None else found.strip(), known=("TRUE", "FALSE", "70%"))
+
+
+def hidden(cell: Any) -> str:
+    """The characters in a cell that are not as they look, ready to follow its value; empty if there are none."""
+    names = deceptive(str(cell.text))
+    return f" with {listed(names)}" if names else ""
 
 
 def number_shown(cell: Any) -> str:
@@ -121,39 +140,29 @@ def _is_age(cell: Any) -> bool:
 
 
 def found_in_cells(context: Context, table: Clinical, bad: pd.DataFrame, words: Words) -> Iterator[Found]:
-    """A finding a cell; one for a row or a column that is full of them."""
-    cell: Any
+    """A finding a cell; one for a row or a column that is full of them, and one for the sheet where many are."""
+    causes = [words.cause(cell) for cell in bad.itertuples()]
+    for _, group in bad.groupby(causes, sort=False) if causes else ():
+        yield from _of_one_cause(context, table, group, words)
+
+
+def _of_one_cause(context: Context, table: Clinical, bad: pd.DataFrame, words: Words) -> Iterator[Found]:
     in_row = bad.groupby("row")["variable"].transform("size") > MANY_IN_ROW
-    if bad.loc[in_row, "row"].nunique() > bad.loc[in_row, "variable"].nunique():
+    rows = bad.loc[in_row, "row"].nunique()
+    if rows > bad.loc[in_row, "variable"].nunique() or rows > MANY_IN_COLUMN:
         # More rows than columns: it is the columns that are so.
         in_row &= False
-    for row, group in bad[in_row].groupby("row"):
-        cell = group.iloc[0]
-        names = tuple(group["variable"])
-        yield Found(
-            Subject(Kind.ROW, path=table.path, row=int(str(row))),
-            f"{plural(len(group), 'cell')} of {row_name(context, cell)} {words.many}: {listed(names)}.",
-            words.expected(cell),
-            words.seen(context, cell),
-            text(cell.patient),
-            len(group),
-            names,
-        )
     rest = bad[~in_row]
     in_column = rest.groupby("variable")["row"].transform("size") > MANY_IN_COLUMN
-    for variable, group in rest[in_column].groupby("variable"):
-        cell = group.iloc[0]
-        ids = tuple(row_name(context, one) for one in group.itertuples())
-        yield Found(
-            Subject(Kind.COLUMN, path=table.path, column=str(variable)),
-            f"{plural(len(group), 'cell')} of {variable} {words.many}: {listed(ids)}.",
-            words.expected(cell),
-            words.seen(context, cell),
-            None,
-            len(group),
-            ids,
-        )
-    for cell in rest[~in_column].itertuples():
+    if rest.loc[in_column, "variable"].nunique() > MANY_COLUMNS or (~in_column).sum() > MANY_CELLS:
+        yield _many(context, table, rest, words, None)
+        rest = rest[:0]
+    for _, group in bad[in_row].groupby("row"):
+        yield _many(context, table, group, words, "row")
+    for _, group in rest[in_column.loc[rest.index]].groupby("variable"):
+        yield _many(context, table, group, words, "variable")
+    cell: Any
+    for cell in rest[~in_column.loc[rest.index]].itertuples():
         yield Found(
             Subject(Kind.ROW, path=table.path, row=int(cell.row), column=str(cell.variable)),
             f"{words.one(cell)} ({row_name(context, cell)}).",
@@ -161,3 +170,29 @@ def found_in_cells(context: Context, table: Clinical, bad: pd.DataFrame, words: 
             words.seen(context, cell),
             text(cell.patient),
         )
+
+
+def _many(context: Context, table: Clinical, group: pd.DataFrame, words: Words, by: str | None) -> Found:
+    """One finding for cells of a row, of a column, or of several columns."""
+    cells: list[Any] = list(group.itertuples())
+    cell = cells[0]
+    columns = tuple(dict.fromkeys(group["variable"]))
+    patient = None
+    if by == "row":
+        subject, where, names = Subject(Kind.ROW, path=table.path, row=int(cell.row)), row_name(context, cell), columns
+        patient = text(cell.patient)
+    elif by == "variable":
+        subject, where = Subject(Kind.COLUMN, path=table.path, column=columns[0]), columns[0]
+        names = tuple(row_name(context, one) for one in cells)
+    else:
+        subject, where, names = Subject(Kind.FILE, path=table.path), plural(len(columns), "column"), columns
+    seen = list(dict.fromkeys(words.seen(context, one) for one in cells[:MOST_SEEN]))
+    return Found(
+        subject,
+        f"{plural(len(cells), 'cell')} of {where} {words.many}: {listed(names)}.",
+        words.expected(cell),
+        listed(seen) if len(seen) <= 3 else seen[0],
+        patient,
+        len(cells),
+        names,
+    )

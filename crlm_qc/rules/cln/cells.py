@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.profile import Sort
 from crlm_qc.model.finding import Found, Kind, Subject
@@ -11,7 +11,18 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule, table_rule
-from crlm_qc.rules.cln._cells import Words, cell_failures, found_in_cells, number_shown, row_name, shown
+from crlm_qc.rules.cln._cells import (
+    ANSWERS,
+    MANY_IN_COLUMN,
+    Words,
+    cell_failures,
+    found_in_cells,
+    hidden,
+    number_shown,
+    row_name,
+    shown,
+)
+from crlm_qc.rules.cln._order import MOST_MOVED, out_of_step
 from crlm_qc.rules.cln._shared import DICTIONARY, TABLES
 from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import Clinical, Reading, clinical, notation, value_text
@@ -30,6 +41,11 @@ def _cell_rule(
     cells = table.cells
     examined = int(cells["sort"].isin(sorts).sum())
     bad = cells.loc[[failure.row for failure in refused]]
+    suspect = out_of_step(context)
+    if suspect is not None:
+        # Where a column was moved, it is blank at one end.
+        ends = (bad["variable"] == suspect.column) & (bad["type"] == "blank")
+        bad = bad[~ends] if ends.sum() <= MOST_MOVED else bad
     return Checked(examined, list(found_in_cells(context, table, bad, words(table))))
 
 
@@ -57,9 +73,20 @@ def clinical_no_code(context: Context, refused: Sequence[Failure]) -> Checked:
             lambda cell: f"{cell.variable} is {shown(context, cell)}, which is none of its codes",
             "hold a value that is none of the column's codes",
             expected,
+            cause=lambda cell: _kind_of_answer(cell) or cell.variable,
         )
 
     return _cell_rule(context, refused, [Sort.CODE], words)
+
+
+_FEW: Final = 3
+
+
+def _kind_of_answer(cell: Any) -> str:
+    """What stands for a code in many columns alike: a truth value, or a word for yes or no; empty for anything else."""
+    if cell.type == "boolean":
+        return "truth value"
+    return "answer" if str(cell.text).strip().lower() in ANSWERS else ""
 
 
 @table_rule(
@@ -92,6 +119,20 @@ def clinical_out_of_range(context: Context, refused: Sequence[Failure]) -> Check
     return _cell_rule(context, refused, [Sort.NUMBER, Sort.PERCENT], words)
 
 
+def _blank_at_the_end(table: Clinical) -> frozenset[str]:
+    """Columns that are blank in the last rows and nowhere else, where few others are."""
+    cells, order = table.cells, sorted(table.wide.index)
+    if len(order) < MANY_IN_COLUMN:
+        return frozenset()
+    blank = cells[(cells["reading"] == Reading.MISSING_OTHERWISE) & (cells["type"] == "blank")]
+    ends = {
+        str(name)
+        for name, rows in blank.groupby("variable")["row"]
+        if len(rows) <= _FEW and list(rows) == order[len(order) - len(rows) :]
+    }
+    return frozenset(ends) if len(ends) <= _FEW else frozenset()
+
+
 @table_rule(
     "CLN007",
     "clinical-missing-otherwise",
@@ -107,12 +148,16 @@ def clinical_missing_otherwise(context: Context, refused: Sequence[Failure]) -> 
     """No blank, error value, NA, 999, -99 or word where a number or code belongs."""
     missing = value_text(context.profile.missing_code)
 
-    def words(_: Clinical) -> Words:
-        return Words(
-            lambda cell: f"{cell.variable} is {shown(context, cell)}; a missing value is written {missing}",
-            f"are missing, but not written {missing}",
-            lambda _: missing,
-        )
+    def words(table: Clinical) -> Words:
+        ends = _blank_at_the_end(table)
+
+        def one(cell: Any) -> str:
+            said = f"{cell.variable} is {shown(context, cell)}; a missing value is written {missing}"
+            if cell.type == "blank" and cell.variable in ends:
+                said += ". It is blank at its end alone: if cells were deleted and those below moved up, values stand in rows of other patients"
+            return said
+
+        return Words(one, f"are missing, but not written {missing}", lambda _: missing)
 
     return _cell_rule(context, refused, [Sort.CODE, Sort.NUMBER, Sort.PERCENT, Sort.PSEUDONYM], words)
 
@@ -207,7 +252,7 @@ def _pseudonyms(context: Context, table: Clinical, column: str, names: pd.DataFr
     refused=cell_failures,
     title="A number is stored as text",
     why="One number stored as text turns its whole column into text for pandas and R, and sums and means leave it out.",
-    fix="Turn the cell into a number (in Excel: Convert to Number).",
+    fix="Take out characters that can't be seen, and turn the cell into a number (in Excel: Convert to Number).",
     source="published workbook: all numbers are stored as numbers; ECMA-376 part 1, 18.18.11 (cell types)",
     tables=TABLES,
 )
@@ -216,12 +261,14 @@ def clinical_number_as_text(context: Context, refused: Sequence[Failure]) -> Che
 
     def words(_: Clinical) -> Words:
         return Words(
-            lambda cell: f"{cell.variable} holds {number_shown(cell)} as text",
+            lambda cell: f"{cell.variable} holds {number_shown(cell)} as text{hidden(cell)}",
             "hold a number as text",
             lambda _: "a numeric cell",
+            lambda cell: f"{number_shown(cell)}{hidden(cell)}",
+            hidden,
         )
 
-    return _cell_rule(context, refused, [Sort.CODE, Sort.NUMBER], words)
+    return _cell_rule(context, refused, [Sort.CODE, Sort.NUMBER, Sort.PERCENT], words)
 
 
 @table_rule(
@@ -246,4 +293,34 @@ def clinical_other_notation(context: Context, refused: Sequence[Failure]) -> Che
             lambda cell: notation(str(cell.text)),
         )
 
-    return _cell_rule(context, refused, [Sort.NUMBER, Sort.PERCENT], words)
+    return _cell_rule(context, refused, [Sort.CODE, Sort.NUMBER, Sort.PERCENT], words)
+
+
+@table_rule(
+    "CLN028",
+    "clinical-date",
+    ERROR,
+    refused=cell_failures,
+    title="A date stands where a number or code is meant",
+    why="Spreadsheets make dates of numbers that look like one (3-2 becomes 2 March), and show any number as a date if its cell says so: programs read a day, not the number.",
+    fix="Set the format of the cell to General: a number that was only shown as a date comes back. Else type the value again from its source.",
+    source="published workbook: no cell holds a date; ECMA-376 part 1, 18.17.4 (dates are numbers, shown by the format of the cell)",
+    tables=TABLES,
+)
+def clinical_date(context: Context, refused: Sequence[Failure]) -> Checked:
+    """Columns of numbers, percents and codes hold no cell that is formatted as a date, and no text of one."""
+
+    def words(_: Clinical) -> Words:
+        def how(cell: Any) -> str:
+            return "a cell formatted as a date" if cell.type == "date" else "a date as text"
+
+        return Words(
+            lambda cell: (
+                f"{cell.variable} holds {how(cell)}: a spreadsheet made a date of what was typed, or shows a number as one"
+            ),
+            "hold a date: a spreadsheet made dates of what was typed, or shows numbers as dates",
+            lambda _: "a number, in a cell of the format General",
+            how,
+        )
+
+    return _cell_rule(context, refused, [Sort.CODE, Sort.NUMBER, Sort.PERCENT], words)

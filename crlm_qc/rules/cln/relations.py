@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
-from crlm_qc.model.words import are
-from crlm_qc.rulebook.context import Context, once
+from crlm_qc.model.words import are, plural
+from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule, table_rule
 from crlm_qc.rules.cln._cells import MANY_IN_COLUMN
+from crlm_qc.rules.cln._order import out_of_step, sorted_alone
 from crlm_qc.rules.cln._relations import GROUPS, RISK_PARTS, Broken, need_any, rows_that_break
 from crlm_qc.rules.cln._shared import DICTIONARY, TABLES
 from crlm_qc.subjects.words import text
@@ -22,13 +24,16 @@ def _row_rule(context: Context, refused: Broken) -> Checked:
     mine = need_any(table, refused)
     known = [table.wide[list(relation.columns)].notna().all(axis=1) for relation in mine]
     found, by_row = [], table.wide.T
+    suspect = out_of_step(context)
     for relation in mine:
+        if suspect is not None and suspect.column in relation.columns:
+            continue
         broken = refused[relation]
         if len(broken) > MANY_IN_COLUMN:
             message, expected, observed = relation.says(by_row[broken[0]])
             names = tuple(_row_name(context, table, row) for row in broken)
             subject = Subject(Kind.COLUMN, path=table.path, column=relation.column)
-            message = f"In {len(broken)} rows {relation.column} contradicts other columns: {message}{_suspect(context)}"
+            message = f"In {len(broken)} rows {relation.column} contradicts other columns: {message}"
             found.append(Found(subject, message, expected, observed, None, len(broken), names))
             continue
         for row in broken:
@@ -36,21 +41,6 @@ def _row_rule(context: Context, refused: Broken) -> Checked:
             subject = Subject(Kind.ROW, path=table.path, row=int(row), column=relation.column)
             found.append(Found(subject, message, expected, observed, text(table.patients[row])))
     return Checked(int(sum(rows.sum() for rows in known)), found)
-
-
-@once
-def _suspect(context: Context) -> str:
-    """The column that all relations have in common which many rows break, ready to follow a message; empty if none is."""
-    many = [
-        set(relation.columns)
-        for broken in rows_that_break(context).values()
-        for relation, rows in broken.items()
-        if len(rows) > MANY_IN_COLUMN
-    ]
-    common = set.intersection(*many) if len(many) > 1 else set()
-    if len(common) != 1:
-        return ""
-    return f" All that many rows contradict is with {common.pop()}: it may have been sorted or shifted alone."
 
 
 def _row_name(context: Context, table: Clinical, row: Any) -> str:
@@ -152,7 +142,8 @@ def clinical_fibrosis_40(context: Context, refused: Broken) -> Checked:
 def clinical_group_incomplete(context: Context) -> Checked:
     """All of a group are missing, or none; rows with a cell that is wrong in itself are left out."""
     table = clinical(context)
-    examined, found = 0, []
+    examined, found = 0, list[Found]()
+    suspect = out_of_step(context)
     for group in GROUPS:
         names = [name for name in group if name in table.known]
         if len(names) < 2:
@@ -160,21 +151,40 @@ def clinical_group_incomplete(context: Context) -> Checked:
         missing = table.missing[names]
         clean = (missing | table.wide[names].notna()).all(axis=1)
         examined += int(clean.sum())
-        for row in missing.index[clean & missing.any(axis=1) & ~missing.all(axis=1)]:
-            absent = [name for name in names if missing.loc[row, name]]
-            present = [name for name in names if name not in absent]
-            found.append(
-                Found(
-                    Subject(Kind.ROW, path=table.path, row=int(row), column=group[0]),
-                    f"{', '.join(absent)} {are(len(absent))} missing, while {', '.join(present)} {are(len(present))} not.",
-                    "all of them missing, or none",
-                    f"{len(absent)} of {len(names)} missing",
-                    text(table.patients[row]),
-                )
-            )
+        if suspect is not None and suspect.column in names:
+            continue
+        part = missing[clean & missing.any(axis=1) & ~missing.all(axis=1)]
+        patterns: dict[tuple[str, ...], list[int]] = {}
+        for row in part.index:
+            patterns.setdefault(tuple(name for name in names if part.loc[row, name]), []).append(int(row))
+        for absent, rows in patterns.items():
+            found += _incomplete(context, table, names, absent, rows)
     if not examined:
         raise Skip("the workbook has none of these columns")
     return Checked(examined, found)
+
+
+def _incomplete(
+    context: Context, table: Clinical, names: Sequence[str], absent: Sequence[str], rows: Sequence[int]
+) -> list[Found]:
+    """Findings on rows that lack the same columns of a group: one each, or one for all if they are many."""
+    present = [name for name in names if name not in absent]
+    message = f"{', '.join(absent)} {are(len(absent))} missing, while {', '.join(present)} {are(len(present))} not"
+    expected, observed = "all of them missing, or none", f"{len(absent)} of {len(names)} missing"
+    if len(rows) > MANY_IN_COLUMN:
+        ids = tuple(_row_name(context, table, row) for row in rows)
+        subject = Subject(Kind.COLUMN, path=table.path, column=absent[0])
+        return [Found(subject, f"In {len(rows)} rows {message}.", expected, observed, None, len(rows), ids)]
+    return [
+        Found(
+            Subject(Kind.ROW, path=table.path, row=int(row), column=names[0]),
+            f"{message}.",
+            expected,
+            observed,
+            text(table.patients[row]),
+        )
+        for row in rows
+    ]
 
 
 @table_rule(
@@ -292,3 +302,34 @@ def clinical_risk_score(context: Context, refused: Broken) -> Checked:
     table = clinical(context)
     table.need(*RISK_PARTS)
     return _row_rule(context, refused)
+
+
+@rule(
+    "CLN029",
+    "clinical-out-of-step",
+    ERROR,
+    title="A column is out of step with the rows",
+    why="Sorted without the others, or with cells deleted and those below moved up, a column gives each patient the value of another one.",
+    fix="Take the column from a copy of the workbook that was not sorted or edited; its values can't be told apart by looking.",
+    source=f"{DICTIONARY}: columns that depend on each other",
+    tables=TABLES,
+    tolerances=("percent", "months"),
+)
+def clinical_out_of_step(context: Context) -> Checked:
+    """No column that all contradictions are with which many rows have, and none in order while the patients are too."""
+    table = clinical(context)
+    found = []
+    suspect = out_of_step(context)
+    if suspect is not None:
+        names = tuple(_row_name(context, table, row) for row in suspect.rows)
+        message = f"{suspect.column} contradicts other columns in {plural(len(names), 'row')}. {suspect.how}. Other rules leave it out."
+        subject = Subject(Kind.COLUMN, path=table.path, column=suspect.column)
+        observed = f"{plural(len(names), 'row')} that contradict it"
+        found.append(Found(subject, message, "values in the rows of their patients", observed, None, len(names), names))
+    for column in sorted_alone(context):
+        message = f"The values of {column} stand in order from the first row to the last, as the patients do: either patients were numbered by it, or it was sorted alone."
+        subject = Subject(Kind.COLUMN, path=table.path, column=column)
+        found.append(
+            Found(subject, message, "values in the rows of their patients", "values in order", severity=WARNING)
+        )
+    return Checked(len(table.known), found)

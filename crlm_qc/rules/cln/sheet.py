@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Final
 
-from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.headings import loose_heading, nearest
+from crlm_qc.collection.invisible import plain_text
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import capitalised, listed, plural
+from crlm_qc.model.words import capitalised, listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES
+from crlm_qc.rules.cln._shared import DESCRIPTION, DICTIONARY, TABLES, difference
 from crlm_qc.subjects.needs import need_workbook
 from crlm_qc.subjects.words import text
-from crlm_qc.subjects.workbook import Reading, clinical
+from crlm_qc.subjects.workbook import Clinical, clinical
+
+MANY_HEADINGS: Final = 5
+"""Headings that are spelt otherwise, beyond which they are told as one."""
 
 
 @rule(
@@ -61,23 +65,33 @@ def clinical_column_missing(context: Context) -> Checked:
     if table.edition is None:
         raise Skip("the workbook is of no known edition")
     missing = [name for name in table.edition.columns if name not in table.known]
-    found = [
-        Found(
-            Subject(Kind.COLUMN, path=table.path, column=name),
-            f"The workbook, recognised as the edition of {table.edition.name}, has no column {name}.",
-            f"a column {name}",
-            "none",
-        )
-        for name in missing
-    ]
+    likely = {name: heading for heading, name in misspelt(table).items()}
+    found = []
+    for name in missing:
+        message = f"The workbook, recognised as the edition of {table.edition.name}, has no column {name}."
+        if name in likely:
+            message += f" {_column(table, likely[name])} may be it: its heading is {plain_text(likely[name]).strip()}."
+        subject = Subject(Kind.COLUMN, path=table.path, column=name)
+        found.append(Found(subject, message, f"a column {name}", "none"))
     return Checked(len(table.edition.columns), found)
+
+
+def misspelt(table: Clinical) -> dict[str, str]:
+    """Unknown headings that may be misspellings of columns that are missing, with these."""
+    missing = [] if table.edition is None else [name for name in table.edition.columns if name not in table.known]
+    near = {heading: nearest(heading, missing) for heading, name in table.columns.items() if name is None}
+    return {heading: name for heading, name in near.items() if name is not None}
+
+
+def _column(table: Clinical, heading: str) -> str:
+    return f"Column {table.letters[heading]}" if heading in table.letters else "A column"
 
 
 @rule(
     "CLN003",
     "clinical-column-unknown",
     WARNING,
-    title="The workbook has an unknown column",
+    title="The workbook has an unknown column, or a heading that is spelt otherwise",
     why="A column outside the published editions is undocumented, may hold what was not meant to be shared, or is a misspelt heading.",
     fix="Take the column out, correct its heading, or add it to the profile's edition and to the Data Dictionary.",
     source=DICTIONARY,
@@ -87,79 +101,51 @@ def clinical_column_unknown(context: Context) -> Checked:
     """Every heading is one of the edition's, as it is spelt there."""
     table = clinical(context)
     edition = table.edition
+    likely = misspelt(table)
+    otherwise = {heading: name for heading, name in table.columns.items() if name is not None and name != heading}
     found = []
+    if len(otherwise) > MANY_HEADINGS:
+        how = listed(list(dict.fromkeys(difference(heading, name) for heading, name in otherwise.items())))
+        names = tuple(otherwise.values())
+        message = f"{len(names)} headings are spelt otherwise ({how}), and are read as {listed(names)}."
+        subject = Subject(Kind.FILE, path=table.path)
+        found.append(Found(subject, message, "the published headings", how, None, len(names), names))
+        likely |= otherwise
     for heading, name in table.columns.items():
-        if name == heading and (edition is None or name in edition.columns):
+        if heading in likely or (name == heading and (edition is None or name in edition.columns)):
             continue
-        shown = context.show.text(heading, known=tuple(context.profile.variables))
-        base = re.sub(r"\[[0-9]+\]$", "", heading)
-        if name is None and base != heading and base in table.columns:
-            message = f"The heading {context.show.text(base, known=tuple(context.profile.variables))} stands over two columns."
-        elif name is None and re.fullmatch(r"\[[A-Z]{1,3}\]", heading):
-            shown = f"column {heading[1:-1]}"
-            message = f"{capitalised(shown)} of the patient sheet has values and no heading."
-        elif name is None:
-            message = f"The column {shown} is in no published edition of the workbook."
-        elif name != heading:
-            message = f"The heading of {name} is spelt otherwise: case or white space differ."
-        else:
-            message = (
-                f"The column {name} does not belong to the edition of {edition.name if edition else 'this workbook'}."
-            )
+        message, shown = _unknown(context, table, heading, name)
         subject = Subject(Kind.COLUMN, path=table.path, column=name or shown)
         found.append(Found(subject, message, "a column of the edition" if name is None else name, shown))
     return Checked(len(table.columns), found)
 
 
-@rule(
-    "CLN004",
-    "clinical-patient-id",
-    ERROR,
-    title="The patient's ID is malformed, blank or twice",
-    why="The ID alone links a row to its images; a row that can't be linked, or two rows for one patient, make the outcome unusable.",
-    fix="Correct the ID, or take the surplus row out.",
-    source=f"{DICTIONARY}, variable id",
-    tables=TABLES,
-)
-def clinical_patient_id(context: Context) -> Checked:
-    """One row a patient, with an ID of the collection's form."""
-    table = clinical(context)
-    column = context.profile.patient_column
-    table.need(column)
-    cells = table.cells
-    ids = cells[cells["variable"] == column]
-    form = f"an ID of the form {context.profile.patient_id_form}"
-    found = []
-    cell: Any
-    valid = ids["text"].map(lambda value: isinstance(value, str) and context.profile.is_patient_id(value))
-    judged = ~ids["reading"].isin([Reading.FORMULA, Reading.RUNS])
-    for cell in ids[~valid & judged].itertuples():
-        value = text(cell.text)
-        patient = text(cell.patient)
-        if value is None:
-            message = f"Row {cell.row} has no {column}."
-        elif patient is not None:
-            message = f"{column} in row {cell.row} has white space around {patient}."
-        else:
-            message = f"{column} in row {cell.row} is not of the form {context.profile.patient_id_form}."
-        subject = Subject(Kind.ROW, path=table.path, row=int(cell.row), column=column)
-        observed = context.show.patient(value) if patient is None else f"{patient} with white space"
-        found.append(Found(subject, message, form, observed, patient))
-    for repeated, rows in ids.groupby("patient"):
-        if len(rows) > 1:
-            numbers = [str(row) for row in rows["row"]]
-            found.append(
-                Found(
-                    Subject(Kind.ROW, path=table.path, row=int(rows["row"].iloc[1]), column=column),
-                    f"{repeated} stands in {len(rows)} rows: {listed(numbers)}.",
-                    "one row",
-                    plural(len(rows), "row"),
-                    str(repeated),
-                    len(rows),
-                    tuple(f"row {number}" for number in numbers),
-                )
-            )
-    return Checked(len(ids), found)
+def _unknown(context: Context, table: Clinical, heading: str, name: str | None) -> tuple[str, str]:
+    """What is told of a column that is none of the edition's, or headed otherwise, and of its heading."""
+    known = tuple(context.profile.variables)
+    shown = context.show.text(heading, known=known)
+    if name == heading:
+        edition = table.edition.name if table.edition else "this workbook"
+        return f"The column {name} does not belong to the edition of {edition}.", shown
+    if name is not None:
+        how, where = difference(heading, name), _column(table, heading)
+        return f"The heading of {name} is spelt otherwise: {how}. {where} is read as {name}.", plain_text(
+            heading
+        ).strip()
+    base = re.sub(r"\[[0-9]+\]$", "", heading)
+    if base != heading and base in table.columns:
+        return f"The heading {context.show.text(base, known=known)} stands over two columns.", shown
+    if re.fullmatch(r"\[[A-Z]{1,3}\]", heading):
+        shown = f"column {heading[1:-1]}"
+        return f"{capitalised(shown)} of the patient sheet has values and no heading.", shown
+    twin = next((one for one in table.known if loose_heading(one) == loose_heading(heading)), None)
+    if twin is not None:
+        first = next(one for one, meant in table.columns.items() if meant == twin)
+        return (
+            f"{_column(table, heading)} is headed {twin} as well, but for case or separators; {_column(table, first)} is read as {twin}.",
+            shown,
+        )
+    return f"The column {shown} is in no published edition of the workbook.", shown
 
 
 @rule(
@@ -182,15 +168,15 @@ def clinical_dictionary_incomplete(context: Context) -> Checked:
             raise Skip("a CSV export has no Data Dictionary sheet")
         message = "The workbook has no Data Dictionary sheet, or it explains no variable."
         return Checked(1, [Found(RELEASE, message, "a sheet Data Dictionary with an entry a column", "none")])
-    named = {plain_heading(name): name for name in entries}
+    named = {loose_heading(name): name for name in entries}
     # The published dictionary calls the patient's column so.
     if "id" in named:
-        named.setdefault(plain_heading(context.profile.patient_column), named.pop("id"))
-    columns = {plain_heading(name) for name in table.columns}
-    of_edition = {plain_heading(name) for name in (table.edition.columns if table.edition else ())}
+        named.setdefault(loose_heading(context.profile.patient_column), named.pop("id"))
+    columns = {loose_heading(name) for name in (*table.columns, *table.known)}
+    of_edition = {loose_heading(name) for name in (table.edition.columns if table.edition else ())}
     found = []
     for name in sorted(table.known):
-        if plain_heading(name) not in named:
+        if loose_heading(name) not in named:
             subject = Subject(Kind.COLUMN, path=table.path, column=name)
             found.append(Found(subject, f"The Data Dictionary has no entry for {name}.", "an entry", "none"))
     for plain, name in named.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
 from crlm_qc.collection.forms import age_in_years, day_of
-from crlm_qc.collection.headings import plain_heading
+from crlm_qc.collection.headings import loose_heading
 from crlm_qc.collection.show import OLDEST
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
@@ -17,6 +17,7 @@ from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.did._shared import each_series, is_within
+from crlm_qc.subjects import workbook
 from crlm_qc.subjects.identifiers import Series, by_attribute, every_series
 from crlm_qc.subjects.words import text
 
@@ -39,7 +40,10 @@ def age_over_89(context: Context) -> Checked:
     headers = headers[headers["patient_age"].notna()]
     old = headers[headers["patient_age"].map(is_too_old).astype(bool)]
     clinical = context["clinical"]
-    ages = clinical[clinical["column"].fillna("").map(plain_heading) == "age"]
+    ages = clinical[clinical["column"].fillna("").map(loose_heading) == "age"]
+    if not ages.empty:
+        # The sum of all ages is nobody's age.
+        ages = ages[~ages["row"].isin(list(workbook.clinical(context).strays))]
     # A cell may hold `093Y` as text.
     ages = ages.assign(years=ages["value"].fillna(ages["text"].map(age_in_years).astype("float64")))
     ages = ages[ages["years"].notna()]
