@@ -15,7 +15,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row, unpadded_bytes
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.conformance import ValueScan
-from crlm_qc.evidence.dicom.header import Header, Unreadable, compressed, quiet, read_header
+from crlm_qc.evidence.dicom.header import Header, Unreadable, quiet, read_header, undecodable
 from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
 from crlm_qc.evidence.files import file_row, hash_file, unread
@@ -266,8 +266,8 @@ def _masks(state: _Patient, header: Header, found: DsoRows) -> MaskStack | None:
         found.dso |= {"masks": "failed", "masks_detail": f"{type(error).__name__} while measuring"}
         stack, pairs, unsaid = None, [], True
     else:
-        # Of native masks that can't be read, rules on lengths and attributes tell.
-        unsaid = header.pixels is not None and compressed(header.transfer_syntax, header.pixels)
+        # Of other masks that can't be read, rules tell.
+        unsaid = header.pixels is not None and undecodable(header.transfer_syntax, header.pixels)
     if found.dso["masks"] == "no-decoder" or (found.dso["masks"] == "failed" and unsaid):
         state.read.limits.append(f"{state.patient}: masks were not read: {found.dso['masks_detail']}")
     rows["segment_pairs"] += pairs

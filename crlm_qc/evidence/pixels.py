@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, position_of
 from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for, undecoded
-from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
+from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed, undecodable
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.digests import pixel_digest
 from crlm_qc.evidence.dso import DsoRows
@@ -158,8 +158,8 @@ def measure_pixels(
             stored = stored_values(source)
         except Unmeasured as reason:
             source.row |= {"pixels": reason.status, "pixels_detail": reason.detail}
-            # Of native pixels that can't be read, rules on lengths and attributes tell.
-            unsaid = source.floats or compressed(source.transfer_syntax, source.element)
+            # Of other pixels that can't be read, rules tell.
+            unsaid = source.floats or undecodable(source.transfer_syntax, source.element)
             if reason.status == "no-decoder" or unsaid:
                 problems[reason.detail] = problems.get(reason.detail, 0) + 1
             continue

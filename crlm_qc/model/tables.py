@@ -93,7 +93,7 @@ _IDENTITY = (
     _text("transfer_syntax_uid", "", "TransferSyntaxUID"),
     _text(
         "encoding_found",
-        "Transfer syntax that the data set is really written in, where TransferSyntaxUID says another; it was read so. Missing if it says the truth.",
+        "Transfer syntax that the data set is really written in, where TransferSyntaxUID says another; it was read so. `encapsulated` where Pixel Data is in fragments as compressed pixels are, nobody knows by what, so that it was not read. Missing if it says the truth.",
     ),
 )
 _HEADER = (
@@ -351,6 +351,8 @@ TABLES: Mapping[str, Table] = {
                 *_IDENTITY,
                 *_HEADER,
                 *_PIXEL,
+                _text("photometric_interpretation", "", "PhotometricInterpretation"),
+                _int("high_bit", "", "HighBit"),
                 _int("number_of_frames", "", "NumberOfFrames"),
                 _int(
                     "n_frame_items",
@@ -373,7 +375,7 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _text(
                     "malformed",
-                    "Keywords of lengths, positions and directions in its functional groups that are there and can't be read, as a JSON list; missing if none.",
+                    "Keywords of lengths, positions and directions in its functional groups, and of Rows, Columns, NumberOfFrames and BitsAllocated, that are there and can't be read, as a JSON list; missing if none.",
                 ),
                 _int(
                     "pixel_bytes_expected",
@@ -793,6 +795,8 @@ TABLES: Mapping[str, Table] = {
     )
 }
 
+ENCAPSULATED = "encapsulated"
+"""What `encoding_found` says of Pixel Data in fragments, where no transfer syntax of such is known."""
 SOURCE_TABLES = frozenset({"sources", "metadata", "manifest", "clinical", "clinical_dictionary", "workbook"})
 """Tables that are made of tables and lists of the release alone, without its images."""
 
