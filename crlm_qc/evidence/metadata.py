@@ -13,7 +13,7 @@ from typing import Any
 
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.source import Item, OutsideError, Source
+from crlm_qc.evidence.source import Item, OutsideError, Source, reason
 from crlm_qc.evidence.texts import TextScan
 from crlm_qc.model.tables import TABLES
 
@@ -128,8 +128,8 @@ def _text(file: Item) -> str:
     """
     try:
         content = file.read(0, _MAX_BYTES + 1)
-    except OSError:
-        raise _Problem("permission", "the file can't be opened") from None
+    except OSError as error:
+        raise _Problem("permission", reason(error)) from None
     if len(content) > _MAX_BYTES:
         raise _Problem("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB")
     if content.startswith(_WIDE_BOMS):

@@ -169,7 +169,7 @@ TABLES: Mapping[str, Table] = {
                 _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
                 _text(
                     "problem",
-                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `link-outside`, `link-broken`, `link-folder`, `not-a-file`; of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
+                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `link-outside`, `link-broken`, `link-folder`, `not-a-file`; of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
                 ),
                 _text("detail", "The problem in words, with no text from the file."),
                 *_IDENTITY,

@@ -31,6 +31,10 @@ class Unmeasured(Exception):  # noqa: N818 - a state of the file, not of the pro
         self.detail = detail
 
 
+class NotGiven(Unmeasured):
+    """The disk would not give the pixels."""
+
+
 _OTHER_KINDS = ("does not support", "bits allocated")
 """What pydicom says where a decoder of the transfer syntax reads other pixels than these, such as those of more bits."""
 

@@ -218,6 +218,8 @@ def read_header(stream: BinaryIO, file: Item) -> Header:
     ------
     Unreadable
         Empty, not DICOM (PS3.10 7.1: no preamble and prefix), or the header ends early or makes no sense.
+    OSError
+        The disk would not give it.
     """
     size = stream.seek(0, SEEK_END)
     stream.seek(0)
@@ -231,7 +233,7 @@ def read_header(stream: BinaryIO, file: Item) -> Header:
         stream, size = start.stream, start.size
         implicit, little, _ = start.encoding
         data = read_dataset(stream, is_implicit_VR=implicit, is_little_endian=little, stop_when=watch)
-    except Unreadable:
+    except (Unreadable, OSError):
         raise
     except Inflated as reason:
         raise Unreadable("bad-header", str(reason)) from None
