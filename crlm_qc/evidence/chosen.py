@@ -11,6 +11,10 @@ from crlm_qc.evidence.release import Release
 
 Rows = dict[str, list[dict[str, Any]]]
 
+_REFUSED = frozenset({"permission", "unreadable"})
+"""Problems of a table that are none of its content."""
+_NAMES = {"metadata": "metadata.csv", "clinical": "the clinical workbook", "manifest": "the manifest"}
+
 
 def read_sources(release: Release, profile: Profile) -> Iterator[Rows]:
     """Read the tables and lists: of several the one to use, and of the others only that they are there."""
@@ -19,6 +23,12 @@ def read_sources(release: Release, profile: Profile) -> Iterator[Rows]:
     yield from _likeliest_metadata(release, profile)
     yield from _newest_workbook(release, profile)
     yield from _use(0, [read_manifest(item) for item in release.of("manifest")])
+
+
+def unread_sources(read: Sequence[Rows]) -> list[str]:
+    """What an audit says of tables and lists that the system would not give it."""
+    rows = [row for found in read for row in found["sources"] if row["used"] and row.get("problem") in _REFUSED]
+    return [f"{_NAMES[row['source']]} was not read: {row['detail']}" for row in rows]
 
 
 def _use(chosen: int, read: Sequence[Rows]) -> Iterator[Rows]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.chosen import Rows, read_sources
+from crlm_qc.evidence.chosen import Rows, read_sources, unread_sources
 from crlm_qc.evidence.lock import lock_rows, read_lock
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.source import Item
@@ -132,7 +132,11 @@ def collect(
         layout=release.layout,
         depth=depth,
         patients_read=tuple(sorted(set(patients))),
-        limits=tuple(dict.fromkeys((*release.limits, *(limit for one in reads for limit in one.limits)))),
+        limits=tuple(
+            dict.fromkeys(
+                (*release.limits, *unread_sources(sources), *(limit for one in reads for limit in one.limits))
+            )
+        ),
         tolerances=profile.tolerances.measuring,
     )
     return Evidence(facts, {name: frame(name, found) for name, found in rows.items()})

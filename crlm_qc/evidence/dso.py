@@ -50,6 +50,8 @@ def _header_columns() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 
 
 _INTEGERS, _TEXTS = _header_columns()
+_COUNTED = frozenset({"Rows", "Columns", "NumberOfFrames", "BitsAllocated"})
+"""Numbers without which there are no masks: rules of their own tell of those that can't be read."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ def dso_rows(header: Header, shared: Row) -> DsoRows:
         if column not in row:
             row[column] = text(data, keyword)
     for column, keyword in _INTEGERS:
-        row[column] = integer(data, keyword)
+        row[column] = header.integer(keyword) if keyword in _COUNTED else integer(data, keyword)
     groups = first(data, "SharedFunctionalGroupsSequence")
     per_frame = items(data, "PerFrameFunctionalGroupsSequence")
     segments = items(data, "SegmentSequence")
@@ -116,7 +118,7 @@ def dso_rows(header: Header, shared: Row) -> DsoRows:
         per_frame[0] if per_frame else None, "PlaneOrientationSequence"
     )
     row |= {
-        "malformed": json.dumps(sorted(macros.malformed)) if macros.malformed else None,
+        "malformed": json.dumps(sorted(malformed)) if (malformed := macros.malformed.union(header.malformed)) else None,
         "missing": lacking(data, segments or [], result.frames, macros.malformed),
         "n_frame_items": None if per_frame is None else len(per_frame),
         "n_segments": None if segments is None else len(segments),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from crlm_qc.evidence.ct import Row
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Item, reason
 
 
 def file_row(patient: str | None, item: Item, kind: str, *, in_collection: bool = True) -> Row:
@@ -53,4 +51,10 @@ def hash_file(row: Row, item: Item, limits: list[str]) -> None:
 def unread(patient: str | None, error: OSError) -> str:
     """What an audit says of a file that it could not read."""
     whose = f"{patient}: " if patient else ""
-    return f"{whose}a file was not read: {os.strerror(error.errno or 0).lower()}"
+    return f"{whose}a file was not read: {reason(error)}"
+
+
+def refused(error: OSError) -> Row:
+    """What `files` holds of a file that the system would not give: that is no fault of its content."""
+    denied = isinstance(error, PermissionError)
+    return {"problem": "permission" if denied else "io-error", "detail": reason(error)}

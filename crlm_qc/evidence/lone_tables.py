@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.chosen import read_sources
+from crlm_qc.evidence.chosen import read_sources, unread_sources
 from crlm_qc.evidence.metadata import looks_like_metadata
 from crlm_qc.evidence.release import Candidate, Release
 from crlm_qc.evidence.source import Folder, Item, local_file
@@ -51,14 +51,18 @@ def collect_tables(files: Sequence[Path], profile: Profile) -> Evidence:
         candidates[part], given[part] = candidate, path
     release = Release(Folder(Path.cwd()), layout="none", candidates=tuple(candidates.values()))
     rows = {name: list[dict[str, object]]() for name in TABLES}
-    for found in read_sources(release, profile):
+    sources = list(read_sources(release, profile))
+    for found in sources:
         for name, read in found.items():
             rows[name] += read
     named = {
         row["patient"] for name in ("metadata", "clinical") for row in rows[name] if isinstance(row["patient"], str)
     }
     rows["patients"] = [{"patient": one, "folder": "", "valid": profile.is_patient_id(one)} for one in sorted(named)]
-    return Evidence(Facts(depth=Depth.HEADERS), {name: frame(name, found) for name, found in rows.items()})
+    return Evidence(
+        Facts(depth=Depth.HEADERS, limits=tuple(unread_sources(sources))),
+        {name: frame(name, found) for name, found in rows.items()},
+    )
 
 
 def _candidate(path: Path, profile: Profile) -> Candidate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Item, reason
 
 Rows = list[dict[str, Any]]
 
@@ -31,8 +31,8 @@ def read_manifest(file: Item) -> dict[str, Rows]:
     entries: Rows = []
     try:
         content = file.read(0, _MAX_BYTES + 1)
-    except OSError:
-        problem: tuple[str, str, int | None] | None = ("permission", "the file can't be opened", None)
+    except OSError as error:
+        problem: tuple[str, str, int | None] | None = ("permission", reason(error), None)
     else:
         problem, entries = _entries(content)
     if problem:

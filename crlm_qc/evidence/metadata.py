@@ -24,7 +24,7 @@ from crlm_qc.evidence.series_list.lines import (
     read_lines,
     split,
 )
-from crlm_qc.evidence.source import Item, OutsideError, Source
+from crlm_qc.evidence.source import Item, OutsideError, Source, reason
 from crlm_qc.evidence.texts import TextScan
 from crlm_qc.model.tables import TABLES
 
@@ -140,8 +140,8 @@ def _text(file: Item) -> str:
     """
     try:
         content = file.read(0, _MAX_BYTES + 1)
-    except OSError:
-        raise Problem("permission", "the file can't be opened") from None
+    except OSError as error:
+        raise Problem("permission", reason(error)) from None
     if len(content) > _MAX_BYTES:
         raise Problem("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB")
     if content.startswith(_WIDE_BOMS):

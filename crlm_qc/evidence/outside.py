@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.show import Show
 from crlm_qc.evidence.ct import Row
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dicom.values import text
-from crlm_qc.evidence.files import file_row, hash_file
+from crlm_qc.evidence.files import file_row, hash_file, refused
 from crlm_qc.evidence.release import Other, Release
 
 
@@ -47,10 +48,15 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
     quiet()
     files: list[Row] = []
     limits: list[str] = []
-    scan = IdentifierScan(None, profile)
+    scan, show = IdentifierScan(None, profile), Show(profile)
     own = None if lock is None else release.source.locate(lock)
     for other in release.others:
-        row = _row(other, scan)
+        try:
+            row = _row(other, scan)
+        except OSError as error:
+            row = file_row(None, other.item, other.kind, in_collection=other.in_collection) | refused(error)
+        if row["problem"] in ("permission", "io-error"):
+            limits.append(f"{show.path(other.item.path)} was not read: {row['detail']}")
         if hashed and (own is None or other.item.key != own):
             hash_file(row, other.item, limits)
         files.append(row)
@@ -71,7 +77,9 @@ def _row(other: Other, scan: IdentifierScan) -> Row:
             header = read_header(stream, item)
             scan.add(header)
             return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
-    except (Unreadable, OSError):
+    except OSError:
+        raise
+    except Unreadable:
         return row
     except Exception:  # noqa: BLE001 - values in a header may be anything, and the file is no part of the release
         return row

@@ -15,15 +15,15 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row, unpadded_bytes
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.conformance import ValueScan
-from crlm_qc.evidence.dicom.header import Header, Unreadable, compressed, quiet, read_header
+from crlm_qc.evidence.dicom.header import Header, Unreadable, quiet, read_header, undecodable
 from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
-from crlm_qc.evidence.files import file_row, hash_file, unread
+from crlm_qc.evidence.files import file_row, hash_file, refused, unread
 from crlm_qc.evidence.kinds import aside_kind
 from crlm_qc.evidence.masks.measures import measure_masks
 from crlm_qc.evidence.masks.stack import MaskStack
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Item, reason
 from crlm_qc.evidence.standard import Candidates, standard_rows
 from crlm_qc.model.settings import Depth
 
@@ -149,13 +149,13 @@ def _read_file(state: _Patient, item: Item) -> Row:
             _hold(state, header, row["kind"], stream)
             if state.candidates is not None:
                 state.candidates.add(item, header, row["kind"], row.get("series_uid"))
-    except Unreadable as reason:
-        if reason.problem in ("empty", "not-dicom") and not _meant_as_dicom(item):
+    except Unreadable as fault:
+        if fault.problem in ("empty", "not-dicom") and not _meant_as_dicom(item):
             return row | {"kind": "unexpected"}
-        return row | {"problem": reason.problem, "detail": reason.detail}
+        return row | {"problem": fault.problem, "detail": fault.detail}
     except OSError as error:
         state.read.limits.append(unread(state.patient, error))
-        return row | {"problem": "permission", "detail": "it can't be opened"}
+        return row | refused(error)
     except Exception as error:  # noqa: BLE001 - values in a header may be anything; the file is named, the rest goes on
         return row | {"kind": "unreadable", "problem": "bad-header", "detail": f"{type(error).__name__} while reading"}
     return row
@@ -262,12 +262,15 @@ def _masks(state: _Patient, header: Header, found: DsoRows) -> MaskStack | None:
     rows = state.read.rows
     try:
         stack, pairs = measure_masks(header, found, rows["slices"], rows["ct_series"], state.profile)
+    except OSError as error:
+        found.dso |= {"masks": "failed", "masks_detail": reason(error)}
+        stack, pairs, unsaid = None, [], True
     except Exception as error:  # noqa: BLE001 - values in a header may be anything; the object is named, the rest goes on
         found.dso |= {"masks": "failed", "masks_detail": f"{type(error).__name__} while measuring"}
         stack, pairs, unsaid = None, [], True
     else:
-        # Of native masks that can't be read, rules on lengths and attributes tell.
-        unsaid = header.pixels is not None and compressed(header.transfer_syntax, header.pixels)
+        # Of other masks that can't be read, rules tell.
+        unsaid = header.pixels is not None and undecodable(header.transfer_syntax, header.pixels)
     if found.dso["masks"] == "no-decoder" or (found.dso["masks"] == "failed" and unsaid):
         state.read.limits.append(f"{state.patient}: masks were not read: {found.dso['masks_detail']}")
     rows["segment_pairs"] += pairs

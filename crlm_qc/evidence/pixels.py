@@ -15,13 +15,14 @@ from pydicom.uid import UID
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
 from crlm_qc.evidence.ct import Row, position_of
-from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for, undecoded
-from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
+from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, NotGiven, Unmeasured, decoder_for, undecoded
+from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed, undecodable
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.digests import pixel_digest
 from crlm_qc.evidence.dso import DsoRows
 from crlm_qc.evidence.levels import corner_fill, levels
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
+from crlm_qc.evidence.source import reason
 from crlm_qc.geometry import borders, masks, placements
 from crlm_qc.geometry.borders import Faces
 from crlm_qc.geometry.lattice import Floats
@@ -155,13 +156,13 @@ def measure_pixels(
     levelled = _levelled(sources)
     for source in sources:
         try:
-            stored = stored_values(source)
-        except Unmeasured as reason:
-            source.row |= {"pixels": reason.status, "pixels_detail": reason.detail}
-            # Of native pixels that can't be read, rules on lengths and attributes tell.
-            unsaid = source.floats or compressed(source.transfer_syntax, source.element)
-            if reason.status == "no-decoder" or unsaid:
-                problems[reason.detail] = problems.get(reason.detail, 0) + 1
+            stored = _stored(source)
+        except Unmeasured as fault:
+            source.row |= {"pixels": fault.status, "pixels_detail": fault.detail}
+            # Of other pixels that can't be read, rules tell.
+            unsaid = isinstance(fault, NotGiven) or source.floats or undecodable(source.transfer_syntax, source.element)
+            if fault.status == "no-decoder" or unsaid:
+                problems[fault.detail] = problems.get(fault.detail, 0) + 1
             continue
         finally:
             source.element.held = None
@@ -193,6 +194,13 @@ def _levelled(sources: Sequence[SlicePixels]) -> set[str]:
     for source in sources:
         paths.setdefault(source.row.get("series_uid"), []).append(source.row["path"])
     return {path for own in paths.values() for path in own[:: -(-len(own) // LEVELLED)]}
+
+
+def _stored(source: SlicePixels) -> npt.NDArray[Any]:
+    try:
+        return stored_values(source)
+    except OSError as error:
+        raise NotGiven("failed", reason(error)) from None
 
 
 def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
@@ -244,6 +252,8 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
         # The decoder must be that of the file meta, which may be missing or untrue.
         data.file_meta.TransferSyntaxUID = UID(source.transfer_syntax or "")
         stored, _ = decoder.as_array(data, raw=True, correct_unused_bits=False)
+    except OSError:
+        raise
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
         raise undecoded(decoder, error) from None
     if stored.shape != (rows, columns):

@@ -31,6 +31,11 @@ _AT_ONCE = 256 << 10
 """Bytes hashed at a time."""
 
 
+def reason(error: OSError) -> str:
+    """Why a file could not be read, in the system's words: `permission denied`, `input/output error`."""
+    return os.strerror(error.errno).lower() if error.errno else "it can't be read"
+
+
 def parents(path: str) -> Iterator[str]:
     """Folders that hold a path, the innermost first, the release itself (the empty path) last."""
     while path:

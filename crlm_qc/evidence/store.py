@@ -1,15 +1,20 @@
-"""Evidence on disk: a Parquet file a table, and `evidence.json`. It can be audited anywhere, without the images."""
+"""Evidence on disk: a Parquet file a table, and `evidence.json`, which says how many rows each has, and its SHA-256.
+
+It can be audited anywhere, without the images.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from crlm_qc.model.errors import ReleaseError
+from crlm_qc.evidence.source import reason
+from crlm_qc.model.errors import ReleaseError, UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
 from crlm_qc.model.tables import SOURCE_TABLES, TABLES, empty
@@ -35,7 +40,7 @@ def contract() -> str:
 
 
 def save(evidence: Evidence, folder: Path) -> None:
-    """Write evidence.
+    """Write evidence, with the number of rows and the SHA-256 of every table.
 
     Parameters
     ----------
@@ -43,16 +48,43 @@ def save(evidence: Evidence, folder: Path) -> None:
         Tables and facts.
     folder : pathlib.Path
         Where to; made if it is not there. Files of the same names are replaced.
+
+    Raises
+    ------
+    UsageError
+        It can't be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    # The facts come last: a folder whose writing was cut short is no evidence.
-    (folder / FACTS_FILE).unlink(missing_ok=True)
-    for name in evidence:
-        evidence[name].to_parquet(folder / f"{name}.parquet", index=False, engine="pyarrow")
-    facts = {"format": FORMAT, "version": contract(), "facts": to_plain(evidence.facts)}
-    draft = folder / f"{FACTS_FILE}.part"
-    draft.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(folder / FACTS_FILE)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The facts come last: a folder whose writing was cut short is no evidence.
+        (folder / FACTS_FILE).unlink(missing_ok=True)
+        proof = {}
+        for name in evidence:
+            content = _parquet(evidence[name])
+            _put(folder / f"{name}.parquet", content)
+            proof[name] = {"rows": len(evidence[name]), "sha256": hashlib.sha256(content).hexdigest()}
+        told = {"format": FORMAT, "version": contract(), "facts": to_plain(evidence.facts), "tables": proof}
+        _put(folder / FACTS_FILE, (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+    except (OSError, RuntimeError) as error:
+        why = reason(error) if isinstance(error, OSError) else "it is a link that leads to itself"
+        raise UsageError(f"{folder} can't be written: {why}") from None
+
+
+def _parquet(table: Any) -> bytes:
+    content = io.BytesIO()
+    table.to_parquet(content, index=False, engine="pyarrow")
+    return content.getvalue()
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def is_evidence(folder: Path) -> bool:
@@ -90,8 +122,8 @@ def load(folder: Path, patients: Sequence[str] = ()) -> Evidence:
     Raises
     ------
     ReleaseError
-        The folder holds no evidence, evidence of another version, a table that is missing or does not keep its contract,
-        or not one of the patients.
+        The folder holds no evidence, evidence of another version, a table that is missing, was changed since it was
+        saved or does not keep its contract, or not one of the patients.
     """
     raw = _facts(folder)
     if raw is None or raw.get("format") != FORMAT:
@@ -108,7 +140,9 @@ def load(folder: Path, patients: Sequence[str] = ()) -> Evidence:
         facts = from_plain(Facts, told)
     except PlainError:
         raise ReleaseError(f"{folder / FACTS_FILE} is damaged: collect the evidence again") from None
-    return _only(Evidence(facts, {name: _table(folder, name) for name in TABLES}), patients)
+    proof = raw.get("tables")
+    tables = {name: _table(folder, name, proof.get(name) if isinstance(proof, dict) else None) for name in TABLES}
+    return _only(Evidence(facts, tables), patients)
 
 
 def _only(evidence: Evidence, patients: Sequence[str]) -> Evidence:
@@ -131,21 +165,39 @@ def _only(evidence: Evidence, patients: Sequence[str]) -> Evidence:
 def _facts(folder: Path) -> dict[str, Any] | None:
     try:
         raw = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return raw if isinstance(raw, dict) else None
 
 
-def _table(folder: Path, name: str) -> Any:
+def _table(folder: Path, name: str, proof: object) -> Any:
     import pandas as pd
     import pyarrow as pa
 
     path = folder / f"{name}.parquet"
     try:
-        table = pd.read_parquet(path, engine="pyarrow")
+        content = path.read_bytes()
+        if not isinstance(proof, dict) or proof.get("sha256") != hashlib.sha256(content).hexdigest():
+            raise ReleaseError(
+                f"{path} is not as it was saved, by the SHA-256 in {FACTS_FILE}, and damaged or changed since: "
+                "collect the evidence again"
+            )
+        table = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
         model = empty(name)
-        if list(table.columns) != list(model.columns):
-            raise ValueError("other columns")
+        if list(table.columns) != list(model.columns) or len(table) != proof.get("rows"):
+            raise ValueError("other columns or rows")
+        _check_json(name, table)
         return table.astype(model.dtypes.to_dict())
-    except (OSError, ValueError, TypeError, pa.ArrowException):
+    except ReleaseError:
+        raise
+    except (OSError, ValueError, TypeError, RecursionError, pa.ArrowException):
         raise ReleaseError(f"{path} is missing or damaged: collect the evidence again") from None
+
+
+def _check_json(name: str, table: Any) -> None:
+    """Refuse texts that are no JSON, in columns of which the contract says in words that they hold it."""
+    for column in TABLES[name].columns:
+        if "JSON" in column.doc:
+            kind = dict if "JSON object" in column.doc else list
+            if not all(isinstance(json.loads(value), kind) for value in table[column.name].dropna().unique()):
+                raise ValueError("another kind of JSON")

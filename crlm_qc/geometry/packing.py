@@ -49,7 +49,7 @@ def layout_of_length(length: int, runs: Sequence[int], rows: int, columns: int, 
         length is the standard's, or none of these.
     """
     frames, pixels = sum(runs), rows * columns
-    if min(frames, pixels, bits) <= 0 or _fits(length, _bytes(frames * pixels * bits)):
+    if min(length, frames, pixels, bits) <= 0 or _fits(length, _bytes(frames * pixels * bits)):
         return None
     frame = _bytes(pixels * bits)
     layouts = {

@@ -93,7 +93,7 @@ _IDENTITY = (
     _text("transfer_syntax_uid", "", "TransferSyntaxUID"),
     _text(
         "encoding_found",
-        "Transfer syntax that the data set is really written in, where TransferSyntaxUID says another; it was read so. Missing if it says the truth.",
+        "Transfer syntax that the data set is really written in, where TransferSyntaxUID says another; it was read so. `encapsulated` where Pixel Data is in fragments as compressed pixels are, nobody knows by what, so that it was not read. Missing if it says the truth.",
     ),
 )
 _HEADER = (
@@ -173,7 +173,7 @@ TABLES: Mapping[str, Table] = {
                 _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
                 _text(
                     "problem",
-                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `link-outside`, `link-broken`, `link-folder`, `not-a-file`; of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
+                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `link-outside`, `link-broken`, `link-folder`, `not-a-file`; of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
                 ),
                 _text("detail", "The problem in words, with no text from the file."),
                 *_IDENTITY,
@@ -355,6 +355,8 @@ TABLES: Mapping[str, Table] = {
                 *_IDENTITY,
                 *_HEADER,
                 *_PIXEL,
+                _text("photometric_interpretation", "", "PhotometricInterpretation"),
+                _int("high_bit", "", "HighBit"),
                 _int("number_of_frames", "", "NumberOfFrames"),
                 _int(
                     "n_frame_items",
@@ -377,7 +379,7 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _text(
                     "malformed",
-                    "Keywords of lengths, positions and directions in its functional groups that are there and can't be read, as a JSON list; missing if none.",
+                    "Keywords of lengths, positions and directions in its functional groups, and of Rows, Columns, NumberOfFrames and BitsAllocated, that are there and can't be read, as a JSON list; missing if none.",
                 ),
                 _int(
                     "pixel_bytes_expected",
@@ -822,6 +824,8 @@ TABLES: Mapping[str, Table] = {
     )
 }
 
+ENCAPSULATED = "encapsulated"
+"""What `encoding_found` says of Pixel Data in fragments, where no transfer syntax of such is known."""
 SOURCE_TABLES = frozenset(
     {"sources", "metadata", "list_notes", "manifest", "clinical", "clinical_dictionary", "workbook"}
 )

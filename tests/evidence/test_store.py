@@ -1,10 +1,14 @@
+import errno
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from crlm_qc.evidence.store import FACTS_FILE, ReleaseError, contract, is_evidence, load, save
+from crlm_qc.model.errors import UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, Column, Table, frame, schema
@@ -18,13 +22,19 @@ FILLED = {
 }
 
 
+def filled(column: Column) -> object:
+    if "JSON" in column.doc:
+        return '{"Rows": 1}' if "JSON object" in column.doc else '["Rows"]'
+    return FILLED[column.dtype]
+
+
 @pytest.fixture
 def evidence() -> Evidence:
     """In every table a row with all values, and one with the required ones alone."""
     tables = {}
     for name, table in TABLES.items():
-        full = {column.name: FILLED[column.dtype] for column in table.columns}
-        bare = {column.name: FILLED[column.dtype] for column in table.columns if column.required}
+        full = {column.name: filled(column) for column in table.columns}
+        bare = {column.name: filled(column) for column in table.columns if column.required}
         tables[name] = frame(name, [full, bare])
     tolerances = {"position_mm": 0.01, "spacing_mm": 0.5, "spacing_fraction": 0.01}
     facts = Facts("release", "card", Depth.MASKS, ("CRLM-CT-1001",), ("a decoder is missing",), tolerances)
@@ -134,7 +144,7 @@ def test_the_words_of_a_contract_make_no_other_version(monkeypatch):
     assert contract() == before
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "other columns", "facts"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "other columns", "rows lost", "no proof", "facts"])
 def test_damaged_evidence_is_refused(evidence, tmp_path, damage):
     save(evidence, tmp_path)
     path = tmp_path / "slices.parquet"
@@ -144,6 +154,12 @@ def test_damaged_evidence_is_refused(evidence, tmp_path, damage):
         path.write_bytes(path.read_bytes()[:100])
     elif damage == "other columns":
         evidence["slices"].drop(columns="path").to_parquet(path)
+    elif damage == "rows lost":
+        evidence["slices"].iloc[:0].to_parquet(path, index=False)
+    elif damage == "no proof":
+        raw = json.loads((tmp_path / FACTS_FILE).read_text())
+        del raw["tables"]
+        (tmp_path / FACTS_FILE).write_text(json.dumps(raw))
     else:
         raw = json.loads((tmp_path / FACTS_FILE).read_text())
         (tmp_path / FACTS_FILE).write_text(json.dumps(raw | {"facts": {"root": "x"}}))
@@ -167,3 +183,28 @@ def test_tolerances_that_are_none_are_damage(evidence, tmp_path, tolerances):
     (tmp_path / FACTS_FILE).write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(ReleaseError, match="damaged"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["rows", "no JSON"])
+def test_a_table_and_its_proof_that_disagree_are_damage(evidence, tmp_path, change):
+    table = evidence["dsos"]
+    save(
+        Evidence(evidence.facts, {**evidence.tables, "dsos": table.assign(missing="{") if change != "rows" else table}),
+        tmp_path,
+    )
+    if change == "rows":
+        raw = json.loads((tmp_path / FACTS_FILE).read_text(encoding="utf-8"))
+        raw["tables"]["dsos"]["rows"] += 1
+        (tmp_path / FACTS_FILE).write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(ReleaseError, match=r"dsos\.parquet is missing or damaged"):
+        load(tmp_path)
+
+
+def test_a_full_disk_leaves_no_evidence_and_no_half_file(evidence, tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UsageError, match="can't be written: no space left on device"):
+        save(evidence, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,8 @@ from typing import Any
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from crlm_qc.model.tables import ENCAPSULATED
+
 FLOAT_VRS = ("OF", "OD")
 """VRs of Float and Double Float Pixel Data (PS3.3 C.7.6.24), which are no integers."""
 NO_FLOATS = "Float Pixel Data is not read"
@@ -27,6 +29,10 @@ class Unmeasured(Exception):  # noqa: N818 - a state of the file, not of the pro
         super().__init__(detail)
         self.status = status
         self.detail = detail
+
+
+class NotGiven(Unmeasured):
+    """The disk would not give the pixels."""
 
 
 _OTHER_KINDS = ("does not support", "bits allocated")
@@ -55,8 +61,10 @@ def decoder_for(transfer_syntax: str | None) -> Any:
     Raises
     ------
     Unmeasured
-        There is none, or its package is not installed.
+        There is none, or its package is not installed; or Pixel Data can't be what its transfer syntax says.
     """
+    if transfer_syntax == ENCAPSULATED:
+        raise Unmeasured("failed", "Pixel Data is in fragments, under a transfer syntax without compression")
     try:
         decoder = get_decoder(UID(transfer_syntax or ""))
     except NotImplementedError:

@@ -19,6 +19,7 @@ from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 from crlm_qc.evidence.dicom.encoding import VR_CODES, Inflated, Start, codec_of, read_start
 from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, reals, text
 from crlm_qc.evidence.source import Item
+from crlm_qc.model.tables import ENCAPSULATED
 
 if TYPE_CHECKING:
     from pydicom.tag import BaseTag
@@ -87,6 +88,11 @@ class PixelElement:
         return self.file.read(self.offset, self.length)
 
 
+def undecodable(transfer_syntax: str | None, pixels: PixelElement) -> bool:
+    """Whether a failure to read Pixel Data may be the decoder's, so that no rule on lengths and attributes tells of it."""
+    return transfer_syntax != ENCAPSULATED and compressed(transfer_syntax, pixels)
+
+
 def compressed(transfer_syntax: str | None, pixels: PixelElement) -> bool:
     """Whether Pixel Data must be decoded before its values can be read."""
     return pixels.encapsulated or transfer_syntax not in NATIVE
@@ -122,10 +128,11 @@ class Header:
 
     @property
     def transfer_syntax(self) -> str | None:
-        """The transfer syntax that Pixel Data is read by: TransferSyntaxUID, if the file does not show another."""
+        """The transfer syntax that Pixel Data is read by: TransferSyntaxUID, if the file does not show another; `ENCAPSULATED` of fragments that can't be what it says."""
         start, pixels = self.start, self.pixels
         if pixels is not None and pixels.encapsulated:
-            return codec_of(pixels.beginning, start.declared) or start.declared
+            found = codec_of(pixels.beginning, start.declared) or start.declared
+            return ENCAPSULATED if found in NATIVE else found
         native = start.says_unlike_native and pixels is not None and pixels.found == padded(native_bytes(self.data))
         return start.written if native or start.declared is None or start.declared in NATIVE else start.declared
 
@@ -171,7 +178,7 @@ def native_bytes(data: Dataset) -> int | None:
         return None
     rows, columns, bits = (int(value or 0) for value in size)
     frames = integer(data, "NumberOfFrames")
-    if frames is None and has_value(data, "NumberOfFrames"):
+    if (frames is None and has_value(data, "NumberOfFrames")) or (frames is not None and frames < 1):
         return None
     samples = integer(data, "SamplesPerPixel")
     photometric = text(data, "PhotometricInterpretation")
@@ -211,6 +218,8 @@ def read_header(stream: BinaryIO, file: Item) -> Header:
     ------
     Unreadable
         Empty, not DICOM (PS3.10 7.1: no preamble and prefix), or the header ends early or makes no sense.
+    OSError
+        The disk would not give it.
     """
     size = stream.seek(0, SEEK_END)
     stream.seek(0)
@@ -224,7 +233,7 @@ def read_header(stream: BinaryIO, file: Item) -> Header:
         stream, size = start.stream, start.size
         implicit, little, _ = start.encoding
         data = read_dataset(stream, is_implicit_VR=implicit, is_little_endian=little, stop_when=watch)
-    except Unreadable:
+    except (Unreadable, OSError):
         raise
     except Inflated as reason:
         raise Unreadable("bad-header", str(reason)) from None

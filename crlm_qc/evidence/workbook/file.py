@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from crlm_qc.collection.invisible import plain_text
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Item, reason
 from crlm_qc.evidence.workbook.book import MAX_BYTES, MAX_COLUMNS, MAX_PARTS, MAX_ROWS, Book, Cell, Sheet, UnusableError
 from crlm_qc.evidence.workbook.facts import workbook_facts
 
@@ -37,10 +37,10 @@ def read_book(file: Item, profile: Profile) -> Book:
     """
     try:
         data = file.read(0, MAX_BYTES + 1)
-    except PermissionError:
-        raise UnusableError("permission", "the file may not be read") from None
-    except OSError:
-        raise UnusableError("unreadable", "the file can't be read from disk") from None
+    except OSError as error:
+        raise UnusableError(
+            "permission" if isinstance(error, PermissionError) else "unreadable", reason(error)
+        ) from None
     if len(data) > MAX_BYTES:
         raise UnusableError("too-large", f"the file is larger than {MAX_BYTES // 2**20} MB")
     if not data.strip():

@@ -16,10 +16,11 @@ from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.ct import CtSeries, same_length
 
+_DATE, _SIGN = "StudyDate", "PixelRepresentation"
 _IDENTITY = {
     "PatientSex": "patient_sex",
     "PatientAge": "patient_age",
-    "StudyDate": "study_date",
+    _DATE: "study_date",
     "Manufacturer": "manufacturer",
     "ManufacturerModelName": "manufacturer_model",
 }
@@ -30,6 +31,7 @@ _ACQUISITION = {
     "ImageType": "image_type",
     "ReconstructionDiameter": "reconstruction_diameter",
     "ContrastBolusAgent": "contrast_agent",
+    _SIGN: "pixel_representation",
 }
 _UNITS = {"SliceThickness": " mm", "ReconstructionDiameter": " mm", "KVP": " kV"}
 _SEXES = frozenset({"M", "F", "O"})
@@ -51,7 +53,7 @@ _IMAGE_TYPES = frozenset({"ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL"
     seen=Seen(),
 )
 def patient_or_scanner_differs(context: Context) -> Checked:
-    """Every CT series; a missing value differs from none."""
+    """Every CT series; a missing value differs from none, but for StudyDate."""
     return each_series(context, lambda series: _differing(context, series, _IDENTITY, _told_by_uid(series)))
 
 
@@ -60,7 +62,7 @@ def patient_or_scanner_differs(context: Context) -> Checked:
     "acquisition-differs",
     WARNING,
     title="Kernel, tube voltage, SliceThickness or the like differ inside the series",
-    why="Where kernel, tube voltage, SliceThickness, ImageType, reconstruction diameter or contrast agent change from some slice on, so do noise, sharpness and CT values: two reconstructions or scans were put into one series. Tube current and exposure may differ. What parts the runs of several volumes is told there (CTS018, CTS028).",
+    why="Where kernel, tube voltage, SliceThickness, ImageType, reconstruction diameter or contrast agent change from some slice on, so do noise, sharpness and CT values: two reconstructions or scans were put into one series. Where PixelRepresentation changes, the same bits are other values. Tube current and exposure may differ. What parts the runs of several volumes is told there (CTS018, CTS028).",
     fix="Split the series, or correct the attributes that were changed.",
     source="DICOM PS3.3 C.7.3.1 (General Series), C.8.2.1 (CT Image), C.7.6.4 (Contrast/Bolus)",
     tables=TABLES,
@@ -86,6 +88,9 @@ def _differing(
     for keyword, column in attributes.items():
         values = series.slices[column].tolist()
         given = {place: value for place, value in enumerate(values) if value is not None and value == value}
+        if keyword == _DATE:
+            # Type 2 may be empty, but then in all slices of a study.
+            given = {place: given.get(place, "") for place in range(len(values))}
         plain = _plain(context, keyword, {place: value for place, value in given.items() if place not in told})
         counts = Counter(plain.values())
         common = max(counts, key=lambda key: counts[key], default=None)
@@ -122,6 +127,8 @@ def _parts_the_runs(series: CtSeries, plain: Mapping[int, Any]) -> bool:
 
 def _plain(context: Context, keyword: str, given: Mapping[int, Any]) -> dict[int, Any]:
     """Values such that those that mean the same are equal."""
+    if keyword == _SIGN:
+        return dict(given)
     if any(isinstance(value, float) for value in given.values()):
         known: list[float] = []
         found = {}
@@ -132,7 +139,7 @@ def _plain(context: Context, keyword: str, given: Mapping[int, Any]) -> dict[int
         return found
     if keyword == "PatientAge":
         return {place: age if (age := age_in_years(value)) is not None else value for place, value in given.items()}
-    if keyword == "StudyDate":
+    if keyword == _DATE:
         return {place: "".join(filter(str.isdigit, value)) for place, value in given.items()}
     return {
         place: " ".join(value.replace("\\", " \\ ").upper().split()).rstrip("\\ ") for place, value in given.items()
@@ -153,8 +160,10 @@ def _shown(context: Context, keyword: str) -> Callable[[Any], str]:
         return lambda value: f"{show.number(value)}{_UNITS[keyword]}"
     if keyword == "PatientAge":
         return show.age_string
-    if keyword == "StudyDate":
-        return show.date
+    if keyword == _DATE:
+        return lambda value: show.date(value) if value else "missing"
+    if keyword == _SIGN:
+        return show.number
     if keyword == "ImageType":
         return lambda value: _image_type(context, value)
     known = {*_SEXES, *context.profile.published.manufacturers}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -11,13 +12,14 @@ from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
+from crlm_qc.model.tables import ENCAPSULATED
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.columns import POSITION
 from crlm_qc.subjects.ct import CtSeries, need_pixels
-from crlm_qc.subjects.words import number
+from crlm_qc.subjects.words import number, text
 
 _MONOCHROME2: Final = "MONOCHROME2"
 _PHOTOMETRIC: Final = frozenset({"MONOCHROME1", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422"})
@@ -224,3 +226,48 @@ def _loss(context: Context, series: CtSeries, lossy: list[int]) -> str:
         if shown:
             words.append(f"{name} {listed(shown)}")
     return ", ".join(words) or "ratio and method not told"
+
+
+@rule(
+    "CTS035",
+    "slice-pixels-not-read",
+    ERROR,
+    title="The pixels of a slice could not be read",
+    why="No CT value of it was looked at, and rules on values leave it out. Where REL005, REL017, CTS019 or CTS022 tell why, they are told there; what no decoder is installed for leaves the audit incomplete.",
+    fix="Download or export the file again, as one monochrome image of whole numbers.",
+    source="DICOM PS3.3 C.8.2.1 (CT Image), C.7.6.3 (Image Pixel), C.7.6.24 (Floating Point Image Pixel, which no CT image has)",
+    tables=TABLES,
+    depth=Depth.PIXELS,
+)
+def slice_pixels_not_read(context: Context) -> Checked:
+    """Every CT series whose pixels were asked for."""
+    lengths = _wrong_lengths(context)
+
+    def judge(series: CtSeries) -> Iterable[Found]:
+        slices = series.slices
+        untold = {
+            place: text(slices["pixels_detail"][place]) or "no reason is known"
+            for place in slices.others("pixels", {"read", "not-asked", "no-decoder"})
+            if slices["path"][place] not in lengths
+            and text(slices["encoding_found"][place]) != ENCAPSULATED
+            and text(slices["photometric_interpretation"][place]) in (None, _MONOCHROME2, "MONOCHROME1")
+            and _NEEDED.isdisjoint(json.loads(text(slices["missing"][place]) or "[]"))
+        }
+        if untold:
+            reasons = listed(sorted(set(untold.values())))
+            names = listed(series.names(context, untold))
+            message = f"The pixels of {plural(len(untold), 'slice')} were not read ({names}): {reasons}."
+            yield series.found(context, message, "pixels that can be read", reasons, list(untold))
+
+    return each_series(context, judge)
+
+
+_NEEDED: Final = frozenset({"Rows", "Columns", "BitsAllocated", "SamplesPerPixel"})
+"""Attributes without which no pixels can be read; CTS019 tells of them."""
+
+
+def _wrong_lengths(context: Context) -> frozenset[str]:
+    """Files whose Pixel Data has another length than the header needs (REL005)."""
+    files = context["files"]
+    known = files["pixel_bytes_expected"].notna() & files["pixel_bytes_found"].notna()
+    return frozenset(files["path"][known & (files["pixel_bytes_expected"] != files["pixel_bytes_found"]).fillna(False)])

@@ -181,7 +181,7 @@ def localizer_in_series(context: Context) -> Checked:
     "several-frames",
     ERROR,
     title="A CT image of several frames",
-    why="CT Image Storage has one frame an image. Of several, one has a position and the others have none: readers show the first, or lay them all on one place. What needs positions is not judged.",
+    why="CT Image Storage has one frame an image. Of several, one has a position and the others have none: readers show the first, or lay them all on one place. What needs positions is not judged. Of none, or fewer, readers make an empty image or fail.",
     fix="Write each frame as an image of its own with its position, or the whole as an Enhanced CT image.",
     source="DICOM PS3.3 A.3 (CT Image IOD), C.7.6.6 (Multi-frame, which that IOD does not have)",
     tables=TABLES,
@@ -190,6 +190,14 @@ def several_frames(context: Context) -> Checked:
     """Every CT series; other classes, such as Enhanced CT, are CTS001's."""
 
     def judge(series: CtSeries) -> Iterable[Found]:
+        odd = (series.slices["number_of_frames"] < 1).nonzero()[0].tolist()
+        if odd:
+            frames = sorted({int(value) for value in series.slices["number_of_frames"][odd]})
+            shown = listed([context.show.number(value) for value in frames])
+            message = f"NumberOfFrames of {plural(len(odd), 'slice')} is {shown}, and a CT image has one frame: {listed(series.names(context, odd))}."
+            yield series.found(
+                context, message, "no NumberOfFrames, or 1", shown, odd, column="NumberOfFrames", seen_at=()
+            )
         if not series.framed:
             return
         frames = sorted({int(value) for value in series.slices["number_of_frames"][list(series.framed)]})

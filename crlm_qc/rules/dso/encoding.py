@@ -14,7 +14,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import are, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each_dso
+from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each_dso, frames_miscounted, length_wrong, unmeasured
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.sources import frames_at_one_position, sources_of
@@ -46,7 +46,7 @@ def frame_count_differs(context: Context) -> Checked:
 
     def judge(dso: Dso) -> Iterable[Found]:
         frames, items = whole(dso.row["number_of_frames"]), whole(dso.row["n_frame_items"])
-        if frames is None or frames != items:
+        if frames_miscounted(dso):
             shown = "missing" if frames is None else str(frames)
             there = "no Per-Frame Functional Groups Sequence" if items is None else plural(items, "per-frame item")
             message = f"NumberOfFrames is {shown}, and there {are(1 if items is None else items)} {there}."
@@ -73,7 +73,7 @@ def mask_data_length(context: Context) -> Checked:
 
     def judge(dso: Dso) -> Iterable[Found]:
         needed, found = whole(dso.row["pixel_bytes_expected"]), whole(dso.row["pixel_bytes_found"])
-        if needed is None or found is None or found in (needed, _bytes_of_items(dso)):
+        if needed is None or found is None or not length_wrong(dso):
             return
         frames = whole(dso.row["number_of_frames"]) or 0
         unpadded = found == whole(dso.row["pixel_bytes_unpadded"])
@@ -146,27 +146,15 @@ _ORDERS = {
 """Orders of the bits, and how they are to be read."""
 
 
-def _bytes_of_items(dso: Dso) -> int | None:
-    """Bytes that as many frames as there are per-frame items need, padded to even."""
-    size = [whole(dso.row[column]) for column in ("rows", "columns", "bits_allocated", "n_frame_items")]
-    if any(value is None for value in size):
-        return None
-    bits = (
-        (whole(dso.row["samples_per_pixel"]) or 1) * (size[0] or 0) * (size[1] or 0) * (size[2] or 0) * (size[3] or 0)
-    )
-    needed = -(-bits // 8)
-    return needed + needed % 2
-
-
 @rule(
     "DSO022",
     "not-binary",
     WARNING,
     title="Segmentation type or encoding other than published",
-    why="The published objects are BINARY and uncompressed; many readers can't open fractional, label map or compressed ones. They are read all the same where that can be done.",
+    why="The published objects are BINARY and uncompressed; many readers can't open fractional, label map or compressed ones. They are read all the same where that can be done; where BitsAllocated is why their masks were not, DSO040 says so.",
     fix="Export the object as BINARY in Explicit VR Little Endian.",
     source="DICOM PS3.3 C.8.20.2 (Segmentation Type); published description",
-    tables=OWN,
+    tables=WITH_CT,
 )
 def not_binary(context: Context) -> Checked:
     """Every segmentation object."""
@@ -179,8 +167,8 @@ def not_binary(context: Context) -> Checked:
         if kind != _BINARY:
             words.append(f"SegmentationType {context.show.text(kind, _TYPES)}")
             expected.append(f"SegmentationType {_BINARY}")
-        elif bits not in (None, 1):
-            words.append(f"BitsAllocated {bits}")
+        elif bits != 1 and not unmeasured(dso):
+            words.append(f"BitsAllocated {'missing' if bits is None else bits}")
             expected.append("BitsAllocated 1")
         # One that is untrue is REL017's.
         untrue = text(dso.row["encoding_found"]) is not None

@@ -21,6 +21,7 @@ _PROBLEMS = {
     "cut-header": "the file ends within its header",
     "bad-header": "the header can't be parsed",
     "permission": "the file may not be opened",
+    "io-error": "the disk did not give it",
 }
 _LINKS = {
     "link-outside": "leads outside the release",
@@ -34,8 +35,8 @@ _LINKS = {
     "file-unreadable",
     ERROR,
     title="A file in a series folder can't be read as DICOM",
-    why="A slice or mask that can't be read is lost, mostly to a broken download or copy. Other rules count such a file as there: they raise no missing slice or reference for it.",
-    fix="Download or copy the file again.",
+    why="A slice or mask that can't be read is lost, mostly to a broken download or copy. Where permission was refused, or the disk had an error, nothing is known of the file, and the audit is incomplete. Other rules count such a file as there: they raise no missing slice or reference for it.",
+    fix="Download or copy the file again; where it may not be opened, or the disk did not give it, mend that and audit again.",
     source="DICOM PS3.10 7.1 (file meta information), PS3.5 7.1 (data elements)",
     tables=("files",),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.tables import ENCAPSULATED
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -36,6 +37,12 @@ _SYNTAXES = {
     f"{_ROOT}.5": "RLE Lossless",
 }
 """Transfer syntaxes that images come in (PS3.6 Table A-1)."""
+_FRAGMENTS = "encapsulated as compressed pixels are, by what is not known"
+_IDENTIFIERS = {
+    "meta_sop_class_uid": "MediaStorageSOPClassUID",
+    "meta_sop_instance_uid": "MediaStorageSOPInstanceUID",
+}
+"""Columns of `files` and the attributes of the file meta that must have a value."""
 
 
 @rule(
@@ -43,7 +50,7 @@ _SYNTAXES = {
     "file-meta-untrue",
     ERROR,
     title="File meta information that is untrue of what follows it",
-    why="Readers take the data set for what TransferSyntaxUID says, and refuse the file or read its pixels some bytes off. This audit reads it as it is written, so other rules judge the true pixels. A wrong group length alone is a warning.",
+    why="Readers take the data set for what TransferSyntaxUID says, and refuse the file or read its pixels some bytes off. This audit reads it as it is written, so other rules judge the true pixels; where Pixel Data is in fragments and nothing tells by what they were compressed, they are not judged. A wrong group length alone is a warning.",
     fix="Write the file again with the TransferSyntaxUID and FileMetaInformationGroupLength of what it holds; changing the UID alone encodes nothing anew.",
     source="DICOM PS3.10 7.1 (Transfer Syntax UID, File Meta Information Group Length), PS3.5 10 (transfer syntax)",
     tables=("files",),
@@ -87,7 +94,12 @@ def _encodings(context: Context, rows: Any) -> tuple[str, str, str]:
     message = f"The file meta of {_files(context, rows)} says {declared}, but the data set is {found}."
     if len(pairs) > 1:
         message += f" {plural(len(pairs), 'pair')} of syntaxes disagree so."
-    return message, f"TransferSyntaxUID of {found}", declared
+    wanted = (
+        "the TransferSyntaxUID that they were compressed with"
+        if pairs.keys() == {(declared, _FRAGMENTS)}
+        else f"TransferSyntaxUID of {found}"
+    )
+    return message, wanted, declared
 
 
 def _lengths(context: Context, rows: Any) -> tuple[str, str, str]:
@@ -106,6 +118,8 @@ def _files(context: Context, rows: Any) -> str:
 def _syntax(context: Context, uid: Any) -> str:
     """A transfer syntax by its name, if it is one of those that images come in."""
     shown = context.show.uid(str(uid))
+    if uid == ENCAPSULATED:
+        return _FRAGMENTS
     known = str(uid).startswith(f"{_ROOT}.")
     return _SYNTAXES.get(str(uid)) or (shown if known else f"an unknown transfer syntax ({shown})")
 
@@ -115,7 +129,7 @@ def _syntax(context: Context, uid: Any) -> str:
     "file-meta-missing",
     ERROR,
     title="A DICOM data set without preamble or file meta information",
-    why="It is no DICOM file: most readers refuse it, and those that don't must guess how it is encoded. This audit reads it by its first element.",
+    why="It is no DICOM file: most readers refuse it, and those that don't must guess how it is encoded. This audit reads it by its first element. Where nothing is missing but the class or UID of the object in the file meta, by which archives index it, it is a warning.",
     fix="Write the data set as a DICOM file, with preamble, prefix and file meta information before it.",
     source="DICOM PS3.10 7.1 (DICOM File Meta Information)",
     tables=("files",),
@@ -123,16 +137,28 @@ def _syntax(context: Context, uid: Any) -> str:
 def file_meta_missing(context: Context) -> Checked:
     """Every DICOM file that was read."""
     files = _read(context)
+    lacking = files["problem"].isin(list(_MISSING))
+    unnamed = files["problem"].isna() & files[list(_IDENTIFIERS)].isna().any(axis=1)
     findings = []
-    for patient, subject, rows in by_folder(context, files[files["problem"].isin(list(_MISSING))]):
+    for patient, subject, rows in by_folder(context, files[lacking | unnamed]):
         names = file_names(context, rows["path"])
-        kinds = Counter(_MISSING[problem] for problem in rows["problem"])
+        kinds = Counter(_lack(row) for row in rows.to_dict("records"))
         observed = "; ".join(_each(kind, count, len(kinds)) for kind, count in sorted(kinds.items()))
         message = f"{_holders(names)} {observed}."
+        severity = ERROR if rows["problem"].notna().any() else WARNING
         findings.append(
-            Found(subject, message, "a DICOM file (PS3.10)", observed, text(patient), len(rows), tuple(names))
+            Found(subject, message, "a DICOM file (PS3.10)", observed, text(patient), len(rows), tuple(names), severity)
         )
     return Checked(len(files), findings)
+
+
+def _lack(row: dict[str, Any]) -> str:
+    """What a file lacks that stands before the data set."""
+    if known := _MISSING.get(row["problem"]):
+        return known
+    return (
+        f"file meta without {' and '.join(name for column, name in _IDENTIFIERS.items() if text(row[column]) is None)}"
+    )
 
 
 def _each(kind: str, count: int, kinds: int) -> str:

@@ -174,3 +174,10 @@ def _(site: Site) -> None:
         dataset.ImageType = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
 
     site.each_ct(change)
+
+
+@fault("ct-bits-of-64", triggers=("CTS035",), doc="A CT file beyond the segments has 64 bits a pixel.")
+def _(site: Site) -> None:
+    with site.dicom(site.edge().slice.path) as dataset:
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<i2").astype("<i8").tobytes()
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 64, 64, 63

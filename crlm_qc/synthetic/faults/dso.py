@@ -556,3 +556,15 @@ def _image_references(dataset: Dataset) -> list[Dataset]:
     for frame in dataset.PerFrameFunctionalGroupsSequence:
         found += frame.DerivationImageSequence[0].SourceImageSequence
     return found
+
+
+@fault("dso-bits-unsaid", triggers=("DSO040",), doc="The object does not say how many bits a pixel has.")
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        del dataset.BitsAllocated
+
+
+@fault("dso-bits-of-bytes", triggers=("DSO041",), doc="The object says that of one bit a pixel eight are stored.")
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        dataset.BitsStored, dataset.HighBit = 8, 7

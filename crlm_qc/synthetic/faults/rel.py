@@ -133,6 +133,23 @@ def _(site: Site) -> None:
 
 
 @fault(
+    "fragments-under-native",
+    triggers=("REL017",),
+    doc="Pixel Data of the segmentation object is in fragments of nothing that is known, under Explicit VR Little Endian.",
+)
+def _(site: Site) -> None:
+    from pydicom.encaps import encapsulate
+
+    path = site.dso_file
+    raw = path.read_bytes()
+    pixels: bytes = site.open(path).PixelData
+    start = raw.rindex(b"\xe0\x7f\x10\x00O")
+    head = raw[start : start + 4] + b"OB\0\0\xff\xff\xff\xff"
+    ending = b"\xfe\xff\xdd\xe0\0\0\0\0"
+    site.write(path, raw[:start] + head + encapsulate([pixels], has_bot=False) + ending)
+
+
+@fault(
     "group-length-wrong",
     triggers=("REL017",),
     doc="FileMetaInformationGroupLength of a CT file is two bytes too short.",

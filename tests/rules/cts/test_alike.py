@@ -35,6 +35,7 @@ def case() -> Case:
         ("CTS031", {"patient_sex": "F"}),
         ("CTS031", {"patient_age": "031Y"}),
         ("CTS031", {"study_date": "19920706"}),
+        ("CTS031", {"study_date": None}),
         ("CTS031", {"manufacturer": "SIEMENS"}),
         ("CTS031", {"manufacturer_model": "Sensation 16"}),
         ("CTS032", {"convolution_kernel": "LUNG"}),
@@ -43,6 +44,7 @@ def case() -> Case:
         ("CTS032", {"image_type": "DERIVED\\SECONDARY\\AXIAL"}),
         ("CTS032", {"reconstruction_diameter": 360.0}),
         ("CTS032", {"contrast_agent": "NONE"}),
+        ("CTS032", {"pixel_representation": 0}),
     ],
 )
 @pytest.mark.parametrize("name", [1, 12, N_SLICES])
@@ -69,6 +71,12 @@ def test_one_slice_of_another(case: Case, profile: Profile, code: str, values: d
 def test_what_may_differ(case: Case, profile: Profile, values: dict[str, Any]) -> None:
     case.slice(5).update(values)
     assert flat(case, profile) == []
+
+
+def test_a_study_date_that_no_slice_has(case: Case, profile: Profile) -> None:
+    for row in case.of("slices"):
+        row["study_date"] = None
+    assert "CTS031" not in {code for code, *_ in flat(case, profile)}
 
 
 def test_one_finding_lists_all_attributes(case: Case, profile: Profile) -> None:

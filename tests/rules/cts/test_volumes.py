@@ -99,6 +99,18 @@ def test_a_ct_image_of_several_frames(case: Case, profile: Profile) -> None:
     assert flat(case, profile) == [("CTS030", P1, "NumberOfFrames")]
 
 
+@pytest.mark.parametrize("frames", [0, -1])
+def test_a_ct_image_of_no_frame(case: Case, profile: Profile, frames: int) -> None:
+    case.slice(4)["number_of_frames"] = frames
+    assert flat(case, profile) == [("CTS030", P1, "NumberOfFrames")]
+    assert f"NumberOfFrames of 1 slice is {frames}, and" in only(case, "CTS030", profile).message
+
+
+def test_one_frame_may_be_said(case: Case, profile: Profile) -> None:
+    case.slice(4)["number_of_frames"] = 1
+    assert flat(case, profile) == []
+
+
 @pytest.mark.parametrize("factor", [0.5, 1.4, 2.0, 3.0])
 def test_the_spacing_changes(case: Case, profile: Profile, factor: float) -> None:
     middle = case.slice(12)["position_z"]

@@ -69,3 +69,25 @@ def test_data_sets_alone_are_one_finding(case: Case, profile: Profile) -> None:
     assert only(case, "REL018", profile).observed == (
         "a DICOM data set without preamble and file meta (23); file meta without TransferSyntaxUID (1)"
     )
+
+
+@pytest.mark.parametrize("column", ["meta_sop_class_uid", "meta_sop_instance_uid"])
+def test_file_meta_that_names_no_object_is_a_warning(case: Case, profile: Profile, column: str) -> None:
+    for row in case.ct(4):
+        if "kind" in row:
+            row[column] = None
+    assert flat(case, profile) == [("REL018", P1, "1-04.dcm")]
+    found = only(case, "REL018", profile)
+    assert found.severity == Severity.WARNING
+    assert found.message.startswith("1-04.dcm holds file meta without MediaStorageSOP")
+
+
+def test_a_data_set_alone_is_an_error_told_once(case: Case, profile: Profile) -> None:
+    for row in case.ct(4):
+        if "kind" in row:
+            row.update(problem="no-file-meta", meta_sop_class_uid=None, meta_sop_instance_uid=None)
+    found = only(case, "REL018", profile)
+    assert (found.severity, found.observed) == (
+        Severity.ERROR,
+        "a DICOM data set without preamble and file meta",
+    )
