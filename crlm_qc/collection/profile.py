@@ -133,6 +133,19 @@ class SegmentTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """Objects that others made of the collection's images, and that archives hand out beside the published ones."""
+
+    name: str
+    """What findings call them, in the plural."""
+    modality: str
+    series_description: re.Pattern[str]
+    manufacturer: str
+    uid_root: str
+    """Root of their Series Instance UIDs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """The published description of the collection; what it does not say is None or empty, and is not compared."""
 
@@ -214,6 +227,8 @@ class Profile:
     tolerances: Tolerances = field(default_factory=Tolerances)
     folder: Path | None = None
     """Where the profile's suites lie."""
+    others: tuple[Others, ...] = ()
+    """Objects of others, which are not audited."""
 
     def is_patient_id(self, text: str) -> bool:
         """Whether `text` has the form of this collection's patient IDs."""

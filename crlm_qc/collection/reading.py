@@ -21,6 +21,7 @@ from crlm_qc.collection.profile import (
     SEG,
     Deidentification,
     Edition,
+    Others,
     Profile,
     Published,
     SegmentTerm,
@@ -75,6 +76,7 @@ _SECTIONS = (
     "metadata",
     "modalities",
     "segments",
+    "others",
     "clinical",
     "words",
     "deidentification",
@@ -136,6 +138,7 @@ def _build(raw: Table, folder: Path) -> Profile:
         deidentification=_deidentification(raw.table("deidentification", optional=True)),
         tolerances=_tolerances(raw.table("tolerances", optional=True)),
         folder=folder,
+        others=_others(raw, collection.text("uid_root")),
     )
 
 
@@ -147,6 +150,22 @@ def _term(raw: Table) -> SegmentTerm:
     raw.allow(("role", "label", "pattern", "required"))
     role = raw.choice("role", ROLES)
     return SegmentTerm(role, raw.text("label"), raw.pattern("pattern"), raw.flag("required", default=False))
+
+
+def _others(raw: Table, own_root: str) -> tuple[Others, ...]:
+    """Objects of others. What could be the collection's own, or a CT series, is never one."""
+    found = []
+    for one in raw.tables("others", optional=True):
+        one.allow(("name", "modality", "series_description", "manufacturer", "uid_root"))
+        root, modality = one.text("uid_root", form=UID), one.text("modality", default=SEG)
+        if f"{own_root}.".startswith(f"{root}.") or f"{root}.".startswith(f"{own_root}."):
+            raise StrictError(f"{one.place('uid_root')} must be another than the collection's")
+        if modality == CT:
+            raise StrictError(f"{one.place('modality')} can't be {CT}: every CT series is audited")
+        found.append(
+            Others(one.text("name"), modality, one.pattern("series_description"), one.text("manufacturer"), root)
+        )
+    return tuple(found)
 
 
 def _published(raw: Table) -> Published:
@@ -250,7 +269,8 @@ def _deidentification(raw: Table) -> Deidentification:
     return Deidentification(
         codes=frozenset(raw.texts("codes", default=())),
         private_creators=frozenset(raw.texts("private_creators", default=())),
-        series_dates={modality: days.texts(modality) for modality in days},
+        # A single day may stand without its list.
+        series_dates={modality: days.texts(modality, single=True) for modality in days},
         same_study_days=raw.number("same_study_days", default=7.0),
         **dates,
     )

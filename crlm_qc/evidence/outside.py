@@ -12,6 +12,7 @@ from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.files import file_row, hash_file
+from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.release import Other, Release
 
 
@@ -50,7 +51,7 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
     scan = IdentifierScan(None, profile)
     own = None if lock is None else release.source.locate(lock)
     for other in release.others:
-        row = _row(other, scan)
+        row = _row(other, scan, profile)
         if hashed and (own is None or other.item.key != own):
             hash_file(row, other.item, limits)
         files.append(row)
@@ -59,7 +60,7 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
     return OutsideRead({"files": files, "identifiers": scan.rows()}, limits)
 
 
-def _row(other: Other, scan: IdentifierScan) -> Row:
+def _row(other: Other, scan: IdentifierScan, profile: Profile) -> Row:
     """The row of `files` of one of them; if it is DICOM, nothing but its series stands in it."""
     item = other.item
     row = file_row(None, item, other.kind, in_collection=other.in_collection)
@@ -69,6 +70,8 @@ def _row(other: Other, scan: IdentifierScan) -> Row:
         with warnings.catch_warnings(), item.opened() as stream:
             warnings.simplefilter("ignore")
             header = read_header(stream, item)
+            if columns := of_others(header, profile):
+                return row | columns
             scan.add(header)
             return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
     except (Unreadable, OSError):
