@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -71,6 +72,16 @@ class Edition:
 
     name: str
     columns: tuple[str, ...]
+    detached_rows: frozenset[str] = frozenset()
+    """Digests of its rows, if these are known not to describe the images of their patients: see `digest_of_row`."""
+
+
+_DIGITS = 6
+
+
+def digest_of_row(patient: str, age: float, sex: float) -> str:
+    """What a row of a known edition is recognised by: the beginning of the SHA-256 of patient, age and code of sex."""
+    return hashlib.sha256(f"{patient} {age:g} {sex:g}".encode()).hexdigest()[:_DIGITS]
 
 
 class Sort(StrEnum):

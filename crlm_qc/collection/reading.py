@@ -34,6 +34,7 @@ from crlm_qc.model.errors import ProfileError
 from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.model.words import did_you_mean
 
+_DIGEST = re.compile(r"[0-9a-f]{6}")
 _FILE_NAME = re.compile(r"[^/\\]+")
 
 
@@ -222,8 +223,11 @@ def _clinical(raw: Table) -> Table:
 
 
 def _edition(raw: Table) -> Edition:
-    raw.allow(("name", "columns"))
-    return Edition(raw.text("name"), raw.texts("columns"))
+    raw.allow(("name", "columns", "detached_rows"))
+    detached = raw.text("detached_rows", default="").split()
+    if any(not _DIGEST.fullmatch(one) for one in detached):
+        raise StrictError(f"{raw.place('detached_rows')} must be digests of rows, six hexadecimal digits each")
+    return Edition(raw.text("name"), raw.texts("columns"), frozenset(detached))
 
 
 def _variables(raw: Table, editions: tuple[Edition, ...], patient_column: str) -> Mapping[str, Variable]:
