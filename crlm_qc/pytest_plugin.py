@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("ignore", "All but these rules. Repeatable.", metavar="CODES", action="append")
     add("waivers", "Findings that were accepted (TOML). Repeatable.", metavar="FILE", action="append")
     add("subset", "Part of the release on purpose: skip what compares the whole.", action="store_true")
+    add("all-objects", "Also audit objects of others beside the published ones.", action="store_true")
     add("depth", "How deep to read: headers, masks or pixels.", choices=("headers", "masks", "pixels"))
     add("jobs", "Processes to read with. Default: the cores.", metavar="N", type=int)
     add("profile", "Release profile (TOML) in place of the built-in one.", metavar="FILE")

@@ -61,7 +61,19 @@ OURS: Final = frozenset(
             "mask_digest",
             "cell",
         ),
-        *("attribute", "tag", "vr", "state", "code", "length", "pattern", "creator", "location_problem", "edition"),
+        *(
+            "others",
+            "attribute",
+            "tag",
+            "vr",
+            "state",
+            "code",
+            "length",
+            "pattern",
+            "creator",
+            "location_problem",
+            "edition",
+        ),
         *("patient", "pixels", "tool", "message"),
     }
 )

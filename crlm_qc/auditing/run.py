@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,10 +124,15 @@ def _evidence(
             )
         if hashed:
             raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
-        return load(release, request.settings.patients)
+        saved = load(release, request.settings.patients)
+        if request.settings.all_objects and saved["files"]["others"].notna().any():
+            raise UsageError(
+                f"{release} is saved evidence, in which objects of others were left out: give the release itself"
+            )
+        return saved
     return collect(
         release,
-        request.profile,
+        replace(request.profile, others=()) if request.settings.all_objects else request.profile,
         depth=request.settings.depth,
         patients=request.settings.patients,
         metadata=request.parts.metadata,

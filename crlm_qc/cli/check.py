@@ -82,6 +82,10 @@ def check(
             help="Also run dciodvfy and dcentvfy (pip install crlm-qc\\[standard]): what DICOM itself asks.",
         ),
     ] = False,
+    all_objects: Annotated[
+        bool,
+        typer.Option("--all-objects", help="Also audit segmentation objects of others beside the published ones."),
+    ] = False,
     jobs: JobsOption = None,
     evidence: Annotated[
         Path | None, typer.Option("--evidence", help="Also write the evidence tables (Parquet) to this folder.")

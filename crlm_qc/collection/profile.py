@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -72,6 +73,16 @@ class Edition:
 
     name: str
     columns: tuple[str, ...]
+    detached_rows: frozenset[str] = frozenset()
+    """Digests of its rows, if these are known not to describe the images of their patients: see `digest_of_row`."""
+
+
+_DIGITS = 6
+
+
+def digest_of_row(patient: str, age: float, sex: float) -> str:
+    """What a row of a known edition is recognised by: the beginning of the SHA-256 of patient, age and code of sex."""
+    return hashlib.sha256(f"{patient} {age:g} {sex:g}".encode()).hexdigest()[:_DIGITS]
 
 
 class Sort(StrEnum):
@@ -131,6 +142,19 @@ class SegmentTerm:
     def named(self, number: int | None) -> str:
         """The label that has this number."""
         return self.stem if number is None or not self.numbered else f"{self.label.removesuffix('n')}{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Objects that others made of the collection's images, and that archives hand out beside the published ones."""
+
+    name: str
+    """What findings call them, in the plural."""
+    modality: str
+    series_description: re.Pattern[str]
+    manufacturer: str
+    uid_root: str
+    """Root of their Series Instance UIDs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +239,8 @@ class Profile:
     tolerances: Tolerances = field(default_factory=Tolerances)
     folder: Path | None = None
     """Where the profile's suites lie."""
+    others: tuple[Others, ...] = ()
+    """Objects of others, which are not audited."""
 
     def is_patient_id(self, text: str) -> bool:
         """Whether `text` has the form of this collection's patient IDs."""

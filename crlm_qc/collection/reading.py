@@ -21,6 +21,7 @@ from crlm_qc.collection.profile import (
     SEG,
     Deidentification,
     Edition,
+    Others,
     Profile,
     Published,
     SegmentTerm,
@@ -33,6 +34,7 @@ from crlm_qc.model.errors import ProfileError
 from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.model.words import did_you_mean
 
+_DIGEST = re.compile(r"[0-9a-f]{6}")
 _FILE_NAME = re.compile(r"[^/\\]+")
 
 
@@ -75,6 +77,7 @@ _SECTIONS = (
     "metadata",
     "modalities",
     "segments",
+    "others",
     "clinical",
     "words",
     "deidentification",
@@ -136,6 +139,7 @@ def _build(raw: Table, folder: Path) -> Profile:
         deidentification=_deidentification(raw.table("deidentification", optional=True)),
         tolerances=_tolerances(raw.table("tolerances", optional=True)),
         folder=folder,
+        others=_others(raw, collection.text("uid_root")),
     )
 
 
@@ -147,6 +151,22 @@ def _term(raw: Table) -> SegmentTerm:
     raw.allow(("role", "label", "pattern", "required"))
     role = raw.choice("role", ROLES)
     return SegmentTerm(role, raw.text("label"), raw.pattern("pattern"), raw.flag("required", default=False))
+
+
+def _others(raw: Table, own_root: str) -> tuple[Others, ...]:
+    """Objects of others. What could be the collection's own, or a CT series, is never one."""
+    found = []
+    for one in raw.tables("others", optional=True):
+        one.allow(("name", "modality", "series_description", "manufacturer", "uid_root"))
+        root, modality = one.text("uid_root", form=UID), one.text("modality", default=SEG)
+        if f"{own_root}.".startswith(f"{root}.") or f"{root}.".startswith(f"{own_root}."):
+            raise StrictError(f"{one.place('uid_root')} must be another than the collection's")
+        if modality == CT:
+            raise StrictError(f"{one.place('modality')} can't be {CT}: every CT series is audited")
+        found.append(
+            Others(one.text("name"), modality, one.pattern("series_description"), one.text("manufacturer"), root)
+        )
+    return tuple(found)
 
 
 def _published(raw: Table) -> Published:
@@ -203,8 +223,11 @@ def _clinical(raw: Table) -> Table:
 
 
 def _edition(raw: Table) -> Edition:
-    raw.allow(("name", "columns"))
-    return Edition(raw.text("name"), raw.texts("columns"))
+    raw.allow(("name", "columns", "detached_rows"))
+    detached = raw.text("detached_rows", default="").split()
+    if any(not _DIGEST.fullmatch(one) for one in detached):
+        raise StrictError(f"{raw.place('detached_rows')} must be digests of rows, six hexadecimal digits each")
+    return Edition(raw.text("name"), raw.texts("columns"), frozenset(detached))
 
 
 def _variables(raw: Table, editions: tuple[Edition, ...], patient_column: str) -> Mapping[str, Variable]:
@@ -250,7 +273,8 @@ def _deidentification(raw: Table) -> Deidentification:
     return Deidentification(
         codes=frozenset(raw.texts("codes", default=())),
         private_creators=frozenset(raw.texts("private_creators", default=())),
-        series_dates={modality: days.texts(modality) for modality in days},
+        # A single day may stand without its list.
+        series_dates={modality: days.texts(modality, single=True) for modality in days},
         same_study_days=raw.number("same_study_days", default=7.0),
         **dates,
     )

@@ -9,7 +9,7 @@ A text that looks like a telephone number, a date or the like is never shown, wh
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from crlm_qc.collection.deidentification import Pattern, looks_like
@@ -107,11 +107,16 @@ class Show:
         The collection's profile, whose words, dates and UIDs may be shown.
     places : Places, optional
         What folders are called in place of their names; without it, they have their names.
+    contents : callable, optional
+        Tells of a path which of the patient's series or images lies there, if that is known.
     """
 
-    def __init__(self, profile: Profile, places: Places | None = None) -> None:
+    def __init__(
+        self, profile: Profile, places: Places | None = None, contents: Callable[[str], str | None] = lambda _: None
+    ) -> None:
         self._profile = profile
         self._places = places
+        self._contents = contents
         self._known: dict[tuple[str, bool], bool] = {}
 
     def text(self, value: str | None, known: Collection[str] = ()) -> str:
@@ -263,7 +268,10 @@ class Show:
             return EMPTY
         bare = value.replace("\\", "/")
         shown = "/".join(self._part(part) for part in bare.split("/"))
-        return shown if self._places is None else Alias(self._places(bare, self._part), shown)
+        content = self._contents(bare)
+        if self._places is None and content is None:
+            return shown
+        return Alias(shown if self._places is None else self._places(bare, self._part), shown, content)
 
     def _part(self, part: str) -> str:
         if (

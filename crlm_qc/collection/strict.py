@@ -126,10 +126,12 @@ class Table:
             raise StrictError(f"{self.place(key)} must be a date, such as 1991-06-03 without quotes")
         return value
 
-    def texts(self, key: str, *, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """A list of texts."""
+    def texts(self, key: str, *, default: tuple[str, ...] | None = None, single: bool = False) -> tuple[str, ...]:
+        """A list of texts; where a `single` one will do, that may stand without brackets."""
         if default is not None and key not in self._raw:
             return default
+        if single and isinstance(self._raw.get(key), str):
+            return (self.text(key),)
         values = self._of(key, list, "a list of texts")
         if not all(isinstance(value, str) for value in values):
             raise StrictError(f"{self.place(key)} must be a list of texts")

@@ -25,7 +25,7 @@ from crlm_qc.collection.show import Show
 from crlm_qc.evidence.ct import Row
 from crlm_qc.evidence.dicom.header import Header
 from crlm_qc.evidence.dicom.items import MAX_DEPTH, Element, Item, items_of
-from crlm_qc.evidence.dicom.values import text
+from crlm_qc.evidence.dicom.values import tag_of, text
 from crlm_qc.evidence.dso import is_dso
 
 CODES: Final[Mapping[int, frozenset[str]]] = {
@@ -115,7 +115,7 @@ class IdentifierScan:
         data = header.data
         patient_id = text(data, "PatientID")
         # A directory of files names its patients in items alone.
-        any_id = self._patient is None and patient_id is None
+        any_id = patient_id is None and (self._patient is None or tag_of("DirectoryRecordSequence") in data)
         if patient_id is not None and not self._profile.is_patient_id(patient_id):
             patient_id = None
         key = text(data, "SeriesInstanceUID"), patient_id

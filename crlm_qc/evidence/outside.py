@@ -13,6 +13,7 @@ from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.files import file_row, hash_file, refused
+from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.release import Other, Release
 
 
@@ -52,7 +53,7 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
     own = None if lock is None else release.source.locate(lock)
     for other in release.others:
         try:
-            row = _row(other, scan)
+            row = _row(other, scan, profile)
         except OSError as error:
             row = file_row(None, other.item, other.kind, in_collection=other.in_collection) | refused(error)
         if row["problem"] in ("permission", "io-error"):
@@ -65,7 +66,7 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
     return OutsideRead({"files": files, "identifiers": scan.rows()}, limits)
 
 
-def _row(other: Other, scan: IdentifierScan) -> Row:
+def _row(other: Other, scan: IdentifierScan, profile: Profile) -> Row:
     """The row of `files` of one of them; if it is DICOM, nothing but its series stands in it."""
     item = other.item
     row = file_row(None, item, other.kind, in_collection=other.in_collection)
@@ -75,6 +76,8 @@ def _row(other: Other, scan: IdentifierScan) -> Row:
         with warnings.catch_warnings(), item.opened() as stream:
             warnings.simplefilter("ignore")
             header = read_header(stream, item)
+            if columns := of_others(header, profile):
+                return row | columns
             scan.add(header)
             return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
     except OSError:

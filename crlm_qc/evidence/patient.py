@@ -22,6 +22,7 @@ from crlm_qc.evidence.files import file_row, hash_file, refused, unread
 from crlm_qc.evidence.kinds import aside_kind
 from crlm_qc.evidence.masks.measures import measure_masks
 from crlm_qc.evidence.masks.stack import MaskStack
+from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
 from crlm_qc.evidence.source import Item, reason
 from crlm_qc.evidence.standard import Candidates, standard_rows
@@ -183,6 +184,8 @@ def _meant_as_dicom(item: Item) -> bool:
 
 def _describe(state: _Patient, header: Header, row: Row) -> Row:
     """Columns of `files`; rows of the other tables are added to the state."""
+    if columns := of_others(header, state.profile):
+        return columns
     shared: Row = {"patient": row["patient"], "path": row["path"], **identity(header)}
     columns = {key: value for key, value in shared.items() if key not in ("patient", "path")}
     wrong = state.values.forbidden(header.data)

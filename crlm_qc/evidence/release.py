@@ -13,7 +13,7 @@ from crlm_qc.collection.forms import is_uid
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import Show
 from crlm_qc.evidence.by_header import Whose, by_folder, mixes_series, whose
-from crlm_qc.evidence.kinds import aside_kind, names_collection, outside_kind, part_kind
+from crlm_qc.evidence.kinds import aside_kind, is_of_systems, names_collection, outside_kind, part_kind
 from crlm_qc.evidence.metadata import METADATA_NAME
 from crlm_qc.evidence.source import Item, Source, Tree, local_file, open_source, parents, siblings
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
@@ -171,7 +171,9 @@ class _Places:
 
 def _places(tree: Tree, profile: Profile, root_name: str) -> _Places:
     valid: dict[str, str] = {}
-    for folder in tree.folders:
+    # Litter of systems makes no patient: neither what lies in a recycle bin, nor a folder with nothing but litter.
+    own = [folder for folder in tree.folders if not is_of_systems(folder)]
+    for folder in own:
         name = folder.rpartition("/")[2]
         if profile.is_patient_id(name) and not any(above in valid for above in parents(folder)):
             valid[folder] = name
@@ -179,11 +181,11 @@ def _places(tree: Tree, profile: Profile, root_name: str) -> _Places:
     collections = frozenset(folder for folder in tree.folders if folder.rpartition("/")[2] == profile.name)
     # The root holds the patients where it is the collection folder itself, and in the layout of the dataset card.
     root_holds = root_name == profile.name or any("/" not in folder for folder in valid)
-    filled = {above for item in tree.items for above in parents(item.path)}
+    filled = {above for item in tree.items if aside_kind(item) != "system" for above in parents(item.path)}
     with_images = {above for item in tree.items if item.suffix == ".dcm" for above in parents(item.path)}
     patients = {folder: (name, True) for folder, name in valid.items()}
     odd = 0
-    for folder in tree.folders:
+    for folder in own:
         parent, _, name = folder.rpartition("/")
         # At the root there may be folders of documents too: there only one with images is a patient's.
         counts = folder in filled if parent in collections else root_holds and not parent and folder in with_images

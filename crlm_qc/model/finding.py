@@ -19,20 +19,23 @@ DOWNLOAD_FOLDER = re.compile(r"manifest-[0-9]{1,15}")
 
 
 class Alias(str):
-    """A path as it is shown where folders have no names, which knows how it is shown otherwise."""
+    """A path as it is shown, which knows how it is shown where folders have names, and what lies there."""
 
-    __slots__ = ("original",)
+    __slots__ = ("content", "original")
     original: str
+    content: str | None
+    """Which of the patient's series or images it is: the same however a downloader names folders and files."""
 
-    def __new__(cls, shown: str, original: str) -> Self:
+    def __new__(cls, shown: str, original: str, content: str | None = None) -> Self:
         """Text that is `shown`, of a path that is `original` elsewhere."""
         made = super().__new__(cls, shown)
         made.original = original
+        made.content = content
         return made
 
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[str, str, str | None]:  # type: ignore[override]
         """What a copy is made of."""
-        return str(self), self.original
+        return str(self), self.original, self.content
 
 
 class Kind(StrEnum):
@@ -69,11 +72,19 @@ class Subject:
 
         A row number moves when somebody adds a line, so it counts only where nothing else names the row. The same
         release may be audited from another folder, and one that is downloaded again lies in another dated folder: of a
-        path what lies above the patient's folder does not count.
+        path what lies above the patient's folder does not count, and where the patient, a whole UID or what lies there
+        names the subject, none of it: downloaders and mirrors name folders and files in ways of their own.
         """
         row = self.row if self.uid is None and self.path is None else None
-        parts = (self.kind.value, _below(self.path, patient), self.uid, self.segment, row, self.column)
+        named = (self.kind is Kind.PATIENT and patient) or (self.kind is Kind.SERIES and _is_whole(self.uid))
+        where = None if named else _below(self.path, patient)
+        parts = (self.kind.value, where, self.uid, self.segment, row, self.column)
         return tuple("" if part is None else str(part) for part in parts)
+
+
+def _is_whole(uid: str | None) -> bool:
+    """Whether a UID is shown to its end."""
+    return uid is not None and uid.replace(".", "").isdigit()
 
 
 def _below(path: str | None, patient: str | None) -> str | None:
@@ -82,6 +93,8 @@ def _below(path: str | None, patient: str | None) -> str | None:
         return None
     if isinstance(path, Alias):
         # A fault is the same one whatever its folder is called in the report.
+        if path.content is not None:
+            return path.content
         path = path.original
     parts = [part for part in path.split("/") if not DOWNLOAD_FOLDER.fullmatch(part)]
     return "/".join(parts[parts.index(patient) :] if patient in parts else parts)

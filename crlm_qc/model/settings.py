@@ -48,6 +48,8 @@ class Settings:
     """Whether folders are named after patient and contents alone: their own names hold dates and descriptions."""
     standard: bool = False
     """Whether the validators of dicom3tools are run on the files of patients."""
+    all_objects: bool = False
+    """Whether objects of others, which the profile tells apart, are audited as the published ones are."""
 
     @property
     def partial(self) -> bool:
@@ -72,4 +74,5 @@ class Settings:
             "tolerances": dict(sorted(self.tolerances.items())),
             "redact_paths": self.redact_paths,
             "standard": self.standard,
+            "all_objects": self.all_objects,
         }

@@ -167,7 +167,7 @@ TABLES: Mapping[str, Table] = {
                 _int("size", "Bytes on disk.", unit="bytes"),
                 _text(
                     "kind",
-                    "`ct` (any DICOM image that is no segmentation), `dso`, `other-dicom` (no image), `metadata`, `clinical`, `manifest`, `licence`, `system`, `document`, `unexpected`, `link`, `unreadable`.",
+                    "`ct` (any DICOM image that is no segmentation), `dso`, `other-dicom` (no image), `other-object` (an object of others, which the profile tells apart; not audited), `metadata`, `clinical`, `manifest`, `licence`, `system`, `document`, `unexpected`, `link`, `unreadable`.",
                     required=True,
                 ),
                 _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
@@ -176,6 +176,7 @@ TABLES: Mapping[str, Table] = {
                     "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `link-outside`, `link-broken`, `link-folder`, `not-a-file`; of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
                 ),
                 _text("detail", "The problem in words, with no text from the file."),
+                _text("others", "What the profile calls objects of others such as this one; missing if it is none."),
                 *_IDENTITY,
                 _text("meta_sop_instance_uid", "", "MediaStorageSOPInstanceUID"),
                 _text("meta_sop_class_uid", "", "MediaStorageSOPClassUID"),

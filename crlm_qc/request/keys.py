@@ -138,6 +138,7 @@ _KEYS = (
     _choice("pictures", Choice(PictureMode, default=PictureMode.AUTO.value), "Which patients get pictures", '"auto"'),
     _choice("depth", Choice(Depth, default=Depth.PIXELS.value), "How deep to read", '"pixels"'),
     Key("standard", Flag(), "Whether the validators of dicom3tools are run too.", "true"),
+    Key("all-objects", Flag(), "Whether objects of others are audited too, as the published ones are.", "true"),
     Key("subset", Flag(), "Part of the release on purpose: skip what compares the whole.", "false"),
     Key("patients", Patients(), "Only these patients; @FILE lists one a line.", '["CRLM-CT-1004"]'),
     Key("profile", Place(), "Release profile in place of the built-in one.", '"profile.toml"'),

@@ -202,6 +202,7 @@ def settings_of(settled: Settled) -> Settings:
         tolerances=settled["tolerances"],
         redact_paths=settled["redact-paths"],
         standard=settled["standard"],
+        all_objects=settled["all-objects"],
     )
 
 

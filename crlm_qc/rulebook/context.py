@@ -31,7 +31,8 @@ class Context:
 
     def __post_init__(self) -> None:
         """Make the one gate through which values are shown."""
-        object.__setattr__(self, "show", Show(self.profile, self._places() if self.settings.redact_paths else None))
+        places = self._places() if self.settings.redact_paths else None
+        object.__setattr__(self, "show", Show(self.profile, places, lambda path: _contents(self).get(path)))
 
     def _places(self) -> Places:
         patients, files = self.evidence["patients"], self.evidence["files"]
@@ -76,3 +77,33 @@ def once(work: Callable[Concatenate[Context, P], T]) -> Callable[Concatenate[Con
         return value
 
     return remembered
+
+
+@once
+def _contents(context: Context) -> dict[str, str]:
+    """Which series or image of its patient each file and folder of images is.
+
+    A patient's one CT series is `CT`, the one segmentation object `SEG`; of several a UID says which, if it may be shown.
+    """
+    files, show = context["files"], context.show
+    images = files[files["kind"].isin(["ct", "dso"]) & files["patient"].notna() & files["series_uid"].notna()]
+    found: dict[str, str] = {}
+    for (_, kind), rows in images.groupby(["patient", "kind"], sort=False):
+        word = "CT" if kind == "ct" else "SEG"
+        single = rows["series_uid"].nunique() == 1
+        for uid, own in rows.groupby("series_uid", sort=False):
+            name = word if single else f"{word}/{uid}"
+            if not single and show.uid(uid) != uid:
+                continue
+            if own["folder"].nunique() == 1:
+                found[own["folder"].iloc[0] or "."] = name
+            for path, instance in zip(own["path"], own["sop_instance_uid"], strict=True):
+                if len(own) == 1:
+                    found[path] = name
+                elif isinstance(instance, str) and show.uid(instance) == instance:
+                    found[path] = f"{name}/{instance}"
+    # What holds several series is none of them.
+    series = images.groupby("folder")["series_uid"].nunique()
+    for folder in series[series > 1].index:
+        found.pop(str(folder) or ".", None)
+    return found

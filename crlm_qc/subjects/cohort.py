@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.forms import age_in_years
+from crlm_qc.collection.profile import digest_of_row
 from crlm_qc.model.words import agree
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
@@ -38,6 +39,8 @@ MAX_CHANCE: Final = 0.75
 """Where chance alone makes this part agree, the patients are too alike to tell."""
 FITS: Final = 0.5
 """Part of the patients that must agree before another order of the rows counts as an explanation."""
+KNOWN: Final = 0.9
+"""Part of a workbook's rows that must be those of an edition to be known as it: people mend a few cells."""
 PERMUTATIONS: Final = 9999
 SEED: Final = 20221001
 
@@ -73,6 +76,8 @@ class Cohort:
     """Whether the rows belong to the images; None if that can't be told."""
     reason: str
     """Why it can't be told."""
+    known: str | None = None
+    """The edition of the workbook that is known not to belong, where too few patients are there to tell by themselves."""
 
     @property
     def detached(self) -> bool:
@@ -147,7 +152,32 @@ def _compare(context: Context, table: Clinical) -> Cohort:
         apart = np.abs(own_age[:, None] - image_age[None, :])
         distance = (float(np.median(np.diagonal(apart))), float(np.median(apart)))
     belongs, reason = _decide(sex, age, len(both))
+    if belongs is None and (edition := _known_to_be_detached(context, own, both)):
+        return Cohort(both, sex, age, distance, False, "", edition)
     return Cohort(both, sex, age, distance, belongs, reason)
+
+
+def _known_to_be_detached(context: Context, own: pd.DataFrame, both: pd.DataFrame) -> str | None:
+    """The edition whose rows these are, if it is known not to follow the images, and does not follow those at hand.
+
+    Age and sex of nearly all rows must be the edition's: in one that was joined again most are others.
+    """
+    rows = own.dropna()
+    if rows.empty or not disagreeing(both, context.tolerances.age_years).any():
+        return None
+    digests = [
+        digest_of_row(patient, age, sex) for patient, age, sex in zip(rows.index, rows["age"], rows["sex"], strict=True)
+    ]
+    for edition in context.profile.editions:
+        if sum(one in edition.detached_rows for one in digests) >= KNOWN * len(digests):
+            return edition.name
+    return None
+
+
+def disagreeing(both: pd.DataFrame, tolerance: float) -> pd.Series[bool]:
+    """Patients whose sex or age is known of workbook and images, and differs."""
+    sex = both["sex"].notna() & both["dicom_sex"].notna() & (both["sex"] != both["dicom_sex"])
+    return sex | ((both["age"] - both["dicom_age"]).abs() > tolerance)
 
 
 def _decide(sex: Test | None, age: Test | None, n: int) -> tuple[bool | None, str]:

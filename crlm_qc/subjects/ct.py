@@ -15,7 +15,7 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Slice
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, Columns, common_row, is_orthonormal
-from crlm_qc.subjects.words import commonest, commonest_met, file_names, folder_of, text
+from crlm_qc.subjects.words import commonest, commonest_met, file_names, folder_of, rooms, text
 
 if TYPE_CHECKING:
     from crlm_qc.geometry.stack import Gap, Stack, Stretch
@@ -185,17 +185,18 @@ def series_of(context: Context) -> list[CtSeries]:
     unreadable = Counter(files.loc[files["kind"] == "unreadable", "folder"].fillna("").tolist())
     folders = [folder_of(path) for path in slices["path"].tolist()]
     owners = list(zip(slices["patient"].tolist(), slices["series_uid"].tolist(), strict=True))
+    own_rooms = rooms(context, folders, [uid for _, uid in owners])
     rows: dict[tuple[str | None, str | None], list[int]] = {}
     within: dict[str, set[tuple[str | None, str | None]]] = {}
-    for place, (owner, folder) in enumerate(zip(owners, folders, strict=True)):
+    for place, (owner, room) in enumerate(zip(owners, own_rooms, strict=True)):
         rows.setdefault(owner, []).append(place)
-        within.setdefault(folder, set()).add(owner)
-    astray = strays({_named(owner): [folders[place] for place in places] for owner, places in rows.items()})
+        within.setdefault(room, set()).add(owner)
+    astray = strays({_named(owner): [own_rooms[place] for place in places] for owner, places in rows.items()})
     found = []
     for owner in sorted(rows, key=_named):
         places = rows[owner]
         own = Counter(folders[place] for place in places)
-        neighbours = {other for folder in own for other in within[folder]} - {owner}
+        neighbours = {other for place in places for other in within[own_rooms[place]]} - {owner}
         if _named(owner) in astray:
             continue
         kept = _without_copies(slices, places, context.tolerances.position_mm)

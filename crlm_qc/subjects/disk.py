@@ -62,6 +62,8 @@ class Disk:
 
     series: Mapping[str, OnDisk]
     folders: Mapping[str, Folder]
+    flat: bool = False
+    """Whether series share folders by the way of a downloader, so that none is astray in that of another."""
 
     def unknown(self, folder: str) -> int:
         """Files of a folder that may be of any series."""
@@ -70,11 +72,12 @@ class Disk:
     def uncertain(self, one: OnDisk) -> int:
         """Files in the folders of a series that may be of it: unknown ones, and those of other series (REL014)."""
         held = [self.folders[folder] for folder in one.folders]
-        return sum(folder.unknown + sum(folder.uids.values()) - folder.uids.get(one.uid, 0) for folder in held)
+        others = 0 if self.flat else sum(sum(folder.uids.values()) - folder.uids.get(one.uid, 0) for folder in held)
+        return sum(folder.unknown for folder in held) + others
 
     def strays(self, one: OnDisk) -> bool:
         """Whether a series only lies in the folder of a larger one (REL014)."""
-        return all(
+        return not self.flat and all(
             any(
                 (count, other) > (self.folders[folder].uids[one.uid], one.uid)
                 for other, count in self.folders[folder].uids.items()
@@ -93,13 +96,13 @@ def disk(context: Context) -> Disk:
     Skip
         There is no series on disk to compare with.
     """
-    found = _disk(context["files"])
+    found = _disk(context["files"], flat=context.evidence.facts.layout == "flat")
     if not found.series:
         raise Skip("no series was found on disk")
     return found
 
 
-def _disk(files: Any) -> Disk:
+def _disk(files: Any, *, flat: bool) -> Disk:
     series: dict[str, OnDisk] = {}
     folders: dict[str, Folder] = {}
     columns = ("kind", "patient", "folder", "size", "sop_instance_uid", "series_uid", "invalid_uids")
@@ -124,7 +127,7 @@ def _disk(files: Any) -> Disk:
         one.instances.add(instance if isinstance(instance, str) else f"file {one.n_files}")
         one.size += int(size)
         one.sound = one.sound and not bad
-    return Disk(series, folders)
+    return Disk(series, folders, flat)
 
 
 @once

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from crlm_qc.collection.annex import Attribute, AttributeKind, attribute_table
 from crlm_qc.model.finding import Kind, Subject
@@ -41,6 +41,8 @@ class _Held(NamedTuple):
 
 
 Rows = Sequence[_Held]
+DIRECTORY: Final = "1.2.840.10008.1.3.10"
+"""Media Storage Directory Storage: a DICOMDIR."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Series:
     rows: Rows
     segmentation: bool = False
     """Whether its files are segmentation objects."""
+    directory: bool = False
+    """Whether its files are directories of others (DICOMDIR), by their SOP class."""
 
     def subject(self, attribute: str) -> Subject:
         """The series, as the subject of a finding on one attribute."""
@@ -82,8 +86,8 @@ class Series:
 
     @property
     def is_directory(self) -> bool:
-        """Whether it is no series, but a directory of files outside of patient folders, which says nothing of itself."""
-        return self.patient is None and self.uid is None
+        """Whether it is no series, but a directory of files, which says nothing of itself."""
+        return self.uid is None and (self.patient is None or self.directory)
 
     @property
     def counted(self) -> str:
@@ -150,13 +154,17 @@ def every_series(context: Context) -> list[Series]:
     files = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
     keyed = files.assign(**{name: files[name].fillna("") for name in ("patient", "series_uid", "folder")})
     keyed["is_dso"] = keyed["kind"] == "dso"
+    keyed["is_directory"] = keyed["meta_sop_class_uid"] == DIRECTORY
     grouped = keyed.groupby(["patient", "series_uid"], sort=True)
-    counted = grouped.agg(folder=("folder", "min"), size=("folder", "size"), is_dso=("is_dso", "all"))
+    counted = grouped.agg(
+        folder=("folder", "min"),
+        size=("folder", "size"),
+        is_dso=("is_dso", "all"),
+        is_directory=("is_directory", "all"),
+    )
     found = [
-        Series(context, patient or None, uid or None, folder, int(size), rows[patient, uid], bool(is_dso))
-        for (patient, uid), folder, size, is_dso in zip(
-            counted.index, counted["folder"], counted["size"], counted["is_dso"], strict=True
-        )
+        Series(context, patient or None, uid or None, folder, int(size), rows[patient, uid], bool(dso), bool(directory))
+        for (patient, uid), folder, size, dso, directory in counted.itertuples(name=None)
         if (patient, uid) in rows
     ]
     if not found:

@@ -79,6 +79,16 @@ def folder_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+def rooms(context: Context, folders: Iterable[str], series: Iterable[str | None]) -> list[str]:
+    """The folder that each file's series has to itself, or shares with others by mistake (REL014).
+
+    Where series share a folder by the way of a downloader, headers part them as folders do elsewhere.
+    """
+    if context.evidence.facts.layout != "flat":
+        return list(folders)
+    return [f"{folder}/{uid}" if uid else folder for folder, uid in zip(folders, series, strict=True)]
+
+
 def name_of(path: str) -> str:
     """The last part of a path."""
     return path.rpartition("/")[2]

@@ -358,8 +358,8 @@ def _block(
     scanners = _deal_scanners(published, size, rng)
     first_day, last_day = study_dates(profile)
     known = profile.deidentification
-    # The day of their making, which was not shifted with the studies, if the profile knows of one.
-    made = next((text for text in known.series_dates.get(SEG, ()) if _day(text)), None)
+    # The days of their making, which were not shifted with the studies, if the profile knows of any.
+    made = [text for text in known.series_dates.get(SEG, ()) if _day(text)]
 
     plans = []
     for i, number in enumerate(numbers):
@@ -384,7 +384,7 @@ def _block(
                 age=age,
                 age_in_headers=scanner.signed,
                 study_date=day,
-                segmentation_date=made or f"{day:%Y%m%d}",
+                segmentation_date=made[(block * size + i) % len(made)] if made else f"{day:%Y%m%d}",
                 private_block=ARCHIVE_CREATOR in known.private_creators,
                 methods=tuple(sorted(known.codes)),
                 study_seconds=int(own.integers(8 * 3600, 17 * 3600)),

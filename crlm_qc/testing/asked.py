@@ -13,7 +13,7 @@ from crlm_qc.request.request import Request, keep_out
 from crlm_qc.rulebook.rule import Rule
 from crlm_qc.testing.names import GRAINS, named_source
 
-_OPTIONS = ("select", "ignore", "waivers", "subset", "depth", "jobs", "profile", "fail-on", "evidence")
+_OPTIONS = ("select", "ignore", "waivers", "subset", "all-objects", "depth", "jobs", "profile", "fail-on", "evidence")
 """Options that are keys of the configuration too."""
 
 

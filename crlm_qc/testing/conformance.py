@@ -37,6 +37,7 @@ def assert_conformant(
     waivers: Iterable[str | Path] = (),
     profile: str | Path | None = None,
     jobs: int | None = None,
+    all_objects: bool = False,
 ) -> Report:
     """Audit a release, and raise if anything is found in it.
 
@@ -60,6 +61,8 @@ def assert_conformant(
         Release profile in place of the built-in one.
     jobs : int, optional
         Processes to read with; by default one a core.
+    all_objects : bool
+        Whether objects of others, which the profile tells apart, are audited too.
 
     Returns
     -------
@@ -85,6 +88,7 @@ def assert_conformant(
         "waivers": waivers,
         "profile": profile,
         "jobs": jobs,
+        "all-objects": all_objects,
     }
     request = Request.of_options({key: value for key, value in asked.items() if value is not None})
     report = audit(release, **request.audited())

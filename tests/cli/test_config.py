@@ -268,6 +268,7 @@ ENVIRONMENT = {
     "known-issues": ("false", False),
     "redact-paths": ("1", True),
     "standard": ("1", True),
+    "all-objects": ("1", True),
     "fail-on": ("never", "never"),
     "exit-zero": ("yes", True),
     "allow-incomplete": ("1", True),

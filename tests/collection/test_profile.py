@@ -46,6 +46,18 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ('manufacturer = "QIICR"', "", r"it lacks the key manufacturer in \[others 1\]"),
+        ('modality = "SEG"', 'modality = "CT"', r"modality in \[others 1\] can't be CT"),
+        (
+            'uid_root = "1.2.276.0.7230010.3.1.3"',
+            'uid_root = "1.3.6.1.4.1.14519"',
+            r"uid_root in \[others 1\] must be another",
+        ),
+        (
+            'uid_root = "1.2.276.0.7230010.3.1.3"',
+            'uid_root = "QIICR"',
+            r"uid_root in \[others 1\] is not of the right form",
+        ),
         ("[published]", "[published", "other.toml can't be read as TOML: .*line"),
         ('name = "Colorectal-Liver-Metastases"', "", r"other.toml: it lacks the key name in \[collection\]"),
         ('name = "Colorectal-Liver-Metastases"', 'name = ""', r"name in \[collection\] is not of the right form"),
@@ -184,3 +196,8 @@ def test_tolerances_can_be_set(tmp_path: Path) -> None:
     assert profile.tolerances.spacing_mm == Tolerances().spacing_mm
     lower = load_profile(changed(tmp_path, "[words]", "[tolerances]\nair_hu = -600\n[words]"))
     assert lower.tolerances.air_hu == -600
+
+
+def test_one_day_that_was_not_shifted_may_stand_alone(tmp_path: Path) -> None:
+    old = '["20090906", "20090902", "20090613", "20091122"]'
+    assert load_profile(changed(tmp_path, old, '"20090902"')).deidentification.series_dates == {"SEG": ("20090902",)}

@@ -367,17 +367,18 @@ def test_zeros_after_pixel_data_are_padding() -> None:
     assert "DataSetTrailingPadding" not in with_tail((0xFFFCFFFC, b"OB", bytes(64)))
 
 
-def test_a_directory_outside_of_patient_folders_names_its_patients_in_items() -> None:
+@pytest.mark.parametrize("patient", [None, tiny.PATIENT])
+def test_a_directory_names_its_patients_in_items(patient: str | None) -> None:
     record = item(PatientID="CRLM-CT-1001", PatientName="CRLM-CT-1001")
     ds = tiny.ct_slice()
     del ds.PatientID, ds.PatientName
     ds.DirectoryRecordSequence = Items([record, item(PatientID="8812345", PatientName="ROE^RICHARD")])
     quiet()
     content = tiny.to_bytes(ds)
-    made = IdentifierScan(None, PROFILE)
+    made = IdentifierScan(patient, PROFILE)
     made.add(read_header(BytesIO(content), UNREAD))
     rows = made.rows()
-    assert {row["patient"] for row in rows} == {None}
+    assert {row["patient"] for row in rows} == {patient}
     states = {(row["attribute"].rpartition("/")[2], row["state"]) for row in rows if "/" in row["attribute"]}
     assert states == {(name, state) for name in ("PatientID", "PatientName") for state in ("patient-id", "present")}
 

@@ -179,7 +179,17 @@ def test_what_lies_around(tmp_path, profile):
     put(collection / "readme.txt")
     put(root / "stray", "\0" * 128 + "DICM")
     put(root / "readme.md")
-    found = kinds(find_release(root, profile))
+    # What lies in a recycle bin, and folders with nothing but litter, are no patients.
+    for name in (
+        "$RECYCLE.BIN/desktop.ini",
+        "#recycle/CRLM-CT-1001/s/1-1.dcm",
+        "System Volume Information/x",
+        "new/.DS_Store",
+    ):
+        put(collection / name)
+    release = find_release(root, profile)
+    assert [one.folder.rpartition("/")[2] for one in release.patients] == ["CRLM-CT-1001", "CRLM-CT-1002"]
+    found = kinds(release)
     below = f"manifest-1669817128730/{COLLECTION}"
     assert {found[name] for name in litter} == {"system"}
     assert found["LICENSE"] == found[f"{below}/LICENSE.txt"] == "licence"

@@ -42,6 +42,7 @@ SAMPLES: Mapping[str, list[Any]] = {
     "known-issues": [True, False],
     "redact-paths": [True, False],
     "standard": [True, False],
+    "all-objects": [True, False],
     "fail-on": ["error", "warning", "info", "never"],
     "exit-zero": [True, False],
     "allow-incomplete": [True, False],
@@ -214,7 +215,18 @@ def test_the_command_line_and_pytest_ask_for_the_same(folder: Path, said: Said) 
 
 
 def test_pytest_has_options_for_what_changes_an_audit() -> None:
-    assert BOTH == ["select", "ignore", "waivers", "fail-on", "evidence", "depth", "subset", "profile", "jobs"]
+    assert BOTH == [
+        "select",
+        "ignore",
+        "waivers",
+        "fail-on",
+        "evidence",
+        "depth",
+        "all-objects",
+        "subset",
+        "profile",
+        "jobs",
+    ]
 
 
 @given(splits(()))

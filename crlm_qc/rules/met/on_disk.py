@@ -152,9 +152,12 @@ def row_missing(context: Context) -> Checked:
 def files_missing(context: Context) -> Checked:
     """Series UID of every row; a folder with unreadable files (REL004) may hold the series."""
     table, found = _compared(context), disk(context)
+    files = context["files"]
+    # Objects of others (REL023) are there, though they are no series of the release.
+    aside = set(files.loc[files["others"].notna(), "series_uid"])
     examined, findings = 0, []
     for _, row in labelled(table):
-        if not is_uid(row.series_uid):
+        if not is_uid(row.series_uid) or row.series_uid in aside:
             continue
         examined += 1
         folder = text(row.folder)

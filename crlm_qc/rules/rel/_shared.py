@@ -17,6 +17,12 @@ def images_of(context: Context) -> Any:
     return files[files["kind"].isin(["ct", "dso"])]
 
 
+def of_others(context: Context) -> Any:
+    """Files that the profile tells apart as objects of others."""
+    files = context["files"]
+    return files[files["kind"] == "other-object"]
+
+
 def counted(names: Sequence[str]) -> str:
     """Files in a message: the name of one, the number of several."""
     return names[0] if len(names) == 1 else plural(len(names), "file")

@@ -11,7 +11,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.rel._shared import DOWNLOADER
+from crlm_qc.rules.rel._shared import DOWNLOADER, of_others
 from crlm_qc.subjects.needs import need_workbook
 
 
@@ -67,6 +67,7 @@ def no_image_audited(context: Context) -> Checked:
     unread = int((files["kind"] == "unreadable").sum())
     outside = int((files["kind"] == "other-dicom").sum())
     links = int((files["kind"] == "link").sum())
+    others = len(of_others(context))
     there = [
         f"{plural(outside, 'DICOM file')} {agree(outside, 'lies', 'lie')} in no patient's folder and "
         f"{agree(outside, 'carries', 'carry')} no patient ID of {context.profile.name}"
@@ -74,10 +75,15 @@ def no_image_audited(context: Context) -> Checked:
         else "",
         f"{plural(unread, 'file')} can't be read" if unread else "",
         f"{plural(links, 'link')} {agree(links, 'was', 'were')} not followed" if links else "",
+        f"{plural(others, 'object')} {agree(others, 'is', 'are')} of others (--all-objects audits them)"
+        if others
+        else "",
     ]
     said = "; ".join(one for one in there if one) or f"none of {plural(len(files), 'file')} is a DICOM image"
     message = f"No image was audited: {said}."
-    return Checked(1, [Found(RELEASE, message, "images of patients", "none", None, outside + unread + links or 1)])
+    return Checked(
+        1, [Found(RELEASE, message, "images of patients", "none", None, outside + unread + links + others or 1)]
+    )
 
 
 @rule(

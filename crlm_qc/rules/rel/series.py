@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from crlm_qc.model.finding import Found, Kind, Subject
-from crlm_qc.model.severity import ERROR
+from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
+from crlm_qc.model.severity import ERROR, INFO
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.rel._shared import DOWNLOADER, images_of
+from crlm_qc.rules.rel._shared import DOWNLOADER, images_of, of_others
 from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subject, text
 
 
@@ -78,6 +78,7 @@ def series_missing(context: Context) -> Checked:
         raise Skip("no image was audited, as REL020 tells")
     there = {(row["patient"], row["role"]) for row in series.to_dict("records")}
     unread = _unread_folders(context)
+    others = Counter(of_others(context)["patient"])
     findings = []
     once = patients.drop_duplicates("patient")
     for patient, folder in zip(once["patient"], once["folder"], strict=True):
@@ -89,6 +90,8 @@ def series_missing(context: Context) -> Checked:
         if lacking and unread[patient] < len(lacking):
             subject = Subject(Kind.PATIENT, path=context.show.path(folder))
             message = f"{patient} has no {' and no '.join(lacking)}."
+            if count := others[patient]:
+                message += f" {plural(count, 'object')} of others {agree(count, 'lies', 'lie')} there (REL023)."
             findings.append(
                 Found(
                     subject,
@@ -137,6 +140,38 @@ def series_surplus(context: Context) -> Checked:
             Found(Subject(Kind.PATIENT), message, expected, ", ".join(observed), patient, counts[patient], tuple(shown))
         )
     return Checked(int(context["patients"]["patient"].nunique()), findings)
+
+
+@rule(
+    "REL023",
+    "objects-of-others",
+    INFO,
+    title="Objects of others lie beside the published ones",
+    why="Archives hand out what others made of the images, such as segmentations by AI, together with the collection. It was not published with it, and is not audited: no other rule, figure or picture is about it.",
+    fix="Nothing, or leave it out of the download. --all-objects audits it as if it were published.",
+    source="release profile, [[others]]: Modality, SeriesDescription, Manufacturer and root of the Series Instance UID",
+    tables=("files", "series"),
+)
+def objects_of_others(context: Context) -> Checked:
+    """Objects that the profile tells apart; where there are no others, REL020 speaks of them."""
+    if not context.profile.others:
+        raise Skip("the profile knows no objects of others")
+    found = of_others(context)
+    if found.empty or context["series"].empty:
+        return Checked(len(images_of(context)))
+    names = Counter(map(str, found["others"]))
+    said = [f"{names[one]:,} {one}" for one in dict.fromkeys(one.name for one in context.profile.others) if names[one]]
+    patients = sorted({str(patient) for patient in found["patient"].fillna(found["patient_id"]).dropna()})
+    patients = [patient for patient in patients if context.profile.is_patient_id(patient)]
+    message = (
+        f"{plural(len(found), 'object')} of others {agree(len(found), 'lies', 'lie')} beside the published ones, "
+        f"in {plural(len(patients), 'patient')}: {'; '.join(said) or 'of another profile'}. "
+        f"{agree(len(found), 'It was', 'They were')} not audited; --all-objects audits {agree(len(found), 'it', 'them')} too."
+    )
+    observed = plural(len(found), "object")
+    return Checked(
+        len(found), [Found(RELEASE, message, "published objects alone", observed, None, len(found), tuple(patients))]
+    )
 
 
 def _merged(rows: Any) -> Any:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from crlm_qc.collection.show import OLDEST, age_text
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.xrf._shared import TABLES, records, row_subject
-from crlm_qc.subjects.cohort import ALPHA, Cohort, Test, cohort, explanation, partner
+from crlm_qc.subjects.cohort import ALPHA, Cohort, Test, cohort, disagreeing, explanation, partner
 from crlm_qc.subjects.words import number
 from crlm_qc.subjects.workbook import clinical
 
@@ -31,6 +32,18 @@ _WORDS: Final = {1.0: "male", 2.0: "female"}
 def _together(found: Cohort, wrong: int, compared: int) -> bool:
     """Whether contradictions are told as one finding of the release."""
     return found.detached or (compared >= MANY and wrong > SYSTEMATIC * compared)
+
+
+def _need_unknown(found: Cohort) -> None:
+    """Skip what follows from an edition that is known not to belong to the images.
+
+    Raises
+    ------
+    Skip
+        XRF004 says so.
+    """
+    if found.known:
+        raise Skip("the rows are those of a published edition that do not belong to these images (XRF004)")
 
 
 def _swap(context: Context, found: Cohort, patient: str) -> str:
@@ -53,6 +66,7 @@ def sex_differs(context: Context) -> Checked:
     table = clinical(context)
     table.need("sex")
     found = cohort(context)
+    _need_unknown(found)
     both = found.table[found.table["sex"].notna() & found.table["dicom_sex"].notna()]
     wrong = both[both["sex"] != both["dicom_sex"]]
     if wrong.empty:
@@ -95,6 +109,7 @@ def age_differs(context: Context) -> Checked:
     table = clinical(context)
     table.need("age")
     found = cohort(context)
+    _need_unknown(found)
     tolerance = context.tolerances.age_years
     both = found.table[found.table["age"].notna() & found.table["dicom_age"].notna()]
     apart = (both["age"] - both["dicom_age"]).abs()
@@ -161,6 +176,14 @@ def workbook_not_these_images(context: Context) -> Checked:
     examined = len(found.table)
     if found.belongs:
         return Checked(examined)
+    if found.known:
+        differ = int(disagreeing(found.table, context.tolerances.age_years).sum())
+        observed = f"age or sex differs in {differ} of {plural(examined, 'patient')}"
+        message = (
+            f"The rows are those of the edition of {found.known}, whose ages and sexes as published do not follow the "
+            f"images: here {observed}."
+        )
+        return Checked(examined, [Found(RELEASE, message, "rows of the same patients", observed, None, differ)])
     parts = []
     if found.sex:
         parts.append(f"sex agrees in {_agreement(found.sex)}")

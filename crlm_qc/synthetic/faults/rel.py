@@ -415,3 +415,23 @@ def _(site: Site) -> None:
         dataset.ConvolutionKernel = "STANDARD, BUT SHARPENED"
 
     site.each_ct(change)
+
+
+@fault(
+    "objects-of-others",
+    triggers=("REL023",),
+    doc="An AI's segmentation object, as the Imaging Data Commons hands it out, lies beside the published one; its bits are empty, and its attributes are few.",
+)
+def _(site: Site) -> None:
+    series = UID("1.2.276.0.7230010.3.1.3.1787205428.166.1680000000.300")
+    folder = SeriesFolder("300.000000", "AIMI liver-tumor AI segmentation", uid_tail(series)).name
+    path = site.dso_folder.parent / folder / "1-1.dcm"
+    site.copy(site.dso_file, path)
+    with site.dicom(path) as dataset:
+        dataset.SeriesInstanceUID, dataset.SeriesNumber = series, 300
+        dataset.SeriesDescription = "AIMI liver-tumor AI segmentation"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(
+            "1.2.276.0.7230010.3.1.4.1787205428.166.1680000001.301"
+        )
+        dataset.PixelData = bytes(len(dataset.PixelData))
+        del dataset.ReferencedSeriesSequence, dataset.StudyDate

@@ -413,6 +413,21 @@ def test_a_directory_of_files_says_nothing_of_itself(profile: Profile) -> None:
     assert found(outside(rows, profile, None)) == []
 
 
+@pytest.mark.parametrize(
+    ("sop_class", "codes"), [("1.2.840.10008.1.3.10", set()), (None, {"DID003", "DID004", "DID005"})]
+)
+def test_nor_does_one_in_a_patient_s_folder(profile: Profile, sop_class: str | None, codes: set[str]) -> None:
+    rows = [held("DirectoryRecordSequence/PatientName", "00100010", "PN", "patient-id")]
+    path = {"path": f"{P}/DICOMDIR", "folder": P, "kind": "other-dicom", "in_collection": True, "patient": P}
+    tables = {
+        "files": [path | {"series_uid": None, "meta_sop_class_uid": sop_class}],
+        "identifiers": [{**row, "patient": P, "series_uid": None, "n_files": 1} for row in rows],
+    }
+    evidence = Evidence(Facts(depth=Depth.HEADERS), {name: frame(name, made) for name, made in tables.items()})
+    report = judge(evidence, profile, Settings(depth=Depth.HEADERS), registry().matching("DID"))
+    assert {one.rule for one in report.findings} == codes
+
+
 def test_other_dates_of_ct_images_lie_in_the_range_too(profile: Profile) -> None:
     rows = [
         *clean(),
