@@ -32,6 +32,7 @@ OURS: Final = frozenset(
             "source",
             "problem",
             "detail",
+            "content",
             "kind",
             "role",
             "level",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.contents import meant_name
 from crlm_qc.evidence.metadata import looks_like_metadata
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
@@ -25,6 +26,11 @@ _NAMING_BYTES = 64 << 10
 """A list or table names its collection, or a series of it, within so many bytes."""
 
 
+def is_hidden_folder(name: str) -> bool:
+    """Whether a folder's name says that a system keeps it, or that it is not to be seen."""
+    return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS
+
+
 def aside_kind(item: Item) -> str | None:
     """The kind of a file that may lie anywhere without being part of the release.
 
@@ -36,14 +42,18 @@ def aside_kind(item: Item) -> str | None:
     Returns
     -------
     str or None
-        `link`, `unreadable`, `unexpected` for what is no file that can be opened, `system`, `licence`, else None.
+        `link`, `unreadable`, `unexpected` for what is no file that can be opened, or whose name says that it is an
+        unfinished download; `system`, `licence`, else None.
     """
     if item.problem:
         return {"permission": "unreadable", "not-a-file": "unexpected"}.get(item.problem, "link")
     lower = item.name.lower()
     parts = item.folder.lower().split("/")
-    hidden_folder = any(part.startswith(".") or part in _SYSTEM_FOLDERS for part in parts)
+    hidden_folder = any(map(is_hidden_folder, parts))
     hidden_file = lower.startswith("._") or (lower.startswith(".") and item.suffix != ".dcm")
+    # The name of an unfinished download may begin with a dot.
+    if not hidden_folder and meant_name(item.name) is not None:
+        return "unreadable"
     if lower in _SYSTEM_NAMES or lower.endswith(_ZONE) or lower.startswith("~$") or hidden_file or hidden_folder:
         return "system"
     if lower.partition(".")[0] in _LICENCE_NAMES and item.suffix in _TEXT_SUFFIXES:

@@ -13,8 +13,10 @@ from typing import Any
 
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.contents import FIRST_BYTES, content_of
 from crlm_qc.evidence.source import Item, OutsideError, Source
 from crlm_qc.evidence.texts import TextScan
+from crlm_qc.model.contents import told
 from crlm_qc.model.tables import TABLES
 
 Rows = list[dict[str, Any]]
@@ -134,6 +136,9 @@ def _text(file: Item) -> str:
         raise _Problem("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB")
     if content.startswith(_WIDE_BOMS):
         raise _Problem("encoding", "the file is UTF-16, not UTF-8", 1)
+    code = content_of(content[:FIRST_BYTES])
+    if code not in (None, "text"):
+        raise _Problem("not-text", f"the file is {told(code)}")
     content = content.removeprefix(_UTF8_BOM)
     if not content.strip():
         raise _Problem("empty", "the file is empty")

@@ -11,7 +11,7 @@ from crlm_qc.evidence.ct import Row
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dicom.values import text
-from crlm_qc.evidence.files import file_row, hash_file
+from crlm_qc.evidence.files import file_row, hash_file, told_content
 from crlm_qc.evidence.release import Other, Release
 
 
@@ -71,7 +71,10 @@ def _row(other: Other, scan: IdentifierScan) -> Row:
             header = read_header(stream, item)
             scan.add(header)
             return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
-    except (Unreadable, OSError):
+    except Unreadable as reason:
+        known = reason.problem == "not-dicom"
+        return row | {"content": told_content(item, row, dicom=item.suffix == ".dcm")} if known else row
+    except OSError:
         return row
     except Exception:  # noqa: BLE001 - values in a header may be anything, and the file is no part of the release
         return row

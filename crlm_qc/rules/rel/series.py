@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from crlm_qc.model.contents import ARCHIVES
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.words import agree, listed, plural
@@ -53,12 +54,17 @@ def sop_instance_twice(context: Context) -> Checked:
 
 
 def _unread_folders(context: Context) -> Counter[str]:
-    """Patients with folders that hold unreadable files and no readable image: each may be the series that is missing."""
+    """Patients with folders that hold no readable image, but unreadable files or broken links: each may be the series that is missing.
+
+    An archive, or a folder that lies elsewhere, may be both.
+    """
     files = context["files"]
-    unread = files[(files["kind"] == "unreadable") & files["patient"].notna()]
+    files = files[files["patient"].notna()]
+    unread = files[(files["kind"] == "unreadable") | (files["problem"] == "link-broken")]
     readable = set(images_of(context)["folder"].dropna())
     folders = {(row["patient"], row["folder"]) for row in unread.to_dict("records") if row["folder"] not in readable}
-    return Counter(patient for patient, _ in folders)
+    both = files[files["content"].isin(list(ARCHIVES)) | files["problem"].isin(["link-outside", "link-folder"])]
+    return Counter(patient for patient, _ in folders) + Counter(2 * both["patient"].tolist())
 
 
 @rule(
