@@ -287,7 +287,7 @@ class Show:
             return series._replace(description=description).name
         stem, dot, suffix = part.rpartition(".")
         if dot and ("." + suffix).lower() in _SUFFIXES:
-            return f"{self._name(stem)}.{suffix}"
+            return f"{stem if self._profile.is_patient_id(stem) else self._name(stem)}.{suffix}"
         return self._name(part)
 
     def _description(self, text: str) -> str:

@@ -100,7 +100,9 @@ def no_image_audited(context: Context) -> Checked:
         f"{agree(outside, 'carries', 'carry')} no patient ID of {context.profile.name}"
         if outside
         else "",
-        f"{plural(archives, 'archive')}, {agree(archives, 'not', 'none')} unpacked: unpack {agree(archives, 'it', 'them')}" if archives else "",
+        f"{plural(archives, 'archive')}, {agree(archives, 'not', 'none')} unpacked: unpack {agree(archives, 'it', 'them')}"
+        if archives
+        else "",
         f"{plural(len(unread), 'file')} can't be read{_what_they_are(unread)}" if len(unread) else "",
         f"{plural(links, 'link')} {agree(links, 'was', 'were')} not followed" if links else "",
     ]
@@ -114,7 +116,11 @@ def no_image_audited(context: Context) -> Checked:
 def _what_they_are(unread: Any) -> str:
     """What files are that can't be read, the commonest first."""
     counts = Counter(unread["content"].dropna()).most_common()
-    words = [f"{count:,} of them {agree(count, CONTENTS[code].one, CONTENTS[code].several)}" for code, count in counts]
+    some = len(counts) > 1 or sum(count for _, count in counts) < len(unread)
+    words = [
+        f"{f'{count:,} of them ' if some else ''}{agree(count, CONTENTS[code].one, CONTENTS[code].several)}"
+        for code, count in counts
+    ]
     way = f": {CONTENTS[counts[0][0]].do}" if len(counts) == 1 and CONTENTS[counts[0][0]].do else ""
     return f" ({listed(words)}{way})" if words else ""
 
