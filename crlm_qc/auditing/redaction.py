@@ -34,6 +34,7 @@ OURS: Final = frozenset(
             "source",
             "problem",
             "detail",
+            "content",
             "kind",
             "role",
             "level",

@@ -40,8 +40,9 @@ _IMAGE_FILE = re.compile(r"[0-9]{1,3}-[0-9]{1,5}(\.dcm)?", re.IGNORECASE)
 _DIGITS_AND_POINTS = re.compile(r"[0-9]+(\.[0-9]+)*")
 _FIXED_NAMES = frozenset({"metadata.csv", "license", "license.txt", "manifest.tcia"})
 _SUFFIXES_TEXT = """
-.bak .bmp .csv .db .dcm .doc .docx .gif .gz .htm .html .ini .jpeg .jpg .json .log .md .mha .nii .nrrd .old .orig
-.part .pdf .png .rtf .tar .tcia .tif .tiff .tmp .txt .xls .xlsm .xlsx .xml .zip
+.!ut .7z .aria2 .bak .bmp .bz2 .crdownload .csv .db .dcm .doc .docx .download .dvc .filepart .fods .gif .gstmp .gz .htm
+.html .ini .jpeg .jpg .json .log .md .mha .nii .nrrd .numbers .ods .old .opdownload .orig .part .partial .pdf .png .rar
+.rtf .s5cmd .tar .tcia .tgz .tif .tiff .tmp .tsv .txt .xls .xlsb .xlsm .xlsx .xml .xz .zip .zst
 """
 _SUFFIXES = frozenset(_SUFFIXES_TEXT.split())
 _HARMLESS_TEXT = """
@@ -294,7 +295,7 @@ class Show:
             return series._replace(description=description).name
         stem, dot, suffix = part.rpartition(".")
         if dot and ("." + suffix).lower() in _SUFFIXES:
-            return f"{self._name(stem)}.{suffix}"
+            return f"{stem if self._profile.is_patient_id(stem) else self._name(stem)}.{suffix}"
         return self._name(part)
 
     def _description(self, text: str) -> str:

@@ -23,6 +23,7 @@ def read_sources(release: Release, profile: Profile) -> Iterator[Rows]:
     yield from _likeliest_metadata(release, profile)
     yield from _newest_workbook(release, profile)
     yield from _use(0, [read_manifest(item) for item in release.of("manifest")])
+    yield {"sources": [one.row for one in release.near]}
 
 
 def unread_sources(read: Sequence[Rows]) -> list[str]:

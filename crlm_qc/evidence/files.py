@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from crlm_qc.evidence.contents import FIRST_BYTES, content_of, named_content
 from crlm_qc.evidence.ct import Row
 from crlm_qc.evidence.source import Item, reason
+from crlm_qc.model.contents import ARCHIVES
 
 
 def file_row(patient: str | None, item: Item, kind: str, *, in_collection: bool = True) -> Row:
@@ -25,6 +27,7 @@ def file_row(patient: str | None, item: Item, kind: str, *, in_collection: bool 
     dict
         A row after the contract of `files`.
     """
+    content = item.content or named_content(item.name)
     return {
         "patient": patient,
         "path": item.path,
@@ -33,9 +36,31 @@ def file_row(patient: str | None, item: Item, kind: str, *, in_collection: bool 
         "size": item.size,
         "kind": kind,
         "in_collection": in_collection,
-        "problem": item.problem,
+        "problem": item.problem or ("unfinished" if kind == "unreadable" and content == "unfinished" else None),
         "detail": item.detail,
+        "content": content,
     }
+
+
+def told_content(item: Item, row: Row, *, dicom: bool) -> str | None:
+    """What a file is that is no DICOM, by its name or else its first bytes.
+
+    Parameters
+    ----------
+    item : Item
+        The file.
+    row : dict
+        Its row of `files`.
+    dicom : bool
+        Whether its name says that it should be DICOM. Many kinds of documents are archives by their bytes.
+    """
+    if row["content"]:
+        return str(row["content"])
+    try:
+        content = content_of(item.read(0, FIRST_BYTES))
+    except OSError:
+        return None
+    return content if dicom or content not in ARCHIVES else None
 
 
 def hash_file(row: Row, item: Item, limits: list[str]) -> None:

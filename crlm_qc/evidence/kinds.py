@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.contents import meant_name
 from crlm_qc.evidence.metadata import looks_like_metadata
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
@@ -36,13 +37,17 @@ def aside_kind(item: Item) -> str | None:
     Returns
     -------
     str or None
-        `link`, `unreadable`, `unexpected` for what is no file that can be opened, `system`, `licence`, else None.
+        `link`, `unreadable`, `unexpected` for what is no file that can be opened, or whose name says that it is an
+        unfinished download; `system`, `licence`, else None.
     """
     if item.problem:
         return {"permission": "unreadable", "not-a-file": "unexpected"}.get(item.problem, "link")
     lower = item.name.lower()
     hidden_folder = is_of_systems(item.folder)
     hidden_file = lower.startswith("._") or (lower.startswith(".") and item.suffix != ".dcm")
+    # The name of an unfinished download may begin with a dot.
+    if not hidden_folder and meant_name(item.name) is not None:
+        return "unreadable"
     if lower in _SYSTEM_NAMES or lower.endswith(_ZONE) or lower.startswith("~$") or hidden_file or hidden_folder:
         return "system"
     if lower.partition(".")[0] in _LICENCE_NAMES and item.suffix in _TEXT_SUFFIXES:

@@ -10,6 +10,7 @@ from pathlib import Path
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.chosen import read_sources, unread_sources
 from crlm_qc.evidence.metadata import looks_like_metadata
+from crlm_qc.evidence.near import form_of
 from crlm_qc.evidence.release import Candidate, Release
 from crlm_qc.evidence.source import Folder, Item, local_file
 from crlm_qc.evidence.workbook.sheets import looks_like_workbook
@@ -74,6 +75,8 @@ def _candidate(path: Path, profile: Profile) -> Candidate:
         part = _part(item, profile)
     except OSError as error:
         raise ReleaseError(f"{path} can't be read: {os.strerror(error.errno or 0).lower()}") from None
+    if part is None and (form := form_of(item)):
+        raise ReleaseError(f"{path} is {form}")
     if part is None:
         raise ReleaseError(f"{path} is no metadata.csv, no clinical workbook and no manifest of {profile.name}")
     # The path as it was given, where it does not lead elsewhere.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from crlm_qc.evidence.contents import FIRST_BYTES, content_of
 from crlm_qc.evidence.source import Item, reason
+from crlm_qc.model.contents import told
 
 Rows = list[dict[str, Any]]
 
@@ -47,6 +49,9 @@ def _entries(content: bytes) -> tuple[tuple[str, str, int | None] | None, Rows]:
         return ("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB", None), []
     if not content.strip():
         return ("empty", "the file is empty", None), []
+    code = content_of(content[:FIRST_BYTES])
+    if code not in (None, "text"):
+        return ("not-manifest", f"the file is {told(code)}", None), []
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ from typing import Any
 from crlm_qc.collection.forms import day_of
 from crlm_qc.collection.invisible import BLANK_AT_AN_END, plainly
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.contents import FIRST_BYTES, content_of
 from crlm_qc.evidence.series_list.lines import (
     DELIMITERS,
     ENOUGH_HEADINGS,
@@ -26,6 +27,7 @@ from crlm_qc.evidence.series_list.lines import (
 )
 from crlm_qc.evidence.source import Item, OutsideError, Source, reason
 from crlm_qc.evidence.texts import TextScan
+from crlm_qc.model.contents import told
 from crlm_qc.model.tables import TABLES
 
 Rows = list[dict[str, Any]]
@@ -146,6 +148,9 @@ def _text(file: Item) -> str:
         raise Problem("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB")
     if content.startswith(_WIDE_BOMS):
         raise Problem("encoding", "the file is UTF-16, not UTF-8", 1)
+    code = content_of(content[:FIRST_BYTES])
+    if code not in (None, "text"):
+        raise Problem("not-text", f"the file is {told(code)}")
     content = content.removeprefix(_UTF8_BOM)
     if not content.strip():
         raise Problem("empty", "the file is empty")

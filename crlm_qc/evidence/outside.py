@@ -12,7 +12,7 @@ from crlm_qc.evidence.ct import Row
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dicom.values import text
-from crlm_qc.evidence.files import file_row, hash_file, refused
+from crlm_qc.evidence.files import file_row, hash_file, refused, told_content
 from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.release import Other, Release
 
@@ -82,7 +82,8 @@ def _row(other: Other, scan: IdentifierScan, profile: Profile) -> Row:
             return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
     except OSError:
         raise
-    except Unreadable:
-        return row
+    except Unreadable as fault:
+        known = fault.problem == "not-dicom"
+        return row | {"content": told_content(item, row, dicom=item.suffix == ".dcm")} if known else row
     except Exception:  # noqa: BLE001 - values in a header may be anything, and the file is no part of the release
         return row

@@ -18,7 +18,7 @@ from crlm_qc.evidence.dicom.conformance import ValueScan
 from crlm_qc.evidence.dicom.header import Header, Unreadable, quiet, read_header, undecodable
 from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
-from crlm_qc.evidence.files import file_row, hash_file, refused, unread
+from crlm_qc.evidence.files import file_row, hash_file, refused, told_content, unread
 from crlm_qc.evidence.kinds import aside_kind
 from crlm_qc.evidence.masks.measures import measure_masks
 from crlm_qc.evidence.masks.stack import MaskStack
@@ -151,7 +151,10 @@ def _read_file(state: _Patient, item: Item) -> Row:
             if state.candidates is not None:
                 state.candidates.add(item, header, row["kind"], row.get("series_uid"))
     except Unreadable as fault:
-        if fault.problem in ("empty", "not-dicom") and not _meant_as_dicom(item):
+        meant = _meant_as_dicom(item)
+        if fault.problem == "not-dicom":
+            row["content"] = told_content(item, row, dicom=meant)
+        if fault.problem in ("empty", "not-dicom") and not meant:
             return row | {"kind": "unexpected"}
         return row | {"problem": fault.problem, "detail": fault.detail}
     except OSError as error:

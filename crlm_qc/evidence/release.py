@@ -9,14 +9,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crlm_qc.collection.forms import is_uid
+from crlm_qc.collection.forms import is_uid, uid_tail
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import Show
 from crlm_qc.evidence.by_header import Whose, by_folder, mixes_series, whose
+from crlm_qc.evidence.contents import named_content
 from crlm_qc.evidence.kinds import aside_kind, is_of_systems, names_collection, outside_kind, part_kind
 from crlm_qc.evidence.metadata import METADATA_NAME
+from crlm_qc.evidence.near import SUFFIXES as NEAR_SUFFIXES
+from crlm_qc.evidence.near import Near, near_misses
 from crlm_qc.evidence.source import Item, Source, Tree, local_file, open_source, parents, siblings
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
+from crlm_qc.model.contents import ARCHIVES
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.words import suggest
 
@@ -68,6 +72,8 @@ class Release:
     others: tuple[Other, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     """In the order of preference within each part."""
+    near: tuple[Near, ...] = ()
+    """What lies where a part is missing."""
     limits: tuple[str, ...] = ()
     """Folders that could not be listed, in words."""
     unlisted: tuple[str, ...] = ()
@@ -126,6 +132,10 @@ def find_release(
         found += _beside(source, lacking, profile)
     candidates = _choose(found, named, source)
     kinds |= {one.item.path: one.part for one in candidates if one.item.path in kinds}
+    near = _near(rest, candidates, source, profile)
+    # What lies in place of a table is told with it, wherever it lies.
+    kinds |= {one.item.path: "document" for one in near if kinds.get(one.item.path) == "unexpected"}
+    kinds |= {item.path: "unexpected" for item in rest if _is_lacking_archive(item, patients, tree, profile)}
     show = Show(profile)
     return Release(
         source=source,
@@ -133,6 +143,7 @@ def find_release(
         patients=tuple(patients),
         others=tuple(Other(item, kinds[item.path], places.in_collection(item.path)) for item in rest),
         candidates=tuple(candidates),
+        near=tuple(near),
         limits=tuple(f"folder {show.path(path)} was not read: {reason}" for path, reason in tree.unlisted.items()),
         unlisted=tuple(tree.unlisted),
     )
@@ -190,12 +201,7 @@ def _places(tree: Tree, profile: Profile, root_name: str) -> _Places:
         # At the root there may be folders of documents too: there only one with images is a patient's.
         counts = folder in filled if parent in collections else root_holds and not parent and folder in with_images
         known = folder in valid or folder in above_valid or folder in collections
-        if (
-            counts
-            and not known
-            and not name.startswith(".")
-            and not any(above in patients for above in parents(folder))
-        ):
+        if counts and not known and not any(above in patients for above in parents(folder)):
             odd += 1
             patients[folder] = (f"patient[{odd}]", False)
     return _Places(patients, collections)
@@ -266,6 +272,32 @@ def _part_beside(item: Item, wanted: Collection[str], profile: Profile) -> str |
         return part if part == "clinical" or names_collection(item, profile) else None
     except OSError:
         return None
+
+
+def _near(rest: Sequence[Item], candidates: Sequence[Candidate], source: Source, profile: Profile) -> list[Near]:
+    """What lies in the release, or else beside it, where a part is missing; beside it, only what speaks of it."""
+    lacking = set(PARTS) - {one.part for one in candidates}
+    found = list(near_misses((item for item in rest if aside_kind(item) in (None, "unreadable")), lacking))
+    lacking -= {one.part for one in found}
+    if lacking:
+        for items in source.beside(2 if source.name == profile.name else 1, NEAR_SUFFIXES):
+            spoken = [
+                item for item in items if not aside_kind(item) and any(part in item.name.lower() for part in PARTS)
+            ]
+            found += near_misses(spoken, lacking)
+    return found
+
+
+def _is_lacking_archive(item: Item, patients: Sequence[PatientFolder], tree: Tree, profile: Profile) -> bool:
+    """Whether a file is the archive of a patient or a series that lies nowhere unpacked."""
+    if named_content(item.name) not in ARCHIVES:
+        return False
+    stem = item.name.rpartition(".")[0].removesuffix(".tar")
+    if profile.is_patient_id(stem):
+        return all(one.patient != stem for one in patients)
+    # Folders of the downloader end in the last digits of the UID.
+    tail = uid_tail(stem) if is_uid(stem) else ""
+    return bool(tail) and not any(folder.endswith(tail) for folder in tree.folders)
 
 
 def _choose(found: Sequence[Candidate], named: Mapping[str, Path | None], source: Source) -> list[Candidate]:

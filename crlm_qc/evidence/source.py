@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from crlm_qc.evidence.contents import link_content
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.words import suggest
 
@@ -58,6 +59,8 @@ class Item:
     problem: str | None = None
     """A code of the `files` contract."""
     detail: str | None = None
+    content: str | None = None
+    """What the path that a link names tells of it, a code of `crlm_qc.model.contents.CONTENTS`."""
 
     @property
     def name(self) -> str:
@@ -311,9 +314,10 @@ class Folder(Source):
             # Where a broken link points to still tells whether it leads outside.
             target = Path(os.path.realpath(place))
         if not target.is_relative_to(self.top):
-            return Item(shown, None, problem="link-outside", detail="a link that leads outside the release")
+            outside = "a link that leads outside the release"
+            return Item(shown, None, problem="link-outside", detail=outside, content=_led_to(place))
         if status is None:
-            return Item(shown, None, problem="link-broken", detail="a link to nothing")
+            return Item(shown, None, problem="link-broken", detail="a link to nothing", content=_led_to(place))
         if stat.S_ISDIR(status.st_mode):
             return Item(shown, None, problem="link-folder", detail="a link to a folder of the release")
         if not stat.S_ISREG(status.st_mode):
@@ -456,6 +460,14 @@ def _is_link(entry: os.DirEntry[str]) -> bool:
     # A junction leads to another folder just as a link does; os.DirEntry tells of them from Python 3.12 on.
     is_junction = getattr(entry, "is_junction", None)
     return entry.is_symlink() or bool(is_junction and is_junction())
+
+
+def _led_to(link: Path) -> str | None:
+    """What the path that a link names tells; nothing where only a folder above is a link."""
+    try:
+        return link_content(str(link.readlink()))
+    except OSError:
+        return None
 
 
 def _inside(path: str, folder: str) -> bool:

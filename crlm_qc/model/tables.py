@@ -123,14 +123,14 @@ TABLES: Mapping[str, Table] = {
     for table in (
         Table(
             "sources",
-            "A row a part of the release that is a table or a list: metadata.csv, the workbook, the .tcia manifest; also those found but not used.",
+            "A row a part of the release that is a table or a list: metadata.csv, the workbook, the .tcia manifest; also those found but not used, and what lies in place of a missing one.",
             (
                 _text("source", "`metadata`, `clinical` or `manifest`.", required=True),
                 _PATH,
                 _flag("used", "Whether the audit read this one."),
                 _text(
                     "problem",
-                    "Why it could not be read at all: a code such as `encoding`, `not-xlsx`, `no-patient-sheet`; missing if it was read.",
+                    "Why it could not be read at all: a code such as `encoding`, `not-xlsx`, `no-patient-sheet`; of what lies in place of a missing one, `other-form` or `unfinished`; missing if it was read.",
                 ),
                 _text("detail", "The problem in words, with no text from the file."),
                 _int("line", "Line that the problem is on."),
@@ -173,9 +173,13 @@ TABLES: Mapping[str, Table] = {
                 _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
                 _text(
                     "problem",
-                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `link-outside`, `link-broken`, `link-folder`, `not-a-file`; of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
+                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `link-outside`, `link-broken`, `link-folder`, `not-a-file`, `unfinished` (as its name tells); of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
                 ),
                 _text("detail", "The problem in words, with no text from the file."),
+                _text(
+                    "content",
+                    "What a file is that is no DICOM, or what a link leads to: a code such as `web-page`, `lfs-pointer`, `zip`, `unfinished`, `annex-link`; missing if its name and first bytes don't tell.",
+                ),
                 _text("others", "What the profile calls objects of others such as this one; missing if it is none."),
                 *_IDENTITY,
                 _text("meta_sop_instance_uid", "", "MediaStorageSOPInstanceUID"),

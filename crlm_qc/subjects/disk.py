@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crlm_qc.collection.forms import is_uid
+from crlm_qc.model.contents import ARCHIVES
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.words import text
@@ -62,6 +63,8 @@ class Disk:
 
     series: Mapping[str, OnDisk]
     folders: Mapping[str, Folder]
+    elsewhere: frozenset[str]
+    """Patients of whom any series may lie in an archive (REL025), or where a link leads (REL013)."""
     flat: bool = False
     """Whether series share folders by the way of a downloader, so that none is astray in that of another."""
 
@@ -127,7 +130,14 @@ def _disk(files: Any, *, flat: bool) -> Disk:
         one.instances.add(instance if isinstance(instance, str) else f"file {one.n_files}")
         one.size += int(size)
         one.sound = one.sound and not bad
-    return Disk(series, folders, flat)
+    return Disk(series, folders, elsewhere(files), flat)
+
+
+def elsewhere(files: Any) -> frozenset[str]:
+    """Patients in whose folders archives or links to other folders lie, which may hold any of their series."""
+    may = files["content"].isin(list(ARCHIVES)) & (files["kind"] == "unexpected")
+    may |= files["problem"].isin(["link-outside", "link-folder"])
+    return frozenset(files.loc[may, "patient"].dropna())
 
 
 @once

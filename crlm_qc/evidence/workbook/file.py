@@ -14,13 +14,25 @@ from typing import Any, Final
 
 from crlm_qc.collection.invisible import plain_text
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.contents import FIRST_BYTES, content_of
 from crlm_qc.evidence.source import Item, reason
 from crlm_qc.evidence.workbook.book import MAX_BYTES, MAX_COLUMNS, MAX_PARTS, MAX_ROWS, Book, Cell, Sheet, UnusableError
 from crlm_qc.evidence.workbook.facts import workbook_facts
+from crlm_qc.model.contents import CONTENTS, told
 
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP_SIGNATURE: Final = b"PK\x03\x04"
 _SEEN_BYTES: Final = 2**20
+_STRICT: Final = b"http://purl.oclc.org/ooxml/spreadsheetml/main"
+"""The namespace of ISO/IEC 29500 Strict, of which openpyxl, and so pandas, reads no sheet."""
+_OTHER_BOOKS: Final = {
+    "xl/workbook.bin": "xlsb",
+    "META-INF/manifest.xml": "ods",
+    "Index/Document.iwa": "numbers",
+    "word/document.xml": "word",
+}
+"""Parts of archives that are other spreadsheets or documents."""
+_SAVE: Final = "save it as Excel Workbook (.xlsx)"
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+),[0-9]+")
 _POINTS: Final = re.compile(r"(?:^|\t)[+-]?[0-9]+\.[0-9]*%?(?:\t|$)", re.MULTILINE)
@@ -51,6 +63,12 @@ def read_book(file: Item, profile: Profile) -> Book:
         raise UnusableError("not-xlsx", "it is a file of the old Excel format (.xls): save it as .xlsx")
     if data.startswith(_ZIP_SIGNATURE):
         return _open_xlsx(data, profile)
+    code = content_of(data[:FIRST_BYTES])
+    if code in ("ods", "web-page", "xml"):
+        again = "" if code == "ods" else "download it again, or "
+        raise UnusableError("not-xlsx", f"it is {CONTENTS[code].one}: {again}{_SAVE}")
+    if code not in (None, "text"):
+        raise UnusableError("not-xlsx", f"it is {told(code)}")
     if file.suffix == ".csv":
         return Book([_read_csv(data)])
     raise UnusableError("not-xlsx", "it is no xlsx file, which begins as a zip archive does")
@@ -75,7 +93,13 @@ def _safe_archive(data: bytes) -> zipfile.ZipFile:
         parts = archive.infolist()
         names = {part.filename for part in parts}
         if "xl/workbook.xml" not in names:
-            raise UnusableError("not-xlsx", "it is a zip archive that holds no xlsx workbook")
+            raise UnusableError(
+                "not-xlsx",
+                next(
+                    (f"it is {CONTENTS[code].one}: {_SAVE}" for part, code in _OTHER_BOOKS.items() if part in names),
+                    "it is a zip archive that holds no xlsx workbook",
+                ),
+            )
         # What zipfile unpacks of a part never exceeds the size that the archive's directory states.
         if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_BYTES:
             raise UnusableError("too-large", f"the workbook unpacks to more than {MAX_BYTES // 2**20} MB")
@@ -84,6 +108,8 @@ def _safe_archive(data: bytes) -> zipfile.ZipFile:
                 content = archive.read(part)
                 if any("<!DOCTYPE".encode(code) in content for code in ("ascii", "utf-16-le", "utf-16-be")):
                     raise UnusableError("malformed", "a part of the workbook declares XML entities, which no xlsx has")
+        if _STRICT in archive.read("xl/workbook.xml"):
+            raise UnusableError("not-xlsx", f"it was saved as Strict Open XML: {_SAVE}")
     except UnusableError:
         raise
     except Exception:  # noqa: BLE001 - damage shows as BadZipFile, zlib.error, EOFError and more, of no common family

@@ -150,7 +150,7 @@ def row_missing(context: Context) -> Checked:
     tables=DISK,
 )
 def files_missing(context: Context) -> Checked:
-    """Series UID of every row; a folder with unreadable files (REL004) may hold the series."""
+    """Series UID of every row; a folder with unreadable files (REL004) may hold the series, and so may an archive (REL025)."""
     table, found = _compared(context), disk(context)
     files = context["files"]
     # Objects of others (REL023) are there, though they are no series of the release.
@@ -161,7 +161,11 @@ def files_missing(context: Context) -> Checked:
             continue
         examined += 1
         folder = text(row.folder)
-        if row.series_uid in found.series or (folder is not None and found.unknown(folder)):
+        if (
+            row.series_uid in found.series
+            or row.patient in found.elsewhere
+            or (folder is not None and found.unknown(folder))
+        ):
             continue
         where = "its folder is not there" if folder is None else "its folder holds no file of it"
         message = f"no file of this series is on disk: {where}."

@@ -7,13 +7,14 @@ from collections import Counter
 from typing import Any
 
 from crlm_qc.collection.forms import UID_RULES
+from crlm_qc.model.contents import ARCHIVES, CONTENTS, POINTERS
 from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.rel._shared import DOWNLOADER, counted
-from crlm_qc.subjects.words import by_folder, file_names, file_subject, most_common, text, whole
+from crlm_qc.rules.rel._shared import DOWNLOADER, by_cause, counted
+from crlm_qc.subjects.words import file_names, most_common, whole
 
 _PROBLEMS = {
     "empty": "the file has no bytes",
@@ -22,11 +23,6 @@ _PROBLEMS = {
     "bad-header": "the header can't be parsed",
     "permission": "the file may not be opened",
     "io-error": "the disk did not give it",
-}
-_LINKS = {
-    "link-outside": "leads outside the release",
-    "link-broken": "leads to nothing",
-    "link-folder": "leads to another folder",
 }
 
 
@@ -44,17 +40,39 @@ def file_unreadable(context: Context) -> Checked:
     """Every file of a patient's folder that should be DICOM."""
     files = context["files"]
     candidates = files[files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"])]
+    candidates = candidates[candidates["problem"].fillna("") != "unfinished"]
+    unread = candidates[candidates["kind"] == "unreadable"]
+    causes = unread["content"].fillna(unread["problem"])
     findings = []
-    for patient, subject, rows in by_folder(context, candidates[candidates["kind"] == "unreadable"]):
+    for patient, subject, rows in by_cause(context, unread, causes, len(candidates)):
         names = file_names(context, rows["path"])
-        reasons = Counter(_PROBLEMS.get(str(problem), "the file can't be read") for problem in rows["problem"])
+        reasons = Counter(map(_reason, rows["problem"], rows["content"]))
         if len(rows) == 1:
-            message = f"{names[0]} can't be read as DICOM: {next(iter(reasons))}."
+            message = f"{names[0]} can't be read as DICOM: {next(iter(reasons))}{_to_do(rows)}."
         else:
-            message = f"{len(rows)} files can't be read as DICOM: {listed(names)}."
+            message = f"{len(rows):,} files can't be read as DICOM{_what_all_are(rows)}: {listed(names)}{_to_do(rows)}."
         observed = "; ".join(f"{reason} ({count})" for reason, count in sorted(reasons.items()))
         findings.append(Found(subject, message, "a DICOM file", observed, patient, len(rows), tuple(names)))
     return Checked(len(candidates), findings)
+
+
+def _reason(problem: Any, content: Any) -> str:
+    if isinstance(content, str):
+        return f"it is {CONTENTS[content].one}"
+    return _PROBLEMS.get(str(problem), "the file can't be read")
+
+
+def _what_all_are(rows: Any) -> str:
+    """What all of several files are, if it is the same."""
+    contents = set(rows["content"].fillna(""))
+    return f" but are {CONTENTS[contents.pop()].several}" if len(contents) == 1 and "" not in contents else ""
+
+
+def _to_do(rows: Any) -> str:
+    """What to do about files that are something else, where that is the same for all."""
+    ways = {CONTENTS[content].do if content else "" for content in rows["content"].fillna("")}
+    way = ways.pop() if len(ways) == 1 else ""
+    return f"; {way}" if way else ""
 
 
 @rule(
@@ -75,19 +93,28 @@ def pixel_data_length(context: Context) -> Checked:
     wrong = (known & (images["pixel_bytes_expected"] != images["pixel_bytes_found"])).fillna(False).astype(bool)
     trailing = (images["trailing_bytes"] > 0).fillna(False).astype(bool)
     findings = []
-    for patient, subject, rows in by_folder(context, images[wrong | trailing]):
+    unlike = images[wrong | trailing]
+    for patient, subject, rows in by_cause(context, unlike, _length_causes(unlike), len(images)):
         names = file_names(context, rows["path"])
         details = [_length_words(row) for row in rows.to_dict("records")]
         examples = tuple(f"{name}: {detail}" for name, detail in zip(names, details, strict=True))
         if len(rows) == 1:
             message = f"{names[0]}: {details[0]}."
         else:
-            message = f"{len(rows)} files hold fewer or more bytes than they should: {listed(names)}."
+            message = f"{len(rows):,} files hold fewer or more bytes than they should: {listed(names)}."
         needed = most_common(rows["pixel_bytes_expected"])
         expected = "no bytes after the data set" if needed is None else f"{plural(int(needed), 'byte')} of Pixel Data"
         mild = WARNING if all(map(_unpadded, rows.to_dict("records"))) else None
         findings.append(Found(subject, message, expected, details[0], patient, len(rows), examples, mild))
     return Checked(len(images), findings)
+
+
+def _length_causes(rows: Any) -> Any:
+    """Too few bytes, too many, the missing pad, bytes after the data set."""
+    sign = (rows["pixel_bytes_found"] - rows["pixel_bytes_expected"]).fillna(0).clip(-1, 1)
+    pad = (rows["pixel_bytes_found"] == rows["pixel_bytes_unpadded"]).fillna(value=False)
+    after = (rows["trailing_bytes"] > 0).fillna(value=False)
+    return sign.astype(str) + pad.astype(str) + after.astype(str)
 
 
 def _unpadded(row: dict[str, Any]) -> bool:
@@ -127,13 +154,22 @@ def unexpected_file(context: Context) -> Checked:
     in_collection = files["in_collection"].fillna(False).astype(bool)
     # DICOM belongs into patient folders, wherever else it lies.
     inside = files[in_collection | (files["kind"] == "other-dicom")]
+    astray = inside[inside["kind"].isin(["unexpected", "other-dicom"])]
+    # Archives have a rule of their own.
+    astray = astray[~astray["content"].isin(list(ARCHIVES))]
     findings = []
-    for patient, subject, rows in by_folder(context, inside[inside["kind"].isin(["unexpected", "other-dicom"])]):
+    for patient, subject, rows in by_cause(context, astray, astray["content"].fillna(astray["kind"]), len(inside)):
         names = file_names(context, rows["path"])
-        message = f"{listed(names)} {are(len(rows))} no part of the collection."
+        way = _to_do(rows) if rows["content"].isin(list(POINTERS)).all() else ""
+        message = f"{listed(names)} {are(len(rows))} no part of the collection{way}."
         is_dicom = (rows["kind"] == "other-dicom").all()
-        outside = "a DICOM file outside of patient folders" if patient is None else "a DICOM file that is no image"
-        kinds = outside if is_dicom else "another file"
+        outside = (
+            "a DICOM file that is no image"
+            if rows["patient"].notna().all()
+            else "a DICOM file outside of patient folders"
+        )
+        contents = sorted({CONTENTS[content].one for content in rows["content"].dropna()})
+        kinds = outside if is_dicom else listed(contents) or "another file"
         findings.append(
             Found(subject, message, "CT images and segmentation objects", kinds, patient, len(rows), tuple(names))
         )
@@ -164,7 +200,9 @@ def file_meta_disagrees(context: Context) -> Checked:
     }
     either = wrong["MediaStorageSOPInstanceUID"] | wrong["MediaStorageSOPClassUID"]
     findings = []
-    for patient, subject, rows in by_folder(context, files[either]):
+    unlike = files[either]
+    causes = wrong["MediaStorageSOPInstanceUID"][either]
+    for patient, subject, rows in by_cause(context, unlike, causes, len(examined)):
         names = file_names(context, rows["path"])
         keywords = [keyword for keyword in pairs if wrong[keyword].loc[rows.index].any()]
         meta, data = pairs[keywords[0]]
@@ -184,29 +222,6 @@ def file_meta_disagrees(context: Context) -> Checked:
 
 
 @rule(
-    "REL013",
-    "link-outside",
-    ERROR,
-    title="A link that leads out of the release, or to nothing",
-    why="A link ships as nothing, or as whatever lies at its end on another machine. It was not followed.",
-    fix="Put the file itself in the link's place, or remove the link.",
-    source=DOWNLOADER,
-    tables=("files",),
-)
-def link_outside(context: Context) -> Checked:
-    """Every file and link."""
-    files = context["files"]
-    findings = []
-    for row in files[files["problem"].isin(list(_LINKS))].to_dict("records"):
-        what = _LINKS[row["problem"]]
-        message = f"{file_names(context, [row['path']])[0]} is a link that {what}; it was not followed."
-        findings.append(
-            Found(file_subject(context, row["path"]), message, "a file", f"a link that {what}", text(row["patient"]))
-        )
-    return Checked(len(files), findings)
-
-
-@rule(
     "REL016",
     "uid-invalid",
     ERROR,
@@ -221,7 +236,8 @@ def uid_invalid(context: Context) -> Checked:
     files = context["files"]
     dicom = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
     findings = []
-    for patient, subject, rows in by_folder(context, dicom[dicom["invalid_uids"].notna()]):
+    invalid = dicom[dicom["invalid_uids"].notna()]
+    for patient, subject, rows in by_cause(context, invalid, invalid["invalid_uids"], len(dicom)):
         keywords = Counter(keyword for value in rows["invalid_uids"] for keyword in set(json.loads(value)))
         if not keywords:
             continue

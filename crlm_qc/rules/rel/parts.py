@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from crlm_qc.model.contents import ARCHIVES, CONTENTS
 from crlm_qc.model.finding import RELEASE, Found
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
@@ -31,10 +33,22 @@ _OTHER_WAYS = {
 _FROM = "it can be had from the collection's page at The Cancer Imaging Archive"
 
 
+_IN_PLACE = {"other-form", "unfinished"}
+"""What is wrong with a file that lies in place of a table or list, as `sources.problem` has it."""
+
+
 def _source(context: Context, source: str, missing: str, several: str) -> Checked:
     rows, used = _used(context, source)
+    near = rows[rows["problem"].isin(_IN_PLACE)]
+    rows = rows.drop(near.index)
     if rows.empty:
+        if (near["problem"] == "unfinished").any():
+            raise Skip("an unfinished download lies in its place, as REL024 tells")
+        if context["series"].empty and _archives(context):
+            raise Skip("archives were not unpacked, as REL020 tells")
         way = _OTHER_WAYS.get(context.evidence.facts.layout)
+        if way is None and not near.empty:
+            return Checked(1, [_in_place(context, missing, near)])
         if way is None:
             return Checked(1, [Found(RELEASE, missing, expected="one", observed="none")])
         message = f"{missing.removesuffix('.')}: {way}, and {_FROM}."
@@ -45,6 +59,19 @@ def _source(context: Context, source: str, missing: str, several: str) -> Checke
         message = f"{several}: {listed(paths)}. The audit reads {read}."
         return Checked(len(rows), [Found(RELEASE, message, "one", str(len(rows)), None, len(rows), tuple(paths))])
     return Checked(len(rows))
+
+
+def _in_place(context: Context, missing: str, near: Any) -> Found:
+    """A table that is missing, and what lies in its place."""
+    paths = [context.show.path(path) for path in near["path"]]
+    said = [f"{path} lies there, {detail}" for path, detail in zip(paths, near["detail"], strict=True)]
+    message = f"{missing.removesuffix('.')}, but {listed(said, joint='; ')}."
+    return Found(RELEASE, message, "one", "in another form", examples=tuple(paths))
+
+
+def _archives(context: Context) -> int:
+    """Archives that were not unpacked."""
+    return int(context["files"]["content"].isin(list(ARCHIVES)).sum())
 
 
 @rule(
@@ -64,7 +91,8 @@ def no_image_audited(context: Context) -> Checked:
         raise Skip("tables alone were asked for")
     if not context["series"].empty:
         return Checked(1)
-    unread = int((files["kind"] == "unreadable").sum())
+    unread = files[files["kind"] == "unreadable"]
+    archives = _archives(context) - int(unread["content"].isin(list(ARCHIVES)).sum())
     outside = int((files["kind"] == "other-dicom").sum())
     links = int((files["kind"] == "link").sum())
     others = len(of_others(context))
@@ -73,7 +101,10 @@ def no_image_audited(context: Context) -> Checked:
         f"{agree(outside, 'carries', 'carry')} no patient ID of {context.profile.name}"
         if outside
         else "",
-        f"{plural(unread, 'file')} can't be read" if unread else "",
+        f"{plural(archives, 'archive')}, {agree(archives, 'not', 'none')} unpacked: unpack {agree(archives, 'it', 'them')}"
+        if archives
+        else "",
+        f"{plural(len(unread), 'file')} can't be read{_what_they_are(unread)}" if len(unread) else "",
         f"{plural(links, 'link')} {agree(links, 'was', 'were')} not followed" if links else "",
         f"{plural(others, 'object')} {agree(others, 'is', 'are')} of others (--all-objects audits them)"
         if others
@@ -82,8 +113,30 @@ def no_image_audited(context: Context) -> Checked:
     said = "; ".join(one for one in there if one) or f"none of {plural(len(files), 'file')} is a DICOM image"
     message = f"No image was audited: {said}."
     return Checked(
-        1, [Found(RELEASE, message, "images of patients", "none", None, outside + unread + links + others or 1)]
+        1,
+        [
+            Found(
+                RELEASE,
+                message,
+                "images of patients",
+                "none",
+                None,
+                outside + archives + len(unread) + links + others or 1,
+            )
+        ],
     )
+
+
+def _what_they_are(unread: Any) -> str:
+    """What files are that can't be read, the commonest first."""
+    counts = Counter(unread["content"].dropna()).most_common()
+    some = len(counts) > 1 or sum(count for _, count in counts) < len(unread)
+    words = [
+        f"{f'{count:,} of them ' if some else ''}{agree(count, CONTENTS[code].one, CONTENTS[code].several)}"
+        for code, count in counts
+    ]
+    way = f": {CONTENTS[counts[0][0]].do}" if len(counts) == 1 and CONTENTS[counts[0][0]].do else ""
+    return f" ({listed(words)}{way})" if words else ""
 
 
 @rule(
@@ -94,7 +147,7 @@ def no_image_audited(context: Context) -> Checked:
     why="metadata.csv says which series belong to the release and where they lie; without it nothing can be compared.",
     fix="Put the downloader's metadata.csv beside the collection's folder, take surplus ones out, or name one with --metadata.",
     source=DOWNLOADER,
-    tables=("sources",),
+    tables=("sources", "files", "series"),
 )
 def metadata_not_found(context: Context) -> Checked:
     """One table with the downloader's columns."""
@@ -114,7 +167,7 @@ def metadata_not_found(context: Context) -> Checked:
     why="Clinical data stand in the workbook alone; two editions in one release contradict each other.",
     fix="Put the workbook of the current edition into the release and take older ones out, or name one with --clinical.",
     source="published description, Data Access table",
-    tables=("sources",),
+    tables=("sources", "files", "series"),
 )
 def workbook_not_found(context: Context) -> Checked:
     """One workbook with a patient sheet, where the collection has one."""
@@ -146,7 +199,7 @@ def _is_published(context: Context) -> bool:
     why="The manifest is what people download the images with; without it the list of series can't be compared.",
     fix="Put the .tcia file into the release, or name it with --manifest.",
     source="published description, Data Access table",
-    tables=("sources",),
+    tables=("sources", "files", "series"),
 )
 def manifest_not_found(context: Context) -> Checked:
     """A manifest."""

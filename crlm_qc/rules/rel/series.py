@@ -12,6 +12,7 @@ from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, images_of, of_others
+from crlm_qc.subjects.disk import elsewhere
 from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subject, text
 
 
@@ -53,9 +54,10 @@ def sop_instance_twice(context: Context) -> Checked:
 
 
 def _unread_folders(context: Context) -> Counter[str]:
-    """Patients with folders that hold unreadable files and no readable image: each may be the series that is missing."""
+    """Patients with folders that hold no readable image, but unreadable files or broken links: each may be the series that is missing."""
     files = context["files"]
-    unread = files[(files["kind"] == "unreadable") & files["patient"].notna()]
+    files = files[files["patient"].notna()]
+    unread = files[(files["kind"] == "unreadable") | (files["problem"] == "link-broken")]
     readable = set(images_of(context)["folder"].dropna())
     folders = {(row["patient"], row["folder"]) for row in unread.to_dict("records") if row["folder"] not in readable}
     return Counter(patient for patient, _ in folders)
@@ -66,7 +68,7 @@ def _unread_folders(context: Context) -> Counter[str]:
     "series-missing",
     ERROR,
     title="A patient without CT series or without segmentation object",
-    why="Each patient has one of each; a mask without its CT, or a CT without masks, can't be used as described. A series whose files are all unreadable is REL004's.",
+    why="Each patient has one of each; a mask without its CT, or a CT without masks, can't be used as described. A series whose files are all unreadable is REL004's, one in an archive REL025's.",
     fix="Fetch the missing series, or take the patient out of the release.",
     source="published description: one CT series and one segmentation object a patient",
     tables=("patients", "series", "files"),
@@ -77,7 +79,7 @@ def series_missing(context: Context) -> Checked:
     if series.empty and len(patients):
         raise Skip("no image was audited, as REL020 tells")
     there = {(row["patient"], row["role"]) for row in series.to_dict("records")}
-    unread = _unread_folders(context)
+    unread, hidden = _unread_folders(context), elsewhere(context["files"])
     others = Counter(of_others(context)["patient"])
     findings = []
     once = patients.drop_duplicates("patient")
@@ -87,7 +89,7 @@ def series_missing(context: Context) -> Checked:
             for role, words in (("ct", "CT series"), ("dso", "segmentation object"))
             if (patient, role) not in there
         ]
-        if lacking and unread[patient] < len(lacking):
+        if lacking and unread[patient] < len(lacking) and patient not in hidden:
             subject = Subject(Kind.PATIENT, path=context.show.path(folder))
             message = f"{patient} has no {' and no '.join(lacking)}."
             if count := others[patient]:
