@@ -76,7 +76,7 @@ def judge(
         settings = replace(settings, depth=evidence.facts.depth)
     profile = profile.with_tolerances(settings.tolerances)
     chosen = sorted(choose(all_rules(), settings) if rules is None else rules, key=lambda item: item.code)
-    context = Context(evidence, profile, settings)
+    context = Context(evidence, profile, settings, frozenset(item.code for item in chosen))
     outcomes: list[Outcome] = []
     findings: list[Finding] = []
     crashes: list[Found] = []

@@ -12,6 +12,7 @@ from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, images_of
+from crlm_qc.subjects.ledger import MODALITY, State, told, told_unknown
 from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subject, text
 
 
@@ -72,11 +73,14 @@ def _unread_folders(context: Context) -> Counter[str]:
     tables=("patients", "series", "files"),
 )
 def series_missing(context: Context) -> Checked:
-    """Every patient folder."""
+    """Every patient folder; of published series LED001 tells."""
     patients, series = context["patients"], context["series"]
     if series.empty and len(patients):
         raise Skip("no image was audited, as REL020 tells")
     there = {(row["patient"], row["role"]) for row in series.to_dict("records")}
+    published = {
+        (one.patient, one.modality) for one in map(context.profile.ledger.get, told(context, State.ABSENT)) if one
+    }
     unread = _unread_folders(context)
     findings = []
     once = patients.drop_duplicates("patient")
@@ -84,7 +88,7 @@ def series_missing(context: Context) -> Checked:
         lacking = [
             words
             for role, words in (("ct", "CT series"), ("dso", "segmentation object"))
-            if (patient, role) not in there
+            if (patient, role) not in there and (patient, MODALITY[role]) not in published
         ]
         if lacking and unread[patient] < len(lacking):
             subject = Subject(Kind.PATIENT, path=context.show.path(folder))
@@ -112,9 +116,10 @@ def series_missing(context: Context) -> Checked:
     tables=("patients", "series", "files"),
 )
 def series_surplus(context: Context) -> Checked:
-    """Every patient folder."""
+    """Every patient folder; CT series that were not published are LED004's."""
     images = images_of(context)
     images = images[images["patient"].notna()]
+    images = images[(images["kind"] != "ct") | ~images["series_uid"].isin(list(told_unknown(context)))]
     images = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
     words: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
