@@ -51,7 +51,7 @@ PUBLISHED = 394
 """Series of the ledger that a small release has none of."""
 
 # Faults that a part of a release may well have: a manifest lists, and published were, more series than a partial copy holds.
-SHOWN_BY_THE_WHOLE = {"manifest-entry-unknown", "published-patient-absent"}
+SHOWN_BY_THE_WHOLE = {"manifest-entry-unknown", "published-patient-absent", "download-unfinished"}
 
 
 def report_of(
