@@ -41,14 +41,23 @@ def aside_kind(item: Item) -> str | None:
     if item.problem:
         return {"permission": "unreadable", "not-a-file": "unexpected"}.get(item.problem, "link")
     lower = item.name.lower()
-    parts = item.folder.lower().split("/")
-    hidden_folder = any(part.startswith(".") or part in _SYSTEM_FOLDERS for part in parts)
     hidden_file = lower.startswith("._") or (lower.startswith(".") and item.suffix != ".dcm")
-    if lower in _SYSTEM_NAMES or lower.endswith(_ZONE) or lower.startswith("~$") or hidden_file or hidden_folder:
+    if (
+        lower in _SYSTEM_NAMES
+        or lower.endswith(_ZONE)
+        or lower.startswith("~$")
+        or hidden_file
+        or is_aside(item.folder)
+    ):
         return "system"
     if lower.partition(".")[0] in _LICENCE_NAMES and item.suffix in _TEXT_SUFFIXES:
         return "licence"
     return None
+
+
+def is_aside(folder: str) -> bool:
+    """Whether a folder is one of those that systems keep for themselves, or lies in one."""
+    return any(part.startswith(".") or part in _SYSTEM_FOLDERS for part in folder.lower().split("/"))
 
 
 def outside_kind(item: Item, profile: Profile, *, in_collection: bool) -> str:

@@ -9,6 +9,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.subjects.checksums import series_of_wrong_files
 from crlm_qc.subjects.disk import OnDisk
 from crlm_qc.subjects.ledger import Held, State, compared, modalities
 
@@ -30,7 +31,8 @@ def _tell(
 ) -> Checked:
     """A finding a series; of more than may be examples, one of all."""
     found = compared(context)
-    cases = found.of(state)
+    named = series_of_wrong_files(context) if state is State.OTHER_BYTES and context.judges("REL022") else frozenset()
+    cases = [one for one in found.of(state) if one.series.series_uid not in named]
     if len(cases) > MAX_EXAMPLES:
         names = tuple(map(_named, cases))
         message = f"{plural(len(cases), 'published series', 'published series')} {several}: {listed(names)}."
@@ -110,7 +112,7 @@ def files_missing(context: Context) -> Checked:
     tables=TABLES,
 )
 def bytes_differ(context: Context) -> Checked:
-    """Every published series with all of its files; one with a file that is cut or has bytes after its end is REL005's."""
+    """Every published series with all of its files; one with a file that is cut or has bytes after its end is REL005's, and one with a file that is not the downloaded one REL022's."""
     return _tell(
         context,
         State.OTHER_BYTES,
