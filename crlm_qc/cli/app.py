@@ -15,6 +15,7 @@ from crlm_qc.cli.check import check
 from crlm_qc.cli.config import config
 from crlm_qc.cli.configured import ConfiguredCommand
 from crlm_qc.cli.diff import diff
+from crlm_qc.cli.fetch_list import fetch_list
 from crlm_qc.cli.lock import lock
 from crlm_qc.cli.options import EXIT_CODES
 from crlm_qc.cli.pictures import pictures
@@ -44,6 +45,7 @@ app = typer.Typer(
 # In the order of `crlm-qc --help`.
 app.command(cls=ConfiguredCommand, epilog=EXIT_CODES)(check)
 app.command(epilog=EXIT_CODES)(lock)
+app.command("fetch-list", epilog=EXIT_CODES)(fetch_list)
 app.command(epilog=EXIT_CODES)(diff)
 app.command()(report)
 app.command()(show)

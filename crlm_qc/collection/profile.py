@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from crlm_qc.collection.invisible import plain_text
+from crlm_qc.collection.ledger import PublishedSeries
 from crlm_qc.model.tolerances import Tolerances
 
 LIVER = "liver"
@@ -236,6 +237,8 @@ class Profile:
     description_words: frozenset[str]
     description_patterns: tuple[re.Pattern[str], ...]
     deidentification: Deidentification = field(default_factory=Deidentification)
+    ledger: Mapping[str, PublishedSeries] = field(default_factory=dict)
+    """Every published series by its UID; empty where the profile names no ledger."""
     tolerances: Tolerances = field(default_factory=Tolerances)
     folder: Path | None = None
     """Where the profile's suites lie."""

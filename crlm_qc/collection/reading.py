@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crlm_qc.collection.forms import UID
+from crlm_qc.collection.ledger import read_ledger
 from crlm_qc.collection.profile import (
     CT,
     DATE_FORM,
@@ -98,6 +99,7 @@ def _build(raw: Table, folder: Path) -> Profile:
             "patient_id_form",
             "uid_root",
             "known_issues",
+            "ledger",
             "suites",
         )
     )
@@ -138,9 +140,18 @@ def _build(raw: Table, folder: Path) -> Profile:
         description_patterns=words.patterns("patterns"),
         deidentification=_deidentification(raw.table("deidentification", optional=True)),
         tolerances=_tolerances(raw.table("tolerances", optional=True)),
+        ledger=read_ledger(_beside(folder, collection.text("ledger")), MODALITIES) if "ledger" in collection else {},
         folder=folder,
         others=_others(raw, collection.text("uid_root")),
     )
+
+
+def _beside(folder: Path, name: str) -> Path:
+    """A file beside the profile, or of that name among those that are shipped: a copy of a profile needs no copy of it."""
+    from crlm_qc.collection.resources import expectations_folder
+
+    path = folder / name
+    return path if path.exists() else expectations_folder() / name
 
 
 def _twice(values: list[str]) -> str | None:

@@ -157,6 +157,8 @@ def _work(
     items: dict[str, tuple[Item, ...]] = {}
     for one in chosen:
         items[one.patient] = items.get(one.patient, ()) + one.items
+    # Who reads has no use for the ledger, which would go to another process with every patient.
+    profile = replace(profile, ledger={})
     return [Work(patient, items[patient], profile, depth, hashed, standard) for patient in sorted(items)]
 
 

@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.checksums import Listed, checksum_rows, read_lists
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row, unpadded_bytes
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.conformance import ValueScan
@@ -40,6 +41,7 @@ TABLES = (
     "segment_pairs",
     "alignments",
     "borders",
+    "checksums",
     "identifiers",
     "standard",
 )
@@ -71,6 +73,10 @@ class _Patient:
     dsos: list[tuple[Header, DsoRows]] = field(default_factory=list)
     pixels: list[SlicePixels] = field(default_factory=list)
     budget: int = HELD_BYTES
+    lists: dict[str, Listed] = field(default_factory=dict)
+    """Checksums of the downloader, by folder."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """MD5 of files that are to be compared with them, by path."""
     identifiers: IdentifierScan = field(init=False)
     values: ValueScan = field(default_factory=ValueScan)
 
@@ -114,11 +120,14 @@ def read_patient(
     with warnings.catch_warnings():
         # pydicom warns of values that it does not like; the rules say so in their own words.
         warnings.simplefilter("ignore")
-        for item in sorted(items, key=lambda item: item.path):
+        ordered = sorted(items, key=lambda item: item.path)
+        state.lists = read_lists(patient, ordered, state.read.limits)
+        for item in ordered:
             state.read.rows["files"].append(_read_file(state, item))
         _measure(state)
     rows = state.read.rows
     rows["series"] = _series(patient, rows["files"])
+    rows["checksums"] = checksum_rows(patient, state.lists, ordered, state.digests)
     rows["identifiers"] = state.identifiers.rows()
     if state.candidates is not None:
         rows["standard"] = standard_rows(patient, state.candidates, state.read.limits)
@@ -168,16 +177,19 @@ def _read_file(state: _Patient, item: Item) -> Row:
 @contextmanager
 def _opened(state: _Patient, item: Item, row: Row) -> Iterator[BinaryIO]:
     """A file open at its beginning. Where it is hashed, the bytes read for that are those parsed."""
+    # The pixels of all files are read at this depth, so that their MD5 costs no further reading.
+    summed = item.folder in state.lists and (state.hashed or state.depth.covers(Depth.PIXELS))
     with item.opened() as stream:
-        if not state.hashed:
+        if not (state.hashed or summed):
             yield stream
-        elif (item.size or 0) > HELD_BYTES:
-            row["sha256"], _ = item.digest()
-            yield stream
-        else:
-            content = stream.read()
-            row["sha256"] = hashlib.sha256(content).hexdigest()
-            yield BytesIO(content)
+            return
+        content = stream.read() if (item.size or 0) <= HELD_BYTES else None
+        if state.hashed:
+            row["sha256"] = item.digest()[0] if content is None else hashlib.sha256(content).hexdigest()
+        if summed:
+            md5 = item.digest("md5")[0] if content is None else hashlib.md5(content, usedforsecurity=False).hexdigest()
+            state.digests[item.path] = md5
+        yield stream if content is None else BytesIO(content)
 
 
 def _meant_as_dicom(item: Item) -> bool:

@@ -113,13 +113,18 @@ class Item:
         """
         return self._place().read(self.key, start, length)
 
-    def digest(self) -> tuple[str, int]:
-        """SHA-256 of the file.
+    def digest(self, algorithm: str = "sha256") -> tuple[str, int]:
+        """SHA-256 of the file, or another digest.
+
+        Parameters
+        ----------
+        algorithm : str
+            As `hashlib` knows it.
 
         Returns
         -------
-        sha256 : str
-            64 hexadecimal digits.
+        digest : str
+            Hexadecimal digits.
         size : int
             Bytes read.
 
@@ -128,7 +133,7 @@ class Item:
         OSError
             It can't be read, or must not be.
         """
-        found = hashlib.sha256()
+        found = hashlib.new(algorithm, usedforsecurity=False)
         with self.opened() as stream:
             while part := stream.read(_AT_ONCE):
                 found.update(part)

@@ -9,6 +9,7 @@ CODE = re.compile(r"[A-Z]{3}[0-9]{3}")
 
 FAMILIES: Mapping[str, str] = {
     "REL": "Release on disk",
+    "LED": "Published series",
     "MET": "metadata.csv",
     "MAN": "Download manifest",
     "CLN": "Clinical workbook",

@@ -17,6 +17,7 @@ from crlm_qc.model.plain import MAX_TEXT, PlainError, cut, from_plain, to_plain
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import WaiverUse
+from crlm_qc.model.wholeness import Wholeness
 
 SCHEMA_VERSION = 1
 
@@ -218,6 +219,8 @@ class Report:
     """Why there are no pictures, or fewer or smaller ones than there could be, in words."""
     waivers: Sequence[WaiverUse] = ()
     """Every waiver of this audit, and what became of it."""
+    wholeness: Wholeness | None = None
+    """Whether the download is whole; None where no list tells."""
     run: Run | None = field(default=None, compare=False)
     """None where it is not known."""
     _counts: Counter[Severity] = field(init=False, repr=False)
@@ -283,10 +286,12 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The content of findings.json."""
+        known = {} if self.wholeness is None else {"wholeness": to_plain(self.wholeness)}
         return {
             "schema_version": SCHEMA_VERSION,
             "tool": {"name": "crlm-qc", "version": self.tool_version},
             "release": to_plain(self.release),
+            **known,
             "settings": to_plain(self.settings),
             "summary": {**self.counts, "verdict": self.verdict.value},
             "limits": list(self.limits),

@@ -222,6 +222,19 @@ TABLES: Mapping[str, Table] = {
             ),
         ),
         Table(
+            "checksums",
+            "A row a file that a md5hashes.csv of the downloader lists in its folder; where files have other names than those listed, a row a file whose MD5 was worked out.",
+            (
+                _PATIENT,
+                _PATH,
+                _text(
+                    "state",
+                    "`right` or `wrong`, as the MD5 of its bytes; `absent` if there is no such file; `not-read` if not all bytes were read.",
+                    required=True,
+                ),
+            ),
+        ),
+        Table(
             "series",
             "A row a DICOM series on disk, by Series Instance UID and patient folder.",
             (

@@ -113,6 +113,8 @@ def _head(report: Report) -> Iterable[str]:
         words.size(facts.bytes),
     ]
     yield f"## {words.GLYPHS[_SIGNS[report.verdict]]} {escape(words.sentence(report))}\n\n"
+    if whole := words.wholeness(report):
+        yield f"**{escape(whole)}**\n\n"
     yield f"{escape(facts.root or facts.collection)}: {', '.join(figures)}. crlm-qc {escape(report.tool_version)}.\n"
     for line in words.narrowing(report):
         yield f"\n{escape(line)}\n"

@@ -79,10 +79,17 @@ def render(report: Report, style: Style | None = None) -> str:
     Returns
     -------
     str
-        The summary; its last line is the verdict.
+        The summary; its first line says whether the download is whole, where that is known, and its last is the verdict.
     """
     style = style or Style()
-    blocks = [_release(report, style), *_groups(report, style), _not_checked(report, style), _counts(report, style)]
+    whole = style.wrap(words.wholeness(report))
+    blocks = [
+        whole,
+        _release(report, style),
+        *_groups(report, style),
+        _not_checked(report, style),
+        _counts(report, style),
+    ]
     lines = [line for block in blocks if block for line in (*block, "")]
     return finish([*lines, verdict(report, style)], style)
 

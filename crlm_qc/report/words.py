@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.wholeness import SERIES, ListedBy, ToFetch
 from crlm_qc.model.words import plural
 
 if TYPE_CHECKING:
@@ -187,6 +188,49 @@ def sentence(report: Report) -> str:
         parts.append("not everything could be checked" if report.incomplete else "only a part was asked for")
         return f"Incomplete: {'; '.join(parts)}"
     return "; ".join([f"Conformant: no errors in {plural(report.release.patients, 'patient')}", *rest])
+
+
+MAX_TO_FETCH = 5
+"""Series to fetch that the first line names."""
+_LISTED_BY = {ListedBy.MANIFEST: ", as the manifest lists", ListedBy.METADATA: ", as metadata.csv lists"}
+
+
+def wholeness(report: Report) -> str:
+    """Whether the download is whole, in one sentence.
+
+    Parameters
+    ----------
+    report : Report
+        The report.
+
+    Returns
+    -------
+    str
+        For example `Published series on disk: CT 197 of 197, SEG 195 of 197; 2 to fetch: CRLM-CT-1003 SEG, CRLM-CT-1007
+        SEG.`; empty where no list tells, or all is there that a list has which is no more than a part of the release.
+    """
+    found = report.wholeness
+    published = found is not None and found.listed_by is ListedBy.LEDGER
+    if found is None or (found.is_whole and not published):
+        return ""
+    counts = ", ".join(
+        f"{'' if name == SERIES else name + ' '}{found.whole.get(name, 0):,} of {count:,}"
+        for name, count in found.expected.items()
+    )
+    what = "Published series" if published else "Series"
+    where = " of the patients that are there" if published and found.partial else _LISTED_BY.get(found.listed_by, "")
+    said = f"{what} on disk{where}: {counts}"
+    if found.is_whole:
+        return f"{said}: whole, to the byte."
+    if not found.to_fetch:
+        return f"{said}."
+    named = [_to_fetch(one) for one in found.to_fetch if one.patient and one.modality]
+    names = f": {listing(named, MAX_TO_FETCH)}" if len(named) == len(found.to_fetch) else ""
+    return f"{said}; {len(found.to_fetch):,} to fetch{names}."
+
+
+def _to_fetch(one: ToFetch) -> str:
+    return f"{one.patient} {one.modality}" + ("" if one.why == "absent" else f" ({one.why})")
 
 
 def layout(report: Report) -> str:

@@ -25,6 +25,8 @@ class Context:
     evidence: Evidence
     profile: Profile
     settings: Settings = field(default_factory=Settings)
+    judged: frozenset[str] | None = None
+    """Codes of the rules that are run; None for all."""
     show: Show = field(init=False)
     worked_out: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What functions under `once` gave, by function and arguments."""
@@ -47,6 +49,10 @@ class Context:
     def __getitem__(self, table: str) -> Any:
         """An evidence table (a `pandas.DataFrame`)."""
         return self.evidence[table]
+
+    def judges(self, code: str) -> bool:
+        """Whether a rule is run, so that another one may leave to it what it tells."""
+        return self.judged is None or code in self.judged
 
     @property
     def tolerances(self) -> Tolerances:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crlm_qc.collection.forms import is_uid
-from crlm_qc.model.finding import Found, Kind, Subject
-from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import listed, plural
+from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
+from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.met._model import FILE
 from crlm_qc.rules.met._model import rows as metadata_rows
 from crlm_qc.rules.met._shared import Told, gathered
 from crlm_qc.subjects.disk import disk
+from crlm_qc.subjects.ledger import State
+from crlm_qc.subjects.ledger import told as told_as
 from crlm_qc.subjects.words import text, whole
 
 if TYPE_CHECKING:
@@ -213,3 +215,42 @@ def series_missing(context: Context) -> Checked:
         for line, uid, patient in zip(missing["row"], missing["series_uid"], missing["patient"], strict=True)
     ]
     return Checked(len(series), _gathered(context, told, len(series), f"series of {FILE}"))
+
+
+@rule(
+    "MAN008",
+    "manifest-series-not-on-disk",
+    ERROR,
+    title="Series of the manifest are not on disk",
+    why="The download ended early, before its metadata.csv was written: nothing else tells that some are missing. Of a part of the release it is a note.",
+    fix="Fetch them: crlm-qc fetch-list writes a manifest of what is to be fetched. Is a part meant to be audited, say so: --subset.",
+    source=NBIA,
+    tables=("sources", "manifest", "metadata", "files"),
+)
+def series_not_on_disk(context: Context) -> Checked:
+    """Every valid UID of the list, where metadata.csv does not tell of it (MET016, MAN004); of published series LED001, LED005 and LED007 tell, and of a part of the release none of patients who are known not to be there."""
+    table, partial = _entries(context), context.settings.partial
+    if context.settings.patients:
+        raise Skip("only some patients are audited")
+    try:
+        metadata_rows(context, "series_uid")
+    except Skip:
+        found = disk(context)
+    else:
+        raise Skip("metadata.csv tells which series there should be")
+    entries = [entry for entry in dict.fromkeys(table["entry"]) if is_uid(entry)]
+    absent = [entry for entry in entries if entry not in found.series]
+    elsewhere = context.profile.ledger if partial else told_as(context, State.ABSENT, State.REPLACED)
+    untold = [entry for entry in absent if entry not in elsewhere]
+    # As many folders whose files can't be read may be these series.
+    if len(untold) <= sum(bool(folder.unknown and not folder.uids) for folder in found.folders.values()):
+        return Checked(len(entries))
+    message = (
+        f"{len(entries) - len(absent):,} of {plural(len(entries), 'series', 'series')} of the manifest "
+        f"{are(len(entries) - len(absent))} on disk; {len(untold):,} {are(len(untold))} not."
+    )
+    examples = tuple(context.show.uid(entry) for entry in untold)
+    expected, observed = plural(len(entries), "series", "series"), f"{len(entries) - len(absent):,}"
+    level = INFO if partial else None
+    found_of = Found(RELEASE, message, expected, observed, None, len(untold), examples, severity=level)
+    return Checked(len(entries), [found_of])

@@ -111,10 +111,8 @@ def _disk(files: Any, *, flat: bool) -> Disk:
     columns = ("kind", "patient", "folder", "size", "sop_instance_uid", "series_uid", "invalid_uids")
     listed = files[files["kind"].isin(["ct", "dso", "unreadable", "link"])]
     listed = listed.assign(size=listed["size"].fillna(0))
-    found, needed = listed["pixel_bytes_found"], listed["pixel_bytes_expected"]
-    unsound = (found != needed).fillna(value=False) | (listed["trailing_bytes"].fillna(0) > 0)
     for bad, (kind, patient, place, size, instance, uid, invalid) in zip(
-        unsound, listed[list(columns)].itertuples(index=False, name=None), strict=True
+        unsound(listed), listed[list(columns)].itertuples(index=False, name=None), strict=True
     ):
         folder = folders.setdefault(text(place) or "", Folder())
         known = kind in ("ct", "dso") and isinstance(uid, str) and is_uid(uid)
@@ -138,6 +136,12 @@ def elsewhere(files: Any) -> frozenset[str]:
     may = files["content"].isin(list(ARCHIVES)) & (files["kind"] == "unexpected")
     may |= files["problem"].isin(["link-outside", "link-folder"])
     return frozenset(files.loc[may, "patient"].dropna())
+
+
+def unsound(files: Any) -> Any:
+    """Which rows of `files` have other bytes than their header says (REL005)."""
+    differ = (files["pixel_bytes_found"] != files["pixel_bytes_expected"]).fillna(value=False)
+    return differ | (files["trailing_bytes"].fillna(0) > 0)
 
 
 @once

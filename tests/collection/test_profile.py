@@ -1,4 +1,5 @@
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,39 @@ def test_tolerances_can_be_set(tmp_path: Path) -> None:
 def test_one_day_that_was_not_shifted_may_stand_alone(tmp_path: Path) -> None:
     old = '["20090906", "20090902", "20090613", "20091122"]'
     assert load_profile(changed(tmp_path, old, '"20090902"')).deidentification.series_dates == {"SEG": ("20090902",)}
+
+
+def test_the_ledger_is_the_published_one() -> None:
+    series = load_profile().ledger.values()
+    published = load_profile().published
+    assert len(series) == published.series
+    assert len({one.patient for one in series}) == published.patients
+    assert sum(one.files for one in series if one.modality == "CT") == published.ct_slices
+    assert sum(one.size for one in series) == 9_296_943_938 + 1_612_503_030
+
+
+HEADINGS = "patient,modality,series_uid,files,bytes\n"
+ROW = "CRLM-CT-1001,CT,1.2.840.1,3,100\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "ledger ledger.csv can't be read: no such file"),
+        (b"\xff", "ledger ledger.csv can't be read: a character is not UTF-8"),
+        (b"", "line 1 of ledger ledger.csv is not patient,modality,series_uid,files,bytes"),
+        ((HEADINGS + ROW + ROW).encode(), "line 3 of ledger ledger.csv has a series again"),
+        *(
+            ((HEADINGS + ROW.replace(old, new)).encode(), "line 2 of ledger ledger.csv is no published series")
+            for old, new in (("CT,1", "PT,1"), ("1.2.840.1", "x"), (",3,", ",0,"), (",100", ""), (",100", ",-1"))
+        ),
+    ],
+)
+def test_a_ledger_is_read_strictly(tmp_path: Path, content: bytes | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / "ledger.csv").write_bytes(content)
+    text = (expectations_folder() / "crlm.toml").read_text(encoding="utf-8")
+    path = tmp_path / "other.toml"
+    path.write_text(text.replace("crlm_series.csv", "ledger.csv"), encoding="utf-8")
+    with pytest.raises(ProfileError, match=re.escape(said)):
+        load_profile(path)

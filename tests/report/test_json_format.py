@@ -13,6 +13,7 @@ from support import reports
 from crlm_qc.model.finding import Kind
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.wholeness import ListedBy
 from crlm_qc.report.json_format import render
 
 SCHEMA = json.loads(files("crlm_qc.report").joinpath("findings.schema.json").read_text(encoding="utf-8"))
@@ -22,6 +23,7 @@ REPORTS = {
     "incomplete": reports.incomplete(),
     "empty": reports.empty(),
     "hostile": reports.hostile(),
+    "lacking": reports.lacking(),
 }
 
 
@@ -50,11 +52,12 @@ def undocumented(value: Any, schema: dict[str, Any], where: str) -> Iterator[str
 
 
 def test_the_schema_describes_every_key() -> None:
-    raw = json.loads(render(reports.sample()))
+    raw = json.loads(render(REPORTS["lacking"]))
     assert sorted(set(undocumented(raw, SCHEMA, ""))) == []
 
 
 def test_the_schema_knows_every_word() -> None:
+    assert SCHEMA["properties"]["wholeness"]["properties"]["listed_by"]["enum"] == list(ListedBy)
     found = SCHEMA["properties"]["findings"]["items"]["properties"]
     assert found["subject"]["properties"]["kind"]["enum"] == list(Kind)
     assert SCHEMA["$defs"]["severity"]["enum"] == list(Severity)
@@ -62,7 +65,7 @@ def test_the_schema_knows_every_word() -> None:
 
 
 def test_keys_stand_in_the_order_of_the_schema() -> None:
-    raw = json.loads(render(reports.sample()))
+    raw = json.loads(render(REPORTS["lacking"]))
     assert list(raw) == list(SCHEMA["properties"])
     assert list(raw["findings"][0]) == list(SCHEMA["properties"]["findings"]["items"]["properties"])
 

@@ -8,7 +8,8 @@ from support import reports
 from crlm_qc.model.finding import RELEASE, Kind, Subject
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
-from crlm_qc.report import words
+from crlm_qc.model.wholeness import ListedBy, ToFetch, Wholeness
+from crlm_qc.report import html, markdown, text, words
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,40 @@ def test_narrowing_is_said() -> None:
     said = words.narrowing(replace(reports.sample(), settings=narrow))
     assert len(said) == 5
     assert words.narrowing(reports.clean()) == []
+
+
+SAID = (
+    "Published series on disk: CT 196 of 197, SEG 196 of 197; "
+    "2 to fetch: CRLM-CT-1003 SEG and CRLM-CT-1007 CT (40 of 41 files)."
+)
+
+
+def test_the_first_line_says_whether_the_download_is_whole() -> None:
+    report = reports.lacking()
+    found = report.wholeness
+    assert found is not None
+    assert words.wholeness(report) == SAID
+    assert text.render(report, text.Style(width=140)).startswith(f"{SAID}\n\n")
+    assert markdown.render(report).splitlines()[2].startswith("**Published series on disk: CT 196 of 197, ")
+    assert SAID in html.render(report)
+    whole = replace(found, whole=found.expected, to_fetch=())
+    for other, said in (
+        (None, ""),
+        (whole, "Published series on disk: CT 197 of 197, SEG 197 of 197: whole, to the byte."),
+        (
+            replace(whole, partial=True, expected={"CT": 1}, whole={"CT": 1}),
+            "Published series on disk of the patients that are there: CT 1 of 1: whole, to the byte.",
+        ),
+        (replace(whole, listed_by=ListedBy.MANIFEST), ""),
+        (
+            Wholeness(
+                ListedBy.MANIFEST, False, {"series": 6}, {"series": 4}, (ToFetch("1.2.840.1", None, None, "absent"),)
+            ),
+            "Series on disk, as the manifest lists: 4 of 6; 1 to fetch.",
+        ),
+        (
+            Wholeness(ListedBy.METADATA, True, {"series": 6}, {"series": 4}),
+            "Series on disk, as metadata.csv lists: 4 of 6.",
+        ),
+    ):
+        assert words.wholeness(replace(report, wholeness=other)) == said

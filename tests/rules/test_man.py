@@ -22,7 +22,7 @@ def test_a_manifest_that_can_not_be_read_is_man001s_alone(listing: Listing) -> N
     assert finding.message == "The manifest can't be used: the file has no ListOfSeriesToDownload."
     assert finding.subject.path == "manifest-1.tcia"
     skipped = {outcome.rule for outcome in report.outcomes if outcome.reason == "the manifest could not be read"}
-    assert skipped == {"MAN002", "MAN003", "MAN004", "MAN005"}
+    assert skipped == {"MAN002", "MAN003", "MAN004", "MAN005", "MAN008"}
 
 
 def test_no_manifest_is_a_skip(listing: Listing) -> None:
@@ -72,3 +72,30 @@ def test_without_the_list_nothing_is_compared_with_it(listing: Listing) -> None:
     listing.rows = []
     outcomes = {outcome.rule: outcome.reason for outcome in listing.report().outcomes}
     assert outcomes["MAN004"] == outcomes["MAN005"] == "metadata.csv could not be read"
+
+
+@pytest.mark.parametrize(("settings", "level"), [(Settings(), Severity.ERROR), (Settings(subset=True), Severity.INFO)])
+def test_without_the_list_the_disk_is_compared_with_the_manifest(
+    listing: Listing, settings: Settings, level: Severity
+) -> None:
+    listing.metadata_source, listing.rows = {}, []
+    assert listing.flat(settings=settings) == []
+    for uid in (gone := [f"{ROOT}.1002.1", f"{ROOT}.1002.2"]):
+        listing.remove_files(uid)
+    (finding,) = listing.found(settings)
+    assert (finding.rule, finding.severity, finding.count, list(finding.examples)) == ("MAN008", level, 2, gone)
+    assert finding.message == "2 of 4 series of the manifest are on disk; 2 are not."
+
+
+def test_series_that_can_not_be_read_may_be_those_of_the_manifest(listing: Listing) -> None:
+    listing.metadata_source, listing.rows = {}, []
+    for row in listing.files:
+        if row["series_uid"] == f"{ROOT}.1002.2":
+            row.update(kind="unreadable", series_uid=None)
+    assert listing.flat() == []
+
+
+def test_with_patients_asked_for_the_manifest_is_not_compared_with_the_disk(listing: Listing) -> None:
+    listing.metadata_source, listing.rows = {}, []
+    listing.remove_files(f"{ROOT}.1002.2")
+    assert listing.flat(settings=Settings(patients=("CRLM-CT-1001",))) == []

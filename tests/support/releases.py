@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from crlm_qc.collection.ledger import PublishedSeries
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.collect import collect
+from crlm_qc.model.settings import Depth
 from crlm_qc.synthetic.release import SyntheticRelease
 from crlm_qc.synthetic.writer import profile_for, write_release
 
@@ -36,6 +39,17 @@ def copy_release(release: SyntheticRelease, destination: Path) -> SyntheticRelea
         workbook=moved(release.workbook),
         manifest=moved(release.manifest),
     )
+
+
+def with_ledger(profile: Profile, root: Path) -> Profile:
+    """The profile, with the series of a release as the published ones."""
+    series = collect(root, profile, depth=Depth.HEADERS, jobs=1)["series"]
+    modality = {"ct": "CT", "dso": "SEG"}
+    published = [
+        PublishedSeries(row.patient, modality[row.role], row.series_uid, int(row.n_instances), int(row.size))
+        for row in series.itertuples()
+    ]
+    return replace(profile, ledger={one.series_uid: one for one in published})
 
 
 @pytest.fixture(scope="session")

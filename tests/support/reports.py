@@ -9,6 +9,7 @@ from crlm_qc.model.report import Figure, PatientFacts, ReleaseFacts, Report, Rul
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import WaiverState, WaiverUse
+from crlm_qc.model.wholeness import ListedBy, ToFetch, Wholeness
 
 RULES = (
     RuleText(
@@ -368,3 +369,17 @@ def hostile() -> Report:
         limits=(HOSTILE,),
         waivers=(WaiverUse("CTS008", HOSTILE, (HOSTILE,), HOSTILE, HOSTILE, HOSTILE, False, WaiverState.USED, 1),),
     )
+
+
+def lacking() -> Report:
+    """A report on a release that lacks a published series, and some files of another."""
+    absent = ToFetch("1.3.6.1.4.1.14519.5.2.1.9203.8273.7", "CRLM-CT-1003", "SEG", "absent")
+    short = ToFetch("1.3.6.1.4.1.14519.5.2.1.9203.8273.8", "CRLM-CT-1007", "CT", "40 of 41 files")
+    found = Wholeness(
+        ListedBy.LEDGER,
+        partial=False,
+        expected={"CT": 197, "SEG": 197},
+        whole={"CT": 196, "SEG": 196},
+        to_fetch=(absent, short),
+    )
+    return replace(sample(), wholeness=found)

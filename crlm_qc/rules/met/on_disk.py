@@ -18,6 +18,7 @@ from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.met._model import FILE, HEADINGS, failed, found_on_row, rows, source
 from crlm_qc.rules.met._shared import DISK, DOWNLOADER, Told, gathered, labelled
 from crlm_qc.subjects.disk import OnDisk, disk, headers
+from crlm_qc.subjects.ledger import State, told, told_unknown
 from crlm_qc.subjects.words import number, text, whole
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ def _ends_alike(location: str, folder: str) -> bool:
     tables=DISK,
 )
 def row_missing(context: Context) -> Checked:
-    """Every series on disk, but those that only lie in the folder of another (REL014)."""
+    """Every series on disk, but those that only lie in the folder of another (REL014), and those that were not published (LED004, LED005)."""
     table, found = rows(context, "series_uid", unsure=True), disk(context)
-    known = set(table["series_uid"].dropna())
+    known = set(table["series_uid"].dropna()) | told_unknown(context)
     # A row whose UID is invalid (MET003) or missing is some series' row: that of its folder, or of its patient.
     lost = table[[not is_uid(uid) for uid in table["series_uid"]]]
     lost_folders = set(lost["folder"].dropna())
@@ -150,8 +151,9 @@ def row_missing(context: Context) -> Checked:
     tables=DISK,
 )
 def files_missing(context: Context) -> Checked:
-    """Series UID of every row; a folder with unreadable files (REL004) may hold the series, and so may an archive (REL025)."""
+    """Series UID of every row; a folder with unreadable files (REL004) may hold the series, and so may an archive (REL025); of published ones LED001, LED005 and LED007 tell."""
     table, found = _compared(context), disk(context)
+    published = told(context, State.ABSENT, State.REPLACED)
     files = context["files"]
     # Objects of others (REL023) are there, though they are no series of the release.
     aside = set(files.loc[files["others"].notna(), "series_uid"])
@@ -162,7 +164,8 @@ def files_missing(context: Context) -> Checked:
         examined += 1
         folder = text(row.folder)
         if (
-            row.series_uid in found.series
+            row.series_uid in published
+            or row.series_uid in found.series
             or row.patient in found.elsewhere
             or (folder is not None and found.unknown(folder))
         ):
@@ -184,9 +187,10 @@ def files_missing(context: Context) -> Checked:
     tables=DISK,
 )
 def images_differ(context: Context) -> Checked:
-    """Every row whose series is on disk; copies, unreadable files and files of other series explain a difference."""
+    """Every row whose series is on disk; copies, unreadable files and files of other series explain a difference, and of published series LED002 and LED006 tell."""
     rows(context, "number_of_images")
     table, found = _compared(context), disk(context)
+    published = told(context, State.FILES_MISSING, State.FILES_SURPLUS)
     unusable = failed(context, "MET009")
     examined, findings = 0, []
     for label, row in labelled(table):
@@ -194,7 +198,7 @@ def images_differ(context: Context) -> Checked:
         if one is None or said is None or label in unusable:
             continue
         examined += 1
-        if len(one.instances) <= said <= one.n_files + found.uncertain(one):
+        if one.uid in published or len(one.instances) <= said <= one.n_files + found.uncertain(one):
             continue
         shown = context.show.number(said)
         message = f"Number of Images is {shown}, on disk are {plural(one.n_files, 'file')}."
@@ -307,14 +311,14 @@ def size_differs(context: Context) -> Checked:
     """Every row whose series is on disk, complete and sound; read in powers of 1000 and of 1024."""
     rows(context, "file_size")
     table, found = _compared(context), disk(context)
-    fraction = context.tolerances.file_size_fraction
+    fraction, published = context.tolerances.file_size_fraction, told(context, State.OTHER_BYTES)
     examined, findings = 0, []
     for _, row in labelled(table):
         one, images = found.series.get(row.series_uid), whole(row.images)
         if one is None or row.size_decimal != row.size_decimal:
             continue
         complete = images is None or images == one.n_files == len(one.instances)
-        if not (complete and one.sound) or found.uncertain(one):
+        if not (complete and one.sound) or found.uncertain(one) or one.uid in published:
             continue
         examined += 1
         slack = fraction * one.size + _rounding(row.file_size, row.size_decimal)

@@ -13,6 +13,7 @@ from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, images_of, of_others
 from crlm_qc.subjects.disk import elsewhere
+from crlm_qc.subjects.ledger import MODALITY, State, told, told_unknown
 from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subject, text
 
 
@@ -74,11 +75,14 @@ def _unread_folders(context: Context) -> Counter[str]:
     tables=("patients", "series", "files"),
 )
 def series_missing(context: Context) -> Checked:
-    """Every patient folder."""
+    """Every patient folder; of published series LED001 tells."""
     patients, series = context["patients"], context["series"]
     if series.empty and len(patients):
         raise Skip("no image was audited, as REL020 tells")
     there = {(row["patient"], row["role"]) for row in series.to_dict("records")}
+    published = {
+        (one.patient, one.modality) for one in map(context.profile.ledger.get, told(context, State.ABSENT)) if one
+    }
     unread, hidden = _unread_folders(context), elsewhere(context["files"])
     others = Counter(of_others(context)["patient"])
     findings = []
@@ -87,7 +91,7 @@ def series_missing(context: Context) -> Checked:
         lacking = [
             words
             for role, words in (("ct", "CT series"), ("dso", "segmentation object"))
-            if (patient, role) not in there
+            if (patient, role) not in there and (patient, MODALITY[role]) not in published
         ]
         if lacking and unread[patient] < len(lacking) and patient not in hidden:
             subject = Subject(Kind.PATIENT, path=context.show.path(folder))
@@ -117,9 +121,10 @@ def series_missing(context: Context) -> Checked:
     tables=("patients", "series", "files"),
 )
 def series_surplus(context: Context) -> Checked:
-    """Every patient folder."""
+    """Every patient folder; CT series that were not published are LED004's."""
     images = images_of(context)
     images = images[images["patient"].notna()]
+    images = images[(images["kind"] != "ct") | ~images["series_uid"].isin(list(told_unknown(context)))]
     images = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
     words: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()

@@ -13,6 +13,7 @@ from crlm_qc.model.severity import ERROR, INFO
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.subjects.ledger import told_patients
 from crlm_qc.subjects.needs import published
 
 DISK, METADATA, WORKBOOK, MANIFEST = "the disk", "metadata.csv", "the workbook", "the manifest"
@@ -84,7 +85,7 @@ def _series_of_patients(context: Context) -> dict[str, set[str]]:
     tables=("patients", "series", "metadata", "clinical", "manifest"),
 )
 def patient_not_in_all_sources(context: Context) -> Checked:
-    """Every patient of any source; sources that were not found (REL001 to REL003) do not count."""
+    """Every patient of any source; sources that were not found (REL001 to REL003) do not count, and LED007 tells of published patients that are not on disk."""
     sources = _sources(context)
     if len(sources) < 2:
         raise Skip("fewer than two sources were found")
@@ -96,7 +97,7 @@ def patient_not_in_all_sources(context: Context) -> Checked:
         everybody &= sources[DISK].patients if DISK in sources else frozenset()
     lacking: dict[str, list[str]] = {}
     for name, source in sources.items():
-        absent = sorted(everybody - source.patients)
+        absent = sorted(everybody - source.patients - (told_patients(context) if name == DISK else frozenset()))
         if len(absent) > source.malformed:
             for patient in absent:
                 lacking.setdefault(patient, []).append(name)
@@ -135,7 +136,7 @@ def patient_number_gap(context: Context) -> Checked:
     prefix, digits = re.sub(r"[0-9]+$", "", known[first]), len(known[first]) - len(known[first].rstrip("0123456789"))
     there = known.keys() | found["clinical"].keys()
     missing = [f"{prefix}{value:0{digits}d}" for value in range(first, last + 1) if value not in there]
-    missing = [patient for patient in missing if patient not in never_given]
+    missing = [patient for patient in missing if patient not in never_given and patient not in told_patients(context)]
     if not missing:
         return Checked(len(known))
     message = f"{plural(len(missing), 'patient number is', 'patient numbers are')} skipped between {known[first]} and {known[last]}: {listed(missing)}."

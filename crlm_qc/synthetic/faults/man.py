@@ -39,3 +39,13 @@ def _(site: Site) -> None:
     uid = str(site.header(site.ct_files[0]).SeriesInstanceUID)
     with site.manifest() as lines:
         lines.remove(uid)
+
+
+@fault(
+    "download-unfinished",
+    triggers=("MAN008", "REL001", "XRF001"),
+    doc="The download ended early: the patient's folder is not on disk, nor is metadata.csv, and the manifest is whole.",
+)
+def _(site: Site) -> None:
+    site.remove(site.release.collection / site.patient)
+    site.remove(site.release.metadata)

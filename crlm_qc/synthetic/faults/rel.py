@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -435,3 +436,20 @@ def _(site: Site) -> None:
         )
         dataset.PixelData = bytes(len(dataset.PixelData))
         del dataset.ReferencedSeriesSequence, dataset.StudyDate
+
+
+@fault(
+    "file-changed-after-download",
+    triggers=("REL022",),
+    doc="One bit of one pixel of a CT file is flipped, and the md5hashes.csv of the downloader lists the file as it was.",
+)
+def _(site: Site) -> None:
+    lines = ["Filename,MD5Hash"]
+    lines += [
+        f"{path.name},{hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}" for path in site.ct_files
+    ]
+    site.write(site.ct_folder / "md5hashes.csv", "".join(f"{line}\n" for line in lines).encode())
+    path = site.edge().slice.path
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    site.write(path, bytes(content))
