@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -23,13 +25,17 @@ from crlm_qc.cli.rules import explain, rules
 from crlm_qc.cli.show import show
 from crlm_qc.cli.synth import demo, synth
 from crlm_qc.cli.tables import tables
-from crlm_qc.cli.terminal import say
+from crlm_qc.cli.terminal import provide_streams, say, settle_output
 from crlm_qc.cli.verify import verify
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.report import words
 
 INTERRUPTED = 130
+_NO_BUGS = frozenset(
+    {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EMFILE}
+)
+"""Errors of the system that are of the machine and of what was asked for."""
 
 app = typer.Typer(
     name="crlm-qc",
@@ -65,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments : sequence of str, optional
         What follows the program's name; by default that of this process.
     """
+    provide_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
     sys.exit(_run([word for word in given if word != "--debug"], debug="--debug" in given))
 
@@ -72,30 +79,54 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="crlm-qc", standalone_mode=False)
+        settle_output()
     except (KeyboardInterrupt, typer.Abort):
         say("crlm-qc: stopped", to=sys.stderr)
         return INTERRUPTED
     except UsageError as error:
         return _refuse(str(error))
+    except OSError as error:
+        code = _unwritten(error, arguments)
+        return _bug(error, debug=debug) if code is None else code
     except Exception as error:  # noqa: BLE001 - an exception that nobody caught would exit with 1, which means findings
         # Typer's own exceptions have no common base among its versions, but all can say what is wrong.
         if format_message := getattr(error, "format_message", None):
             return _refuse(f"{format_message().rstrip('.')}. See: crlm-qc --help" if arguments else "")
-        if debug:
-            # Not the exceptions' own words, which may hold values from files.
-            for one in _causes(error):
-                for frame in traceback.extract_tb(one.__traceback__):
-                    say(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}', to=sys.stderr)
-                say(type(one).__name__, to=sys.stderr)
-        else:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            say(
-                f"crlm-qc: a bug of crlm-qc: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
-                "Run it again with --debug to see where it was called from.",
-                to=sys.stderr,
-            )
-        return ExitCode.BUG
+        return _bug(error, debug=debug)
     return int(code or 0)
+
+
+def _bug(error: Exception, *, debug: bool) -> int:
+    if debug:
+        # Not the exceptions' own words, which may hold values from files.
+        for one in _causes(error):
+            for frame in traceback.extract_tb(one.__traceback__):
+                say(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}', to=sys.stderr)
+            say(type(one).__name__, to=sys.stderr)
+    else:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        say(
+            f"crlm-qc: a bug of crlm-qc: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
+            "Run it again with --debug to see where it was called from.",
+            to=sys.stderr,
+        )
+    return ExitCode.BUG
+
+
+def _unwritten(error: OSError, arguments: Sequence[str]) -> int | None:
+    """What an error of the system exits with that is no bug: output that nobody takes, a full disk, too long a name; else None."""
+    try:
+        settle_output()
+    except UsageError as reason:
+        return _refuse(str(reason))
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.CLEAN
+    if error.errno not in _NO_BUGS:
+        return None
+    # Only what the user typed is said: another name is of the release.
+    named = f"{error.filename} can't be used: " if str(error.filename) in arguments else ""
+    named = named or ("output can't be written: " if error.filename is None else "")
+    return _refuse(f"{named}{os.strerror(error.errno).lower()}")
 
 
 def _causes(error: BaseException) -> list[BaseException]:

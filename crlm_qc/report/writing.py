@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import resolved
 
 
 def put(path: Path, content: str | bytes) -> None:
@@ -28,9 +29,10 @@ def can_be_written(places: Iterable[Path]) -> None:
     Raises
     ------
     UsageError
-        A file is in the way, or a folder is closed.
+        A file is in the way, a folder is closed, or a link leads to itself.
     """
     for place in places:
+        resolved(place)
         nearest = next(parent for parent in (place.absolute(), *place.absolute().parents) if parent.exists())
         if nearest != place.absolute() and not nearest.is_dir():
             raise UsageError(f"{place} can't be written: {nearest} is a file")
