@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Annotated, NoReturn
 
 import typer
@@ -31,7 +33,9 @@ from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.report import words
 
-INTERRUPTED = 130
+_SIGNALLED = 128
+"""Added to the number of a signal, it is the exit code of a process that ended by it."""
+INTERRUPTED = _SIGNALLED + signal.SIGINT
 _NO_BUGS = frozenset(
     {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EMFILE}
 )
@@ -64,7 +68,7 @@ app.command()(explain)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line, and exit with one of `ExitCode`, or 130 after Ctrl+C.
+    """Run the command line, and exit with one of `ExitCode`, or 130 after Ctrl+C, 143 after SIGTERM, 129 after SIGHUP.
 
     Parameters
     ----------
@@ -72,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         What follows the program's name; by default that of this process.
     """
     provide_streams()
+    _stop_by_signals()
     given = sys.argv[1:] if arguments is None else list(arguments)
     sys.exit(_run([word for word in given if word != "--debug"], debug="--debug" in given))
 
@@ -81,8 +86,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         code = typer.main.get_command(app).main(arguments, prog_name="crlm-qc", standalone_mode=False)
         settle_output()
     except (KeyboardInterrupt, typer.Abort):
-        say("crlm-qc: stopped", to=sys.stderr)
-        return INTERRUPTED
+        return _stopped()
     except UsageError as error:
         return _refuse(str(error))
     except OSError as error:
@@ -93,7 +97,36 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         if format_message := getattr(error, "format_message", None):
             return _refuse(f"{format_message().rstrip('.')}. See: crlm-qc --help" if arguments else "")
         return _bug(error, debug=debug)
-    return int(code or 0)
+    # Typer catches Ctrl+C itself, and tells of it by the code alone.
+    return _stopped() if code == INTERRUPTED else int(code or 0)
+
+
+class _Stopped(KeyboardInterrupt):
+    """Another signal than Ctrl+C has asked this process to end, which it does in the same way."""
+
+    asked = signal.SIGINT
+    """The last signal that did."""
+
+
+def _stop_by_signals() -> None:
+    """End as after Ctrl+C when a terminal is closed, or a batch system or `timeout` stops this process."""
+
+    def stop(number: int, _: object) -> NoReturn:
+        # Who asks twice does not want to wait.
+        signal.signal(number, signal.SIG_DFL)
+        _Stopped.asked = signal.Signals(number)
+        raise _Stopped
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # One that is ignored is so on purpose, by nohup; only the main thread may ask for any.
+        if number and signal.getsignal(number) is signal.SIG_DFL and current_thread() is main_thread():
+            signal.signal(number, stop)
+
+
+def _stopped() -> int:
+    say("crlm-qc: stopped", to=sys.stderr)
+    return _SIGNALLED + _Stopped.asked
 
 
 def _bug(error: Exception, *, debug: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from crlm_qc.model.errors import UsageError
@@ -19,8 +20,17 @@ def put(path: Path, content: str | bytes) -> None:
         draft.write_bytes(data)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        _forget(draft)
         raise UsageError(f"{path} can't be written: {os.strerror(error.errno or 0).lower()}") from None
+    except BaseException:
+        _forget(draft)
+        raise
+
+
+def _forget(draft: Path) -> None:
+    """Remove a draft, wherever it was to lie."""
+    with suppress(OSError):
+        draft.unlink()
 
 
 def can_be_written(places: Iterable[Path]) -> None:

@@ -104,6 +104,8 @@ def test_streams_that_are_not_there_lead_to_nowhere(monkeypatch: pytest.MonkeyPa
     say("a", to=sys.stderr)
     with pytest.raises(UsageError, match="it is closed"):
         emit("a report")
+    sys.stdout.close()
+    sys.stderr.close()
 
 
 def test_a_link_that_leads_to_itself_is_a_reason(tmp_path: Path) -> None:
