@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from threading import Thread
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 _PRELOADED = "crlm_qc.evidence.patient"
@@ -59,14 +62,27 @@ def start_server() -> bool:
     # that has only imported what reads a patient; where there is none, each starts afresh.
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return False
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
     forkserver.set_forkserver_preload([_PRELOADED])
     try:
-        forkserver.ensure_running()
+        # Started by the server itself, it would let Ctrl+C through again.
+        resource_tracker.ensure_running()
+        with _ctrl_c_held():
+            forkserver.ensure_running()
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Hold Ctrl+C back; what is started meanwhile never gets it, and so the processes that it starts: this one ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def each(
@@ -125,12 +141,11 @@ def alone(do: Callable[[Unit], Result], unit: Unit) -> Result:
         The process died, or could not be started.
     """
     process = _Process()
-    try:
-        return process.submit(do, unit).result()
-    except BrokenProcessPool:
-        raise ProcessDiedError from None
-    finally:
-        process.shutdown()
+    with _ended([process]):
+        try:
+            return process.submit(do, unit).result()
+        except BrokenProcessPool:
+            raise ProcessDiedError from None
 
 
 @dataclass
@@ -232,36 +247,62 @@ class _Process:
                     return self._pool.submit(do, unit)
                 self.shutdown()
             self._pool = _executor()
-            return self._pool.submit(do, unit)
+            with _without_main():
+                return self._pool.submit(do, unit)
         except _REFUSED:
             raise NoProcessError from None
 
-    def shutdown(self, wait: bool = True) -> None:
-        """End it, after the unit that it works on, or without waiting for that."""
+    def shutdown(self) -> None:
+        """End it, after the unit that it works on."""
         if self._pool is not None:
             # A pool whose threads could not be started can't wait for them.
             with suppress(RuntimeError):
-                self._pool.shutdown(wait=wait, cancel_futures=True)
+                self._pool.shutdown(cancel_futures=True)
+
+    def kill(self) -> None:
+        """End it at once."""
+        # Only since Python 3.14 can a pool be asked for that.
+        for process in list((getattr(self._pool, "_processes", None) or {}).values()):
+            process.kill()
 
 
 @contextmanager
 def _crew(processes: int) -> Iterator[list[_Process]]:
     """Processes, the first of which has started; none where none can be started."""
     crew = [_Process()]
-    stopped = False
-    try:
+    with _ended(crew):
         if _starts(crew[0]):
             crew += [_Process() for _ in range(processes - 1)]
             yield crew
         else:
             yield []
-    except KeyboardInterrupt:
-        # Who stops an audit does not wait for what is being worked on.
-        stopped = True
+
+
+@contextmanager
+def _ended(crew: Sequence[_Process]) -> Iterator[None]:
+    """End processes afterwards; who stops the work does not wait for what is being worked on."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        for process in crew:
+            process.kill()
         raise
     finally:
         for process in crew:
-            process.shutdown(wait=not stopped)
+            process.shutdown()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the program that runs: a process that is started would import it, and a script run itself again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _executor() -> ProcessPoolExecutor:
@@ -272,6 +313,8 @@ def _executor() -> ProcessPoolExecutor:
 
 def _end_with_parent() -> None:
     """Have this process end when the one that it works for does, however that ends: nothing else would tell it."""
+    # Ctrl+C reaches every process of a terminal; the one that it is meant for ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -284,7 +327,7 @@ def _end_with_parent() -> None:
 
 
 def _starts(process: _Process) -> bool:
-    """Whether a process can be started: not by a script that does not ask for __main__, nor in some sandboxes."""
+    """Whether a process can be started: not in some sandboxes."""
     try:
         return process.submit(_ready, None).result()
     except (BrokenProcessPool, ProcessDiedError):

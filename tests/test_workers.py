@@ -129,3 +129,32 @@ def test_processes_end_with_the_one_they_work_for(tmp_path: Path, number: int) -
         began = time.monotonic()
         run.stdout.read()
         assert time.monotonic() - began < 60
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_ctrl_c_ends_what_is_worked_on_and_no_process_tells_of_it(tmp_path: Path, whole_group: bool) -> None:
+    script = tmp_path / "script.py"
+    # It asks for no __main__, and is not run again by the processes all the same.
+    script.write_text(
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from support import units\n"
+        "from crlm_qc.workers import each\n"
+        "print('begun', flush=True)\n"
+        "try:\n"
+        "    each(units.tells_and_sleeps, [1, 2], 2, phase='x')\n"
+        "except KeyboardInterrupt:\n"
+        "    print('stopped', flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as run:
+        assert run.stdout is not None
+        assert [run.stdout.readline() for _ in range(3)] == [b"begun\n", b"working\n", b"working\n"]
+        (os.killpg if whole_group else os.kill)(run.pid, signal.SIGINT)
+        began = time.monotonic()
+        assert run.stdout.read() == b"stopped\n"
+        assert time.monotonic() - began < 60
+    assert run.returncode == 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Annotated, NoReturn
 
 import typer
@@ -24,13 +28,19 @@ from crlm_qc.cli.rules import explain, rules
 from crlm_qc.cli.show import show
 from crlm_qc.cli.synth import demo, synth
 from crlm_qc.cli.tables import tables
-from crlm_qc.cli.terminal import say
+from crlm_qc.cli.terminal import provide_streams, say, settle_output
 from crlm_qc.cli.verify import verify
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.report import words
 
-INTERRUPTED = 130
+_SIGNALLED = 128
+"""Added to the number of a signal, it is the exit code of a process that ended by it."""
+INTERRUPTED = _SIGNALLED + signal.SIGINT
+_NO_BUGS = frozenset(
+    {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EMFILE}
+)
+"""Errors of the system that are of the machine and of what was asked for."""
 
 app = typer.Typer(
     name="crlm-qc",
@@ -60,13 +70,15 @@ app.command()(explain)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line, and exit with one of `ExitCode`, or 130 after Ctrl+C.
+    """Run the command line, and exit with one of `ExitCode`, or 130 after Ctrl+C, 143 after SIGTERM, 129 after SIGHUP.
 
     Parameters
     ----------
     arguments : sequence of str, optional
         What follows the program's name; by default that of this process.
     """
+    provide_streams()
+    _stop_by_signals()
     given = sys.argv[1:] if arguments is None else list(arguments)
     sys.exit(_run([word for word in given if word != "--debug"], debug="--debug" in given))
 
@@ -74,30 +86,82 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="crlm-qc", standalone_mode=False)
+        settle_output()
     except (KeyboardInterrupt, typer.Abort):
-        say("crlm-qc: stopped", to=sys.stderr)
-        return INTERRUPTED
+        return _stopped()
     except UsageError as error:
         return _refuse(str(error))
+    except OSError as error:
+        code = _unwritten(error, arguments)
+        return _bug(error, debug=debug) if code is None else code
     except Exception as error:  # noqa: BLE001 - an exception that nobody caught would exit with 1, which means findings
         # Typer's own exceptions have no common base among its versions, but all can say what is wrong.
         if format_message := getattr(error, "format_message", None):
             return _refuse(f"{format_message().rstrip('.')}. See: crlm-qc --help" if arguments else "")
-        if debug:
-            # Not the exceptions' own words, which may hold values from files.
-            for one in _causes(error):
-                for frame in traceback.extract_tb(one.__traceback__):
-                    say(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}', to=sys.stderr)
-                say(type(one).__name__, to=sys.stderr)
-        else:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            say(
-                f"crlm-qc: a bug of crlm-qc: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
-                "Run it again with --debug to see where it was called from.",
-                to=sys.stderr,
-            )
-        return ExitCode.BUG
-    return int(code or 0)
+        return _bug(error, debug=debug)
+    # Typer catches Ctrl+C itself, and tells of it by the code alone.
+    return _stopped() if code == INTERRUPTED else int(code or 0)
+
+
+class _Stopped(KeyboardInterrupt):
+    """Another signal than Ctrl+C has asked this process to end, which it does in the same way."""
+
+    asked = signal.SIGINT
+    """The last signal that did."""
+
+
+def _stop_by_signals() -> None:
+    """End as after Ctrl+C when a terminal is closed, or a batch system or `timeout` stops this process."""
+
+    def stop(number: int, _: object) -> NoReturn:
+        # Who asks twice does not want to wait.
+        signal.signal(number, signal.SIG_DFL)
+        _Stopped.asked = signal.Signals(number)
+        raise _Stopped
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # One that is ignored is so on purpose, by nohup; only the main thread may ask for any.
+        if number and signal.getsignal(number) is signal.SIG_DFL and current_thread() is main_thread():
+            signal.signal(number, stop)
+
+
+def _stopped() -> int:
+    say("crlm-qc: stopped", to=sys.stderr)
+    return _SIGNALLED + _Stopped.asked
+
+
+def _bug(error: Exception, *, debug: bool) -> int:
+    if debug:
+        # Not the exceptions' own words, which may hold values from files.
+        for one in _causes(error):
+            for frame in traceback.extract_tb(one.__traceback__):
+                say(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}', to=sys.stderr)
+            say(type(one).__name__, to=sys.stderr)
+    else:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        say(
+            f"crlm-qc: a bug of crlm-qc: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
+            "Run it again with --debug to see where it was called from.",
+            to=sys.stderr,
+        )
+    return ExitCode.BUG
+
+
+def _unwritten(error: OSError, arguments: Sequence[str]) -> int | None:
+    """What an error of the system exits with that is no bug: output that nobody takes, a full disk, too long a name; else None."""
+    try:
+        settle_output()
+    except UsageError as reason:
+        return _refuse(str(reason))
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.CLEAN
+    if error.errno not in _NO_BUGS:
+        return None
+    # Only what the user typed is said: another name is of the release.
+    named = f"{error.filename} can't be used: " if str(error.filename) in arguments else ""
+    named = named or ("output can't be written: " if error.filename is None else "")
+    return _refuse(f"{named}{os.strerror(error.errno).lower()}")
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -15,6 +15,7 @@ import typer
 from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.terminal import say
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import resolved
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.report import words
 from crlm_qc.report.writing import put
@@ -65,7 +66,7 @@ class Record:
         keep_out(release, [path], "a file elsewhere: --attest FILE")
         if path.suffix == ".lock":
             raise UsageError(f"--attest {path}: the lock file beside it is named so; give another name")
-        if lock is not None and lock.resolve().is_relative_to(release.resolve()):
+        if lock is not None and resolved(lock).is_relative_to(resolved(release)):
             raise UsageError(f"{lock} lies in the release, where it can't list itself: move it elsewhere for --attest")
         return cls(path, release, request, _source_date())
 

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from crlm_qc.cli.terminal import emit
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import resolved
 from crlm_qc.model.words import did_you_mean
 from crlm_qc.report import STDOUT, Format
 from crlm_qc.report.writing import put
@@ -74,7 +75,7 @@ def choose_outputs(
         item = Output(form, None if where == STDOUT else Path(where))
         if item not in outputs:
             outputs.append(item)
-    places = ["standard output" if item.path is None else str(item.path.resolve()) for item in outputs]
+    places = ["standard output" if item.path is None else str(resolved(item.path)) for item in outputs]
     if twice := next((place for place in places if places.count(place) > 1), None):
         raise UsageError(f"two reports would go to {twice}: give one of them another PATH in --output FORMAT:PATH")
     return outputs

@@ -13,6 +13,7 @@ import typer
 from crlm_qc.cli.outputs import Output
 from crlm_qc.cli.pictures import PICTURED
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import resolved
 from crlm_qc.model.plain import PlainError
 from crlm_qc.model.report import Report
 
@@ -86,6 +87,6 @@ def places_of(outputs: Iterable[Output], inputs: Sequence[Path]) -> list[Path]:
     """Files to write, none of which may be one that is read."""
     places = [item.path for item in outputs if item.path is not None]
     for place in places:
-        if any(place.resolve() == path.resolve() for path in inputs):
+        if any(resolved(place) == resolved(path) for path in inputs):
             raise UsageError(f"{place} is read, so it is not written: give another PATH in --output FORMAT:PATH")
     return places

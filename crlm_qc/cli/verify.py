@@ -17,6 +17,7 @@ from crlm_qc.cli.terminal import progress_on
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import resolved
 from crlm_qc.model.report import ExitCode, Verdict
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
@@ -127,8 +128,8 @@ def _beside(attestation: Path, statement: Statement) -> Path:
 
 def _without(found: Lock, release: Path, attestation: Path, lock: Path) -> Lock:
     """What was found but the record, its signatures and its lock file, which may lie in the release they speak of."""
-    top, record = release.resolve(), attestation.resolve()
-    own = {path.relative_to(top).as_posix() for path in (record, lock.resolve()) if path.is_relative_to(top)}
+    top, record = resolved(release), resolved(attestation)
+    own = {path.relative_to(top).as_posix() for path in (record, resolved(lock)) if path.is_relative_to(top)}
     folder, signature = record.parent, f"{record.name}."
 
     def is_own(path: str) -> bool:

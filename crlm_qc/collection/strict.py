@@ -31,6 +31,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise StrictError(f"can't be read: {(error.strerror or 'unknown error').lower()}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StrictError(f"can't be read as TOML: {error}") from None
+    except RecursionError:
+        raise StrictError("can't be read as TOML: it is nested too deep") from None
+    except ValueError:
+        # Python reads no number of more than 4,300 digits.
+        raise StrictError("can't be read as TOML: a number has too many digits") from None
 
 
 class Table:

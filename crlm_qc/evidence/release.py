@@ -22,6 +22,7 @@ from crlm_qc.evidence.source import Item, Source, Tree, local_file, open_source,
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
 from crlm_qc.model.contents import ARCHIVES
 from crlm_qc.model.errors import ReleaseError
+from crlm_qc.model.paths import resolved
 from crlm_qc.model.words import suggest
 
 PARTS = ("metadata", "clinical", "manifest")
@@ -151,7 +152,7 @@ def find_release(
 
 def _refuse_inside_patient(root: Path, profile: Profile) -> None:
     """A folder of one patient, or inside of it, is no release: say how to check just that patient."""
-    top = root.resolve()
+    top = resolved(root)
     for folder in (top, *top.parents):
         if profile.is_patient_id(folder.name):
             where = "is" if folder == top else "lies inside"

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 
 from crlm_qc.evidence.contents import link_content
 from crlm_qc.model.errors import ReleaseError
+from crlm_qc.model.paths import resolved
 from crlm_qc.model.words import suggest
 
 BUFFER = 16 << 10
@@ -367,7 +368,7 @@ class Folder(Source):
 
     def locate(self, path: Path) -> str | None:
         """Key of a file of this machine, if it lies in the folder once all links are followed."""
-        place = path.resolve()
+        place = resolved(path)
         return place.relative_to(self.top).as_posix() if place.is_relative_to(self.top) else None
 
     def beside(self, levels: int, suffixes: Collection[str]) -> Iterator[list[Item]]:
@@ -414,7 +415,7 @@ def open_source(root: Path) -> Source:
         raise ReleaseError(f"{root} is a file, not a folder: give the folder that holds the release")
     try:
         with os.scandir(root):
-            return Folder(root.resolve())
+            return Folder(resolved(root))
     except OSError as error:
         raise ReleaseError(f"{root} can't be listed: {os.strerror(error.errno or 0).lower()}") from None
 
@@ -423,7 +424,7 @@ def local_file(path: Path) -> Item | None:
     """A file of this machine that the user named, links followed; it goes by its own name. None if there is no such file."""
     if not path.is_file():
         return None
-    place = path.resolve()
+    place = resolved(path)
     return replace(Folder(place.parent).find(place.name), path=_valid(path.name))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.paths import resolved
 from crlm_qc.model.picture import PICTURE_FILE, SMALL_SIDE, Picture, PictureMode, PictureRequest
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth
@@ -158,7 +159,7 @@ def make(
         if isinstance(one, Picture):
             by_patient[one.patient].append((one, b""))
     classes = tuple(profile.modalities["CT"])
-    jobs = [Job(release.resolve(), classes, tuple(mine), png) for mine in requests.values()]
+    jobs = [Job(resolved(release), classes, tuple(mine), png) for mine in requests.values()]
     for patient, made in zip(requests, draw_all(jobs, processes, progress), strict=True):
         by_patient[patient] += made
     pictures, files = [], {}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import resolved
 
 
 def put(path: Path, content: str | bytes) -> None:
@@ -18,8 +20,17 @@ def put(path: Path, content: str | bytes) -> None:
         draft.write_bytes(data)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        _forget(draft)
         raise UsageError(f"{path} can't be written: {os.strerror(error.errno or 0).lower()}") from None
+    except BaseException:
+        _forget(draft)
+        raise
+
+
+def _forget(draft: Path) -> None:
+    """Remove a draft, wherever it was to lie."""
+    with suppress(OSError):
+        draft.unlink()
 
 
 def can_be_written(places: Iterable[Path]) -> None:
@@ -28,9 +39,10 @@ def can_be_written(places: Iterable[Path]) -> None:
     Raises
     ------
     UsageError
-        A file is in the way, or a folder is closed.
+        A file is in the way, a folder is closed, or a link leads to itself.
     """
     for place in places:
+        resolved(place)
         nearest = next(parent for parent in (place.absolute(), *place.absolute().parents) if parent.exists())
         if nearest != place.absolute() and not nearest.is_dir():
             raise UsageError(f"{place} can't be written: {nearest} is a file")

@@ -14,6 +14,7 @@ from typing import Any
 
 from crlm_qc.collection.strict import StrictError, Table, read_toml
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import resolved
 from crlm_qc.request.keys import KEYS
 
 FILE_NAME = "crlm-qc.toml"
@@ -68,8 +69,8 @@ def find(start: Path, release: Path | None = None) -> Found:
 
 def lies_in(path: Path, release: Path) -> bool:
     """Whether a file lies in a release, or is a link to a file that does."""
-    top = release.resolve()
-    return path.resolve().is_relative_to(top) or (path.parent.resolve() / path.name).is_relative_to(top)
+    top = resolved(release)
+    return resolved(path).is_relative_to(top) or (resolved(path.parent) / path.name).is_relative_to(top)
 
 
 def _is_file(path: Path) -> bool:

@@ -14,6 +14,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver, load_waivers
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import resolved
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
@@ -225,7 +226,7 @@ def _listed(given: Iterable[str]) -> tuple[str, ...]:
 
 def reports_of(release: Path) -> Path:
     """Folder of what is written of a release, unless the user names another."""
-    return Path("reports") / (release.resolve().name or "release")
+    return Path("reports") / (resolved(release).name or "release")
 
 
 def keep_out(release: Path, places: Sequence[Path], instead: str = "a folder elsewhere: --out PATH") -> None:
@@ -236,8 +237,8 @@ def keep_out(release: Path, places: Sequence[Path], instead: str = "a folder els
     UsageError
         Names the place, and what to give instead.
     """
-    top = release.resolve()
+    top = resolved(release)
     for place in places:
-        if place.resolve().is_relative_to(top):
+        if resolved(place).is_relative_to(top):
             raise UsageError(f"{place} lies in the release, which is never written to. Give {instead}")
     can_be_written(places)

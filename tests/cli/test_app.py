@@ -1,7 +1,9 @@
 """The command line: options, exit codes, where reports go, what is printed where."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -322,6 +324,23 @@ def test_ctrl_c_exits_with_130(run: Run, release: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("crlm_qc.cli.check.audit", stopped)
     assert run("check", release).code == 130
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_other_signals_end_it_as_ctrl_c_does(
+    run: Run, release: Path, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    asked = signal.Signals[number]
+    before = signal.signal(asked, signal.SIG_DFL)
+    monkeypatch.setattr("crlm_qc.cli.app._Stopped.asked", signal.SIGINT)
+    monkeypatch.setattr("crlm_qc.cli.check.audit", lambda *_, **__: os.kill(os.getpid(), asked))
+    try:
+        done = run("check", str(release))
+    finally:
+        signal.signal(asked, before)
+    assert done.code == 128 + asked
+    assert "crlm-qc: stopped" in done.err
 
 
 def test_help_names_the_exit_codes_and_options(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,17 @@
 """What the command line makes of the terminal."""
 
+import errno
 import io
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from crlm_qc.cli.terminal import Colour, progress_on, say, style_of
+from crlm_qc.cli.terminal import Colour, emit, progress_on, provide_streams, say, style_of
+from crlm_qc.collection.strict import StrictError, read_toml
+from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import resolved
 
 
 class Terminal(io.TextIOWrapper):
@@ -67,3 +73,53 @@ def test_progress_is_quiet_where_nobody_does(monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.delenv(name)
     with progress_on(quiet=True) as tell:
         assert tell is None
+
+
+class Full(io.TextIOWrapper):
+    """A stream to a disk that has no space left."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8")
+
+    def write(self, text: str, /) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_under_standard_output_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(UsageError, match="standard output can't be written: no space left on device"):
+        say("a")
+
+
+def test_what_standard_error_does_not_take_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Full())
+    say("a", to=sys.stderr)
+
+
+def test_streams_that_are_not_there_lead_to_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    provide_streams()
+    say("a")
+    say("a", to=sys.stderr)
+    with pytest.raises(UsageError, match="it is closed"):
+        emit("a report")
+    sys.stdout.close()
+    sys.stderr.close()
+
+
+def test_a_link_that_leads_to_itself_is_a_reason(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    assert resolved(tmp_path / "new" / ".." / "other") == tmp_path / "other"
+    if sys.version_info < (3, 13):
+        with pytest.raises(UsageError, match="can't be used: a link that leads to itself"):
+            resolved(loop)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "{a=" * 3000, "a = " + "1" * 5000])
+def test_toml_that_no_one_writes_is_a_reason(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "waivers.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(StrictError, match="can't be read as TOML"):
+        read_toml(path)
