@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from crlm_qc.collection.profile import Edition, Profile, Sort
 from crlm_qc.collection.reading import load_profile
+from crlm_qc.evidence.workbook.book import column_letters
+from crlm_qc.evidence.workbook.sheets import _patients
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.tables import frame
@@ -110,13 +112,14 @@ def tables(
     """Evidence tables of a workbook with these rows."""
     headings = list(columns if columns is not None else edition(profile, name).columns)
     cells = []
+    ids = {number: row["Patient-ID"] for number, row in enumerate(rows, 2) if isinstance(row.get("Patient-ID"), str)}
+    patients = _patients(ids, profile)
     for number, row in enumerate(rows, 2):
-        patient_id = row.get("Patient-ID")
-        own = str(patient_id).strip()
-        who = {"patient_id": patient_id, "patient": own if profile.is_patient_id(own) else None}
+        who = {"patient_id": ids.get(number), "patient": patients.get(number)}
         cells += [{"row": number, "column": heading, **who, **cell(row.get(heading))} for heading in headings]
     source = {"source": "clinical", "path": "clinical.xlsx", "used": True, "edition": name}
     source |= {"columns": json.dumps(headings), "n_rows": len(rows)}
+    source["letters"] = json.dumps([column_letters(number) for number in range(1, len(headings) + 1)])
     listed = dictionary(headings) if entries is None else entries
     return {
         "sources": frame("sources", [source]),

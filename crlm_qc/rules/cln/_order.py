@@ -20,6 +20,8 @@ MOST_MOVED: Final = 5
 """Rows that values are tried to have been moved by."""
 EXPLAINED: Final = 0.1
 """Part of the contradictions that may be left where values are moved back."""
+_FEWEST_ROWS: Final = 5
+"""Rows beyond which contradictions with one column are many in a small sheet; a quarter of its rows, if that is more."""
 _FEWEST_VALUES: Final = 10
 """Distinct values of a column without relations whose order tells something, in twice as many rows."""
 
@@ -39,11 +41,12 @@ class OutOfStep:
 def out_of_step(context: Context) -> OutOfStep | None:
     """The one column that all contradictions which many rows have are with, if there is one."""
     table = clinical(context)
+    fewest = min(MANY_IN_COLUMN, max(_FEWEST_ROWS, len(table.wide) // 4))
     many = {
         relation: rows
         for broken in rows_that_break(context).values()
         for relation, rows in broken.items()
-        if len(rows) > MANY_IN_COLUMN
+        if len(rows) > fewest
     }
     if not many:
         return None

@@ -5,12 +5,15 @@ Columns that depend on each other are set together, so that one contradiction st
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from crlm_qc.synthetic.faults._registry import fault
 from crlm_qc.synthetic.faults._site import Site
 from crlm_qc.synthetic.faults._workbook import MISSING, PATIENT_COLUMN, Workbook
 
+_MANY = 20
+"""Patients whose rows contradict each other where one column is sorted."""
 # A patient whose disease came back, in the liver too, and who died; every rule of the data dictionary holds.
 _COURSE = {
     "overall_survival_months": 40.0,
@@ -115,6 +118,35 @@ def _(site: Site) -> None:
 def _(site: Site) -> None:
     with site.workbook() as book:
         book.cell(PATIENT_COLUMN).value = site.patient.replace("-", "")
+
+
+@fault(
+    "clinical-patient-dashes",
+    triggers=("CLN004",),
+    doc="Patient-ID has en dashes, as a word processor writes them; the row is the patient's all the same.",
+)
+def _(site: Site) -> None:
+    with site.workbook() as book:
+        book.cell(PATIENT_COLUMN).value = site.patient.replace("-", "\N{EN DASH}")
+
+
+@fault("clinical-units-row", triggers=("CLN004",), doc="A row of units stands below the headings.", scope="release")
+def _(site: Site) -> None:
+    with site.workbook() as book:
+        book.sheet.insert_rows(2)
+        for column, unit in (("age", "years"), ("sex", "1=M, 2=F"), ("overall_survival_months", "months")):
+            book.sheet.cell(2, book.headings[column]).value = unit
+
+
+@fault(
+    "clinical-heading-otherwise",
+    triggers=("CLN003",),
+    doc="The heading of the patients' IDs is Patient ID, with a no-break space.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    with site.workbook() as book:
+        book.sheet.cell(1, book.headings[PATIENT_COLUMN]).value = "Patient\N{NO-BREAK SPACE}ID"
 
 
 @fault("clinical-no-code", triggers=("CLN005",), doc="major_comorbidity is 2.")
@@ -322,3 +354,25 @@ def _(site: Site) -> None:
 @fault("clinical-decimal-comma", triggers=("CLN027",), doc="overall_survival_months is the text 27,4.")
 def _(site: Site) -> None:
     _set(site, {"overall_survival_months": "27,4"})
+
+
+@fault("clinical-date", triggers=("CLN028",), doc="Excel made 3 May of overall_survival_months.")
+def _(site: Site) -> None:
+    _set(site, {"overall_survival_months": dt.date(2023, 5, 3)})
+
+
+@fault(
+    "clinical-column-sorted",
+    triggers=("CLN029",),
+    doc="overall_survival_months was sorted without the other columns.",
+    scope="release",
+    patients=_MANY,
+)
+def _(site: Site) -> None:
+    times = ("overall_survival_months", "months_to_DFS_progression", "months_to_liver_DFS_progression")
+    with site.workbook() as book:
+        # Nobody's disease came back, and each was followed for a time of their own.
+        months = {patient: 20.0 + 37 * number % 101 for number, patient in enumerate(book.rows)}
+        for (patient, own), lowest in zip(months.items(), sorted(months.values()), strict=True):
+            for column, value in {**_NO_RECURRENCE, **dict.fromkeys(times, own), times[0]: lowest}.items():
+                book.cell(column, patient).value = value

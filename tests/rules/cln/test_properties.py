@@ -90,7 +90,7 @@ FAULTS = [
     *(Fault("CLN007", name, drawn(name, OTHERWISE)) for name in (*CODED, "sex", "age", "overall_survival_months", "mucin_percent", "clinrisk_stratified")),
     Fault("CLN007", "De-identify Scout Name", drawn("De-identify Scout Name", st.sampled_from([None, "NA"]))),
     Fault("CLN007", "max_tumor_size", drawn("max_tumor_size", st.sampled_from([None, "small", 999])), april=True),
-    Fault("CLN009", "necrosis_percent", drawn("necrosis_percent", st.sampled_from(["30%", "0.3", 30, "30 %"]), **RESPONSE)),
+    Fault("CLN009", "necrosis_percent", drawn("necrosis_percent", st.sampled_from(["30%", "30", 30, "30 %"]), **RESPONSE)),
     Fault("CLN009", "mucin_percent", drawn("mucin_percent", st.sampled_from(["0%", 5]), **RESPONSE)),
     Fault("CLN010", "total_response_percent", drawn("total_response_percent", st.sampled_from([0.51, 0.45, 1.0]), **RESPONSE)),
     Fault("CLN011", "clinrisk_stratified", fixed(clinrisk_score=2, clinrisk_stratified=1, node_positive_primary=1, multiple_metastases=0, carcinoembryonic_antigen=1, max_tumor_size=2, synchronous_crlm=0)),
@@ -120,8 +120,12 @@ FAULTS = [
     Fault("CLN024", "major_comorbidity", drawn("major_comorbidity", st.just("=HYPERLINK(1)"))),
     Fault("CLN026", "age", drawn("age", st.sampled_from(["61", " 61 ", "-999"]))),
     Fault("CLN026", "major_comorbidity", drawn("major_comorbidity", st.sampled_from(["0", "1"]))),
+    Fault("CLN026", "necrosis_percent", fixed(**{**RESPONSE, "necrosis_percent": "0.3"})),
     Fault("CLN027", "overall_survival_months", drawn("overall_survival_months", st.sampled_from(["39,3", "1,234.5", "<5", "40 months", "\N{MINUS SIGN}999"]))),
-    Fault("CLN027", "age", drawn("age", st.sampled_from(["61 y", "> 60"]))),
+    Fault("CLN027", "age", drawn("age", st.sampled_from(["61 y", "> 60", "61%", "6,1E1", "\uff16\uff11"]))),
+    Fault("CLN027", "major_comorbidity", drawn("major_comorbidity", st.sampled_from(["1,0", "~1", "0-1", "- 999"]))),
+    Fault("CLN028", "age", drawn("age", st.sampled_from(["2001-03-02", "2.3.2001", "3-Mar", "Mar-03"]))),
+    Fault("CLN028", "major_comorbidity", drawn("major_comorbidity", st.just("1-Feb"))),
 ]  # fmt: skip
 
 
@@ -156,7 +160,10 @@ def test_a_fault_raises_its_rule_alone(name: str, data: st.DataObject, profile: 
     ("value", "patient"),
     [
         (None, None),
-        ("CRLMCT1001", None),
+        ("CRLMCT1001", "CRLM-CT-1001"),
+        ("CRLM\u2013CT\u20131001", "CRLM-CT-1001"),
+        ("1001", "CRLM-CT-1001"),
+        ("crlm-ct-1002", None),
         ("Smith", None),
         ("CRLM-CT-1001 ", "CRLM-CT-1001"),
         ("CRLM-CT-1002", "CRLM-CT-1002"),
@@ -169,7 +176,7 @@ def test_a_bad_patient_id_is_one_finding(value: str | None, patient: str | None,
 
 def test_every_rule_of_cells_and_rows_has_a_fault() -> None:
     covered = {fault.code for fault in FAULTS}
-    elsewhere = {"CLN001", "CLN002", "CLN003", "CLN004", "CLN008", "CLN025"}
+    elsewhere = {"CLN001", "CLN002", "CLN003", "CLN004", "CLN008", "CLN025", "CLN029"}
     assert {rule.code for rule in RULES} == covered | elsewhere
 
 
