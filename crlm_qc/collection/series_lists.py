@@ -10,6 +10,8 @@ from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.invisible import plainly
 from crlm_qc.model.words import closest
 
+NEWER = frozenset({"License Name", "License URL", "Annotation Size"})
+"""Headings that newer versions of the downloader add; no rule needs them."""
 SERIES, LOCATION = "Series UID", "File Location"
 _LIKELY = 0.8
 """How much alike (`closest`) an unknown heading and one that is missing are, where one is meant for the other."""

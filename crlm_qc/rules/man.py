@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crlm_qc.collection.forms import is_uid
-from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
+from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
-from crlm_qc.model.words import are, listed, plural
+from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.met._model import FILE
@@ -92,28 +92,50 @@ def manifest_unreadable(context: Context) -> Checked:
     "MAN002",
     "manifest-entry-invalid",
     ERROR,
-    title="An entry of the manifest is no valid UID",
+    title="An entry of the manifest is no valid UID, or more than one",
     why="The archive knows no such series: the download ends with an error, or without the series that was meant.",
     fix="Replace the line with the Series Instance UID that was meant, or take it out.",
     source="DICOM PS3.5 9.1 (UID encoding rules); " + NBIA,
-    tables=("sources", "manifest"),
+    tables=("sources", "manifest", "list_notes"),
 )
 def entry_invalid(context: Context) -> Checked:
-    """Every line of the list."""
+    """Every line of the list; UIDs that marks stand round are compared without these all the same."""
     table = _entries(context)
-    return Checked(
-        len(table),
-        [
+    told = [
+        Told(
             Found(
                 _line(context, int(line)),
                 f"Line {int(line)} of the manifest is no valid UID.",
                 "a Series Instance UID",
                 context.show.uid(entry),
-            )
-            for line, entry in zip(table["line"], table["entry"], strict=True)
-            if not is_uid(entry)
-        ],
-    )
+            ),
+            "they are no valid UIDs.",
+        )
+        for line, entry in zip(table["line"], table["entry"], strict=True)
+        if not is_uid(entry)
+    ]
+    found = _gathered(context, told, len(table), "entries of the manifest")
+    return Checked(len(table), [*_marked(context), *found])
+
+
+def _marked(context: Context) -> list[Found]:
+    """What stands round the UIDs of the list, as one finding."""
+    notes = context["list_notes"]
+    notes = notes[notes["source"] == "manifest"]
+    if notes.empty:
+        return []
+    marks, lines = list(dict.fromkeys(notes["detail"])), list(dict.fromkeys(map(int, notes["row"])))
+    what = listed(marks)
+    return [
+        Found(
+            Subject(Kind.FILE, path=context.show.path(notes["path"].iloc[0]), row=lines[0]),
+            f"{plural(len(lines), 'line')} of the manifest {agree(len(lines), 'holds', 'hold')} more than a UID: {what}.",
+            "one Series Instance UID a line, and nothing else",
+            what,
+            count=len(lines),
+            examples=tuple(f"line {line}" for line in lines[:MAX_EXAMPLES]),
+        )
+    ]
 
 
 @rule(

@@ -70,3 +70,40 @@ def test_a_file_that_can_not_be_opened(tmp_path: Path) -> None:
 )
 def test_no_bytes_make_it_raise(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     read(tmp_path_factory.getbasetemp(), content)
+
+
+ONE, TWO, THREE = (f"1.3.6.1.4.1.14519.5.2.1.9203.8273.{number}" for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("listed", "entries", "details"),
+    [
+        (f"{ONE},\n{TWO},\n{THREE}\n", [ONE, TWO, THREE], ["commas", "commas"]),
+        (f"{ONE},{TWO};{THREE}\n", [ONE, TWO, THREE], ["commas", "semicolons"]),
+        (f"{ONE} {TWO}\t{THREE}\n", [ONE, TWO, THREE], ["tab", "several UIDs"]),
+        (f'"{ONE}"\n', [ONE], ["quotes"]),
+        (f"'{ONE}',\n", [ONE], ["commas", "quotes"]),
+        (f"# one\n{ONE}\n// two\n", [ONE], ["comments", "comments"]),
+        (f"{ONE},CT,161\n", [ONE], ["commas", "other values"]),
+        (f"{ONE} # the CT\n", [ONE], ["other values"]),
+        (f"{ONE}\u200b\n", [ONE], ["zero width space"]),
+        (f"  {ONE}\u0020\n\n", [ONE], []),
+        ("x,y\n", ["x,y"], []),
+        (f"{ONE}x\n", [f"{ONE}x"], []),
+    ],
+)
+def test_what_stands_round_the_uids_is_noted(
+    tmp_path: Path, listed: str, entries: list[str], details: list[str]
+) -> None:
+    path = tmp_path / "m.tcia"
+    path.write_text(f"{HEAD}ListOfSeriesToDownload=\n{listed}", encoding="utf-8")
+    found = read_manifest(item_at(path))
+    assert [row["entry"] for row in found["manifest"]] == entries
+    notes = found.get("list_notes", [])
+    frame("list_notes", notes)
+    assert [note["detail"] for note in notes] == details
+
+
+def test_a_list_of_comments_alone_names_no_series(tmp_path: Path) -> None:
+    source, rows = read(tmp_path, f"{HEAD}ListOfSeriesToDownload=\n# none\n".encode())
+    assert (source["problem"], rows) == ("no-entries", [])

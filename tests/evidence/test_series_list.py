@@ -143,10 +143,11 @@ def test_a_comma_in_no_quotes_is_put_right(profile: Profile, cells: dict[str, st
 
 @pytest.mark.parametrize(
     ("size", "right"),
-    [("84,84 MB", "84.84 MB"), ("1,234,56 KB", "1234.56 KB"), ("1,234 KB", "1234 KB"), ("8,4", "8.4")],
+    [("84,84 MB", "84.84 MB"), ("1,234,56 KB", "1234.56 KB"), ("1,234 KB", "1234 KB"), ("125,24 MB", "125.24 MB")],
 )
 def test_a_decimal_comma(profile: Profile, size: str, right: str) -> None:
-    rows, notes = told(raw(row(1, File_Size=size), row(2, File_Size=size)), profile)
+    fields = [row(1, File_Size=size), row(2, File_Size=size, Number_of_Images="63")]
+    rows, notes = told(raw(*fields), profile)
     assert [one["File Size"] for one in rows] == [right, right]
     assert {detail for _, _, detail in notes} == {"File Size has a decimal comma"}
 

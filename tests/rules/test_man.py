@@ -99,3 +99,18 @@ def test_with_patients_asked_for_the_manifest_is_not_compared_with_the_disk(list
     listing.metadata_source, listing.rows = {}, []
     listing.remove_files(f"{ROOT}.1002.2")
     assert listing.flat(settings=Settings(patients=("CRLM-CT-1001",))) == []
+
+
+def test_what_stands_round_the_uids_is_one_finding(listing: Listing) -> None:
+    where = {"source": "manifest", "path": "manifest-1.tcia"}
+    listing.notes = [{**where, "kind": "marks", "row": line, "detail": "commas"} for line in (7, 8)]
+    listing.notes.append({**where, "kind": "marks", "row": 9, "detail": "comments"})
+    (finding,) = listing.found()
+    assert (finding.rule, finding.count, finding.subject.row) == ("MAN002", 3, 7)
+    assert finding.message == "3 lines of the manifest hold more than a UID: commas, comments."
+
+
+def test_many_lines_of_one_cause_are_one_finding(listing: Listing) -> None:
+    listing.manifest += [{"line": 20 + k, "entry": f"{ROOT}.77.{k}"} for k in range(40)]
+    listing.manifest += [{"line": 70 + k, "entry": "x" * k} for k in range(1, 20)]
+    assert [(one.rule, one.count) for one in listing.found()] == [("MAN002", 19), ("MAN004", 40)]

@@ -33,7 +33,7 @@ _FORMS: Mapping[str, re.Pattern[str]] = {
         "Study Date": rf"\s*[0-9]{{1,4}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,4}}(?:[ T].*)?|\s*[0-9]{{8}}\s*|{_EMPTY}",
         "Modality": r"\s*[A-Z]{2,16}\s*",
         "SOP Class Name": rf"[A-Z -]*(?:Storage|Image|Segmentation)[A-Z -]*|{_EMPTY}",
-        "Number of Images": rf"\s*[0-9]+(?:,[0-9]{{3}})*(?:\.0*)?\s*|{_EMPTY}",
+        "Number of Images": rf"\s*[0-9]+(?:\.0*)?\s*|{_EMPTY}",
         "File Size": f"{_SIZE}|{_EMPTY}",
         "File Location": rf"\s*(?:\.{{0,2}}[/\\]|[A-Z]:|[^/\\,]+[/\\]).*|{_EMPTY}",
         "Download Timestamp": rf"(?=.*[0-9:])[0-9TZ:./ +-]+(?:[AP]M)?|{_EMPTY}",
@@ -42,7 +42,7 @@ _FORMS: Mapping[str, re.Pattern[str]] = {
 _UIDS = frozenset({"Series UID", "Study UID", "SOP Class UID"})
 _UID_LIKE = re.compile(r"\s*[0-9]+(?:\.[0-9]+)+\s*")
 _TEXTS = frozenset({"Study Description", "Series Description", "Manufacturer"})
-_MAY_HOLD_COMMAS = _TEXTS | {"Number of Images", "File Size", "File Location"}
+_MAY_HOLD_COMMAS = _TEXTS | {"File Size", "File Location"}
 _TELLING = ("Study Date", "File Size", "File Location")
 _UNIT = re.compile("[A-Za-z]")
 _DECIMAL_COMMA = re.compile(r"(.*[0-9]),([0-9]{1,2})(\D*)", re.DOTALL)
@@ -171,7 +171,7 @@ class Fields:
         ends = [sum(reading[:place]) for place in range(len(reading) + 1)]
         joined = [",".join(fields[start:end]) for start, end in pairwise(ends)]
         return tuple(
-            _number(value) if taken > 1 and heading in ("File Size", "Number of Images") else value
+            _number(value) if taken > 1 and heading == "File Size" else value
             for heading, taken, value in zip(self._known, reading, joined, strict=True)
         )
 

@@ -131,6 +131,7 @@ def _joined(group: Sequence[Told], examined: int, where: str, path: str) -> Foun
     messages = list(dict.fromkeys(one.message for one in group))
     observed = list(dict.fromkeys(one.observed for one in group if one.observed))
     expected = {one.found.expected for one in group}
+    subjects = [one.found.subject for one in group]
     share = f"All {n:,}" if n == examined else f"{n:,} of {examined:,}"
     return Found(
         Subject(Kind.COLUMN, path=path, column=first.subject.column),
@@ -139,6 +140,6 @@ def _joined(group: Sequence[Told], examined: int, where: str, path: str) -> Foun
         listed(observed, 3, "; "),
         patient=None,
         count=n,
-        examples=tuple(f"line {one.found.subject.row}" for one in group if one.found.subject.row)[:MAX_EXAMPLES],
+        examples=tuple(f"line {one.row}" if one.row else str(one.column) for one in subjects[:MAX_EXAMPLES]),
         severity=first.severity,
     )

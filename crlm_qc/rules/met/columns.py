@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from crlm_qc.collection.invisible import plainly
-from crlm_qc.collection.series_lists import nearest, squeezed
+from crlm_qc.collection.series_lists import NEWER, nearest, squeezed
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.met._model import FILE, source
-from crlm_qc.rules.met._shared import DOWNLOADER
+from crlm_qc.rules.met._shared import DOWNLOADER, Told, gathered
 
 
 @rule(
@@ -33,18 +33,21 @@ def column_missing(context: Context) -> Checked:
         return Checked(len(expected))
     meant = {heading: place for place, heading in nearest(given.headings, expected).items()}
     missing = [heading for heading in expected if heading not in given.headings.known]
-    return Checked(
-        len(expected),
-        [
+    told = [
+        Told(
             Found(
                 Subject(Kind.COLUMN, path=context.show.path(given.path), column=heading),
                 f"{FILE} has no column {heading}{_perhaps(meant.get(heading))}.",
                 f"a column {heading}",
                 f"{plural(len(given.headings.found), 'column')}, none of this name",
-            )
-            for heading in missing
-        ],
-    )
+            ),
+            f"{FILE} does not have them.",
+            plural(len(given.headings.found), "column"),
+            "the downloader's columns",
+        )
+        for heading in missing
+    ]
+    return Checked(len(expected), gathered(context, told, len(expected), "columns of the downloader"))
 
 
 def _perhaps(place: int | None) -> str:
@@ -70,9 +73,9 @@ def column_unknown(context: Context) -> Checked:
     if headings.is_archives:
         return Checked(len(headings.found))
     meant = nearest(headings, expected)
-    findings = []
+    told = []
     for place, (heading, known) in enumerate(zip(headings.found, headings.known, strict=True)):
-        if heading == known or place in meant:
+        if heading == known or heading in NEWER or place in meant:
             continue
         shown = context.show.text(heading, known=expected)
         again = next((one for one in expected if squeezed(one) == squeezed(heading)), None)
@@ -84,23 +87,23 @@ def column_unknown(context: Context) -> Checked:
             observed = f"{again} again"
         else:
             what, wanted, observed = f"is unknown: {shown}", "a column of the downloader", shown
-        findings.append(
-            Found(
-                Subject(
-                    Kind.COLUMN, path=context.show.path(given.path), column=known or again or f"column {place + 1}"
-                ),
-                f"Column {place + 1} of {FILE} {what}.",
-                wanted,
-                observed,
-            )
+        subject = Subject(
+            Kind.COLUMN, path=context.show.path(given.path), column=known or again or f"column {place + 1}"
         )
-    return Checked(len(headings.found), findings)
+        found = Found(subject, f"Column {place + 1} of {FILE} {what}.", wanted, observed)
+        alike = (
+            f"they are not written as the downloader does{_hidden(heading, 'they hold')}."
+            if known
+            else "they are unknown."
+        )
+        told.append(Told(found, alike, "", "the downloader's headings"))
+    return Checked(len(headings.found), gathered(context, told, len(headings.found), f"columns of {FILE}"))
 
 
-def _hidden(heading: str) -> str:
+def _hidden(heading: str, holds: str = "it holds") -> str:
     """What can't be seen in a heading."""
     hidden = plainly(heading).hidden
-    return f": it holds a {' and a '.join(hidden)}" if hidden else ""
+    return f": {holds} a {' and a '.join(hidden)}" if hidden else ""
 
 
 @rule(

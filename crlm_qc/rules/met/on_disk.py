@@ -240,7 +240,9 @@ def contradicts_headers(context: Context) -> Checked:
         ]
         if wrong:
             names = [HEADINGS[column] for column, _, _ in wrong]
-            message = f"{listed(names, len(names))} {agree(len(wrong), 'contradicts', 'contradict')} the DICOM headers."
+            swapped = "; day and month are the other way round" if _is_swapped(row.date, values) else ""
+            contradict = agree(len(wrong), "contradicts", "contradict")
+            message = f"{listed(names, len(names))} {contradict} the DICOM headers{swapped}."
             finding = found_on_row(
                 context,
                 row,
@@ -254,6 +256,14 @@ def contradicts_headers(context: Context) -> Checked:
             own = {"subject_id", "study_uid"} & {column for column, _, _ in wrong}
             findings.append(Told(finding, message, finding.observed if own else "", "what the headers hold"))
     return Checked(examined, gathered(context, findings, examined))
+
+
+def _is_swapped(date: object, values: list[dict[str, Any]]) -> bool:
+    """Whether a Study Date has the day for the month, and the month for the day, of that in the headers."""
+    if not isinstance(date, str):
+        return False
+    days = {day_of(header["study_date"]) for header in values}
+    return date not in days and date[:4] + date[6:] + date[4:6] in days
 
 
 Contradiction = tuple[str, str, str]

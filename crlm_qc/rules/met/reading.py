@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import are, listed, plural
+from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.met._model import FILE, source
@@ -169,6 +169,6 @@ def characters_not_seen(context: Context) -> Checked:
     findings = []
     for detail, same in notes.groupby("detail", sort=False):
         columns = list(dict.fromkeys(same["column"]))
-        message = f"{listed(columns, 4)} {'holds' if len(columns) == 1 else 'hold'}: {detail}. It was left out."
+        message = f"{listed(columns, 4)} {agree(len(columns), 'holds', 'hold')} what can't be seen or looks like another character ({detail}), and {agree(len(columns), 'was', 'were')} read as it looks."
         findings.append(_told(context, same, message, "characters that can be seen", str(detail), columns[0]))
     return Checked(len(context["metadata"]), findings)

@@ -20,6 +20,18 @@ def _(site: Site) -> None:
         lines.insert(lines.index(LIST) + 1, "1.3.6.1.4.1.14519.5.2.1.9203.8273.x")
 
 
+@fault(
+    "manifest-commas",
+    triggers=("MAN002",),
+    doc="The UIDs of the manifest's list are parted by commas, and a comment stands between them.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    with site.manifest() as lines:
+        start = lines.index(LIST) + 1
+        lines[start:] = ["# the CT and its segmentation", *(f"{line}," if line else line for line in lines[start:])]
+
+
 @fault("manifest-entry-twice", triggers=("MAN003",), doc="The manifest lists the patient's CT series twice.")
 def _(site: Site) -> None:
     uid = str(site.header(site.ct_files[0]).SeriesInstanceUID)

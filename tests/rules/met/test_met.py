@@ -490,7 +490,7 @@ NOTES: list[tuple[list[dict[str, Any]], str, str]] = [
     (
         [note("invisible", 2, "en dash", "Subject ID"), note("invisible", 3, "en dash", "Study Date")],
         "MET025",
-        "2 lines of metadata.csv: Subject ID, Study Date hold: en dash. It was left out.",
+        "2 lines of metadata.csv: Subject ID, Study Date hold what can't be seen or looks like another character (en dash), and were read as it looks.",
     ),
 ]
 
@@ -536,6 +536,34 @@ def test_a_heading_much_like_the_missing_one_is_one_error(listing: Listing) -> N
     (finding,) = listing.found()
     assert (finding.rule, finding.subject.column) == ("MET001", "Study Date")
     assert finding.message == "metadata.csv has no column Study Date; the heading of column 8 is much like it."
+
+
+def test_most_headings_in_another_writing_are_one_finding(listing: Listing) -> None:
+    listing.headings(*(name.lower().replace(" ", "_") for name in HEADINGS))
+    (finding,) = listing.found()
+    assert (finding.rule, finding.count) == ("MET002", 17)
+    assert finding.message == "All 17 columns of metadata.csv: they are not written as the downloader does."
+
+
+def test_a_table_of_another_kind_is_one_error(listing: Listing) -> None:
+    listing.headings("Subject ID", "Modality", "age", "sex")
+    found = [one for one in listing.found() if one.rule == "MET001"]
+    assert [(one.count, one.observed) for one in found] == [(15, "4 columns")]
+    assert found[0].examples[0] == "Series UID"
+
+
+def test_columns_of_newer_downloaders_are_none_of_ours(listing: Listing) -> None:
+    listing.headings(*HEADINGS, "License Name", "License URL", "Annotation Size")
+    assert listing.flat() == []
+
+
+def test_day_and_month_swapped(listing: Listing) -> None:
+    for row in listing.rows:
+        row["study_date"], row["date"] = "07-06-1992", "19920706"
+    (finding,) = listing.found()
+    assert finding.message == (
+        "All 4 rows of metadata.csv: Study Date contradicts the DICOM headers; day and month are the other way round."
+    )
 
 
 ALIKE: list[tuple[dict[str, Any], str, str]] = [
