@@ -86,7 +86,7 @@ def _as_listed(context: Context, found: Disk, listed_by: ListedBy, entries: list
         there[group] += complete
         if complete or (context.settings.partial and patient not in patients):
             continue
-        why = "absent" if own is None or images is None else f"{own.n_files:,} of {plural(images, 'file')}"
+        why = "absent" if own is None or images is None else f"{own.n_files:,} of {context.show.number(images)} files"
         shown = context.show.uid(uid)
         # A UID that may not be shown can't be fetched by what is shown.
         if is_uid(shown):
