@@ -14,6 +14,8 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Place, Sight
 
 FINGERPRINT_LENGTH = 12
+FIRST = "REL020"
+"""The rule that is told before all others: where no image was audited, little else counts."""
 DOWNLOAD_FOLDER = re.compile(r"manifest-[0-9]{1,15}")
 """The folder that the NBIA downloader makes, named after the time of the download."""
 
@@ -179,6 +181,7 @@ class Finding:
         subject = self.subject
         return (
             self.severity.rank,
+            self.rule != FIRST,
             self.rule,
             self.patient or "",
             subject.kind.value,

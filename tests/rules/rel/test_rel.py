@@ -472,3 +472,23 @@ def test_kinds_of_subjects(case: Case, profile: Profile) -> None:
     assert only(case, "REL004", profile).subject.kind is Kind.FILE
     case.unreadable(4)
     assert only(case, "REL004", profile).subject.kind is Kind.FOLDER
+
+
+def test_that_no_image_was_audited_is_told_first(case: Case, profile: Profile) -> None:
+    for table in list(case.tables):
+        if table not in ("files", "metadata"):
+            case[table] = []
+    case["files"] = [{"path": "x.dcm", "folder": "", "kind": "other-dicom", "in_collection": False, "size": 9}]
+    report = run(case, profile)
+    assert [one.rule for one in report.findings][:2] == ["REL020", "REL001"]
+    assert report.exit_code() == ExitCode.NOTHING
+
+
+def test_objects_of_others(case: Case, profile: Profile) -> None:
+    name = profile.others[0].name
+    other = {"path": "ai/1.dcm", "folder": "ai", "kind": "other-object", "in_collection": False, "others": name}
+    case["files"].append(other | {"patient_id": P2, "series_uid": "1.2.276.0.7230010.3.1.3.1"})
+    case["files"].append(other | {"path": "ai/2.dcm", "patient": P1, "others": "what another profile calls them"})
+    (note,) = [one for one in run(case, profile).findings if one.rule == "REL023"]
+    assert (note.count, note.examples) == (2, (P1, P2))
+    assert f"in 2 patients: 1 {name}. They were not audited" in note.message
