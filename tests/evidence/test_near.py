@@ -1,9 +1,11 @@
 """What lies where a table is missing: named with what to do, and with nothing that it holds."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.lone_tables import collect_tables
 from crlm_qc.evidence.near import near_misses
 from crlm_qc.evidence.release import find_release
@@ -74,13 +76,7 @@ def release(folder: Path, *names: str) -> list[tuple[str, str]]:
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"x")
-    return [(one.part, one.item.path) for one in find_release(folder / "in", profile_of()).near]
-
-
-def profile_of():
-    from crlm_qc.collection.reading import load_profile
-
-    return load_profile()
+    return [(one.part, one.item.path) for one in find_release(folder / "in", load_profile()).near]
 
 
 def test_beside_the_release_only_what_speaks_of_it_counts(tmp_path: Path) -> None:
@@ -93,14 +89,14 @@ def test_beside_the_release_only_what_speaks_of_it_counts(tmp_path: Path) -> Non
 def test_in_the_release_comes_first_and_is_no_stray_file(tmp_path: Path) -> None:
     inside = "in/Colorectal-Liver-Metastases/metadata.ods"
     assert release(tmp_path, inside, "metadata.xlsx") == [("metadata", inside.removeprefix("in/"))]
-    kinds = {one.item.name: one.kind for one in find_release(tmp_path / "in", profile_of()).others}
+    kinds = {one.item.name: one.kind for one in find_release(tmp_path / "in", load_profile()).others}
     assert kinds["metadata.ods"] == "document"
 
 
 def test_archives_of_patients_and_series_that_lie_nowhere(tmp_path: Path) -> None:
     names = ("CRLM-CT-1001.zip", "CRLM-CT-1002.tar.gz", "1.2.3.45678.zip", "old.zip", "CRLM-CT-1002.txt")
     release(tmp_path, *(f"in/{name}" for name in names))
-    others = find_release(tmp_path / "in", profile_of()).others
+    others = find_release(tmp_path / "in", load_profile()).others
     assert {one.item.name for one in others if one.kind == "unexpected"} == {"CRLM-CT-1002.tar.gz", "1.2.3.45678.zip"}
 
 
@@ -112,7 +108,7 @@ def test_tables_alone_refuse_with_what_a_file_is(tmp_path: Path) -> None:
     ]:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ReleaseError) as error:
-            collect_tables([tmp_path / name], profile_of())
+            collect_tables([tmp_path / name], load_profile())
         assert said in str(error.value)
 
 
@@ -126,3 +122,12 @@ def test_links_tell_where_their_content_is(tmp_path: Path) -> None:
         "b": ("link-outside", "cache-link"),
         "c": ("link-broken", None),
     }
+
+
+def test_tables_alone_whose_names_are_no_unicode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    # As any name beyond ASCII is where the locale is C.
+    path = Path(os.fsdecode(b"met\xe4data.csv"))
+    path.write_text("Series UID,Collection,Subject ID,Study UID\n1.2,a,b,1.3\n")
+    (shown,) = collect_tables([path], load_profile())["sources"]["path"]
+    assert shown == "met\N{REPLACEMENT CHARACTER}data.csv"
