@@ -17,6 +17,10 @@ _SIGNATURES: Final = (
     (0, b"\xfd7zXZ\0", "xz"),
     (0, b"\x28\xb5\x2f\xfd", "zstd"),
     (30, b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "ods"),
+    (30, b"[Content_Types].xml", "office"),
+    (30, b"docProps/", "office"),
+    (30, b"_rels/", "office"),
+    (30, b"xl/", "office"),
     (0, b"PK\x03\x04", "zip"),
     (0, b"PK\x05\x06", "zip"),
     (0, b"7z\xbc\xaf\x27\x1c", "7z"),
@@ -89,7 +93,7 @@ def content_of(start: bytes) -> str | None:
             return code
     if start and not start.strip(b"\0"):
         return "zeros"
-    plain = start.replace(b"\0", b"") if start.startswith(_WIDE_MARKS) else start
+    plain = start[2:].replace(b"\0", b"") if start.startswith(_WIDE_MARKS) else start
     plain = plain.removeprefix(b"\xef\xbb\xbf").strip()
     return _text_content(plain) if plain and _is_text(plain) else None
 

@@ -12,7 +12,7 @@ from crlm_qc.evidence.chosen import read_sources, unread_sources
 from crlm_qc.evidence.metadata import looks_like_metadata
 from crlm_qc.evidence.near import form_of
 from crlm_qc.evidence.release import Candidate, Release
-from crlm_qc.evidence.source import Folder, Item, local_file
+from crlm_qc.evidence.source import Folder, Item, local_file, valid_name
 from crlm_qc.evidence.workbook.sheets import looks_like_workbook
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence, Facts
@@ -80,7 +80,7 @@ def _candidate(path: Path, profile: Profile) -> Candidate:
     if part is None:
         raise ReleaseError(f"{path} is no metadata.csv, no clinical workbook and no manifest of {profile.name}")
     # The path as it was given, where it does not lead elsewhere.
-    shown = item.path if path.is_absolute() or ".." in path.parts else path.as_posix()
+    shown = item.path if path.is_absolute() or ".." in path.parts else valid_name(path.as_posix())
     return Candidate(part, replace(item, path=shown))
 
 

@@ -35,6 +35,7 @@ _PARTS: Final = ("metadata", "clinical", "manifest")
 _MEANT: Final[Mapping[str, str]] = {".csv": "metadata", ".xlsx": "clinical", ".xls": "clinical", ".tcia": "manifest"}
 """What an unfinished download is to be, by the name that it is to have."""
 SUFFIXES: Final = frozenset({*SHEETS, *_EXCEL, *_TEXTS, ".csv", ".s5cmd"})
+_TCIA: Final = "get the .tcia file from the collection's page at The Cancer Imaging Archive"
 _AS_XLSX: Final = "save it as Excel Workbook (.xlsx)"
 _AS_CSV: Final = "save it as metadata.csv, parted by commas, in UTF-8"
 
@@ -129,13 +130,11 @@ def _holds(item: Item) -> str | None:
 def _detail(part: str, item: Item) -> str | None:
     suffix = item.suffix
     if suffix == ".s5cmd":
-        return (
-            f"{CONTENTS['s5cmd'].one}: the .tcia file is had from the collection's page at The Cancer Imaging Archive"
-        )
+        return f"{CONTENTS['s5cmd'].one}: {_TCIA}"
     code = {**SHEETS, **_EXCEL, **_TEXTS}.get(suffix)
     if part == "manifest":
         what = "a table" if suffix == ".csv" else None if code is None else CONTENTS[code].one
-        return None if what is None else f"{what}, no .tcia manifest: export that from the archive"
+        return None if what is None else f"{what}, no .tcia manifest: {_TCIA}"
     if code is None:
         return None
     what = CONTENTS[code].one

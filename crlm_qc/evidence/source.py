@@ -280,7 +280,7 @@ class Folder(Source):
     @property
     def name(self) -> str:
         """Its name."""
-        return _valid(self.top.name)
+        return valid_name(self.top.name)
 
     def tree(self) -> Tree:
         """List everything below it once."""
@@ -292,14 +292,14 @@ class Folder(Source):
                 entries = _entries(self.top / here)
             except OSError as error:
                 denied = isinstance(error, PermissionError)
-                tree.unlisted[_valid(here)] = "permission denied" if denied else "it can't be listed"
+                tree.unlisted[valid_name(here)] = "permission denied" if denied else "it can't be listed"
                 continue
             for entry in entries:
                 key = f"{here}/{entry.name}" if here else entry.name
                 if _is_link(entry):
                     tree.items.append(self.find(key))
                 elif entry.is_dir(follow_symlinks=False):
-                    tree.folders.append(_valid(key))
+                    tree.folders.append(valid_name(key))
                     waiting.append(key)
                 else:
                     tree.items.append(_file(self, entry, key))
@@ -309,7 +309,7 @@ class Folder(Source):
 
     def find(self, path: str) -> Item:
         """What a path ends at when all links on the way are followed; only a file of the release can be opened."""
-        shown, place = _valid(path), self.top / path
+        shown, place = valid_name(path), self.top / path
         status: os.stat_result | None = None
         try:
             target = place.resolve(strict=True)
@@ -356,7 +356,7 @@ class Folder(Source):
             return None
         if not _inside(here, root) or not _is_folder(here):
             return None
-        return _valid(os.path.relpath(here, root)).replace(os.sep, "/")
+        return valid_name(os.path.relpath(here, root)).replace(os.sep, "/")
 
     def _step(self, here: str, step: str, root: str) -> str | None:
         """Where a step leads, or None if it leaves the way to, or the inside of, the release."""
@@ -425,7 +425,7 @@ def local_file(path: Path) -> Item | None:
     if not path.is_file():
         return None
     place = resolved(path)
-    return replace(Folder(place.parent).find(place.name), path=_valid(path.name))
+    return replace(Folder(place.parent).find(place.name), path=valid_name(path.name))
 
 
 def siblings(path: Path) -> list[str]:
@@ -436,7 +436,7 @@ def siblings(path: Path) -> list[str]:
         return []
 
 
-def _valid(name: str) -> str:
+def valid_name(name: str) -> str:
     """A name that any table can hold: bytes that are no UTF-8 become replacement characters."""
     try:
         name.encode()
@@ -452,7 +452,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _file(folder: Folder, entry: os.DirEntry[str], key: str) -> Item:
     """What is no folder and no link."""
-    path = _valid(key)
+    path = valid_name(key)
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError:

@@ -22,6 +22,7 @@ class Content:
 _AGAIN = "download again, logged in where that is needed"
 _EXPORT = "put the DICOM file in its place"
 _UNPACK = "unpack"
+_SAVE = "save it in the format that its name tells"
 
 CONTENTS: Final[Mapping[str, Content]] = {
     "web-page": Content("a web page (HTML)", "web pages (HTML)", _AGAIN),
@@ -51,8 +52,9 @@ CONTENTS: Final[Mapping[str, Content]] = {
     "numpy": Content("a NumPy array", "NumPy arrays", _EXPORT),
     "hdf5": Content("an HDF5 file", "HDF5 files", _EXPORT),
     "pdf": Content("a PDF document", "PDF documents"),
-    "ods": Content("an OpenDocument spreadsheet", "OpenDocument spreadsheets"),
-    "ole": Content("a file of an old Office format", "files of an old Office format"),
+    "ods": Content("an OpenDocument spreadsheet", "OpenDocument spreadsheets", _SAVE),
+    "office": Content("an Office document, as workbooks are", "Office documents, as workbooks are", _SAVE),
+    "ole": Content("a file of an old Office format", "files of an old Office format", _SAVE),
     "text": Content("plain text", "plain text"),
     # What the name alone tells.
     "xlsx": Content("an Excel workbook", "Excel workbooks"),

@@ -7,7 +7,7 @@ from typing import Any
 from crlm_qc.model.contents import ARCHIVES, CONTENTS
 from crlm_qc.model.finding import RELEASE, Found
 from crlm_qc.model.severity import ERROR, WARNING
-from crlm_qc.model.words import agree, listed, plural
+from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, by_cause
@@ -50,20 +50,18 @@ def link_outside(context: Context) -> Checked:
 
 
 def _links(context: Context, patient: str | None, subject: Any, rows: Any) -> Found:
-    """Links of a folder, or of the release."""
-    names = file_names(context, rows["path"])
-    contents, problems = set(rows["content"].fillna("")), sorted(set(rows["problem"]))
+    """Links of a folder, or of the release, that are alike."""
+    names, one = file_names(context, rows["path"]), len(rows) == 1
+    contents = set(rows["content"].fillna(""))
     content = CONTENTS.get(contents.pop()) if len(contents) == 1 else None
-    what = " or ".join(_LINKS[problem][len(rows) > 1] for problem in problems)
-    are = f"{agree(len(rows), 'a link', 'links')} that {what}"
-    way = "put what they lead to in their place (cp -rL)"
-    if content is not None:
-        are = f"{agree(len(rows), content.one, content.several)}, and {what}"
+    what = " or ".join(_LINKS[problem][not one] for problem in sorted(set(rows["problem"])))
+    if content is None:
+        said, way = f"{plural(len(rows), 'link')} {what}", "put what they lead to in their place (cp -rL)"
+    else:
+        said = f"{plural(len(rows), 'file')} {are(len(rows))} {content.one if one else content.several}, and {what}"
         way = content.do
-    message = (
-        f"{plural(len(rows), 'file')} {agree(len(rows), 'is', 'are')} {are}: {listed(names)}; not followed: {way}."
-    )
-    return Found(subject, message, "files", are, patient, len(rows), tuple(names))
+    message = f"{said}: {listed(names)}; not followed: {way}."
+    return Found(subject, message, "files", said, patient, len(rows), tuple(names))
 
 
 @rule(

@@ -14,7 +14,22 @@ from crlm_qc.synthetic.faults._registry import REGISTERED, Fault, plant
 
 __all__ = ["FAULTS", "Fault", "plant"]
 
-FAMILIES = ("rel", "led", "met", "man", "cln", "cts", "cts_values", "dso", "seg", "xrf", "pub", "did", "std")
+FAMILIES = (
+    "rel",
+    "rel_downloads",
+    "led",
+    "met",
+    "man",
+    "cln",
+    "cts",
+    "cts_values",
+    "dso",
+    "seg",
+    "xrf",
+    "pub",
+    "did",
+    "std",
+)
 """The modules, in the order that faults are listed in."""
 
 for _family in FAMILIES:
