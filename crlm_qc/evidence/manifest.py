@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.source import Item
 
 Rows = list[dict[str, Any]]
 
 LIST = "ListOfSeriesToDownload"
 SERVER = "downloadServerUrl"
-_MAX_BYTES = 64 * 2**20
 
 
 def read_manifest(file: Item) -> dict[str, Rows]:
@@ -30,7 +30,7 @@ def read_manifest(file: Item) -> dict[str, Rows]:
     source: dict[str, Any] = {"source": "manifest", "path": file.path, "used": True}
     entries: Rows = []
     try:
-        content = file.read(0, _MAX_BYTES + 1)
+        content = file.read(0, limits.MANIFEST_BYTES + 1)
     except OSError:
         problem: tuple[str, str, int | None] | None = ("permission", "the file can't be opened", None)
     else:
@@ -43,8 +43,8 @@ def read_manifest(file: Item) -> dict[str, Rows]:
 
 
 def _entries(content: bytes) -> tuple[tuple[str, str, int | None] | None, Rows]:
-    if len(content) > _MAX_BYTES:
-        return ("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB", None), []
+    if len(content) > limits.MANIFEST_BYTES:
+        return ("too-large", f"the file holds more than {limits.MANIFEST_BYTES // limits.MIB} MiB", None), []
     if not content.strip():
         return ("empty", "the file is empty", None), []
     try:
@@ -62,6 +62,8 @@ def _entries(content: bytes) -> tuple[tuple[str, str, int | None] | None, Rows]:
             # An entry may follow the key on its own line.
             listed = enumerate([value, *lines[number:]], start=number)
             rows: Rows = [{"line": at, "entry": entry.strip()} for at, entry in listed if entry.strip()]
+            if len(rows) > limits.LIST_ROWS:
+                return ("too-large", f"{LIST} names more than {limits.LIST_ROWS:,} series", None), []
             return (None, rows) if rows else (("no-entries", f"{LIST} names no series", number), [])
     if SERVER not in keys:
         return ("not-manifest", f"the file has neither {SERVER} nor {LIST}", None), []

@@ -9,10 +9,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.source import Item, OutsideError, Source
 from crlm_qc.evidence.texts import TextScan
 from crlm_qc.model.tables import TABLES
@@ -24,7 +26,6 @@ METADATA_NAME = "metadata.csv"
 # Headings of the downloader, and the columns of the contract that hold their values.
 COLUMNS: Mapping[str, str] = {column.source: column.name for column in TABLES["metadata"].columns if column.source}
 
-_MAX_BYTES = 256 * 2**20
 _FIRST_BYTES = 8192
 _ENOUGH_HEADINGS = 4
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -127,11 +128,11 @@ def _text(file: Item) -> str:
         It can't be opened, or is no UTF-8.
     """
     try:
-        content = file.read(0, _MAX_BYTES + 1)
+        content = file.read(0, limits.METADATA_BYTES + 1)
     except OSError:
         raise _Problem("permission", "the file can't be opened") from None
-    if len(content) > _MAX_BYTES:
-        raise _Problem("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB")
+    if len(content) > limits.METADATA_BYTES:
+        raise _Problem("too-large", f"the file holds more than {limits.METADATA_BYTES // limits.MIB} MiB")
     if content.startswith(_WIDE_BOMS):
         raise _Problem("encoding", "the file is UTF-16, not UTF-8", 1)
     content = content.removeprefix(_UTF8_BOM)
@@ -166,7 +167,9 @@ def _parse(text: str, profile: Profile) -> tuple[list[str], list[tuple[int, list
                 raise _Problem("delimiter", f"fields are parted by {word}, not by commas", heading_line)
         detail = "the first line holds none of the headings of a metadata.csv"
         raise _Problem("headings", detail, heading_line, headings)
-    listed = list(records)
+    listed = list(islice(records, limits.LIST_ROWS + 1))
+    if len(listed) > limits.LIST_ROWS:
+        raise _Problem("too-large", f"the file holds more than {limits.LIST_ROWS:,} rows", None, headings)
     ragged = [(line, len(fields)) for line, fields in listed if len(fields) != len(headings)]
     if ragged:
         line, fields = ragged[0]

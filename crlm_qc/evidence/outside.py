@@ -13,6 +13,9 @@ from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.files import file_row, hash_file
 from crlm_qc.evidence.release import Other, Release
+from crlm_qc.evidence.workbook.file import unpacks_to_much
+
+TOO_LARGE = "too-large"
 
 
 @dataclass(slots=True)
@@ -65,6 +68,8 @@ def _row(other: Other, scan: IdentifierScan) -> Row:
     row = file_row(None, item, other.kind, in_collection=other.in_collection)
     if other.kind not in ("unexpected", "document") or not item.readable or not item.size:
         return row
+    if detail := unpacks_to_much(item):
+        return row | {"problem": TOO_LARGE, "detail": detail}
     try:
         with warnings.catch_warnings(), item.opened() as stream:
             warnings.simplefilter("ignore")

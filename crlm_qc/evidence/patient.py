@@ -20,6 +20,7 @@ from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
 from crlm_qc.evidence.files import file_row, hash_file, unread
 from crlm_qc.evidence.kinds import aside_kind
+from crlm_qc.evidence.limits import Beyond
 from crlm_qc.evidence.masks.measures import measure_masks
 from crlm_qc.evidence.masks.stack import MaskStack
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
@@ -153,6 +154,8 @@ def _read_file(state: _Patient, item: Item) -> Row:
         if reason.problem in ("empty", "not-dicom") and not _meant_as_dicom(item):
             return row | {"kind": "unexpected"}
         return row | {"problem": reason.problem, "detail": reason.detail}
+    except Beyond as reason:
+        return row | {"problem": "too-large", "detail": str(reason)}
     except OSError as error:
         state.read.limits.append(unread(state.patient, error))
         return row | {"problem": "permission", "detail": "it can't be opened"}

@@ -22,6 +22,8 @@ _PROBLEMS = {
     "bad-header": "the header can't be parsed",
     "permission": "the file may not be opened",
 }
+TOO_LARGE = "too-large"
+"""What `files.problem` and `slices.pixels` say of what asks for more than any real file."""
 _LINKS = {
     "link-outside": "leads outside the release",
     "link-broken": "leads to nothing",
@@ -44,7 +46,9 @@ def file_unreadable(context: Context) -> Checked:
     files = context["files"]
     candidates = files[files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"])]
     findings = []
-    for patient, subject, rows in by_folder(context, candidates[candidates["kind"] == "unreadable"]):
+    # Those that ask for too much are REL027's.
+    unreadable = candidates[(candidates["kind"] == "unreadable") & (candidates["problem"] != TOO_LARGE)]
+    for patient, subject, rows in by_folder(context, unreadable):
         names = file_names(context, rows["path"])
         reasons = Counter(_PROBLEMS.get(str(problem), "the file can't be read") for problem in rows["problem"])
         if len(rows) == 1:
@@ -53,6 +57,38 @@ def file_unreadable(context: Context) -> Checked:
             message = f"{len(rows)} files can't be read as DICOM: {listed(names)}."
         observed = "; ".join(f"{reason} ({count})" for reason, count in sorted(reasons.items()))
         findings.append(Found(subject, message, "a DICOM file", observed, patient, len(rows), tuple(names)))
+    return Checked(len(candidates), findings)
+
+
+@rule(
+    "REL027",
+    "file-out-of-proportion",
+    ERROR,
+    title="A file asks for more than a file of its size can hold",
+    why="A small file that unpacks to gigabytes, or that holds a hundred thousand items, is damaged, or made to stop whoever opens it. It was not read any further; other rules count it as there.",
+    fix="Export the object again from its source. If it came from elsewhere, ask where; open it with no other program.",
+    source="DICOM PS3.5 A.5 (deflated data sets), 7.5 (nesting of data sets), 8.2 (compressed Pixel Data); sizes of the published files",
+    tables=("files", "slices"),
+)
+def file_out_of_proportion(context: Context) -> Checked:
+    """Every file that is DICOM, or should be, with the pixels of CT images; workbooks beside the clinical one."""
+    files, slices = context["files"], context["slices"]
+    dicom = files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"])
+    # Elsewhere it is a workbook that is not the clinical one.
+    candidates = files[dicom | (files["problem"] == TOO_LARGE)]
+    large, blown = candidates[candidates["problem"] == TOO_LARGE], slices[slices["pixels"] == TOO_LARGE]
+    # The reader writes the details, with no text from the file.
+    details = dict(zip(large["path"], large["detail"], strict=True))
+    details |= dict(zip(blown["path"], blown["pixels_detail"], strict=True))
+    findings = []
+    for patient, subject, rows in by_folder(context, candidates[candidates["path"].isin(list(details))]):
+        names = file_names(context, rows["path"])
+        observed = str(details[rows["path"].iloc[0]])
+        message = f"{names[0]} asks for more than such a file holds: {observed}."
+        if len(rows) > 1:
+            message = f"{len(rows)} files ask for more than such files hold: {listed(names)}."
+        expected = "no more than real files hold several times over"
+        findings.append(Found(subject, message, expected, observed, patient, len(rows), tuple(names)))
     return Checked(len(candidates), findings)
 
 
