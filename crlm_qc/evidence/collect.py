@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.chosen import Rows, read_sources
@@ -52,6 +52,10 @@ class Work:
     """Whether every byte is read, for its SHA-256."""
     standard: bool = False
     """Whether the validators of the standard are run."""
+
+
+Unit = tuple[Callable[[Any], Any], Tables | Work]
+"""A reader, and what it reads."""
 
 
 def collect(
@@ -192,12 +196,16 @@ def _lost_tables(tables: Tables, why: str = "the process that read it died") -> 
     ]
 
 
-def _read_any(unit: Tables | Work) -> list[Rows] | PatientRead:
-    return _read_tables(unit) if isinstance(unit, Tables) else _read_one(unit)
+def _done(unit: Unit) -> Any:
+    """What comes of a unit."""
+    read, work = unit
+    return read(work)
 
 
-def _lose(unit: Tables | Work) -> list[Rows] | PatientRead:
-    return _lost_tables(unit) if isinstance(unit, Tables) else _read_less(unit)
+def _lost(unit: Unit) -> Any:
+    """What comes of a unit whose process died."""
+    _, work = unit
+    return _lost_tables(work) if isinstance(work, Tables) else _read_less(work)
 
 
 def _read_one(work: Work) -> PatientRead:
@@ -224,27 +232,13 @@ def _read_all(
     """What was read of each patient, and of the tables: by other processes too, so that the audit outlives what they hold."""
     # Those with most files first, so that no process is left alone with a long series at the end.
     ordered = sorted(work, key=lambda one: -len(one.items))
-    # One patient alone is no work for several processes, and tables are none either.
-    units: list[Tables | Work] = [*tables, *ordered]
+    units: list[Unit] = [*((_read_tables, one) for one in tables), *((_read_one, one) for one in ordered)]
+    first = len(tables)
+    # One patient is no work for several processes.
     jobs = jobs if len(work) > 1 else 1
-    reads = each(
-        _read_any,
-        units,
-        jobs,
-        phase=READING,
-        progress=progress,
-        lost=_lose,
-        meanwhile=meanwhile,
-        aside=len(tables),
-    )
-    patients: dict[str, PatientRead] = {}
-    sources: list[Rows] = []
-    for unit, read in zip(units, reads, strict=True):
-        if isinstance(unit, Work):
-            patients[unit.patient] = cast("PatientRead", read)
-        else:
-            sources += cast("list[Rows]", read)
-    return patients, sources
+    reads = each(_done, units, jobs, phase=READING, progress=progress, lost=_lost, meanwhile=meanwhile, aside=first)
+    patients = {one.patient: read for one, read in zip(ordered, reads[first:], strict=True)}
+    return patients, [found for read in reads[:first] for found in read]
 
 
 def _read_less(one: Work) -> PatientRead:
