@@ -94,6 +94,7 @@ def each(
     progress: Progress | None = None,
     lost: Callable[[Unit], Result] | None = None,
     meanwhile: Callable[[], None] = lambda: None,
+    aside: int = 0,
 ) -> list[Result]:
     """What comes of every unit, from several processes or this one.
 
@@ -113,6 +114,8 @@ def each(
         Gives the result of a unit whose process died, and died again when it was worked on alone.
     meanwhile : callable
         Called in this process while others work, if any do.
+    aside : int
+        How many units, the first ones, progress is not told of.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def each(
     ProcessDiedError
         A process died twice of one unit, and there is no `lost`.
     """
-    work = _Work(do, units, phase, progress, lost)
+    work = _Work(do, units, phase, progress, lost, aside)
     if (processes := min(jobs, len(units))) > 1:
         work.share(processes, meanwhile)
     for place in work.waiting():
@@ -157,6 +160,7 @@ class _Work(Generic[Unit, Result]):
     phase: str
     progress: Progress | None
     lost: Callable[[Unit], Result] | None
+    aside: int = 0
     done: dict[int, Result] = field(default_factory=dict)
     """Results by the place of their unit."""
 
@@ -167,8 +171,9 @@ class _Work(Generic[Unit, Result]):
     def keep(self, place: int, result: Result) -> None:
         """Take a result, and tell of it."""
         self.done[place] = result
-        if self.progress is not None:
-            self.progress(self.phase, len(self.done), len(self.units))
+        if self.progress is not None and place >= self.aside:
+            told = sum(one >= self.aside for one in self.done)
+            self.progress(self.phase, told, len(self.units) - self.aside)
 
     def share(self, processes: int, meanwhile: Callable[[], None]) -> None:
         """Work in processes; units that one dies of are tried once more alone. Leaves all where none can be started."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.chosen import Rows, read_sources, unread_sources
@@ -32,6 +32,15 @@ READING = "reading patients"
 
 
 @dataclass(frozen=True, slots=True)
+class Tables:
+    """What a worker is given: the tables or lists of one part of a release."""
+
+    release: Release
+    """Of it no more than them."""
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What a worker is given: one patient."""
 
@@ -43,6 +52,10 @@ class Work:
     """Whether every byte is read, for its SHA-256."""
     standard: bool = False
     """Whether the validators of the standard are run."""
+
+
+Unit = tuple[Callable[[Any], Any], Tables | Work]
+"""A reader, and what it reads."""
 
 
 def collect(
@@ -110,14 +123,14 @@ def collect(
     from crlm_qc.evidence.outside import read_outside
 
     outside = read_outside(release, profile, hashed=hashed, lock=lock)
-    sources = list(read_sources(release, profile))
+    tables = _tables(release, profile)
 
     def prepare() -> None:
         # Imports pandas.
         empty("files")
         meanwhile()
 
-    read = _read_all(work, jobs, progress, prepare)
+    read, sources = _read_all(work, tables, jobs, progress, prepare)
     reads: list[OutsideRead | PatientRead] = [outside, *(read[one.patient] for one in work)]
     rows: Rows = {name: [] for name in TABLES}
     rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
@@ -162,6 +175,45 @@ def _work(
     return [Work(patient, items[patient], profile, depth, hashed, standard) for patient in sorted(items)]
 
 
+def _tables(release: Release, profile: Profile) -> list[Tables]:
+    """A unit a part of the release that is a table or a list."""
+    parts = dict.fromkeys(one.part for one in release.candidates)
+    bare = replace(release, patients=(), others=())
+    return [
+        Tables(replace(bare, candidates=tuple(one for one in release.candidates if one.part == part)), profile)
+        for part in parts
+    ]
+
+
+def _read_tables(tables: Tables) -> list[Rows]:
+    """What is read of tables; what nobody thought of costs no more than these."""
+    try:
+        return list(read_sources(tables.release, tables.profile))
+    except Exception as error:  # noqa: BLE001 - what strangers wrote may be anything
+        return _lost_tables(tables, f"{type(error).__name__} while reading")
+
+
+def _lost_tables(tables: Tables, why: str = "the process that read it died") -> list[Rows]:
+    """That tables are there, and why nothing was read of them."""
+    row = {"problem": "unreadable", "detail": why}
+    return [
+        {"sources": [{"source": one.part, "path": one.item.path, "used": place == 0, **row}]}
+        for place, one in enumerate(tables.release.candidates)
+    ]
+
+
+def _done(unit: Unit) -> Any:
+    """What comes of a unit."""
+    read, work = unit
+    return read(work)
+
+
+def _lost(unit: Unit) -> Any:
+    """What comes of a unit whose process died."""
+    _, work = unit
+    return _lost_tables(work) if isinstance(work, Tables) else _read_less(work)
+
+
 def _read_one(work: Work) -> PatientRead:
     """What is read of a patient; what nobody thought of costs no more than this one."""
     try:
@@ -177,13 +229,22 @@ def _read(work: Work) -> PatientRead:
 
 
 def _read_all(
-    work: Sequence[Work], jobs: int, progress: Progress | None, meanwhile: Callable[[], None]
-) -> dict[str, PatientRead]:
-    """What was read of each patient."""
+    work: Sequence[Work],
+    tables: Sequence[Tables],
+    jobs: int,
+    progress: Progress | None,
+    meanwhile: Callable[[], None],
+) -> tuple[dict[str, PatientRead], list[Rows]]:
+    """What was read of each patient, and of the tables: by other processes too, so that the audit outlives what they hold."""
     # Those with most files first, so that no process is left alone with a long series at the end.
     ordered = sorted(work, key=lambda one: -len(one.items))
-    reads = each(_read_one, ordered, jobs, phase=READING, progress=progress, lost=_read_less, meanwhile=meanwhile)
-    return {one.patient: read for one, read in zip(ordered, reads, strict=True)}
+    units: list[Unit] = [*((_read_tables, one) for one in tables), *((_read_one, one) for one in ordered)]
+    first = len(tables)
+    # One patient is no work for several processes.
+    jobs = jobs if len(work) > 1 else 1
+    reads = each(_done, units, jobs, phase=READING, progress=progress, lost=_lost, meanwhile=meanwhile, aside=first)
+    patients = {one.patient: read for one, read in zip(ordered, reads[first:], strict=True)}
+    return patients, [found for read in reads[:first] for found in read]
 
 
 def _read_less(one: Work) -> PatientRead:

@@ -12,6 +12,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.ct import Row, expected_bytes, orientation, spacing, unpadded_bytes, vector
 from crlm_qc.evidence.dicom.header import Header
 from crlm_qc.evidence.dicom.values import (
@@ -26,6 +27,7 @@ from crlm_qc.evidence.dicom.values import (
     tag_of,
     text,
 )
+from crlm_qc.evidence.limits import refuse
 from crlm_qc.evidence.required import lacking
 from crlm_qc.geometry.packing import layout_of_length
 from crlm_qc.model.tables import TABLES
@@ -94,6 +96,11 @@ def dso_rows(header: Header, shared: Row) -> DsoRows:
     -------
     DsoRows
         Rows after the contracts of `dsos`, `references`, `frames` and `segments`.
+
+    Raises
+    ------
+    Beyond
+        It has more segments than any real one.
     """
     data = header.data
     row = {**shared, "pixel_bytes_found": 0 if header.pixels is None else header.pixels.found}
@@ -105,6 +112,7 @@ def dso_rows(header: Header, shared: Row) -> DsoRows:
     groups = first(data, "SharedFunctionalGroupsSequence")
     per_frame = items(data, "PerFrameFunctionalGroupsSequence")
     segments = items(data, "SegmentSequence")
+    refuse(len(segments or []), limits.SEGMENTS, "the object has {} segments")
     series = items(data, "ReferencedSeriesSequence")
     result = DsoRows(row)
     owner = {"patient": shared["patient"], "dso": shared["path"]}
@@ -206,6 +214,7 @@ def _frames(
         bits = size[0] * size[1] * size[2]
         # A frame takes at least its bits, so a NumberOfFrames out of all proportion makes no flood of rows.
         room = (result.dso.get("pixel_bytes_found") or 0) * 8 // bits if bits else 0
+        refuse(min(count, room), limits.BARE_FRAMES, "the object has {} frames without functional groups")
         per_frame = [Dataset() for _ in range(max(0, min(count, room)))]
     macros = _Macros()
     shared: Row = {}

@@ -7,6 +7,7 @@ from typing import Any
 
 from crlm_qc.collection.forms import is_meant_as_uid
 from crlm_qc.collection.invisible import plainly
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.contents import FIRST_BYTES, content_of
 from crlm_qc.evidence.source import Item, reason
 from crlm_qc.model.contents import told
@@ -15,7 +16,6 @@ Rows = list[dict[str, Any]]
 
 LIST = "ListOfSeriesToDownload"
 SERVER = "downloadServerUrl"
-_MAX_BYTES = 64 * 2**20
 
 
 def read_manifest(file: Item) -> dict[str, Rows]:
@@ -36,7 +36,7 @@ def read_manifest(file: Item) -> dict[str, Rows]:
     entries: Rows = []
     notes: Rows = []
     try:
-        content = file.read(0, _MAX_BYTES + 1)
+        content = file.read(0, limits.MANIFEST_BYTES + 1)
     except OSError as error:
         problem: tuple[str, str, int | None] | None = ("permission", reason(error), None)
     else:
@@ -57,8 +57,8 @@ def read_manifest(file: Item) -> dict[str, Rows]:
 
 def _listed(content: bytes) -> tuple[tuple[str, str, int | None] | None, list[tuple[int, str]]]:
     """The lines of the list that are not blank, with their numbers, or why there are none."""
-    if len(content) > _MAX_BYTES:
-        return ("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB", None), []
+    if len(content) > limits.MANIFEST_BYTES:
+        return ("too-large", f"the file holds more than {limits.MANIFEST_BYTES // limits.MIB} MiB", None), []
     if not content.strip():
         return ("empty", "the file is empty", None), []
     code = content_of(content[:FIRST_BYTES])
@@ -79,6 +79,8 @@ def _listed(content: bytes) -> tuple[tuple[str, str, int | None] | None, list[tu
             # An entry may follow the key on its own line.
             listed = enumerate([value, *lines[number:]], start=number)
             rows = [(at, entry.strip()) for at, entry in listed if entry.strip()]
+            if len(rows) > limits.LIST_ROWS:
+                return ("too-large", f"{LIST} names more than {limits.LIST_ROWS:,} series", None), []
             return (None, rows) if rows else (("no-entries", f"{LIST} names no series", number), [])
     if SERVER not in keys:
         return ("not-manifest", f"the file has neither {SERVER} nor {LIST}", None), []

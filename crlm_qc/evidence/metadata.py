@@ -13,6 +13,7 @@ from typing import Any
 from crlm_qc.collection.forms import day_of
 from crlm_qc.collection.invisible import BLANK_AT_AN_END, plainly
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.contents import FIRST_BYTES, content_of
 from crlm_qc.evidence.series_list.lines import (
     DELIMITERS,
@@ -45,8 +46,6 @@ _LOOKED_THROUGH = _PARSED | {
 }
 """Columns of identifiers and codes too: what can't be seen is none of them. Texts and paths may mean their characters."""
 ARCHIVES = "archive"
-
-_MAX_BYTES = 256 * 2**20
 _FIRST_BYTES = 8192
 _UTF8_BOM, _WIDE_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,12}(\.0*)?")
@@ -141,11 +140,11 @@ def _text(file: Item) -> str:
         It can't be opened, or is no UTF-8.
     """
     try:
-        content = file.read(0, _MAX_BYTES + 1)
+        content = file.read(0, limits.METADATA_BYTES + 1)
     except OSError as error:
         raise Problem("permission", reason(error)) from None
-    if len(content) > _MAX_BYTES:
-        raise Problem("too-large", f"the file holds more than {_MAX_BYTES // 2**20} MiB")
+    if len(content) > limits.METADATA_BYTES:
+        raise Problem("too-large", f"the file holds more than {limits.METADATA_BYTES // limits.MIB} MiB")
     if content.startswith(_WIDE_BOMS):
         raise Problem("encoding", "the file is UTF-16, not UTF-8", 1)
     code = content_of(content[:FIRST_BYTES])

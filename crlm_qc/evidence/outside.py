@@ -15,6 +15,9 @@ from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.files import file_row, hash_file, refused, told_content
 from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.release import Other, Release
+from crlm_qc.evidence.workbook.file import unpacks_to_much
+
+TOO_LARGE = "too-large"
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ def _row(other: Other, scan: IdentifierScan, profile: Profile) -> Row:
     row = file_row(None, item, other.kind, in_collection=other.in_collection)
     if other.kind not in ("unexpected", "document") or not item.readable or not item.size:
         return row
+    if detail := unpacks_to_much(item):
+        return row | {"problem": TOO_LARGE, "detail": detail}
     try:
         with warnings.catch_warnings(), item.opened() as stream:
             warnings.simplefilter("ignore")

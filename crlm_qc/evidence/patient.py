@@ -21,6 +21,7 @@ from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
 from crlm_qc.evidence.files import file_row, hash_file, refused, told_content, unread
 from crlm_qc.evidence.kinds import aside_kind
+from crlm_qc.evidence.limits import Beyond
 from crlm_qc.evidence.masks.measures import measure_masks
 from crlm_qc.evidence.masks.stack import MaskStack
 from crlm_qc.evidence.others import of_others
@@ -166,6 +167,8 @@ def _read_file(state: _Patient, item: Item) -> Row:
         if fault.problem in ("empty", "not-dicom") and not meant:
             return row | {"kind": "unexpected"}
         return row | {"problem": fault.problem, "detail": fault.detail}
+    except Beyond as fault:
+        return row | {"problem": "too-large", "detail": str(fault)}
     except OSError as error:
         state.read.limits.append(unread(state.patient, error))
         return row | refused(error)

@@ -14,13 +14,23 @@ import pydicom
 from pydicom.uid import UID
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.ct import Row, position_of
-from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, NotGiven, Unmeasured, decoder_for, undecoded
+from crlm_qc.evidence.dicom.decoding import (
+    FLOAT_VRS,
+    NO_FLOATS,
+    NotGiven,
+    Unmeasured,
+    decoder_for,
+    refuse_blown,
+    undecoded,
+)
 from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed, undecodable
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.digests import pixel_digest
 from crlm_qc.evidence.dso import DsoRows
 from crlm_qc.evidence.levels import corner_fill, levels
+from crlm_qc.evidence.limits import Beyond, refuse
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
 from crlm_qc.evidence.source import reason
 from crlm_qc.geometry import borders, masks, placements
@@ -249,11 +259,16 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
     try:
         with source.element.file.opened() as stream:
             data = pydicom.dcmread(stream, force=True)
+        frames = integer(data, "NumberOfFrames") or 1
+        refuse(rows * columns * frames, limits.BOX_VOXELS, "its frames have {} pixels")
+        refuse_blown(rows, columns, frames, source.element.found)
         # The decoder must be that of the file meta, which may be missing or untrue.
         data.file_meta.TransferSyntaxUID = UID(source.transfer_syntax or "")
         stored, _ = decoder.as_array(data, raw=True, correct_unused_bits=False)
     except OSError:
         raise
+    except Beyond as reason:
+        raise Unmeasured("too-large", str(reason)) from None
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
         raise undecoded(decoder, error) from None
     if stored.shape != (rows, columns):

@@ -173,7 +173,7 @@ TABLES: Mapping[str, Table] = {
                 _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
                 _text(
                     "problem",
-                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `link-outside`, `link-broken`, `link-folder`, `not-a-file`, `unfinished` (as its name tells); of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
+                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `too-large` (it asks for more than any real file), `link-outside`, `link-broken`, `link-folder`, `not-a-file`, `unfinished` (as its name tells); of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
                 ),
                 _text("detail", "The problem in words, with no text from the file."),
                 _text(
@@ -322,7 +322,10 @@ TABLES: Mapping[str, Table] = {
                     "Most frequent CT value of the pixels that lie far from it: tissue, where it is air.",
                     "HU",
                 ),
-                _text("pixels", "`read`, `not-asked`, `no-decoder` or `failed`."),
+                _text(
+                    "pixels",
+                    "`read`, `not-asked`, `no-decoder`, `failed`, or `too-large` where they ask for more than any real file.",
+                ),
                 _text("pixels_detail", "Why the pixels were not read, with no text from the file."),
                 _text(
                     "missing",
@@ -417,7 +420,7 @@ TABLES: Mapping[str, Table] = {
                 _int("byte_steps_mended", "The same with the bits in that order."),
                 _text(
                     "masks",
-                    "`measured`, `not-asked`, `no-decoder`, `failed`, or `misread` where `packing` says so.",
+                    "`measured`, `not-asked`, `no-decoder`, `failed`, `too-large` where they ask for more than any real object, or `misread` where `packing` says so.",
                     required=True,
                 ),
                 _text("masks_detail", "Why the masks were not measured, with no text from the file."),

@@ -303,6 +303,6 @@ def measured(context: Context) -> list[Dso]:
         raise Skip(undecoded("the masks", details), incomplete=True)
     if "misread" in states:
         raise Skip("no mask could be measured: the bits are packed otherwise than the standard says (DSO016, DSO034)")
-    if "failed" in states:
+    if states & {"failed", "too-large"}:
         raise Skip("no mask could be measured")
     raise Skip("there is no segmentation object" if not states else "the masks were not measured")

@@ -145,6 +145,15 @@ def test_a_dead_process_costs_no_more_than_its_patient(root, profile, monkeypatc
     schema("files").validate(found["files"])
 
 
+def test_a_process_that_dies_of_a_table_costs_no_more_than_that(root, profile, monkeypatch):
+    monkeypatch.setattr(module, "_read_tables", deadly.dies_of_tables)
+    found = collect(root, profile, depth=Depth.HEADERS, jobs=2)
+    assert set(found["sources"]["problem"]) == {"unreadable"}
+    assert set(found["sources"]["detail"]) == {"the process that read it died"}
+    assert found["sources"]["used"].all()
+    assert found["ct_series"]["patient"].nunique() == 3
+
+
 def test_headers_are_saved_where_only_deeper_reading_dies(root, profile, monkeypatch):
     monkeypatch.setattr(module, "_read_one", deadly.dies_below_headers)
     found = collect(root, profile, depth=Depth.MASKS, jobs=2)

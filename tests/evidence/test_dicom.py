@@ -196,8 +196,8 @@ def test_other_encodings_say_the_same(syntax):
 def test_a_deflated_data_set_that_grows_without_bounds_is_refused(monkeypatch):
     raw = tiny.to_bytes(tiny.ct_slice(shape=(64, 64), syntax=DeflatedExplicitVRLittleEndian))
     assert read(raw).pixels.found == 64 * 64 * 2
-    monkeypatch.setattr("crlm_qc.evidence.dicom.encoding.MAX_INFLATED", 1000)
-    assert problem(raw) == "bad-header"
+    monkeypatch.setattr("crlm_qc.evidence.limits.INFLATED_BYTES", 1000)
+    assert problem(raw) == "too-large"
 
 
 @pytest.mark.parametrize(

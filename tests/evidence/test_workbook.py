@@ -299,7 +299,7 @@ def test_damaged_parts_never_crash(part: str, damage: str, book: tuple[Any, Path
 
 
 def test_a_zip_bomb_is_refused(book: tuple[Any, Path], profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crlm_qc.evidence.workbook.file.MAX_BYTES", 200_000)
+    monkeypatch.setattr("crlm_qc.evidence.limits.WORKBOOK_BYTES", 200_000)
     _rewrite(book[1], {}, {"xl/media/image1.png": bytes(300_000)})
     assert book[1].stat().st_size < 200_000
     assert source(read(book[1], profile))["problem"] == "too-large"

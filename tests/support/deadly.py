@@ -2,7 +2,8 @@
 
 import os
 
-from crlm_qc.evidence.collect import Work
+from crlm_qc.evidence.chosen import Rows
+from crlm_qc.evidence.collect import Tables, Work
 from crlm_qc.evidence.patient import PatientRead, read_patient
 from crlm_qc.model.settings import Depth
 
@@ -23,3 +24,7 @@ def dies_below_headers(work: Work) -> PatientRead:
     if work.patient == VICTIM and work.depth is not Depth.HEADERS:
         os._exit(1)
     return _read(work)
+
+
+def dies_of_tables(tables: Tables) -> list[Rows]:
+    os._exit(1)

@@ -7,6 +7,8 @@ from typing import Any
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from crlm_qc.evidence import limits
+from crlm_qc.evidence.limits import refuse
 from crlm_qc.model.tables import ENCAPSULATED
 
 FLOAT_VRS = ("OF", "OD")
@@ -53,6 +55,28 @@ def undecoded(decoder: Any, error: Exception) -> Unmeasured:
     if isinstance(error, RuntimeError) and any(words in str(error) for words in _OTHER_KINDS):
         return Unmeasured("no-decoder", f"the decoder at hand ({names}) does not read pixels of this kind")
     return Unmeasured("failed", f"Pixel Data can't be decoded ({names}: {type(error).__name__})")
+
+
+def refuse_blown(rows: int, columns: int, frames: int, length: int) -> None:
+    """Raise if compressed Pixel Data claims more pixels than so few bytes can be of.
+
+    Parameters
+    ----------
+    rows, columns, frames : int
+        Size of the image.
+    length : int
+        Bytes of all fragments.
+
+    Raises
+    ------
+    Beyond
+        It does, or a frame is larger than any.
+    """
+    pixels = rows * columns
+    refuse(pixels, limits.FRAME_PIXELS, "a frame has {} pixels")
+    each = length // max(frames, 1)
+    most = limits.BLANK_FRAME_PIXELS + limits.PIXELS_A_BYTE * each
+    refuse(pixels, most, f"a frame of {each:,} compressed bytes claims {{}} pixels")
 
 
 def decoder_for(transfer_syntax: str | None) -> Any:

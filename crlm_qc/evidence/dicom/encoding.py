@@ -30,14 +30,14 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import VR
 
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.dicom.values import NATIVE, integer, text
+from crlm_qc.evidence.limits import Beyond
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
     from pydicom.tag import BaseTag
 
-MAX_INFLATED = 1 << 30
-"""A deflated data set that grows beyond this many bytes is refused: it is no segmentation of this collection."""
 VR_CODES: Final = frozenset(vr.encode() for vr in VR if len(vr) == 2)
 _PREAMBLE, _PREFIX = 128, b"DICM"
 _HEAD = 8
@@ -127,7 +127,9 @@ def read_start(stream: BinaryIO, size: int) -> Start | None:
     Raises
     ------
     Inflated
-        A deflated data set makes no sense, or grows without bounds.
+        A deflated data set makes no sense.
+    Beyond
+        It grows without bounds.
     """
     start = stream.read(_PREAMBLE + len(_PREFIX))
     bare = start[_PREAMBLE:] != _PREFIX
@@ -165,7 +167,7 @@ def _data_set(stream: BinaryIO, size: int, declared: str | None) -> tuple[Binary
     meant = _meant(declared) or _EXPLICIT
     if found is not None:
         return stream, size, (*found, False)
-    if meant[2] or _encoding(_taste(head), MAX_INFLATED) is not None:
+    if meant[2] or _encoding(_taste(head), limits.INFLATED_BYTES) is not None:
         inflated = _inflate(stream.read())
         implicit, little = _encoding(inflated, len(inflated)) or meant[:2]
         # No transfer syntax deflates any other way.
@@ -210,11 +212,11 @@ def _inflate(raw: bytes) -> bytes:
     """A deflated data set (PS3.5 A.5), refused if it grows without bounds."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflated = inflater.decompress(raw, MAX_INFLATED)
+        inflated = inflater.decompress(raw, limits.INFLATED_BYTES)
     except zlib.error:
         raise Inflated("the deflated data set can't be inflated") from None
     if inflater.unconsumed_tail:
-        raise Inflated(f"the deflated data set inflates to over {MAX_INFLATED} bytes")
+        raise Beyond(f"the deflated data set inflates to over {limits.INFLATED_BYTES // limits.MIB} MiB")
     return inflated
 
 

@@ -16,8 +16,11 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
-from crlm_qc.evidence.dicom.encoding import VR_CODES, Inflated, Start, codec_of, read_start
+from crlm_qc.evidence import limits
+from crlm_qc.evidence.dicom.encoding import VR_CODES, Encoding, Inflated, Start, codec_of, read_start
+from crlm_qc.evidence.dicom.items import elements_ahead
 from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, reals, text
+from crlm_qc.evidence.limits import Beyond, refuse
 from crlm_qc.evidence.source import Item
 from crlm_qc.model.tables import ENCAPSULATED
 
@@ -31,6 +34,9 @@ _LAST_PIXEL_TAG = 0x7FE00010
 _PIXEL_TAGS = frozenset(range(0x7FE00008, _LAST_PIXEL_TAG + 1))
 _BEGINNING = 1024
 """Bytes of the first fragment that show by what it was compressed."""
+_LONG = 1 << 16
+"""Values that are longer, bytes, are looked at before they are read."""
+_HEAD = 8
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 
 
@@ -221,26 +227,32 @@ def read_header(stream: BinaryIO, file: Item) -> Header:
     OSError
         The disk would not give it.
     """
-    size = stream.seek(0, SEEK_END)
+    size = whole_size = stream.seek(0, SEEK_END)
     stream.seek(0)
     if size == 0:
         raise Unreadable("empty", "the file has no bytes")
-    watch, whole = _Watch(), stream
+    whole = stream
+    watch: _Watch | None = None
     try:
         start = read_start(stream, size)
         if start is None:
             raise Unreadable("not-dicom", "no DICOM prefix after 128 bytes (PS3.10 7.1)")
         stream, size = start.stream, start.size
         implicit, little, _ = start.encoding
+        allowed = max(limits.HEADER_ELEMENTS, whole_size // limits.BYTES_AN_ELEMENT)
+        watch = _Watch(stream, size, start.encoding, allowed)
         data = read_dataset(stream, is_implicit_VR=implicit, is_little_endian=little, stop_when=watch)
     except (Unreadable, OSError):
         raise
     except Inflated as reason:
         raise Unreadable("bad-header", str(reason)) from None
-    except (EOFError, struct.error):
+    except Beyond as reason:
+        raise Unreadable("too-large", str(reason)) from None
+    except (EOFError, struct.error, MemoryError):
+        # No memory: an element inside of a sequence claims more bytes than the file has.
         raise Unreadable("cut-header", "the file ends within its header") from None
     except Exception as error:  # noqa: BLE001 - a broken file may make the parser raise anything
-        cut = not watch.stopped and stream.tell() >= size
+        cut = not (watch and watch.stopped) and stream.tell() >= size
         problem, words = (
             ("cut-header", "the file ends within its header") if cut else ("bad-header", "the header can't be parsed")
         )
@@ -260,19 +272,41 @@ def read_header(stream: BinaryIO, file: Item) -> Header:
 
 
 class _Watch:
-    """Stops the parser before Pixel Data, and remembers what it saw last at the top level."""
+    """Stops the parser before Pixel Data, remembers what it saw last at the top level, and refuses what no header holds."""
 
-    __slots__ = ("last", "stopped")
+    __slots__ = ("_allowed", "_counted", "_encoding", "_size", "_stream", "last", "seen", "stopped")
 
-    def __init__(self) -> None:
+    def __init__(self, stream: BinaryIO, size: int, encoding: Encoding, allowed: int) -> None:
         self.last = -1
         self.stopped = False
+        self.seen = 0
+        self._stream = stream
+        self._size = size
+        self._encoding = encoding
+        self._allowed = allowed
+        self._counted = False
 
     def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG002 - pydicom's signature
         self.last = tag
+        self.seen += 1
         # Looking a tag up is several times faster than comparing it.
         self.stopped = tag in _PIXEL_TAGS
+        if not self.stopped and (length > _LONG or self.seen > self._allowed):
+            self._refuse(length)
         return self.stopped
+
+    def _refuse(self, length: int) -> None:
+        """Raise if a value is longer than the file, or if too many elements follow from here on."""
+        here = self._stream.tell()
+        left = self._size - here
+        if length not in (UNDEFINED, 0) and length > left:
+            raise Unreadable("cut-header", "an element claims more bytes than the file has")
+        found = self.seen
+        if not self._counted and left > _HEAD * self._allowed:
+            self._counted = True
+            found += elements_ahead(self._stream, length, self._encoding, self._allowed)
+            self._stream.seek(here)
+        refuse(found, self._allowed, "its header has {} elements or more")
 
 
 def _refuse_cut(data: Any, watch: _Watch, size: int) -> None:

@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.uid import ExplicitVRBigEndian
 
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.ct import Row
-from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for, undecoded
-from crlm_qc.evidence.dicom.header import Header, PixelElement
+from crlm_qc.evidence.dicom.decoding import FLOAT_VRS, NO_FLOATS, Unmeasured, decoder_for, refuse_blown, undecoded
+from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed
 from crlm_qc.evidence.dicom.values import NATIVE, integer, tag_of
 from crlm_qc.evidence.dso import LABEL_MAP, DsoRows
+from crlm_qc.evidence.limits import refuse
 from crlm_qc.geometry import masks
 from crlm_qc.geometry.masks import Packed
 from crlm_qc.geometry.packing import bit_order
 
-MAX_PACKED = 1 << 30
-"""Masks of more bytes than this, packed, are refused: sixty times the largest of the collection."""
 LARGEST_FRACTION = 255
 """Maximum Fractional Value of eight bits, where an object names none."""
 _PIXEL_DATA = "PixelData"
@@ -38,14 +38,15 @@ def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
         raise Unmeasured("failed", "Rows, Columns, NumberOfFrames or BitsAllocated is missing or zero")
     if header.pixels is None:
         raise Unmeasured("failed", "there is no Pixel Data")
-    if min(rows, columns, frames) < 0 or frames * rows * -(-columns // 8) > MAX_PACKED:
-        raise Unmeasured("failed", "the masks' size is out of all proportion")
+    if min(rows, columns, frames) < 0:
+        raise Unmeasured("failed", "Rows, Columns or NumberOfFrames is below 0")
     if dso.get("packing"):
         raise Unmeasured("misread", _OTHERWISE)
     if header.pixels.vr in FLOAT_VRS:
         raise Unmeasured("failed", NO_FLOATS)
     if not header.pixels.encapsulated and header.pixels.found * 8 < frames * rows * columns * bits:
         raise Unmeasured("failed", "Pixel Data is shorter than its frames need")
+    _refuse_blown(header, header.pixels, rows, columns, frames)
     numbers = [row.get("segment_number") for row in found.frames]
     encoding = mask_encoding(dso)
     if encoding == "BINARY" and bits == 1 and header.transfer_syntax in NATIVE and not header.pixels.encapsulated:
@@ -59,11 +60,25 @@ def frame_masks(header: Header, found: DsoRows) -> Iterator[FrameMasks]:
         return
     for number, voxels in decoded:
         if encoding == "LABELMAP":
-            yield {
-                int(label): masks.pack(voxels == label) for label in np.unique(voxels) if label != _background(header)
-            }
+            labels = [int(label) for label in np.unique(voxels) if label != _background(header)]
+            refuse(len(labels), limits.SEGMENTS, "a frame of the label map holds {} segments")
+            yield {label: masks.pack(voxels == label) for label in labels}
         else:
             yield {} if number is None else {number: masks.pack(voxels != 0)}
+
+
+def _refuse_blown(header: Header, pixels: PixelElement, rows: int, columns: int, frames: int) -> None:
+    """Raise if there are more voxels than a file of its size can be of.
+
+    Raises
+    ------
+    Beyond
+        There are.
+    """
+    most = max(limits.MASK_VOXELS, limits.VOXELS_A_BYTE * (pixels.file.size or 0))
+    refuse(rows * columns * frames, most, "its frames have {} voxels")
+    if compressed(header.transfer_syntax, pixels):
+        refuse_blown(rows, columns, frames, pixels.found)
 
 
 def _fractional(

@@ -6,8 +6,9 @@ Masks stay packed, one bit a voxel; only the box that a segment fills is unpacke
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal
 
@@ -16,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.ct import Row, vector
 from crlm_qc.evidence.dicom.decoding import Unmeasured
 from crlm_qc.evidence.dicom.header import Header
 from crlm_qc.evidence.digests import mask_digest
 from crlm_qc.evidence.dso import DsoRows
+from crlm_qc.evidence.limits import Beyond, refuse
 from crlm_qc.evidence.masks.frames import FrameMasks, frame_masks, mask_encoding
 from crlm_qc.evidence.masks.stack import MaskStack, Plane, add_jumps, build_stack, slices_of
 from crlm_qc.geometry import masks
@@ -57,24 +60,92 @@ def measure_masks(
     pairs : list of dict
         Rows of `segment_pairs`.
     """
+    size = header.pixels.file.size or 0 if header.pixels else 0
     try:
-        frames = list(frame_masks(header, found))
+        frames = _held(frame_masks(header, found), size)
+        counts = [{number: masks.count(plane) for number, plane in frame.items()} for frame in frames]
+        stack = build_stack(found, frames, counts, slices, series, profile)
+        boxes = _boxes(stack, size)
+        overlapping = _overlapping(stack)
     except Unmeasured as reason:
         found.dso |= {"masks": reason.status, "masks_detail": reason.detail}
         return None, []
-    counts = [{number: masks.count(plane) for number, plane in frame.items()} for frame in frames]
+    except Beyond as reason:
+        found.dso |= {"masks": "too-large", "masks_detail": str(reason)}
+        return None, []
     for row, voxels in zip(found.frames, counts, strict=False):
         row["voxels"] = sum(voxels.values())
     found.dso["masks"] = "measured"
     _add_found_segments(found, frames)
     _add_digests(found, frames, counts)
-    stack = build_stack(found, frames, counts, slices, series, profile)
     add_jumps(stack, found)
-    _measure_segments(stack, found, slices, profile)
-    pairs = _pairs(stack, found)
+    _measure_segments(stack, found, boxes, slices, profile)
+    pairs = _pairs(stack, found, overlapping)
     if not pairs:
         _measure_exclusive(stack, found, profile)
     return stack, pairs
+
+
+def _held(frames: Iterable[FrameMasks], size: int) -> list[FrameMasks]:
+    """All masks of an object whose file has so many bytes.
+
+    Raises
+    ------
+    Beyond
+        They are of more segments, or take more memory, than those of any real object.
+    """
+    held: list[FrameMasks] = []
+    numbers: set[int] = set()
+    taken = 0
+    for frame in frames:
+        held.append(frame)
+        numbers.update(frame)
+        taken += sum(mask.nbytes for mask in frame.values())
+        refuse(len(numbers), limits.SEGMENTS, "the masks are of {} segments or more")
+        refuse(taken, max(limits.HELD_MASK_BYTES, 2 * size), "the masks take {} bytes or more, one bit a voxel")
+    return held
+
+
+def _boxes(stack: MaskStack, size: int) -> dict[int, Box]:
+    """The rectangle that holds a segment on all planes, by Segment Number; the file has so many bytes.
+
+    Raises
+    ------
+    Beyond
+        The boxes that are to be unpacked take more memory than those of any real object.
+    """
+    most = max(limits.BOX_VOXELS, limits.BOX_VOXELS_A_BYTE * size)
+    boxes: dict[int, Box] = {}
+    everything = 0
+    for number in sorted({number for plane in stack.planes for number in plane.masks}):
+        planes = stack.of(number)
+        box = masks.bounds(masks.union([plane.masks[number] for plane in planes])) if planes else None
+        if box is None:
+            continue
+        boxes[number] = box
+        places = stack.lattice(planes)
+        voxels = box.shape[0] * box.shape[1] * (places[-1] + 1 if places else 1)
+        everything += voxels
+        refuse(voxels, most, "the box around a segment has {} voxels")
+        refuse(everything, limits.ALL_BOXES * most, "the boxes around its segments have {} voxels or more")
+    return boxes
+
+
+def _overlapping(stack: MaskStack) -> list[Plane]:
+    """Planes on which segments share voxels: their union has fewer than they have by themselves.
+
+    Raises
+    ------
+    Beyond
+        More pairs of segments would have to be compared than in any real object.
+    """
+    found = [
+        plane
+        for plane in stack.planes
+        if len(plane.masks) > 1 and sum(plane.counts.values()) > masks.count(masks.union(list(plane.masks.values())))
+    ]
+    refuse(sum(math.comb(len(plane.masks), 2) for plane in found), limits.PAIRS, "{} pairs of segments may overlap")
+    return found
 
 
 def _add_found_segments(found: DsoRows, frames: Sequence[FrameMasks]) -> None:
@@ -105,14 +176,18 @@ def _add_digests(found: DsoRows, frames: Sequence[FrameMasks], counts: Sequence[
             row["mask_digest"] = digest if sum(voxels.values()) < size else None
 
 
-def _measure_segments(stack: MaskStack, found: DsoRows, slices: Sequence[Row], profile: Profile) -> None:
+def _measure_segments(
+    stack: MaskStack, found: DsoRows, boxes: Mapping[int, Box], slices: Sequence[Row], profile: Profile
+) -> None:
     measured: dict[int, Row] = {}
     labels = {row.get("segment_number"): row.get("label") for row in found.segments}
     thick = _thickness_ml(stack, found, slices)
     for number in sorted(number for number in labels if number is not None):
         label = labels[number]
         is_liver = isinstance(label, str) and profile.role(label) == LIVER
-        measured[number] = _segment(stack, number, _voxel_ml(stack, found), _pixel_spacing(found), is_liver)
+        measured[number] = _segment(
+            stack, number, boxes.get(number), _voxel_ml(stack, found), _pixel_spacing(found), is_liver
+        )
         measured[number]["volume_thickness_ml"] = None if thick is None else measured[number]["voxels"] * thick
     for row in found.segments:
         if row["segment_number"] is not None:
@@ -147,16 +222,18 @@ def _voxel_ml(stack: MaskStack, found: DsoRows) -> float | None:
 
 
 def _segment(
-    stack: MaskStack, number: int, ml: float | None, in_plane: tuple[float, float] | None, is_liver: bool
+    stack: MaskStack,
+    number: int,
+    box: Box | None,
+    ml: float | None,
+    in_plane: tuple[float, float] | None,
+    is_liver: bool,
 ) -> Row:
     planes = stack.of(number)
     row: Row = {"voxels": 0, "n_planes": len(planes)}
     row |= {"volume_ml": None if ml is None else 0.0, "volume_basis": None if ml is None else stack.basis}
-    if not planes:
+    if box is None:
         return row | {"components": 0, "largest_component": 0, "specks": 0}
-    box = masks.bounds(masks.union([plane.masks[number] for plane in planes]))
-    if box is None:  # pragma: no cover - every plane here has a voxel
-        return row
     counts = [plane.counts[number] for plane in planes]
     row["voxels"] = sum(counts)
     row["volume_ml"] = None if ml is None else row["voxels"] * ml
@@ -280,15 +357,14 @@ def _measure_exclusive(stack: MaskStack, found: DsoRows, profile: Profile) -> No
     merged = []
     for plane in stack.planes:
         held = [number for number in numbers if plane.counts.get(number)]
-        for number in held:
-            if number == livers[0]:
-                continue
-            rim = masks.rim(plane.masks[number], stack.columns)
-            around[number] += masks.count(rim)
-            if others := [plane.masks[other] for other in held if other != number]:
-                touching[number] += masks.overlap(rim, masks.union(others))
         if held:
             union = masks.union([plane.masks[number] for number in held])
+            for number in held:
+                if number != livers[0]:
+                    # None of it is the segment's own.
+                    rim = masks.rim(plane.masks[number], stack.columns)
+                    around[number] += masks.count(rim)
+                    touching[number] += masks.overlap(rim, union)
             merged.append(Plane(plane.along, plane.origin, {0: union}, {0: sum(plane.counts[n] for n in held)}))
     # Segments share no voxel, so that what they hold together is a sum.
     whole: Row = {"union_voxels": sum(plane.counts[0] for plane in merged)}
@@ -304,11 +380,11 @@ def _measure_exclusive(stack: MaskStack, found: DsoRows, profile: Profile) -> No
             row["rim_in_liver"] = touching[number] / around[number]
 
 
-def _pairs(stack: MaskStack, found: DsoRows) -> list[Row]:
+def _pairs(stack: MaskStack, found: DsoRows, overlapping: Sequence[Plane]) -> list[Row]:
     ml = _voxel_ml(stack, found)
     rows = {row["segment_number"]: (row["row_min"], row["row_max"]) for row in found.segments if row.get("voxels")}
     overlaps: Counter[tuple[int, int]] = Counter()
-    for plane in stack.planes:
+    for plane in overlapping:
         for first, second in combinations(sorted(number for number in plane.masks if plane.counts[number]), 2):
             # Only rows that both reach into.
             both = slice(max(rows[first][0], rows[second][0]), min(rows[first][1], rows[second][1]) + 1)

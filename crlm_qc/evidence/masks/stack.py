@@ -171,7 +171,10 @@ def add_jumps(stack: MaskStack, found: DsoRows) -> None:
         held = {
             at: plane.masks[number] for at, plane in zip(places, stack.planes, strict=True) if number in plane.masks
         }
-        own = held[place]
+        own = held.get(place)
+        if own is None:
+            # A label map whose frames name a segment that they don't hold.
+            continue
         nothing = np.zeros_like(own)
         below, above = held.get(place - 1, nothing), held.get(place + 1, nothing)
         aside = (masks.count(own ^ below) + masks.count(own ^ above)) / 2

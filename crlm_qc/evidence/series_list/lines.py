@@ -7,12 +7,14 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from crlm_qc.collection.forms import is_meant_as_uid
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.series_lists import Headings, read_headings
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.series_list.fields import Fields
 from crlm_qc.model.words import are, plural
 
@@ -83,7 +85,9 @@ def read_lines(text: str, profile: Profile) -> Lines:
     if heading is None:
         raise _no_headings(text, before, profile)
     line, found = heading
-    rows = list(records)
+    rows = list(islice(records, limits.LIST_ROWS + 1))
+    if len(rows) > limits.LIST_ROWS:
+        raise Problem("too-large", f"the file holds more than {limits.LIST_ROWS:,} rows", None, found)
     lines = Lines(_headings(found, [fields for _, fields in rows], profile))
     for at, fields in before:
         lines.note("before-heading", at, _line_before(fields))

@@ -9,12 +9,6 @@ Row = dict[str, Any]
 
 TABLE_SUFFIXES: Final = frozenset({".csv", ".xlsx", ".xlsm", ".xls"})
 """Endings of workbooks, and of CSV exports of their sheets."""
-MAX_BYTES: Final = 64 * 2**20
-"""Largest file, and largest sum of a workbook's unpacked parts; the published one unpacks to 1.5 MB."""
-MAX_PARTS: Final = 5000
-MAX_ROWS: Final = 200_000
-"""Rows read of a sheet. The published data dictionary has 16,384, nearly all blank."""
-MAX_COLUMNS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from xml.etree import ElementTree as ET
 
 from crlm_qc.collection.deidentification import Pattern, is_person, looks_like
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.workbook.book import MAX_COLUMNS, Row, Sheet, column_letters
+from crlm_qc.evidence import limits
+from crlm_qc.evidence.workbook.book import Row, Sheet, column_letters
 
 MAX_FACTS: Final = 1000
 """Facts kept of one sort and sheet: a sheet of formulas need not be listed cell by cell."""
@@ -25,11 +26,14 @@ def workbook_facts(archive: zipfile.ZipFile, sheets: Sequence[Sheet], profile: P
     """Rows of `workbook`: what an xlsx file holds beside its cells."""
     names = archive.namelist()
     parts = _sheet_parts(archive)
+    read = set()
     for name, part, state in parts:
         yield {"fact": "sheet", "sheet": name, "has_value": True}
         if state != "visible":
             yield {"fact": "hidden-sheet", "sheet": name, "has_value": True}
-        if part in names:
+        # Several sheets may be one part, which nobody writes.
+        if part in names and part not in read:
+            read.add(part)
             yield from _limited(_sheet_facts(name, archive.read(part)))
             yield from _limited(_comments(archive, name, part))
     for sheet in sheets:
@@ -122,9 +126,11 @@ def _sheet_facts(sheet: str, data: bytes) -> Iterator[Row]:
             element.clear()
         elif tag == "col" and (get("hidden") in ("1", "true") or get("width") == "0"):
             first, last = (_reference(get(name)) for name in ("min", "max"))
-            if first and first.isdigit() and int(first) <= MAX_COLUMNS:
+            if first and first.isdigit() and int(first) <= limits.SHEET_COLUMNS:
                 letters = [
-                    column_letters(min(int(text), MAX_COLUMNS)) for text in (first, last) if text and text.isdigit()
+                    column_letters(min(int(text), limits.SHEET_COLUMNS))
+                    for text in (first, last)
+                    if text and text.isdigit()
                 ]
                 yield {
                     "fact": "hidden-column",

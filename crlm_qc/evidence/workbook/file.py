@@ -9,14 +9,16 @@ import math
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from crlm_qc.collection.invisible import plain_text
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.contents import FIRST_BYTES, content_of
 from crlm_qc.evidence.source import Item, reason
-from crlm_qc.evidence.workbook.book import MAX_BYTES, MAX_COLUMNS, MAX_PARTS, MAX_ROWS, Book, Cell, Sheet, UnusableError
+from crlm_qc.evidence.workbook.book import Book, Cell, Sheet, UnusableError
 from crlm_qc.evidence.workbook.facts import workbook_facts
 from crlm_qc.model.contents import CONTENTS, told
 
@@ -48,13 +50,13 @@ def read_book(file: Item, profile: Profile) -> Book:
         It can't be used; the code and the reason say why.
     """
     try:
-        data = file.read(0, MAX_BYTES + 1)
+        data = file.read(0, limits.WORKBOOK_BYTES + 1)
     except OSError as error:
         raise UnusableError(
             "permission" if isinstance(error, PermissionError) else "unreadable", reason(error)
         ) from None
-    if len(data) > MAX_BYTES:
-        raise UnusableError("too-large", f"the file is larger than {MAX_BYTES // 2**20} MB")
+    if len(data) > limits.WORKBOOK_BYTES:
+        raise _beyond(f"the file holds more than {limits.WORKBOOK_BYTES // limits.MIB} MiB")
     if not data.strip():
         raise UnusableError("empty", "the file is empty")
     if data.startswith(_OLE):
@@ -82,6 +84,8 @@ def _open_xlsx(data: bytes, profile: Profile) -> Book:
         try:
             sheets = _read_sheets(data)
             return Book(sheets, list(workbook_facts(archive, sheets, profile)))
+        except UnusableError:
+            raise
         except Exception:  # noqa: BLE001 - a malformed part can make openpyxl raise nearly anything
             raise UnusableError("malformed", "a part of the workbook is damaged or is no valid XML") from None
 
@@ -101,13 +105,16 @@ def _safe_archive(data: bytes) -> zipfile.ZipFile:
                 ),
             )
         # What zipfile unpacks of a part never exceeds the size that the archive's directory states.
-        if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_BYTES:
-            raise UnusableError("too-large", f"the workbook unpacks to more than {MAX_BYTES // 2**20} MB")
+        _refuse_large(parts)
+        tags = 0
         for part in parts:
-            if part.filename.endswith((".xml", ".rels", ".vml")):
+            if not part.filename.startswith("xl/media/"):
                 content = archive.read(part)
                 if any("<!DOCTYPE".encode(code) in content for code in ("ascii", "utf-16-le", "utf-16-be")):
                     raise UnusableError("malformed", "a part of the workbook declares XML entities, which no xlsx has")
+                tags += content.count(b"<")
+        if tags > limits.WORKBOOK_TAGS:
+            raise _beyond(f"its parts have {tags:,} XML tags; {limits.WORKBOOK_TAGS:,} at most are read")
         if _STRICT in archive.read("xl/workbook.xml"):
             raise UnusableError("not-xlsx", f"it was saved as Strict Open XML: {_SAVE}")
     except UnusableError:
@@ -117,24 +124,78 @@ def _safe_archive(data: bytes) -> zipfile.ZipFile:
     return archive
 
 
+def _beyond(detail: str) -> UnusableError:
+    return UnusableError("too-large", detail)
+
+
+def _refuse_large(parts: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise if a workbook has more parts, or unpacks to more, than any real one."""
+    if len(parts) > limits.WORKBOOK_PARTS:
+        raise _beyond(f"the workbook has {len(parts):,} parts; {limits.WORKBOOK_PARTS:,} at most are read")
+    if (size := sum(part.file_size for part in parts)) > limits.WORKBOOK_BYTES:
+        most = f"{limits.WORKBOOK_BYTES // limits.MIB} MiB"
+        raise _beyond(f"the workbook unpacks to {size / limits.MIB:,.0f} MiB; {most} at most are read")
+    styles = sum(part.file_size for part in parts if part.filename == "xl/styles.xml")
+    if styles > limits.STYLES_BYTES:
+        most = f"{limits.STYLES_BYTES // limits.MIB} MiB"
+        raise _beyond(f"its styles unpack to {styles / limits.MIB:,.0f} MiB; {most} at most are read")
+
+
+@dataclass(slots=True)
+class _Filled:
+    """Counts what sheets hold while they are read, and ends the reading where no real workbook holds as much."""
+
+    walked: int = 0
+    characters: int = 0
+
+    def add(self, sheet: Sheet, number: int, cells: list[Cell]) -> None:
+        """Take in the cells of a row that hold something."""
+        sheet.rows[number] = cells
+        if len(sheet.rows) > limits.FILLED_ROWS:
+            raise _beyond(f"a sheet has more than {limits.FILLED_ROWS:,} rows that hold something")
+        for cell in cells:
+            if len(cell.text) > limits.CELL_CHARACTERS:
+                most = f"Excel holds {limits.CELL_CHARACTERS:,} at most"
+                raise _beyond(f"a cell holds a text of {len(cell.text):,} characters; {most}")
+            self.characters += len(cell.text)
+        if self.characters > limits.ALL_CHARACTERS:
+            raise _beyond(f"its cells hold more than {limits.ALL_CHARACTERS:,} characters")
+
+    def walk(self) -> None:
+        """Take in a row, blank or not."""
+        self.walked += 1
+        if self.walked > limits.WALKED_ROWS:
+            raise _beyond(f"its sheets reach over more than {limits.WALKED_ROWS:,} rows")
+
+
 def _read_sheets(data: bytes) -> list[Sheet]:
     import openpyxl
 
     # Read-only mode takes rows one by one and never grows a sheet by what a merged range or a link claims to cover.
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False, keep_links=False)
     sheets = []
-    worksheets: Iterable[Any] = book.worksheets
+    worksheets: Sequence[Any] = book.worksheets
+    if len(worksheets) > limits.WORKBOOK_SHEETS:
+        raise _beyond(f"the workbook has {len(worksheets):,} sheets; {limits.WORKBOOK_SHEETS:,} at most are read")
+    filled, blank = _Filled(), None
     for worksheet in worksheets:
         worksheet.reset_dimensions()
         sheet = Sheet(worksheet.title)
-        for number, row in enumerate(worksheet.iter_rows(max_row=MAX_ROWS, max_col=MAX_COLUMNS), 1):
+        rows = worksheet.iter_rows(max_row=limits.SHEET_ROWS, max_col=limits.SHEET_COLUMNS)
+        for number, row in enumerate(rows, 1):
+            filled.walk()
+            # All rows that a sheet leaves out are the same one.
+            if row is blank:
+                continue
             cells = [
                 made
                 for column, cell in enumerate(row, 1)
                 if cell.value is not None and (made := _cell(column, cell)) is not None
             ]
             if cells:
-                sheet.rows[number] = cells
+                filled.add(sheet, number, cells)
+            else:
+                blank = row
         sheets.append(sheet)
     book.close()
     return sheets
@@ -199,15 +260,15 @@ def _read_csv(data: bytes) -> Sheet:
     delimiter = max(",;\t", key=first.count)
     # Beside semicolons a comma is a decimal one; beside tabs it may part thousands.
     commas = delimiter == ";" or (delimiter == "\t" and not _POINTS.search(text))
-    sheet = Sheet(None)
+    sheet, filled = Sheet(None), _Filled()
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     try:
         for number, values in enumerate(reader, 1):
-            if number > MAX_ROWS:
-                break
-            cells = [_csv_cell(column, value, commas) for column, value in enumerate(values[:MAX_COLUMNS], 1)]
+            filled.walk()
+            columns = enumerate(values[: limits.SHEET_COLUMNS], 1)
+            cells = [_csv_cell(column, value, commas) for column, value in columns]
             if kept := [cell for cell in cells if cell is not None]:
-                sheet.rows[number] = kept
+                filled.add(sheet, number, kept)
     except csv.Error:
         raise UnusableError("malformed", "the CSV file has a broken quotation", reader.line_num) from None
     return sheet
@@ -220,6 +281,20 @@ def _csv_cell(column: int, text: str, commas: bool) -> Cell | None:
     if cell is not None and cell.value is not None and "%" not in text and text.isascii():
         return Cell(column, "number", text.strip(), cell.value)
     return cell
+
+
+def unpacks_to_much(file: Item) -> str | None:
+    """How far a workbook that is not the clinical one unpacks beyond any real one, by the directory of its archive alone."""
+    if file.suffix not in (".xlsx", ".xlsm"):
+        return None
+    try:
+        with file.opened() as stream, zipfile.ZipFile(stream) as archive:
+            _refuse_large(archive.infolist())
+    except UnusableError as reason:
+        return reason.detail
+    except Exception:  # noqa: BLE001 - what a damaged archive raises is open; it is a document then
+        return None
+    return None
 
 
 def plain_strings(file: Item) -> bytes:
@@ -243,7 +318,9 @@ def plain_strings(file: Item) -> bytes:
             names = archive.namelist()
             if "xl/workbook.xml" not in names:
                 return b""
-            for name in names:
+            for name in names[: limits.WORKBOOK_PARTS]:
+                if len(found) > limits.SNIFFED_BYTES:
+                    break
                 if name == "xl/sharedStrings.xml" or re.fullmatch(r"xl/worksheets/[^/]+\.xml", name):
                     with archive.open(name) as part:
                         found += part.read(_SEEN_BYTES)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from crlm_qc.collection.headings import loose_heading, paired
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence import limits
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES, Row, Sheet, UnusableError, column_letters
 from crlm_qc.evidence.workbook.file import csv_text, plain_strings, read_book
@@ -59,6 +60,10 @@ def read_workbook(file: Item, profile: Profile) -> dict[str, list[Row]]:
     headings = _headings(sheet, heading_row)
     meant = paired(list(headings.values()), _all_columns(profile))
     edition = _edition([name or heading for heading, name in meant.items()], profile)
+    if (cells := len(sheet.rows) * len(headings)) > limits.SHEET_CELLS:
+        detail = f"the patient sheet has {cells:,} cells, rows by headings; {limits.SHEET_CELLS:,} at most are read"
+        source.update(problem="too-large", detail=detail)
+        return tables
     tables["clinical"] = _clinical(sheet, heading_row, headings, meant, profile)
     tables["clinical_dictionary"] = _dictionary([item for item in book.sheets if item is not sheet], profile)
     source.update(

@@ -90,6 +90,30 @@ def mask_data_length(context: Context) -> Checked:
     return each_dso(context, judge)
 
 
+@rule(
+    "DSO042",
+    "masks-out-of-proportion",
+    ERROR,
+    title="The masks ask for more than an object of its size can hold",
+    why="A small object whose masks unpack to gigabytes, or are of thousands of segments, is damaged, made to stop whoever opens it, or holds an image in place of masks. Its masks were not measured, and no rule judges them.",
+    fix="Export the object again from its source; store images and probability maps as such, not as segments.",
+    source="DICOM PS3.3 C.8.20.2 (Segmentation Image), PS3.5 8.2 (compressed Pixel Data); sizes of the published objects",
+    tables=OWN,
+    depth=Depth.MASKS,
+)
+def masks_out_of_proportion(context: Context) -> Checked:
+    """Every object whose masks were to be measured."""
+
+    def judge(dso: Dso) -> Iterable[Found]:
+        if dso.row["masks"] == "too-large":
+            # The reader writes the detail, with no text from the file.
+            detail = text(dso.row["masks_detail"]) or "too much"
+            message = f"The masks were not measured: {detail}."
+            yield dso.found(context, message, "no more than real objects hold several times over", detail)
+
+    return each_dso(context, judge, lambda dso: dso.row["masks"] != "not-asked")
+
+
 _LAYOUTS = {
     "frames-in-bytes": "take if each begins a new byte, where bits should run on from frame to frame",
     "segments-in-bytes": "take if each segment begins a new byte, where bits should run on from frame to frame",

@@ -14,7 +14,7 @@ from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, by_cause, counted
-from crlm_qc.subjects.words import file_names, most_common, whole
+from crlm_qc.subjects.words import by_folder, file_names, most_common, whole
 
 _PROBLEMS = {
     "empty": "the file has no bytes",
@@ -24,6 +24,8 @@ _PROBLEMS = {
     "permission": "the file may not be opened",
     "io-error": "the disk did not give it",
 }
+TOO_LARGE = "too-large"
+"""What `files.problem` and `slices.pixels` say of what asks for more than any real file."""
 
 
 @rule(
@@ -41,7 +43,8 @@ def file_unreadable(context: Context) -> Checked:
     files = context["files"]
     candidates = files[files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"])]
     candidates = candidates[candidates["problem"].fillna("") != "unfinished"]
-    unread = candidates[candidates["kind"] == "unreadable"]
+    # Those that ask for too much are REL027's.
+    unread = candidates[(candidates["kind"] == "unreadable") & (candidates["problem"] != TOO_LARGE)]
     causes = unread["content"].fillna(unread["problem"])
     findings = []
     for patient, subject, rows in by_cause(context, unread, causes, len(candidates)):
@@ -73,6 +76,38 @@ def _to_do(rows: Any) -> str:
     ways = {CONTENTS[content].do if content else "" for content in rows["content"].fillna("")}
     way = ways.pop() if len(ways) == 1 else ""
     return f"; {way}" if way else ""
+
+
+@rule(
+    "REL027",
+    "file-out-of-proportion",
+    ERROR,
+    title="A file asks for more than a file of its size can hold",
+    why="A small file that unpacks to gigabytes, or that holds a hundred thousand items, is damaged, or made to stop whoever opens it. It was not read any further; other rules count it as there.",
+    fix="Export the object again from its source. If it came from elsewhere, ask where; open it with no other program.",
+    source="DICOM PS3.5 A.5 (deflated data sets), 7.5 (nesting of data sets), 8.2 (compressed Pixel Data); sizes of the published files",
+    tables=("files", "slices"),
+)
+def file_out_of_proportion(context: Context) -> Checked:
+    """Every file that is DICOM, or should be, with the pixels of CT images; workbooks beside the clinical one."""
+    files, slices = context["files"], context["slices"]
+    dicom = files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"])
+    # Elsewhere it is a workbook that is not the clinical one.
+    candidates = files[dicom | (files["problem"] == TOO_LARGE)]
+    large, blown = candidates[candidates["problem"] == TOO_LARGE], slices[slices["pixels"] == TOO_LARGE]
+    # The reader writes the details, with no text from the file.
+    details = dict(zip(large["path"], large["detail"], strict=True))
+    details |= dict(zip(blown["path"], blown["pixels_detail"], strict=True))
+    findings = []
+    for patient, subject, rows in by_folder(context, candidates[candidates["path"].isin(list(details))]):
+        names = file_names(context, rows["path"])
+        observed = str(details[rows["path"].iloc[0]])
+        message = f"{names[0]} asks for more than such a file holds: {observed}."
+        if len(rows) > 1:
+            message = f"{len(rows)} files ask for more than such files hold: {listed(names)}."
+        expected = "no more than real files hold several times over"
+        findings.append(Found(subject, message, expected, observed, patient, len(rows), tuple(names)))
+    return Checked(len(candidates), findings)
 
 
 @rule(

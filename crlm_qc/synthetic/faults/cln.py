@@ -57,6 +57,18 @@ def _(site: Site) -> None:
     site.write(path, content[: len(content) // 2])
 
 
+@fault(
+    "workbook-too-long",
+    triggers=("CLN001",),
+    doc="The patient sheet goes on for 2,000 rows below the last patient, each of which holds something.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    with site.workbook() as book:
+        for _row in range(2000):
+            book.sheet.append(["x"])
+
+
 @fault("workbook-no-patient-sheet", triggers=("CLN001",), doc="The patient sheet is gone.", scope="release")
 def _(site: Site) -> None:
     with site.workbook() as book:

@@ -392,6 +392,20 @@ def _(site: Site) -> None:
 
 
 @fault(
+    "dso-label-noise",
+    triggers=("DSO022", "DSO042"),
+    doc="The object says that it is a label map of 16 bits, and holds an image: hundreds of values in each frame.",
+)
+def _(site: Site) -> None:
+    with site.dicom(site.dso_file) as dataset:
+        size = dataset.Rows * dataset.Columns * int(dataset.NumberOfFrames)
+        dataset.SegmentationType = "LABELMAP"
+        dataset.BitsAllocated = dataset.BitsStored = 16
+        dataset.HighBit = 15
+        dataset.PixelData = (np.arange(size) % 1000).astype("<u2").tobytes()
+
+
+@fault(
     "dso-label-map-gap",
     triggers=("DSO021", "DSO022", "SEG018"),
     doc="The object is a label map whose segments are numbered 2, 4, 6 and so on beside a declared background, and its remnant lacks a slice between others.",

@@ -184,6 +184,19 @@ def _(site: Site) -> None:
 
 
 @fault(
+    "file-inflates",
+    triggers=("REL027",),
+    doc="A CT file beyond the segments is deflated, and inflates to 65 MiB: a private element of zeros fills it.",
+)
+def _(site: Site) -> None:
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    with site.dicom(site.edge().slice.path) as dataset:
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        dataset.private_block(0x0009, "GEMS_IDEN_01", create=True).add_new(0x02, "OB", bytes(65 << 20))
+
+
+@fault(
     "pixels-cut",
     triggers=("REL005",),
     doc="A CT file ends before its last rows of pixels.",
