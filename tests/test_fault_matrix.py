@@ -33,6 +33,7 @@ __all__ = ["release_for", "small_profile"]
 
 # Faults whose findings are graver or milder than their rules are.
 SEVERITIES = {
+    ("metadata-twice", "REL001"): Severity.WARNING,
     ("workbook-twice", "REL002"): Severity.WARNING,
     ("group-length-wrong", "REL017"): Severity.WARNING,
     ("ct-instance-gap", "CTS011"): Severity.WARNING,

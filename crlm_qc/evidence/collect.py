@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.chosen import Rows, read_sources
+from crlm_qc.evidence.chosen import Rows, choose_sources, folders_of_others, read_sources
 from crlm_qc.evidence.lock import lock_rows, read_lock
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.source import Item
@@ -109,8 +110,9 @@ def collect(
     # While the server imports what reads a patient, this process reads what it reads itself.
     from crlm_qc.evidence.outside import read_outside
 
-    outside = read_outside(release, profile, hashed=hashed, lock=lock)
-    sources = list(read_sources(release, profile))
+    tables = read_sources(release, profile)
+    others = folders_of_others(tables, profile)
+    outside = read_outside(release, profile, hashed=hashed, lock=lock, others=others)
 
     def prepare() -> None:
         # Imports pandas.
@@ -122,10 +124,11 @@ def collect(
     rows: Rows = {name: [] for name in TABLES}
     rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
     rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
-    for part in (*(one.rows for one in reads), *sources):
+    here = {row["series_uid"] for one in read.values() for row in one.rows.get("series", ()) if row["series_uid"]}
+    for part in (*(one.rows for one in reads), *choose_sources(tables, profile, here)):
         for name, found in part.items():
             rows[name] += found
-    rows["files"].sort(key=lambda row: row["path"])
+    rows["files"].sort(key=lambda row: originals_first(row["path"]))
     rows["texts"] += text_rows(rows, profile)
     facts = Facts(
         root=release.source.name,

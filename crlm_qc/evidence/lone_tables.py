@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.chosen import read_sources
+from crlm_qc.evidence.chosen import choose_sources, read_sources
 from crlm_qc.evidence.metadata import looks_like_metadata
 from crlm_qc.evidence.release import Candidate, Release
 from crlm_qc.evidence.source import Folder, Item, local_file
@@ -51,7 +51,7 @@ def collect_tables(files: Sequence[Path], profile: Profile) -> Evidence:
         candidates[part], given[part] = candidate, path
     release = Release(Folder(Path.cwd()), layout="none", candidates=tuple(candidates.values()))
     rows = {name: list[dict[str, object]]() for name in TABLES}
-    for found in read_sources(release, profile):
+    for found in choose_sources(read_sources(release, profile), profile, ()):
         for name, read in found.items():
             rows[name] += read
     named = {
@@ -74,7 +74,7 @@ def _candidate(path: Path, profile: Profile) -> Candidate:
         raise ReleaseError(f"{path} is no metadata.csv, no clinical workbook and no manifest of {profile.name}")
     # The path as it was given, where it does not lead elsewhere.
     shown = item.path if path.is_absolute() or ".." in path.parts else path.as_posix()
-    return Candidate(part, replace(item, path=shown))
+    return Candidate(part, replace(item, path=shown), named=True)
 
 
 def _part(item: Item, profile: Profile) -> str | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.by_header import is_foreign
 from crlm_qc.evidence.ct import Row
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.files import file_row, hash_file
 from crlm_qc.evidence.release import Other, Release
+from crlm_qc.evidence.source import parents
 
 
 @dataclass(slots=True)
@@ -25,7 +28,14 @@ class OutsideRead:
     """What was not read though it was asked for."""
 
 
-def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path | None = None) -> OutsideRead:
+def read_outside(
+    release: Release,
+    profile: Profile,
+    *,
+    hashed: bool,
+    lock: Path | None = None,
+    others: Collection[str] = (),
+) -> OutsideRead:
     """Read what lies outside of the patient folders, but for what is in tables and lists.
 
     Parameters
@@ -38,6 +48,8 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
         Whether every file is hashed.
     lock : pathlib.Path, optional
         The lock file, which can't list itself where it lies in the release: it is not hashed.
+    others : collection of str
+        Folders of another collection, as its own metadata.csv has them. Of its files nothing is told but that they are.
 
     Returns
     -------
@@ -50,7 +62,7 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
     scan = IdentifierScan(None, profile)
     own = None if lock is None else release.source.locate(lock)
     for other in release.others:
-        row = _row(other, scan)
+        row = _row(other, scan, profile, others)
         if hashed and (own is None or other.item.key != own):
             hash_file(row, other.item, limits)
         files.append(row)
@@ -59,7 +71,7 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
     return OutsideRead({"files": files, "identifiers": scan.rows()}, limits)
 
 
-def _row(other: Other, scan: IdentifierScan) -> Row:
+def _row(other: Other, scan: IdentifierScan, profile: Profile, others: Collection[str]) -> Row:
     """The row of `files` of one of them; if it is DICOM, nothing but its series stands in it."""
     item = other.item
     row = file_row(None, item, other.kind, in_collection=other.in_collection)
@@ -69,8 +81,11 @@ def _row(other: Other, scan: IdentifierScan) -> Row:
         with warnings.catch_warnings(), item.opened() as stream:
             warnings.simplefilter("ignore")
             header = read_header(stream, item)
-            scan.add(header)
-            return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
+            foreign = is_foreign(header.data, profile) or any(above in others for above in parents(item.path))
+            if not foreign:
+                scan.add(header)
+            found = {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
+            return row | found | {"other_collection": foreign}
     except (Unreadable, OSError):
         return row
     except Exception:  # noqa: BLE001 - values in a header may be anything, and the file is no part of the release

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
 
+from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row, unpadded_bytes
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
@@ -113,10 +114,11 @@ def read_patient(
     with warnings.catch_warnings():
         # pydicom warns of values that it does not like; the rules say so in their own words.
         warnings.simplefilter("ignore")
-        for item in sorted(items, key=lambda item: item.path):
+        for item in sorted(items, key=lambda item: originals_first(item.path)):
             state.read.rows["files"].append(_read_file(state, item))
         _measure(state)
     rows = state.read.rows
+    _compare_copies(rows["files"], items)
     rows["series"] = _series(patient, rows["files"])
     rows["identifiers"] = state.identifiers.rows()
     if state.candidates is not None:
@@ -124,6 +126,24 @@ def read_patient(
     if state.identifiers.too_deep:
         state.read.limits.append(f"{patient}: {TOO_DEEP}")
     return state.read
+
+
+def _compare_copies(files: Sequence[Row], items: Sequence[Item]) -> None:
+    """Whether files of one SOP Instance UID hold the same bytes; of all others no byte is read for it."""
+    by_path = {item.path: item for item in items}
+    groups: dict[tuple[str, int], list[Row]] = {}
+    for row in files:
+        if row.get("sop_instance_uid"):
+            groups.setdefault((row["sop_instance_uid"], row["size"]), []).append(row)
+    for rows in groups.values():
+        first: dict[str, str] = {}
+        for row in rows if len(rows) > 1 else ():
+            try:
+                digest = row.get("sha256") or by_path[row["path"]].digest()[0]
+            except OSError:
+                continue
+            row["copy_of"] = first.get(digest)
+            first.setdefault(digest, row["path"])
 
 
 def lost_row(patient: str, item: Item, why: str) -> Row:

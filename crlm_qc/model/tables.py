@@ -137,6 +137,15 @@ TABLES: Mapping[str, Table] = {
                 _text("columns", "Headings as found, as a JSON list."),
                 _text("edition", "Edition recognised, for the workbook."),
                 _int("n_rows", "Rows of data."),
+                _text(
+                    "relation",
+                    "What it is beside the others of its kind: `part` (read together with them, each holding series of its own), `copy` (the same bytes as one that is read), `repeat` (nothing in it that is not in those read), `edition` (says something else, and was not chosen), `other-collection`; missing where it is the only one, or the one that is read.",
+                ),
+                _int(
+                    "n_differing",
+                    "Rows of metadata.csv that differ from the row of the same series in a table that is read.",
+                ),
+                _text("differing", "Headings of the columns that they differ in, as a JSON list; missing if none."),
             ),
         ),
         Table(
@@ -167,6 +176,14 @@ TABLES: Mapping[str, Table] = {
                     required=True,
                 ),
                 _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
+                _flag(
+                    "other_collection",
+                    "Whether it is a DICOM file of another collection: by a metadata.csv that names one, or by its PatientID and UIDs where PatientIdentityRemoved is YES.",
+                ),
+                _text(
+                    "copy_of",
+                    "Path of the file of the patient that has the same bytes; looked at only where one SOP Instance UID is in several files of one size.",
+                ),
                 _text(
                     "problem",
                     "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `link-outside`, `link-broken`, `link-folder`, `not-a-file`; of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
@@ -741,6 +758,7 @@ TABLES: Mapping[str, Table] = {
                     "The folder on disk that File Location leads to, relative to the release; missing if there is none.",
                 ),
                 _text("location_problem", "`missing` or `outside`; missing if the folder was found."),
+                _text("path", "The metadata.csv that the row was read from."),
             ),
         ),
         Table(
@@ -749,6 +767,7 @@ TABLES: Mapping[str, Table] = {
             (
                 _int("line", "Line of the file.", required=True),
                 _text("entry", "The line as found, without white space around it.", required=True),
+                _text("path", "The manifest that the line was read from."),
             ),
         ),
         Table(

@@ -35,6 +35,7 @@ class Listing:
     manifest: list[Row] = field(default_factory=list)
     metadata_source: Row = field(default_factory=dict)
     manifest_source: Row = field(default_factory=dict)
+    more_sources: list[Row] = field(default_factory=list)
 
     def row(self, patient: str, modality: str) -> Row:
         """A row of metadata.csv."""
@@ -53,7 +54,9 @@ class Listing:
     def report(self, settings: Settings | None = None, patients_read: tuple[str, ...] = ()) -> Report:
         """Run the rules of both families."""
         tables = {
-            "sources": [source for source in (self.metadata_source, self.manifest_source) if source],
+            "sources": [
+                source for source in (self.metadata_source, self.manifest_source, *self.more_sources) if source
+            ],
             "metadata": self.rows,
             "manifest": self.manifest,
             "patients": self.patients,

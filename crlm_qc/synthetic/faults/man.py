@@ -39,3 +39,16 @@ def _(site: Site) -> None:
     uid = str(site.header(site.ct_files[0]).SeriesInstanceUID)
     with site.manifest() as lines:
         lines.remove(uid)
+
+
+@fault(
+    "manifest-older-edition",
+    triggers=("MAN006",),
+    doc="An older manifest lies beside that of the release, and lacks the patient's series.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    uids = {str(site.header(path).SeriesInstanceUID) for path in (site.ct_files[0], site.dso_file)}
+    path = site.release.manifest
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line not in uids]
+    site.write(path.with_name("A-manifest.tcia"), "\n".join(lines).encode())

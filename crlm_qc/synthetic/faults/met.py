@@ -186,3 +186,16 @@ def _(site: Site) -> None:
 def _(site: Site) -> None:
     path = site.release.metadata
     site.write(path, path.read_bytes().replace(b",", b";"))
+
+
+@fault(
+    "downloads-disagree",
+    triggers=("MET021", "REL021"),
+    doc="A second download brought another patient, and says of a series of the first that it is of another maker.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    with site.metadata() as table:
+        row = dict(table.of(site.other, "ct"))
+    row["Manufacturer"] = "SIEMENS"
+    site.second_download(row)
