@@ -62,33 +62,40 @@ def is_meant_as_uid(text: str) -> bool:
     return _MEANT_AS_UID.fullmatch(text) is not None
 
 
-def copied_name(name: str) -> tuple[str, str]:
-    """The name that a copy was made of, and what was added to it.
+class CopiedName(NamedTuple):
+    """The name of a file or folder, and what a system or browser added to it when it made a copy."""
 
-    Parameters
-    ----------
-    name : str
-        Name of a file or folder, with its ending.
+    begin: str
+    mark: str
+    """For example `(1)` or ` - Copy`; empty where it is none of a copy."""
+    end: str
+    """The ending of a file's name that follows the mark."""
 
-    Returns
-    -------
-    original : str
-        The name itself where it is none of a copy.
-    mark : str
-        For example `(1)` or ` - Copy`; empty where it is none of a copy.
-    """
+    @property
+    def original(self) -> str:
+        """The name that it is a copy of; its own where it is none."""
+        return self.begin + self.end
+
+    def marked(self, shown: str) -> str:
+        """The mark put into what is shown of the original name."""
+        stem = shown.removesuffix(self.end)
+        return stem + self.mark + shown[len(stem) :]
+
+
+def copied_name(name: str) -> CopiedName:
+    """Take the mark of a copy out of a name."""
     stem, dot, ending = name.rpartition(".")
     # In the name of a folder a point may stand anywhere: 101.000000-NA-20001 copy.
     for begin, end in ((stem, dot + ending), (name, "")):
         if match := _COPY.fullmatch(begin):
-            return match[1] + end, match[2]
-    return name, ""
+            return CopiedName(match[1], match[2], end)
+    return CopiedName(name, "", "")
 
 
 def originals_first(path: str) -> tuple[str, tuple[str, ...], str]:
     """A key that sorts paths by name, but copies after what they are copies of."""
     parts = [copied_name(part) for part in path.split("/")]
-    return "/".join(name for name, _ in parts), tuple(mark for _, mark in parts), path
+    return "/".join(part.original for part in parts), tuple(part.mark for part in parts), path
 
 
 def age_in_years(value: object) -> float | None:

@@ -284,15 +284,9 @@ class Show:
             if len(series.number) > _MOST_OF_A_NUMBER:
                 return f"{HIDDEN}-{description}-{series.tail}"
             return series._replace(description=description).name
-        original, mark = copied_name(part)
-        if mark:
-            shown, dot, suffix = self._part(original).rpartition(".")
-            # Where the mark stands at the very end, it belongs behind the last point too.
-            return (
-                f"{shown}{mark}{dot}{suffix}"
-                if dot and part.endswith(f"{mark}.{suffix}")
-                else f"{shown}{dot}{suffix}{mark}"
-            )
+        copied = copied_name(part)
+        if copied.mark:
+            return copied.marked(self._part(copied.original))
         stem, dot, suffix = part.rpartition(".")
         if dot and ("." + suffix).lower() in _SUFFIXES:
             return f"{self._name(stem)}.{suffix}"

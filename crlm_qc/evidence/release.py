@@ -301,7 +301,7 @@ def _choose(found: Sequence[Candidate], named: Mapping[str, Path | None], source
 
 def _preference(candidate: Candidate) -> tuple[bool, bool, int, tuple[str, tuple[str, ...], str]]:
     path = candidate.item.path
-    is_copy = any(copied_name(part)[1] for part in path.split("/"))
+    is_copy = any(copied_name(part).mark for part in path.split("/"))
     unusual = not _has_usual_name(candidate.part, candidate.item)
     return (unusual, is_copy, path.count("/"), originals_first(path))
 

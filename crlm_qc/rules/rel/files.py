@@ -152,7 +152,7 @@ def _of_another_collection(context: Context, files: Any) -> list[Found]:
     by_top: dict[str, set[str]] = {}
     for folder in files["folder"]:
         by_top.setdefault(folder.partition("/")[0], set()).add(folder)
-    folders = [context.show.path(commonpath(below) or ".") for _, below in sorted(by_top.items())]
+    folders = [context.show.path(commonpath(below) or ".") for below in by_top.values()]
     said = [f"{plural(len(files), 'DICOM file')} in {listed(folders)}"] if len(files) else []
     shown = [context.show.path(path) for path in tables]
     said += [f"{plural(len(shown), 'table or list', 'tables and lists')}: {listed(shown)}"] if shown else []

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from crlm_qc.collection.forms import originals_first
 from crlm_qc.model.finding import RELEASE, Found
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
@@ -45,7 +44,7 @@ def _source(context: Context, source: str, missing: str, several: str) -> Checke
         message = f"{missing.removesuffix('.')}: {way}, and {_FROM}."
         return Checked(1, [Found(RELEASE, message, expected="one", observed="none", severity=INFO)])
     if several and len(rows) > 1 and len(surplus):
-        paths = [context.show.path(path) for path in sorted(rows["path"], key=originals_first)]
+        paths = [context.show.path(path) for path in rows["path"]]
         read = ", ".join(context.show.path(path) for path in used["path"]) or "none"
         message = f"{several}: {listed(paths)}. The audit reads {read}.{_besides(context, surplus)}"
         alike = surplus.loc[~surplus["used"].fillna(value=False).astype(bool), "relation"]
@@ -97,7 +96,7 @@ def several_places(context: Context) -> Checked:
     named = patients[patients["valid"].fillna(value=False).astype(bool)]
     named = named[named["folder"].isin(_with_originals(context))]
     above = named["folder"].map(folder_of)
-    counts = named.groupby(above, sort=True)["patient"].nunique()
+    counts = named.groupby(above, sort=False)["patient"].nunique()
     _, used = _used(context, "metadata")
     if len(counts) < 2 and len(used) < 2:
         return Checked(max(1, len(counts)))
