@@ -197,7 +197,7 @@ def _compare(one: Read, series: Mapping[str, Row]) -> None:
         columns.update(found)
         differing += bool(found)
         if before.get("folder") is None and row.get("folder") is not None:
-            before |= {key: row[key] for key in ("folder", "location_problem", "file_location")}
+            before |= {key: row.get(key) for key in ("folder", "location_problem", "file_location")}
     one.source["n_differing"] = differing
     one.source["differing"] = json.dumps(sorted(columns)) if columns else None
 

@@ -116,9 +116,9 @@ def read_patient(
         warnings.simplefilter("ignore")
         for item in sorted(items, key=lambda item: originals_first(item.path)):
             state.read.rows["files"].append(_read_file(state, item))
+        _leave_out(state, _copies(state.read.rows["files"], items))
         _measure(state)
     rows = state.read.rows
-    _compare_copies(rows["files"], items)
     rows["series"] = _series(patient, rows["files"])
     rows["identifiers"] = state.identifiers.rows()
     if state.candidates is not None:
@@ -128,8 +128,11 @@ def read_patient(
     return state.read
 
 
-def _compare_copies(files: Sequence[Row], items: Sequence[Item]) -> None:
-    """Whether files of one SOP Instance UID hold the same bytes; of all others no byte is read for it."""
+def _copies(files: Sequence[Row], items: Sequence[Item]) -> set[str]:
+    """Paths of files that hold the same bytes as another of their SOP Instance UID; `copy_of` says which.
+
+    Of all others no byte is read for it.
+    """
     by_path = {item.path: item for item in items}
     groups: dict[tuple[str, int], list[Row]] = {}
     for row in files:
@@ -144,6 +147,15 @@ def _compare_copies(files: Sequence[Row], items: Sequence[Item]) -> None:
                 continue
             row["copy_of"] = first.get(digest)
             first.setdefault(digest, row["path"])
+    return {row["path"] for row in files if row.get("copy_of")}
+
+
+def _leave_out(state: _Patient, copies: set[str]) -> None:
+    """Copies are listed in `files` alone, so that nothing is measured or judged twice."""
+    rows = state.read.rows
+    rows["slices"] = [row for row in rows["slices"] if row["path"] not in copies]
+    state.pixels = [source for source in state.pixels if source.row["path"] not in copies]
+    state.dsos = [(header, found) for header, found in state.dsos if found.dso["path"] not in copies]
 
 
 def lost_row(patient: str, item: Item, why: str) -> Row:
@@ -298,7 +310,7 @@ def _series(patient: str, files: Sequence[Row]) -> list[Row]:
     """Rows of `series`: DICOM files by Series Instance UID and role."""
     grouped: dict[tuple[str, str], list[Row]] = {}
     for row in files:
-        if row["kind"] in ("ct", "dso"):
+        if row["kind"] in ("ct", "dso") and not row.get("copy_of"):
             grouped.setdefault((row.get("series_uid") or "", row["kind"]), []).append(row)
     result = []
     for (uid, role), members in sorted(grouped.items()):
