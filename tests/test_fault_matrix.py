@@ -33,6 +33,7 @@ __all__ = ["release_for", "small_profile"]
 
 # Faults whose findings are graver or milder than their rules are.
 SEVERITIES = {
+    ("metadata-twice", "REL001"): Severity.WARNING,
     ("workbook-twice", "REL002"): Severity.WARNING,
     ("group-length-wrong", "REL017"): Severity.WARNING,
     ("ct-instance-gap", "CTS011"): Severity.WARNING,
@@ -51,7 +52,7 @@ PUBLISHED = 394
 """Series of the ledger that a small release has none of."""
 
 # Faults that a part of a release may well have: a manifest lists, and published were, more series than a partial copy holds.
-SHOWN_BY_THE_WHOLE = {"manifest-entry-unknown", "published-patient-absent", "download-unfinished"}
+SHOWN_BY_THE_WHOLE = {"manifest-entry-unknown", "published-patient-absent", "download-ended-early"}
 
 
 def report_of(

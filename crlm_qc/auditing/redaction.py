@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
-from crlm_qc.collection.forms import age_in_years, day_of, is_meant_as_uid, series_folder, study_folder
+from crlm_qc.collection.forms import age_in_years, copied_name, day_of, is_meant_as_uid, series_folder, study_folder
 from crlm_qc.collection.headings import loose_heading, nearest
 from crlm_qc.collection.invisible import plain_text
 from crlm_qc.collection.profile import Profile
@@ -74,12 +74,14 @@ OURS: Final = frozenset(
             "creator",
             "location_problem",
             "edition",
+            "relation",
+            "differing",
         ),
         *("patient", "pixels", "tool", "message"),
     }
 )
 """Columns that hold words of this program, or numbers, and never a text of a file."""
-PATHS: Final = frozenset({"path", "folder", "dso", "file_location"})
+PATHS: Final = frozenset({"path", "folder", "dso", "file_location", "copy_of"})
 OLD: Final = GROUP + 1
 """What ages become that are over 89 and not given as one group: which of them it is, is not kept."""
 NO_AGE: Final = 131
@@ -334,6 +336,9 @@ class _Redactor:
             return series._replace(number=number, description=self._description(series.description)).name
         if self._show.path(part) == part:
             return part
+        copied = copied_name(part)
+        if copied.mark:
+            return copied.marked(self._part(copied.original))
         stem, dot, ending = part.rpartition(".")
         if dot and ending.lower() in _ENDINGS:
             return f"{self._names(stem)}.{ending}"

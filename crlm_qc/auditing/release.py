@@ -22,7 +22,7 @@ def release_facts(context: Context) -> ReleaseFacts:
         series=len(evidence["series"]),
         files=len(files),
         bytes=int(files["size"].sum()),
-        ct_slices=int((files["kind"] == "ct").sum()),
+        ct_slices=int(((files["kind"] == "ct") & files["copy_of"].isna()).sum()),
         tables=tuple(str(context.show.path(path)) for path in used["path"]),
         workbook_edition=edition,
         workbook_lacks=_lacks(edition, profile),

@@ -18,6 +18,10 @@ UID_RULES = (
 """The same in words."""
 _MEANT_AS_UID = re.compile(r"(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.[0-9]{1,39})(?:\.[0-9]{1,39}){2,}|2\.25\.[0-9]{1,39}")
 
+_COPY = re.compile(
+    r"(.*?[^ ])( ?\([0-9]{1,2}\)| - copy(?: ?\([0-9]{1,2}\))?|[ _]copy(?: ?[0-9]{1,2})?)", re.IGNORECASE | re.DOTALL
+)
+"""A name that systems and browsers give a copy: `1-01(1)`, `1-01 (2)`, `1-01 - Copy`, `1-01 - Copy (2)`, `1-01 copy 3`."""
 _AGE = re.compile(r"([0-9]{1,3})\s*([DWMY]?)", re.IGNORECASE)
 _IN_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0, "": 1.0}
 
@@ -57,6 +61,42 @@ def is_meant_as_uid(text: str) -> bool:
         number of a UUID has, under a root that there is.
     """
     return _MEANT_AS_UID.fullmatch(text) is not None
+
+
+class CopiedName(NamedTuple):
+    """The name of a file or folder, and what a system or browser added to it when it made a copy."""
+
+    begin: str
+    mark: str
+    """For example `(1)` or ` - Copy`; empty where it is none of a copy."""
+    end: str
+    """The ending of a file's name that follows the mark."""
+
+    @property
+    def original(self) -> str:
+        """The name that it is a copy of; its own where it is none."""
+        return self.begin + self.end
+
+    def marked(self, shown: str) -> str:
+        """The mark put into what is shown of the original name."""
+        stem = shown.removesuffix(self.end)
+        return stem + self.mark + shown[len(stem) :]
+
+
+def copied_name(name: str) -> CopiedName:
+    """Take the mark of a copy out of a name."""
+    stem, dot, ending = name.rpartition(".")
+    # In the name of a folder a point may stand anywhere: 101.000000-NA-20001 copy.
+    for begin, end in ((stem, dot + ending), (name, "")):
+        if match := _COPY.fullmatch(begin):
+            return CopiedName(match[1], match[2], end)
+    return CopiedName(name, "", "")
+
+
+def originals_first(path: str) -> tuple[str, tuple[str, ...], str]:
+    """A key that sorts paths by name, but copies after what they are copies of."""
+    parts = [copied_name(part) for part in path.split("/")]
+    return "/".join(part.original for part in parts), tuple(part.mark for part in parts), path
 
 
 def age_in_years(value: object) -> float | None:

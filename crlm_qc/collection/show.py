@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from crlm_qc.collection.deidentification import Pattern, looks_like
-from crlm_qc.collection.forms import age_in_years, is_meant_as_uid, series_folder, study_folder
+from crlm_qc.collection.forms import age_in_years, copied_name, is_meant_as_uid, series_folder, study_folder
 from crlm_qc.collection.places import Places
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import DOWNLOAD_FOLDER, Alias
@@ -46,8 +46,8 @@ _SUFFIXES_TEXT = """
 """
 _SUFFIXES = frozenset(_SUFFIXES_TEXT.split())
 _HARMLESS_TEXT = """
-ALL BACKUP BROKEN CHECKSUM CHECKSUMS COPY CSV DCM DESKTOP DICOM DICOMDIR DRAFT DS EXPORT EXTRA FILE FILES FOLDER
-IMAGE IMAGES INI INDEX JUNK LOG LOGS MASK MASKS NEW NOTE NOTES OLD ORIG ORIGINAL OUT OUTPUT PART PREVIEW README
+ALL BACKUP BROKEN CHECKSUM CHECKSUMS COPY CSV DCM DESKTOP DICOM DICOMDIR DOWNLOAD DOWNLOADS DRAFT DS EXPORT EXTRA FILE FILES FOLDER
+IMAGE IMAGES INI INDEX JUNK LOG LOGS MANIFEST MASK MASKS METADATA NEW NOTE NOTES OLD ORIG ORIGINAL OUT OUTPUT PART PREVIEW README
 REPORT REPORTS RESULT RESULTS SCAN SCANS SCREENSHOT SEG SERIES SLICE SLICES STORE STUDY TEMP TEST THUMBNAIL
 THUMBS TMP UNTITLED XLS XLSX ZIP
 """
@@ -280,7 +280,7 @@ class Show:
             or part == self._profile.name
             or self._profile.is_patient_id(part)
             or _IMAGE_FILE.fullmatch(part)
-            or DOWNLOAD_FOLDER.fullmatch(part)
+            or DOWNLOAD_FOLDER.fullmatch(part.removesuffix(".tcia"))
             or part.lower() in _FIXED_NAMES
         ):
             return part
@@ -293,6 +293,9 @@ class Show:
             if len(series.number) > _MOST_OF_A_NUMBER:
                 return f"{HIDDEN}-{description}-{series.tail}"
             return series._replace(description=description).name
+        copied = copied_name(part)
+        if copied.mark:
+            return copied.marked(self._part(copied.original))
         stem, dot, suffix = part.rpartition(".")
         if dot and ("." + suffix).lower() in _SUFFIXES:
             return f"{stem if self._profile.is_patient_id(stem) else self._name(stem)}.{suffix}"

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 
+from pydicom import Dataset
 from pydicom.filereader import read_partial
 
 from crlm_qc.collection.profile import Profile
@@ -29,28 +30,43 @@ class Whose:
     item: Item
     patient: str
     series: str | None
+    foreign: bool = False
+    """Whether it is of another collection."""
 
 
 def whose(items: Iterable[Item], profile: Profile) -> list[Whose]:
-    """Those of the files that are DICOM, and of a patient of the collection.
+    """Those of the files that are DICOM and name a patient, of whatever collection.
 
     Parameters
     ----------
     items : iterable of Item
         Files of any kind. Of each no more than the beginning of its header is read.
     profile : Profile
-        The collection's profile, which tells its patient IDs.
+        The collection's profile, which tells its patient IDs and UIDs.
 
     Returns
     -------
     list of Whose
         In the order of the files.
     """
-    read = (_whose(item) for item in items if item.readable)
-    return [one for one in read if one is not None and profile.is_patient_id(one.patient)]
+    read = (_whose(item, profile) for item in items if item.readable)
+    return [one for one in read if one is not None]
 
 
-def _whose(item: Item) -> Whose | None:
+def is_foreign(data: Dataset, profile: Profile) -> bool:
+    """Whether a header is of another collection: de-identified, and with neither patient ID nor UIDs of this one.
+
+    A file that was not de-identified is never taken for one of another collection: it may be anybody's.
+    """
+    uids = (text(data, keyword) or "" for keyword in ("StudyInstanceUID", "SeriesInstanceUID"))
+    return (
+        text(data, "PatientIdentityRemoved") == "YES"
+        and not profile.is_patient_id(text(data, "PatientID") or "")
+        and not any(uid.startswith(f"{profile.uid_root}.") for uid in uids)
+    )
+
+
+def _whose(item: Item, profile: Profile) -> Whose | None:
     for length in _START_BYTES:
         # A start that is cut short may make the parser raise anything, or give what stood before.
         with suppress(Exception), warnings.catch_warnings():
@@ -61,7 +77,7 @@ def _whose(item: Item) -> Whose | None:
             data = read_partial(BytesIO(start), stop_when=lambda tag, *_: tag > _SERIES_INSTANCE_UID)
             patient, series = text(data, "PatientID"), text(data, "SeriesInstanceUID")
             if patient and (series or len(start) < length or length == _START_BYTES[-1]):
-                return Whose(item, patient, series)
+                return Whose(item, patient, series, is_foreign(data, profile))
     return None
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.chosen import Rows, read_sources, unread_sources
+from crlm_qc.evidence.chosen import Rows, Sources, choose_sources, folders_of_others, lost, read_sources, unread_sources
 from crlm_qc.evidence.lock import lock_rows, read_lock
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.source import Item
@@ -119,26 +120,27 @@ def collect(
     jobs = default_jobs() if jobs is None else max(1, jobs)
     if min(jobs, len(work)) > 1:
         start_server()
-    # While the server imports what reads a patient, this process reads what it reads itself.
+    # While the server imports what reads a patient, so does this process what it needs itself.
     from crlm_qc.evidence.outside import read_outside
-
-    outside = read_outside(release, profile, hashed=hashed, lock=lock)
-    tables = _tables(release, profile)
 
     def prepare() -> None:
         # Imports pandas.
         empty("files")
         meanwhile()
 
-    read, sources = _read_all(work, tables, jobs, progress, prepare)
+    read, tables = _read_all(work, _tables(release, profile), jobs, progress, prepare)
+    # A table of another collection tells whose files lie where it leads to.
+    outside = read_outside(release, profile, hashed=hashed, lock=lock, others=folders_of_others(tables, profile))
     reads: list[OutsideRead | PatientRead] = [outside, *(read[one.patient] for one in work)]
     rows: Rows = {name: [] for name in TABLES}
     rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
     rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
+    here = {row["series_uid"] for one in read.values() for row in one.rows.get("series", ()) if row["series_uid"]}
+    sources = [*choose_sources(tables, profile, here), {"sources": [one.row for one in release.near]}]
     for part in (*(one.rows for one in reads), *sources):
         for name, found in part.items():
             rows[name] += found
-    rows["files"].sort(key=lambda row: row["path"])
+    rows["files"].sort(key=lambda row: originals_first(row["path"]))
     rows["texts"] += text_rows(rows, profile)
     facts = Facts(
         root=release.source.name,
@@ -185,21 +187,20 @@ def _tables(release: Release, profile: Profile) -> list[Tables]:
     ]
 
 
-def _read_tables(tables: Tables) -> list[Rows]:
+def _read_tables(tables: Tables) -> Sources:
     """What is read of tables; what nobody thought of costs no more than these."""
     try:
-        return list(read_sources(tables.release, tables.profile))
+        return read_sources(tables.release, tables.profile)
     except Exception as error:  # noqa: BLE001 - what strangers wrote may be anything
         return _lost_tables(tables, f"{type(error).__name__} while reading")
 
 
-def _lost_tables(tables: Tables, why: str = "the process that read it died") -> list[Rows]:
+def _lost_tables(tables: Tables, why: str = "the process that read it died") -> Sources:
     """That tables are there, and why nothing was read of them."""
-    row = {"problem": "unreadable", "detail": why}
-    return [
-        {"sources": [{"source": one.part, "path": one.item.path, "used": place == 0, **row}]}
-        for place, one in enumerate(tables.release.candidates)
-    ]
+    return {
+        part: [lost(one, why) for one in tables.release.candidates if one.part == part]
+        for part in dict.fromkeys(one.part for one in tables.release.candidates)
+    }
 
 
 def _done(unit: Unit) -> Any:
@@ -234,7 +235,7 @@ def _read_all(
     jobs: int,
     progress: Progress | None,
     meanwhile: Callable[[], None],
-) -> tuple[dict[str, PatientRead], list[Rows]]:
+) -> tuple[dict[str, PatientRead], Sources]:
     """What was read of each patient, and of the tables: by other processes too, so that the audit outlives what they hold."""
     # Those with most files first, so that no process is left alone with a long series at the end.
     ordered = sorted(work, key=lambda one: -len(one.items))
@@ -244,7 +245,7 @@ def _read_all(
     jobs = jobs if len(work) > 1 else 1
     reads = each(_done, units, jobs, phase=READING, progress=progress, lost=_lost, meanwhile=meanwhile, aside=first)
     patients = {one.patient: read for one, read in zip(ordered, reads[first:], strict=True)}
-    return patients, [found for read in reads[:first] for found in read]
+    return patients, {part: tuple(found) for read in reads[:first] for part, found in read.items() if found}
 
 
 def _read_less(one: Work) -> PatientRead:

@@ -36,6 +36,7 @@ def file_row(patient: str | None, item: Item, kind: str, *, in_collection: bool 
         "size": item.size,
         "kind": kind,
         "in_collection": in_collection,
+        "other_collection": False,
         "problem": item.problem or ("unfinished" if kind == "unreadable" and content == "unfinished" else None),
         "detail": item.detail,
         "content": content,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.chosen import read_sources, unread_sources
+from crlm_qc.evidence.chosen import choose_sources, read_sources, unread_sources
 from crlm_qc.evidence.metadata import looks_like_metadata
 from crlm_qc.evidence.near import form_of
 from crlm_qc.evidence.release import Candidate, Release
@@ -52,7 +52,7 @@ def collect_tables(files: Sequence[Path], profile: Profile) -> Evidence:
         candidates[part], given[part] = candidate, path
     release = Release(Folder(Path.cwd()), layout="none", candidates=tuple(candidates.values()))
     rows = {name: list[dict[str, object]]() for name in TABLES}
-    sources = list(read_sources(release, profile))
+    sources = list(choose_sources(read_sources(release, profile), profile, ()))
     for found in sources:
         for name, read in found.items():
             rows[name] += read
@@ -81,7 +81,7 @@ def _candidate(path: Path, profile: Profile) -> Candidate:
         raise ReleaseError(f"{path} is no metadata.csv, no clinical workbook and no manifest of {profile.name}")
     # The path as it was given, where it does not lead elsewhere.
     shown = item.path if path.is_absolute() or ".." in path.parts else valid_name(path.as_posix())
-    return Candidate(part, replace(item, path=shown))
+    return Candidate(part, replace(item, path=shown), named=True)
 
 
 def _part(item: Item, profile: Profile) -> str | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import Show
+from crlm_qc.evidence.by_header import is_foreign
 from crlm_qc.evidence.ct import Row
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
@@ -15,6 +17,7 @@ from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.files import file_row, hash_file, refused, told_content
 from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.release import Other, Release
+from crlm_qc.evidence.source import parents
 from crlm_qc.evidence.workbook.file import unpacks_to_much
 
 TOO_LARGE = "too-large"
@@ -30,7 +33,14 @@ class OutsideRead:
     """What was not read though it was asked for."""
 
 
-def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path | None = None) -> OutsideRead:
+def read_outside(
+    release: Release,
+    profile: Profile,
+    *,
+    hashed: bool,
+    lock: Path | None = None,
+    others: Collection[str] = (),
+) -> OutsideRead:
     """Read what lies outside of the patient folders, but for what is in tables and lists.
 
     Parameters
@@ -43,6 +53,8 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
         Whether every file is hashed.
     lock : pathlib.Path, optional
         The lock file, which can't list itself where it lies in the release: it is not hashed.
+    others : collection of str
+        Folders of another collection, as its own metadata.csv has them. Of its files nothing is told but that they are.
 
     Returns
     -------
@@ -56,7 +68,7 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
     own = None if lock is None else release.source.locate(lock)
     for other in release.others:
         try:
-            row = _row(other, scan, profile)
+            row = _row(other, scan, profile, others)
         except OSError as error:
             row = file_row(None, other.item, other.kind, in_collection=other.in_collection) | refused(error)
         if row["problem"] in ("permission", "io-error"):
@@ -69,7 +81,7 @@ def read_outside(release: Release, profile: Profile, *, hashed: bool, lock: Path
     return OutsideRead({"files": files, "identifiers": scan.rows()}, limits)
 
 
-def _row(other: Other, scan: IdentifierScan, profile: Profile) -> Row:
+def _row(other: Other, scan: IdentifierScan, profile: Profile, others: Collection[str]) -> Row:
     """The row of `files` of one of them; if it is DICOM, nothing but its series stands in it."""
     item = other.item
     row = file_row(None, item, other.kind, in_collection=other.in_collection)
@@ -83,8 +95,11 @@ def _row(other: Other, scan: IdentifierScan, profile: Profile) -> Row:
             header = read_header(stream, item)
             if columns := of_others(header, profile):
                 return row | columns
-            scan.add(header)
-            return row | {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
+            foreign = is_foreign(header.data, profile) or any(above in others for above in parents(item.path))
+            if not foreign:
+                scan.add(header)
+            found = {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
+            return row | found | {"other_collection": foreign}
     except OSError:
         raise
     except Unreadable as fault:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
 
+from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.checksums import Listed, checksum_rows, read_lists
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row, unpadded_bytes
@@ -121,10 +122,11 @@ def read_patient(
     with warnings.catch_warnings():
         # pydicom warns of values that it does not like; the rules say so in their own words.
         warnings.simplefilter("ignore")
-        ordered = sorted(items, key=lambda item: item.path)
+        ordered = sorted(items, key=lambda item: originals_first(item.path))
         state.lists = read_lists(patient, ordered, state.read.limits)
         for item in ordered:
             state.read.rows["files"].append(_read_file(state, item))
+        _leave_out(state, _copies(state.read.rows["files"], items))
         _measure(state)
     rows = state.read.rows
     rows["series"] = _series(patient, rows["files"])
@@ -135,6 +137,36 @@ def read_patient(
     if state.identifiers.too_deep:
         state.read.limits.append(f"{patient}: {TOO_DEEP}")
     return state.read
+
+
+def _copies(files: Sequence[Row], items: Sequence[Item]) -> set[str]:
+    """Paths of files that hold the same bytes as another of their SOP Instance UID; `copy_of` says which.
+
+    Of all others no byte is read for it.
+    """
+    by_path = {item.path: item for item in items}
+    groups: dict[tuple[str, int], list[Row]] = {}
+    for row in files:
+        if row.get("sop_instance_uid"):
+            groups.setdefault((row["sop_instance_uid"], row["size"]), []).append(row)
+    for rows in groups.values():
+        first: dict[str, str] = {}
+        for row in rows if len(rows) > 1 else ():
+            try:
+                digest = row.get("sha256") or by_path[row["path"]].digest()[0]
+            except OSError:
+                continue
+            row["copy_of"] = first.get(digest)
+            first.setdefault(digest, row["path"])
+    return {row["path"] for row in files if row.get("copy_of")}
+
+
+def _leave_out(state: _Patient, copies: set[str]) -> None:
+    """Copies are listed in `files` alone, so that nothing is measured or judged twice."""
+    rows = state.read.rows
+    rows["slices"] = [row for row in rows["slices"] if row["path"] not in copies]
+    state.pixels = [source for source in state.pixels if source.row["path"] not in copies]
+    state.dsos = [(header, found) for header, found in state.dsos if found.dso["path"] not in copies]
 
 
 def lost_row(patient: str, item: Item, why: str) -> Row:
@@ -302,7 +334,7 @@ def _series(patient: str, files: Sequence[Row]) -> list[Row]:
     """Rows of `series`: DICOM files by Series Instance UID and role."""
     grouped: dict[tuple[str, str], list[Row]] = {}
     for row in files:
-        if row["kind"] in ("ct", "dso"):
+        if row["kind"] in ("ct", "dso") and not row.get("copy_of"):
             grouped.setdefault((row.get("series_uid") or "", row["kind"]), []).append(row)
     result = []
     for (uid, role), members in sorted(grouped.items()):

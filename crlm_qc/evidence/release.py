@@ -6,10 +6,10 @@ import os
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crlm_qc.collection.forms import is_uid, uid_tail
+from crlm_qc.collection.forms import copied_name, is_uid, originals_first, uid_tail
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import Show
 from crlm_qc.evidence.by_header import Whose, by_folder, mixes_series, whose
@@ -50,6 +50,8 @@ class Candidate:
     """One of `PARTS`."""
     item: Item
     """Its path is what `sources.path` says: relative to the release, or the bare name of a file outside of it."""
+    named: bool = False
+    """Whether the user named it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,11 @@ def find_release(
     patients, rest = _share_out(tree.items, places)
     kinds = {item.path: outside_kind(item, profile, in_collection=places.in_collection(item.path)) for item in rest}
     loose = [item for item in rest if kinds[item.path] in ("unexpected", "document")]
-    patients, by_header = _by_header(patients, loose, profile)
-    placed = {one.item.path for one in by_header}
-    rest = [item for item in rest if item.path not in placed]
+    within = {one.folder for one in patients if source.name == profile.name or places.in_named_folder(one.folder)}
+    patients, by_header = _by_header(patients, loose, within, profile)
+    placed = {item.path for one in patients for item in one.items}
+    rest = [item for item in tree.items if item.path not in placed]
+    kinds = {item.path: kinds.get(item.path) or outside_kind(item, profile, in_collection=False) for item in rest}
     found = [Candidate(kinds[item.path], item) for item in rest if kinds[item.path] in PARTS]
     named = {"metadata": metadata, "clinical": clinical, "manifest": manifest}
     if patients:
@@ -178,7 +182,11 @@ class _Places:
 
     def in_collection(self, path: str) -> bool:
         """Whether a path lies in a folder of the collection or of a patient."""
-        return any(above in self.collections or above in self.patients for above in parents(path))
+        return self.in_named_folder(path) or any(above in self.patients for above in parents(path))
+
+    def in_named_folder(self, path: str) -> bool:
+        """Whether a path lies in a folder of the collection's name."""
+        return any(above in self.collections for above in parents(path))
 
 
 def _places(tree: Tree, profile: Profile, root_name: str) -> _Places:
@@ -223,30 +231,40 @@ def _share_out(items: Sequence[Item], places: _Places) -> tuple[list[PatientFold
 
 
 def _by_header(
-    patients: Sequence[PatientFolder], loose: Sequence[Item], profile: Profile
+    patients: Sequence[PatientFolder], loose: Sequence[Item], collected: Collection[str], profile: Profile
 ) -> tuple[list[PatientFolder], list[Whose]]:
     """Patients whose folders don't name them are found by PatientID; with the files that were placed by it.
 
-    Who has a folder of his name keeps what lies in it, and gets nothing from elsewhere: that would be a stray copy.
+    Who has a folder of his name keeps what lies in it, and gets no single file from elsewhere: that would be a stray
+    one. A whole folder that is his is a further one of his: a copy, or a part of another download. One that is
+    another collection's is nobody's, unless it lies in the collection's own folder, as those in `collected` do.
     """
     everyone = [one for one in patients if one.valid]
     odd = [one for one in patients if not one.valid]
     taken = {one.patient for one in everyone}
-    found = whose([item for one in odd for item in one.items] + list(loose), profile)
-    found = [one for one in found if one.patient not in taken]
+    read = whose([item for one in odd for item in one.items] + list(loose), profile)
+    within = {one.folder: [other for other in read if _lies_in(other.item, one.folder)] for one in odd}
+    found = [one for one in read if profile.is_patient_id(one.patient) and one.patient not in taken]
     placed = {one.item.path for one in found}
     folders = by_folder(found)
     for one in odd:
         rest = [item for item in one.items if item.path not in placed]
-        if len(rest) == len(one.items):
+        owners = {other.patient for other in within[one.folder]}
+        if len(rest) < len(one.items):
+            for item in rest:
+                # Licences, links and files that can't be read go with the images beside them.
+                owner = next((key for key in folders if item.path.startswith(f"{key[1]}/")), (one.patient, one.folder))
+                folders.setdefault(owner, []).append(item)
+        elif len(owners) == 1 and owners <= taken:
+            everyone.append(replace(one, patient=owners.pop()))
+        elif not owners or one.folder in collected or not all(other.foreign for other in within[one.folder]):
             everyone.append(one)
-            continue
-        for item in rest:
-            # Licences, links and files that can't be read go with the images beside them.
-            owner = next((key for key in folders if item.path.startswith(f"{key[1]}/")), (one.patient, one.folder))
-            folders.setdefault(owner, []).append(item)
     everyone += [PatientFolder(patient, folder, False, tuple(items)) for (patient, folder), items in folders.items()]
-    return sorted(everyone, key=lambda patient: (patient.patient, patient.folder)), found
+    return sorted(everyone, key=lambda patient: (patient.patient, originals_first(patient.folder))), found
+
+
+def _lies_in(item: Item, folder: str) -> bool:
+    return item.path.startswith(f"{folder}/")
 
 
 def _beside(source: Source, lacking: Sequence[str], profile: Profile) -> Iterator[Candidate]:
@@ -312,13 +330,15 @@ def _choose(found: Sequence[Candidate], named: Mapping[str, Path | None], source
         if item is None:
             raise ReleaseError(f"--{part} {path} not found{suggest(path.name, siblings(path))}")
         key = source.locate(path)
-        chosen.append(Candidate(part, item if key is None else source.find(key)))
+        chosen.append(Candidate(part, item if key is None else source.find(key), named=True))
     return chosen
 
 
-def _preference(candidate: Candidate) -> tuple[bool, int, str]:
+def _preference(candidate: Candidate) -> tuple[bool, bool, int, tuple[str, tuple[str, ...], str]]:
     path = candidate.item.path
-    return (not _has_usual_name(candidate.part, candidate.item), path.count("/"), path)
+    is_copy = any(copied_name(part).mark for part in path.split("/"))
+    unusual = not _has_usual_name(candidate.part, candidate.item)
+    return (unusual, is_copy, path.count("/"), originals_first(path))
 
 
 def _has_usual_name(part: str | None, item: Item) -> bool:

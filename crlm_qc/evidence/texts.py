@@ -63,10 +63,15 @@ class TextScan:
                 if name != "file_location":
                     patient = row.get("patient")
                     yield from self.cell(
-                        "metadata", paths["metadata"], row["row"], heading, row.get(name), patient=patient
+                        "metadata",
+                        row.get("path") or paths["metadata"],
+                        row["row"],
+                        heading,
+                        row.get(name),
+                        patient=patient,
                     )
         for row in tables["manifest"] if "manifest" in paths else ():
-            yield from self.cell("manifest", paths["manifest"], row["line"], "entry", row["entry"])
+            yield from self.cell("manifest", row.get("path") or paths["manifest"], row["line"], "entry", row["entry"])
 
     def names(self, files: Iterable[Row]) -> Iterator[Row]:
         """Rows of names of folders, once each, and of files."""

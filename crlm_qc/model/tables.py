@@ -141,6 +141,15 @@ TABLES: Mapping[str, Table] = {
                     "Edition recognised, of the workbook; `archive` where metadata.csv is the archive's own list of series.",
                 ),
                 _int("n_rows", "Rows of data."),
+                _text(
+                    "relation",
+                    "What it is beside the others of its kind: `part` (read together with them, each holding series of its own), `copy` (the same bytes as one that is read), `repeat` (nothing in it that is not in those read), `edition` (says something else, and was not chosen), `other-collection`; missing where it is the only one, or the one that is read.",
+                ),
+                _int(
+                    "n_differing",
+                    "Rows of metadata.csv that differ from the row of the same series in a table that is read.",
+                ),
+                _text("differing", "Headings of the columns that they differ in, as a JSON list; missing if none."),
             ),
         ),
         Table(
@@ -171,6 +180,14 @@ TABLES: Mapping[str, Table] = {
                     required=True,
                 ),
                 _flag("in_collection", "Whether it lies inside a folder of the collection or of a patient."),
+                _flag(
+                    "other_collection",
+                    "Whether it is a DICOM file of another collection: by a metadata.csv that names one, or by its PatientID and UIDs where PatientIdentityRemoved is YES.",
+                ),
+                _text(
+                    "copy_of",
+                    "Path of the file of the patient that has the same bytes; looked at only where one SOP Instance UID is in several files of one size.",
+                ),
                 _text(
                     "problem",
                     "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `too-large` (it asks for more than any real file), `link-outside`, `link-broken`, `link-folder`, `not-a-file`, `unfinished` (as its name tells); of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
@@ -773,6 +790,7 @@ TABLES: Mapping[str, Table] = {
                     "boolean",
                     "Whether the row has more or fewer fields than the heading, and they could not be told apart; what is sure of it stands here.",
                 ),
+                _text("path", "The metadata.csv that the row was read from."),
             ),
         ),
         Table(
@@ -801,6 +819,7 @@ TABLES: Mapping[str, Table] = {
                     "The UID, or the line as found where it holds none, without white space and marks around it.",
                     required=True,
                 ),
+                _text("path", "The manifest that the line was read from."),
             ),
         ),
         Table(

@@ -63,10 +63,11 @@ def _rules(report: Report, findings: Sequence[Finding], level: Severity) -> list
 def _of_rule(report: Report, code: str, findings: Sequence[Finding]) -> tuple[int, _Annotation]:
     """How many patients a rule touches, and its annotation."""
     text = report.text(code)
-    patients = sorted({finding.patient for finding in findings if finding.patient})
-    extent = plural(len(findings), "finding")
+    here, away = words.touched(report, findings)
+    patients = [*here, *away]
+    extent = plural(len(findings), "finding") + words.extent(report, findings)
     if patients:
-        extent += f" in {plural(len(patients), 'patient')}: {words.listing(patients, MAX_NAMED)}"
+        extent += f": {words.listing(patients, MAX_NAMED)}"
     first = findings[0]
     details = words.expected_observed(first)
     lines = [extent, f"{first.message}{f' ({details})' if details else ''}", f"What to do: {text.fix}"]

@@ -140,7 +140,7 @@ def _rules(report: Report) -> Iterable[str]:
     yield "\n### Rules\n\n| severity | rule | findings | patients | what to do |\n|---|---|---:|---:|---|\n"
     for (severity, code), group in groupby(found, key=lambda finding: (finding.severity, finding.rule)):
         findings = list(group)
-        patients = {finding.patient for finding in findings if finding.patient}
+        patients, _ = words.touched(report, findings)
         text = report.text(code)
         yield (
             f"| {_severity(severity)} | **{code}** {escape(text.title)} | {len(findings):,} | {len(patients):,} "

@@ -223,10 +223,7 @@ def _groups(report: Report, style: Style) -> Iterator[list[str]]:
 
 
 def _group(report: Report, severity: Severity, code: str, findings: Sequence[Finding], style: Style) -> list[str]:
-    patients = {finding.patient for finding in findings if finding.patient}
-    extent = plural(len(findings), "finding")
-    if patients:
-        extent += f" in {plural(len(patients), 'patient')}"
+    extent = plural(len(findings), "finding") + words.extent(report, findings)
     sign = f"{words.GLYPHS[severity.value]} {words.WORDS[severity].upper()}"
     text = report.text(code)
     heading = style.wrap(f"{sign} {code} {text.title} ({extent})", "", "  ")

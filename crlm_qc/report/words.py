@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.outcome import Status
@@ -138,15 +138,36 @@ def open_findings(report: Report) -> list[Finding]:
     return [finding for finding in report.findings if finding.waived is None]
 
 
+def patients_here(report: Report) -> frozenset[str]:
+    """Patients of the release: those that figures are of. Lists and tables may name more."""
+    named = {one.patient for one in report.patients}
+    if not named and report.release.patients:
+        named = {finding.patient for finding in report.findings if finding.patient}
+    return frozenset(named)
+
+
+def touched(report: Report, findings: Iterable[Finding]) -> tuple[list[str], list[str]]:
+    """Whom findings are of: patients of the release, and those that are named somewhere and not in it."""
+    here = patients_here(report)
+    named = sorted({finding.patient for finding in findings if finding.patient})
+    return [one for one in named if one in here], [one for one in named if one not in here]
+
+
+def extent(report: Report, findings: Sequence[Finding]) -> str:
+    """How many patients findings touch, to follow their number: ` in 2 patients`, or nothing."""
+    here, away = touched(report, findings)
+    said = [f"in {plural(len(here), 'patient')}"] if here else []
+    said += [f"of {plural(len(away), 'patient')} not in the release"] if away else []
+    return f" {' and '.join(said)}" if said else ""
+
+
 def _errors(report: Report) -> str:
     errors = [finding for finding in open_findings(report) if finding.severity is Severity.ERROR]
-    patients = {finding.patient for finding in errors if finding.patient}
-    where = []
-    if patients:
-        where.append(f"{len(patients):,} of {plural(report.release.patients, 'patient')}")
-    if any(finding.patient is None for finding in errors):
-        where.append("the release as a whole" if not patients else "in the release as a whole")
-    return f"{plural(len(errors), 'error')} in {' and '.join(where)}"
+    here, away = touched(report, errors)
+    where = [f"in {len(here):,} of {plural(report.release.patients, 'patient')}"] if here else []
+    where += [f"of {plural(len(away), 'patient')} not in the release"] if away else []
+    where += ["in the release as a whole"] if any(finding.patient is None for finding in errors) else []
+    return f"{plural(len(errors), 'error')} {' and '.join(where)}"
 
 
 def _rest(report: Report) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found, Kind, Subject
@@ -10,7 +11,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.met._model import FILE
+from crlm_qc.rules.met._model import FILE, file_name
 from crlm_qc.rules.met._model import rows as metadata_rows
 from crlm_qc.rules.met._shared import Told, gathered
 from crlm_qc.subjects.disk import disk
@@ -56,6 +57,58 @@ def _gathered(context: Context, told: list[Told], examined: int, where: str) -> 
 
 def _line(context: Context, line: int, uid: str | None = None) -> Subject:
     return Subject(Kind.ROW, uid=None if uid is None else context.show.uid(uid), row=line)
+
+
+def _name(context: Context, path: object) -> str:
+    """What a manifest is called in messages: its path, where several are read as one."""
+    used = _several(context)["used"].fillna(value=False).sum()
+    return context.show.path(path) if used > 1 and isinstance(path, str) else "the manifest"
+
+
+def _several(context: Context) -> Any:
+    """The manifests of the collection; those of another are REL007's."""
+    sources = context["sources"]
+    found = sources[sources["source"] == "manifest"]
+    return found[found["relation"].fillna("") != "other-collection"]
+
+
+@rule(
+    "MAN006",
+    "manifest-several",
+    WARNING,
+    title="There are several manifests",
+    why="Two editions of the list promise two different releases; who takes the older one downloads less, or what was withdrawn.",
+    fix="Keep the manifest of the release, and take copies and older ones out. The parts of a split download belong together.",
+    source=NBIA,
+    tables=("sources",),
+)
+def several(context: Context) -> Checked:
+    """The manifests that were found. A warning where one is another edition; copies and parts of one list are a note."""
+    found = _several(context)
+    if found.empty:
+        raise Skip("no .tcia manifest was found")
+    if len(found) == 1:
+        return Checked(1)
+    used = found["used"].fillna(value=False).astype(bool)
+    joined = used.sum() > 1
+    shown = [context.show.path(path) for path in found["path"]]
+    read = listed([name for name, one in zip(shown, used, strict=True) if one])
+    chosen = f"{read} are read as one" if joined else f"{read} is read, which fits the series on disk best"
+    words = [_besides(row, name) for row, name in zip(found.to_dict("records"), shown, strict=True) if not row["used"]]
+    message = f"There are {len(found)} manifests: {'; '.join([chosen, *words])}."
+    mild = INFO if found.loc[~used, "relation"].isin(["copy"]).all() else None
+    return Checked(len(found), [Found(RELEASE, message, "one", str(len(found)), None, len(found), tuple(shown), mild)])
+
+
+def _besides(row: Mapping[str, Any], name: str) -> str:
+    if text(row["problem"]) is not None:
+        return f"{name} can't be read"
+    n_series = whole(row["n_rows"])
+    lists = "" if n_series is None else f", and lists {n_series} series"
+    return {
+        "copy": f"{name} is byte for byte a copy",
+        "repeat": f"{name} has nothing of its own{lists}",
+    }.get(str(row["relation"]), f"{name} is another edition{lists}")
 
 
 @rule(
@@ -105,13 +158,13 @@ def entry_invalid(context: Context) -> Checked:
         Told(
             Found(
                 _line(context, int(line)),
-                f"Line {int(line)} of the manifest is no valid UID.",
+                f"Line {int(line)} of {_name(context, path)} is no valid UID.",
                 "a Series Instance UID",
                 context.show.uid(entry),
             ),
             "they are no valid UIDs.",
         )
-        for line, entry in zip(table["line"], table["entry"], strict=True)
+        for line, entry, path in table[["line", "entry", "path"]].itertuples(index=False)
         if not is_uid(entry)
     ]
     found = _gathered(context, told, len(table), "entries of the manifest")
@@ -194,13 +247,13 @@ def series_unknown(context: Context) -> Checked:
         Told(
             Found(
                 _line(context, int(line), entry),
-                f"Line {int(line)} of the manifest names a series that {FILE} does not have.",
+                f"Line {int(line)} of {_name(context, path)} names a series that {FILE} does not have.",
                 f"a row in {FILE}",
                 "none",
             ),
             f"{FILE} does not have these series.",
         )
-        for line, entry in zip(unknown["line"], unknown["entry"], strict=True)
+        for line, entry, path in unknown[["line", "entry", "path"]].itertuples(index=False)
     ]
     return Checked(len(entries), _gathered(context, told, len(entries), "series of the manifest"))
 
@@ -227,14 +280,14 @@ def series_missing(context: Context) -> Checked:
         Told(
             Found(
                 _line(context, int(line), uid),
-                f"The manifest does not list the series of line {int(line)} of {FILE}.",
+                f"The manifest does not list the series of line {int(line)} of {file_name(context, path)}.",
                 "an entry in the manifest",
                 "none",
                 patient=text(patient),
             ),
             "the manifest does not list them.",
         )
-        for line, uid, patient in zip(missing["row"], missing["series_uid"], missing["patient"], strict=True)
+        for line, uid, patient, path in missing[["row", "series_uid", "patient", "path"]].itertuples(index=False)
     ]
     return Checked(len(series), _gathered(context, told, len(series), f"series of {FILE}"))
 

@@ -82,7 +82,7 @@ VARIANTS = {
     },
     **{
         f"copy {name}": ("REL006", name, copied(name))
-        for name in ("1-04 (1).dcm", "1-04 Jane.dcm", "Jane 1-04.dcm", "zoe.dcm", "0 Jane.dcm")
+        for name in ("Jane 1-04 (1).dcm", "1-04 Jane.dcm", "Jane 1-04.dcm", "zoe.dcm", "0 Jane.dcm")
     },
 }
 

@@ -11,8 +11,10 @@ from crlm_qc.collection.forms import (
     SeriesFolder,
     StudyFolder,
     age_in_years,
+    copied_name,
     is_meant_as_uid,
     is_uid,
+    originals_first,
     series_folder,
     study_folder,
     uid_tail,
@@ -206,3 +208,34 @@ def test_what_stands_in_a_folders_name_is_shown_as_it_is_elsewhere(description: 
     ):
         shown = description if not description or SHOW.is_plain(description) else HIDDEN
         assert SHOW.path(folder.name) == folder._replace(description=shown).name
+
+
+# --- Copies
+
+
+@pytest.mark.parametrize(
+    ("name", "original", "mark"),
+    [
+        ("1-01(1).dcm", "1-01.dcm", "(1)"),
+        ("metadata (2).csv", "metadata.csv", " (2)"),
+        ("1-01 - Copy.dcm", "1-01.dcm", " - Copy"),
+        ("1-01 - Copy (2).dcm", "1-01.dcm", " - Copy (2)"),
+        ("1-01 copy 3.dcm", "1-01.dcm", " copy 3"),
+        ("101.000000-NA-20001 copy", "101.000000-NA-20001", " copy"),
+        ("manifest-1 (1)", "manifest-1", " (1)"),
+        ("(1).dcm", "(1).dcm", ""),
+        ("photocopy.dcm", "photocopy.dcm", ""),
+        ("1-01.dcm", "1-01.dcm", ""),
+    ],
+)
+def test_a_copy_is_known_by_its_name(name: str, original: str, mark: str) -> None:
+    found = copied_name(name)
+    assert (found.original, found.mark) == (original, mark)
+    assert found.marked(original) == name
+
+
+@given(st.text(max_size=20), st.sampled_from(["", ".dcm", ".csv"]), st.sampled_from([" (1)", "(2)", " - Copy"]))
+def test_a_copy_comes_right_after_its_original(stem: str, ending: str, mark: str) -> None:
+    original, copy = f"a/x{stem}.{ending}", f"a/x{stem}.{mark}{ending}"
+    assert copied_name(original).marked(copied_name(original).original) == original
+    assert min([copy, original], key=originals_first) == original

@@ -31,7 +31,7 @@ def root(tmp_path, profile) -> Path:
     for number in (1001, 1002, 1003):
         add_patient(root, number)
     (root / "metadata.csv").write_text(",".join(profile.metadata_columns) + "\n")
-    (root / "list.tcia").write_text("ListOfSeriesToDownload=\n1.2.3\n")
+    (root / "list.tcia").write_text("ListOfSeriesToDownload=\n1.3.6.1.4.1.14519.5.2.1.9203.8273.3\n")
     return root
 
 
@@ -105,7 +105,7 @@ def test_files_are_in_the_order_of_paths(root, profile):
 
 def test_tables_and_lists_are_read(root, profile):
     found = collect(root, profile, depth=Depth.HEADERS, jobs=1)
-    assert found["manifest"]["entry"].tolist() == ["1.2.3"]
+    assert found["manifest"]["entry"].tolist() == ["1.3.6.1.4.1.14519.5.2.1.9203.8273.3"]
     sources = found["sources"].set_index("source")
     assert sources["path"].to_dict() == {"metadata": "metadata.csv", "manifest": "list.tcia"}
     assert sources["used"].all()

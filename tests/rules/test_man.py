@@ -114,3 +114,31 @@ def test_many_lines_of_one_cause_are_one_finding(listing: Listing) -> None:
     listing.manifest += [{"line": 20 + k, "entry": f"{ROOT}.77.{k}"} for k in range(40)]
     listing.manifest += [{"line": 70 + k, "entry": "x" * k} for k in range(1, 20)]
     assert [(one.rule, one.count) for one in listing.found()] == [("MAN002", 19), ("MAN004", 40)]
+
+
+@pytest.mark.parametrize(
+    ("relation", "severity", "said"),
+    [
+        ("copy", Severity.INFO, "manifest-2.tcia is byte for byte a copy"),
+        ("repeat", Severity.WARNING, "manifest-2.tcia has nothing of its own, and lists 4 series"),
+        ("edition", Severity.WARNING, "manifest-2.tcia is another edition, and lists 4 series"),
+    ],
+)
+def test_two_manifests(listing: Listing, relation: str, severity: Severity, said: str) -> None:
+    more = {"source": "manifest", "path": "manifest-2.tcia", "used": False, "relation": relation, "n_rows": 4}
+    listing.more_sources = [more]
+    (found,) = listing.found()
+    assert (found.rule, found.severity, found.observed) == ("MAN006", severity, "2")
+    assert said in found.message
+    more["relation"] = "other-collection"
+    assert listing.found() == []
+
+
+def test_manifests_that_are_read_as_one(listing: Listing) -> None:
+    listing.more_sources = [{"source": "manifest", "path": "manifest-2.tcia", "used": True, "relation": "part"}]
+    listing.manifest[-1]["path"] = "manifest-2.tcia"
+    listing.manifest[-1]["entry"] = "no uid"
+    found = {one.rule: one for one in listing.found()}
+    assert set(found) == {"MAN002", "MAN006"}
+    assert found["MAN006"].severity is Severity.INFO
+    assert "of manifest-2.tcia is no valid UID" in found["MAN002"].message

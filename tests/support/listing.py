@@ -36,6 +36,7 @@ class Listing:
     metadata_source: Row = field(default_factory=dict)
     manifest_source: Row = field(default_factory=dict)
     notes: list[Row] = field(default_factory=list)
+    more_sources: list[Row] = field(default_factory=list)
 
     def row(self, patient: str, modality: str) -> Row:
         """A row of metadata.csv."""
@@ -54,7 +55,9 @@ class Listing:
     def report(self, settings: Settings | None = None, patients_read: tuple[str, ...] = ()) -> Report:
         """Run the rules of both families."""
         tables = {
-            "sources": [source for source in (self.metadata_source, self.manifest_source) if source],
+            "sources": [
+                source for source in (self.metadata_source, self.manifest_source, *self.more_sources) if source
+            ],
             "metadata": self.rows,
             "list_notes": self.notes,
             "manifest": self.manifest,

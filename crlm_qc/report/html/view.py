@@ -47,10 +47,6 @@ def anchor(text: str) -> str:
     return _NOT_IN_ANCHOR.sub("-", text)
 
 
-def _patients(findings: Iterable[Finding]) -> list[str]:
-    return sorted({finding.patient for finding in findings if finding.patient})
-
-
 def _levels(findings: Iterable[Finding]) -> dict[str, int]:
     counts = Counter(finding.severity.value for finding in findings)
     return {level.value: counts[level.value] for level in Severity}
@@ -76,11 +72,8 @@ class RuleView:
     findings: Sequence[Finding]
     """Those that are not waived."""
     waived: int
-
-    @property
-    def patients(self) -> list[str]:
-        """Patients with an open finding of this rule."""
-        return _patients(self.findings)
+    patients: Sequence[str]
+    """Patients of the release with an open finding of this rule."""
 
     @property
     def severity(self) -> Severity:
@@ -117,7 +110,7 @@ class FamilyView:
     @property
     def patients(self) -> list[str]:
         """Patients with an open finding of this family."""
-        return _patients(finding for rule in self.rules for finding in rule.findings)
+        return sorted({patient for rule in self.rules for patient in rule.patients})
 
     @property
     def quiet(self) -> bool:
@@ -336,7 +329,13 @@ class View:
         self.left_out = len(report.findings) - len(self.findings)
         """Findings that stand only in findings.json."""
         self.rules = [
-            RuleView(report.text(outcome.rule), outcome, by_rule[outcome.rule], waived_of[outcome.rule])
+            RuleView(
+                report.text(outcome.rule),
+                outcome,
+                by_rule[outcome.rule],
+                waived_of[outcome.rule],
+                words.touched(report, by_rule[outcome.rule])[0],
+            )
             for outcome in report.outcomes
         ]
         facts = {one.patient: one for one in report.patients}
@@ -348,6 +347,8 @@ class View:
         """Patients that have a row of their own."""
         self._listed = {patient.patient for patient in self.listed}
         self.clean_patients = sum(not patient.findings for patient in self.patients)
+        self.patients_away = 0 if not facts else len(set(by_patient) - set(facts))
+        """Patients that lists and tables name, and that are not in the release."""
         self.any_waived = bool(waived)
         self.of_release = [finding for finding in opened if not finding.patient]
         """Open findings that belong to no patient."""
@@ -370,7 +371,11 @@ class View:
         """Command line that checks a rule again, where it found something."""
         root = words.clean(self._report.release.root)
         command = f"crlm-qc check {shlex.quote(root or 'RELEASE')} --select {rule.text.code}"
-        if rule.patients and len(rule.patients) <= MAX_RERUN_PATIENTS and all(one.patient for one in rule.findings):
+        if (
+            rule.patients
+            and len(rule.patients) <= MAX_RERUN_PATIENTS
+            and all(one.patient in rule.patients for one in rule.findings)
+        ):
             return f"{command} --patients {shlex.quote(','.join(map(words.clean, rule.patients)))}"
         return f"{command} --subset" if self._report.settings.partial else command
 

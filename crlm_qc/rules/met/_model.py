@@ -199,6 +199,13 @@ def _segs_of_many(table: pd.DataFrame, profile: Profile, present: Collection[str
     return (table["modality"] == "SEG") & (images > 1) & ~_contradicts(table, profile, present)
 
 
+def file_name(context: Context, path: object) -> str:
+    """What a table is called in messages: its path, where several are read as one."""
+    sources = context["sources"]
+    several = ((sources["source"] == "metadata") & sources["used"].fillna(value=False)).sum() > 1
+    return context.show.path(path) if several and isinstance(path, str) else FILE
+
+
 def found_on_row(
     context: Context,
     row: Any,
@@ -237,7 +244,7 @@ def found_on_row(
             row=int(row.row),
             column=HEADINGS[columns[0]],
         ),
-        f"Line {int(row.row)} of {FILE}: {message}",
+        f"Line {int(row.row)} of {file_name(context, getattr(row, 'path', None))}: {message}",
         expected,
         observed,
         patient=row.patient if isinstance(row.patient, str) else None,

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import Found, Kind, Subject
-from crlm_qc.model.severity import ERROR
-from crlm_qc.model.words import plural
+from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.met._model import FILE, HEADINGS, failed, found_on_row, rows
-from crlm_qc.rules.met._shared import TABLES, Told, gathered, labelled
+from crlm_qc.rules.met._shared import DOWNLOADER, TABLES, Told, gathered, labelled
 from crlm_qc.subjects.words import text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@rule(
+    "MET021",
+    "metadata-tables-disagree",
+    WARNING,
+    title="Tables that are read as one disagree on a series",
+    why="Parts of one download describe the same series alike. Where they don't, one of them was edited, or the collection changed between the downloads, and nothing says which row is right.",
+    fix="Compare the rows with the files, and keep the one that is right.",
+    source=DOWNLOADER + ": one row a series",
+    tables=("sources", "metadata"),
+)
+def tables_disagree(context: Context) -> Checked:
+    """Every metadata.csv that is read together with others: its rows of series that stand in an earlier one too."""
+    rows(context)
+    sources = context["sources"]
+    used = sources[(sources["source"] == "metadata") & sources["used"].fillna(value=False).astype(bool)]
+    findings = []
+    for row in used[used["n_differing"].fillna(0) > 0].to_dict("records"):
+        count, columns = int(row["n_differing"]), tuple(json.loads(row["differing"]))
+        path = context.show.path(row["path"])
+        message = (
+            f"{path} says something else of {count} series than the metadata.csv read before it, in "
+            f"{listed(columns)}. The audit goes by the earlier one."
+        )
+        observed = f"{plural(count, 'row')} that {agree(count, 'differs', 'differ')}"
+        findings.append(Found(Subject(Kind.FILE, path=path), message, "equal rows", observed, None, count, columns))
+    return Checked(len(used), findings)
 
 
 def _roles(context: Context, table: pd.DataFrame) -> dict[Any, str | None]:
@@ -45,7 +74,7 @@ def _by_patient(context: Context) -> dict[str, dict[str, dict[Any, Any]]]:
         owner, role = owners[label], roles[label]
         if owner is None or role is None or owner in doubtful:
             continue
-        key = row.series_uid if is_uid(row.series_uid) else f"line {row.row}"
+        key = row.series_uid if is_uid(row.series_uid) else f"line {row.row} of {row.path}"
         grouped.setdefault(owner, {}).setdefault(role, {}).setdefault(key, row)
     return grouped
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from posixpath import commonpath
 from typing import Any
 
 from crlm_qc.collection.forms import UID_RULES
 from crlm_qc.model.contents import ARCHIVES, CONTENTS, POINTERS
-from crlm_qc.model.finding import Found
-from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.finding import RELEASE, Found
+from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -181,7 +182,7 @@ def _length_words(row: dict[str, Any]) -> str:
     why="Notes, exports and copies that slip into a series folder ship with the release, and may name a patient.",
     fix="Take the file out; documents of the release belong beside the collection's folder.",
     source=DOWNLOADER,
-    tables=("files",),
+    tables=("files", "sources"),
 )
 def unexpected_file(context: Context) -> Checked:
     """Every file inside the folders of the collection and of patients, and every DICOM file outside of them."""
@@ -189,10 +190,12 @@ def unexpected_file(context: Context) -> Checked:
     in_collection = files["in_collection"].fillna(False).astype(bool)
     # DICOM belongs into patient folders, wherever else it lies.
     inside = files[in_collection | (files["kind"] == "other-dicom")]
+    of_others = files["other_collection"].fillna(value=False).astype(bool)
+    findings = _of_another_collection(context, files[of_others])
+    inside = inside[~of_others.loc[inside.index]]
     astray = inside[inside["kind"].isin(["unexpected", "other-dicom"])]
     # Archives have a rule of their own.
     astray = astray[~astray["content"].isin(list(ARCHIVES))]
-    findings = []
     for patient, subject, rows in by_cause(context, astray, astray["content"].fillna(astray["kind"]), len(inside)):
         names = file_names(context, rows["path"])
         way = _to_do(rows) if rows["content"].isin(list(POINTERS)).all() else ""
@@ -209,6 +212,26 @@ def unexpected_file(context: Context) -> Checked:
             Found(subject, message, "CT images and segmentation objects", kinds, patient, len(rows), tuple(names))
         )
     return Checked(len(inside), findings)
+
+
+def _of_another_collection(context: Context, files: Any) -> list[Found]:
+    """One note on all that is another collection's: it is no part of the release, and nobody's fault."""
+    sources = context["sources"]
+    tables = sources.loc[sources["relation"] == "other-collection", "path"]
+    if files.empty and tables.empty:
+        return []
+    # Of each folder at the top, the innermost that holds all of them.
+    by_top: dict[str, set[str]] = {}
+    for folder in files["folder"]:
+        by_top.setdefault(folder.partition("/")[0], set()).add(folder)
+    folders = [context.show.path(commonpath(below) or ".") for below in by_top.values()]
+    said = [f"{plural(len(files), 'DICOM file')} in {listed(folders)}"] if len(files) else []
+    shown = [context.show.path(path) for path in tables]
+    said += [f"{plural(len(shown), 'table or list', 'tables and lists')}: {listed(shown)}"] if shown else []
+    message = f"What is not of this collection lies in the folder, and was left alone: {'; '.join(said)}."
+    count = len(files) + len(tables)
+    what = "files of another collection"
+    return [Found(RELEASE, message, "", what, None, count, (*folders, *shown), INFO)]
 
 
 @rule(

@@ -79,9 +79,10 @@ def file_meta_untrue(context: Context) -> Checked:
 
 
 def _read(context: Context) -> Any:
-    """DICOM files that were read."""
+    """DICOM files that were read, but for those of another collection, which are left alone."""
     files = context["files"]
-    return files[files["kind"].isin(["ct", "dso", "other-dicom"])]
+    own = ~files["other_collection"].fillna(value=False).astype(bool)
+    return files[files["kind"].isin(["ct", "dso", "other-dicom"]) & own]
 
 
 def _encodings(context: Context, rows: Any) -> tuple[str, str, str]:

@@ -13,8 +13,9 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.rel._shared import DOWNLOADER, of_others
+from crlm_qc.rules.rel._shared import DOWNLOADER, images_of, of_others
 from crlm_qc.subjects.needs import need_workbook
+from crlm_qc.subjects.words import folder_of
 
 
 def _used(context: Context, source: str) -> tuple[Any, Any]:
@@ -40,7 +41,10 @@ _IN_PLACE = {"other-form", "unfinished"}
 def _source(context: Context, source: str, missing: str, several: str) -> Checked:
     rows, used = _used(context, source)
     near = rows[rows["problem"].isin(_IN_PLACE)]
+    # What is another collection's is REL007's, and parts of one release that are read as one are REL021's.
     rows = rows.drop(near.index)
+    rows = rows[rows["relation"].fillna("") != "other-collection"]
+    surplus = rows[~rows["relation"].fillna("").isin(["part"])]
     if rows.empty:
         if (near["problem"] == "unfinished").any():
             raise Skip("an unfinished download lies in its place, as REL024 tells")
@@ -53,11 +57,14 @@ def _source(context: Context, source: str, missing: str, several: str) -> Checke
             return Checked(1, [Found(RELEASE, missing, expected="one", observed="none")])
         message = f"{missing.removesuffix('.')}: {way}, and {_FROM}."
         return Checked(1, [Found(RELEASE, message, expected="one", observed="none", severity=INFO)])
-    if several and len(rows) > 1:
-        paths = [context.show.path(path) for path in sorted(rows["path"])]
+    if several and len(rows) > 1 and len(surplus):
+        paths = [context.show.path(path) for path in rows["path"]]
         read = ", ".join(context.show.path(path) for path in used["path"]) or "none"
-        message = f"{several}: {listed(paths)}. The audit reads {read}."
-        return Checked(len(rows), [Found(RELEASE, message, "one", str(len(rows)), None, len(rows), tuple(paths))])
+        message = f"{several}: {listed(paths)}. The audit reads {read}.{_besides(context, surplus)}"
+        alike = surplus.loc[~surplus["used"].fillna(value=False).astype(bool), "relation"]
+        mild = WARNING if alike.isin(["copy", "repeat"]).all() else None
+        found = Found(RELEASE, message, "one", str(len(rows)), None, len(rows), tuple(paths), mild)
+        return Checked(len(rows), [found])
     return Checked(len(rows))
 
 
@@ -72,6 +79,65 @@ def _in_place(context: Context, missing: str, near: Any) -> Found:
 def _archives(context: Context) -> int:
     """Archives that were not unpacked."""
     return int(context["files"]["content"].isin(list(ARCHIVES)).sum())
+
+
+def _besides(context: Context, surplus: Any) -> str:
+    """What is known of those that are not read."""
+    said = []
+    for relation, words in (("copy", "byte for byte a copy"), ("repeat", "nothing in it that the other lacks")):
+        paths = [context.show.path(path) for path in surplus.loc[surplus["relation"] == relation, "path"]]
+        if paths:
+            verb = agree(len(paths), "is", "are each") if relation == "copy" else agree(len(paths), "has", "have each")
+            said.append(f" {listed(paths)} {verb} {words}.")
+    for row in surplus[surplus["n_differing"].fillna(0) > 0].itertuples():
+        columns = listed(json.loads(row.differing))
+        where = plural(int(row.n_differing), "row")
+        said.append(f" {context.show.path(row.path)} says something else in {where} ({columns}).")
+    return "".join(said)
+
+
+def _with_originals(context: Context) -> set[str]:
+    """Folders below which an image lies that is no copy of another (REL006)."""
+    images = images_of(context)
+    waiting = set(images.loc[images["copy_of"].isna(), "folder"].dropna())
+    found: set[str] = set()
+    while waiting:
+        found |= waiting
+        waiting = {folder_of(folder) for folder in waiting} - found
+    return found
+
+
+@rule(
+    "REL021",
+    "release-in-several-places",
+    INFO,
+    title="The release lies in several places, which are read as one",
+    why="Who downloads a collection in parts has folders, tables and manifests a part. Tools that take one of them for the whole miss the rest; the audit joins them by Series UID.",
+    fix="Nothing has to be done. For tools that expect one place, move the patients into one folder, and their rows into one metadata.csv.",
+    source=DOWNLOADER,
+    tables=("patients", "sources", "files"),
+)
+def several_places(context: Context) -> Checked:
+    """The folders that hold folders named after patients, and the tables that are read together."""
+    patients = context["patients"]
+    named = patients[patients["valid"].fillna(value=False).astype(bool)]
+    named = named[named["folder"].isin(_with_originals(context))]
+    above = named["folder"].map(folder_of)
+    counts = named.groupby(above, sort=False)["patient"].nunique()
+    _, used = _used(context, "metadata")
+    if len(counts) < 2 and len(used) < 2:
+        return Checked(max(1, len(counts)))
+    places = [f"{context.show.path(folder or '.')} ({plural(count, 'patient')})" for folder, count in counts.items()]
+    shared = int((named.groupby("patient")["folder"].nunique() > 1).sum())
+    said = [f"The patients lie in {len(places)} places: {listed(places)}"] if len(places) > 1 else []
+    if shared:
+        said.append(f"{plural(shared, 'patient')} {agree(shared, 'lies', 'lie')} in several of them")
+    if len(used) > 1:
+        tables = [context.show.path(path) for path in used["path"]]
+        said.append(f"{len(used)} metadata.csv are read as one: {listed(tables)}")
+    message = f"{'. '.join(said)}."
+    count = max(len(places), len(used))
+    return Checked(count, [Found(RELEASE, message, "one place", str(count), None, count, tuple(places))])
 
 
 @rule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
@@ -31,27 +32,72 @@ def sop_instance_twice(context: Context) -> Checked:
     """Every DICOM file with a SOP Instance UID."""
     files = context["files"]
     named = files[files["sop_instance_uid"].notna()]
-    # In the order of paths, also where names are no longer in them.
+    # In the order of paths, copies after originals, also where names are no longer in them.
     twice = named[named["sop_instance_uid"].duplicated(keep=False)]
-    groups: dict[tuple[str, ...], list[tuple[str, list[str], str | None]]] = {}
-    for uid, rows in twice.groupby("sop_instance_uid", sort=False):
-        paths = rows["path"].tolist()
-        key = tuple(dict.fromkeys(map(folder_of, paths)))
-        groups.setdefault(key, []).append((str(uid), paths, text(rows["patient"].iloc[-1])))
-    findings = []
-    for folders, cases in groups.items():
-        uid, paths, patient = cases[0]
-        examples = tuple(listed([context.show.path(path) for path in same], joint=" = ") for _, same, _ in cases)
-        if len(cases) == 1:
-            subject = Subject(Kind.FILE, context.show.path(paths[-1]), context.show.uid(uid))
-            message = f"One SOP Instance UID is in {len(paths)} files: {listed([context.show.path(p) for p in paths])}."
-        else:
-            subject = folder_subject(context, folders[-1])
-            where = f"in {context.show.path(folders[0] or '.')}" if len(folders) == 1 else "in several folders"
-            message = f"{len(cases)} SOP Instance UIDs are in two files each, {where}."
-        observed = f"{sum(len(same) for _, same, _ in cases)} files"
-        findings.append(Found(subject, message, "one file a SOP Instance UID", observed, patient, len(cases), examples))
-    return Checked(len(named), findings)
+    cases = [
+        _Twice(
+            str(uid),
+            rows["path"].tolist(),
+            text(rows["patient"].iloc[-1]),
+            bool(rows["copy_of"].iloc[1:].notna().all()),
+        )
+        for uid, rows in twice.groupby("sop_instance_uid", sort=False)
+    ]
+    groups: dict[tuple[str, ...], list[_Twice]] = {}
+    for case in cases:
+        groups.setdefault(case.places, []).append(case)
+    return Checked(len(named), [_found_twice(context, places, group) for places, group in groups.items()])
+
+
+@dataclass(frozen=True)
+class _Twice:
+    """A SOP Instance UID in several files."""
+
+    uid: str
+    paths: list[str]
+    patient: str | None
+    same_bytes: bool
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders that the files lie in."""
+        return tuple(dict.fromkeys(map(folder_of, self.paths)))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The same without what they end in alike: of a download that lies there twice, the folders of the two."""
+        if len(self.folders) == 1:
+            return self.folders
+        parts = [folder.split("/") for folder in self.folders]
+        alike = 0
+        while all(len(one) > alike for one in parts) and len({one[-1 - alike] for one in parts}) == 1:
+            alike += 1
+        return tuple("/".join(one[: len(one) - alike]) for one in parts)
+
+
+def _found_twice(context: Context, places: tuple[str, ...], cases: list[_Twice]) -> Found:
+    """One finding of all SOP Instance UIDs that lie twice in the same places."""
+    show = context.show.path
+    first = cases[0]
+    examples = tuple(listed([show(path) for path in case.paths], joint=" = ") for case in cases)
+    same = sum(case.same_bytes for case in cases)
+    if len(cases) == 1:
+        alike = ", byte for byte the same" if same else ""
+        subject = Subject(Kind.FILE, show(first.paths[-1]), context.show.uid(first.uid))
+        message = f"One SOP Instance UID is in {len(first.paths)} files{alike}: {listed(list(map(show, first.paths)))}."
+    else:
+        folders = {case.folders for case in cases}
+        patients = {case.patient for case in cases}
+        alike = f" ({same} of them byte for byte the same)" if same else ""
+        alike = ", byte for byte the same," if same == len(cases) else alike
+        where = listed([show(one) if one else "the top folder" for one in places])
+        subject = folder_subject(context, places[-1] if len(folders) > 1 else first.folders[-1])
+        whose = f" of {plural(len(patients), 'patient')}" if len(patients) > 1 else ""
+        message = f"{len(cases)} SOP Instance UIDs{whose} are in two files each{alike} in {where}."
+        if len(patients) > 1:
+            first = replace(first, patient=None)
+    observed = f"{sum(len(case.paths) for case in cases)} files"
+    return Found(subject, message, "one file a SOP Instance UID", observed, first.patient, len(cases), examples)
 
 
 def _unread_folders(context: Context) -> Counter[str]:
@@ -218,8 +264,17 @@ def series_spread_or_mixed(context: Context) -> Checked:
     return Checked(int(originals["series_uid"].nunique()), findings)
 
 
+def _whole_somewhere(files: Any) -> bool:
+    """Whether one folder holds a whole series, so that what lies elsewhere are copies (REL006)."""
+    held = files.groupby(files["folder"].fillna(""))["sop_instance_uid"].nunique()
+    return bool(files["sop_instance_uid"].notna().all() and held.max() == files["sop_instance_uid"].nunique())
+
+
 def _spread(context: Context, images: Any) -> Iterator[Found]:
+    every = images_of(context).groupby("series_uid").groups
     for (patient, uid), rows in images.groupby(["patient", "series_uid"], dropna=False, sort=True):
+        if rows["folder"].nunique() > 1 and _whole_somewhere(context["files"].loc[every[uid]]):
+            continue
         counts = rows["folder"].fillna("").value_counts().sort_index()
         if len(counts) > 1:
             folders = [

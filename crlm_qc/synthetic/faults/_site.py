@@ -239,6 +239,22 @@ class Site:
         if after != before:
             self.write(path, after.encode("utf-8"))
 
+    def second_download(self, *more: Row) -> None:
+        """Move the patient into a download of its own, with a metadata.csv of its rows and of those given."""
+        first = self.release.metadata.parent
+        second = first.with_name(f"manifest-{self.digits('download', 13)}")
+        with self.metadata() as table:
+            rows = [*table.rows_of(self.patient, "ct"), *table.rows_of(self.patient, "dso")]
+            table.rows = [row for row in table.rows if row not in rows]
+        folder = self.release.collection / self.patient
+        target = second / folder.relative_to(first)
+        target.parent.mkdir(parents=True)
+        folder.rename(target)
+        for file in sorted(target.rglob("*.dcm")):
+            self.touch(folder / file.relative_to(target))
+            self.touch(file)
+        self.write(second / "metadata.csv", Table(table.columns, [*rows, *more]).to_text("\n").encode())
+
     @contextmanager
     def row(self, role: Role) -> Iterator[Row]:
         """Open the patient's row of metadata.csv."""

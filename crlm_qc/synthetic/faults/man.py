@@ -54,10 +54,23 @@ def _(site: Site) -> None:
 
 
 @fault(
-    "download-unfinished",
+    "download-ended-early",
     triggers=("MAN008", "REL001", "XRF001"),
     doc="The download ended early: the patient's folder is not on disk, nor is metadata.csv, and the manifest is whole.",
 )
 def _(site: Site) -> None:
     site.remove(site.release.collection / site.patient)
     site.remove(site.release.metadata)
+
+
+@fault(
+    "manifest-older-edition",
+    triggers=("MAN006",),
+    doc="An older manifest lies beside that of the release, and lacks the patient's series.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    uids = {str(site.header(path).SeriesInstanceUID) for path in (site.ct_files[0], site.dso_file)}
+    path = site.release.manifest
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line not in uids]
+    site.write(path.with_name("A-manifest.tcia"), "\n".join(lines).encode())

@@ -241,3 +241,16 @@ def _(site: Site) -> None:
             row |= {names[old]: value for old, value in row.items() if old in names}
             row["StudyDate"] = f"{year}-{month}-{day}"
         table.columns = list(names.values())
+
+
+@fault(
+    "downloads-disagree",
+    triggers=("MET021", "REL021"),
+    doc="A second download brought another patient, and says of a series of the first that it is of another maker.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    with site.metadata() as table:
+        row = dict(table.of(site.other, "ct"))
+    row["Manufacturer"] = "SIEMENS"
+    site.second_download(row)

@@ -29,6 +29,16 @@ def _(site: Site) -> None:
 
 
 @fault(
+    "downloaded-in-two-parts",
+    triggers=("REL021",),
+    doc="A patient came down in a second download, which has a folder and a metadata.csv of its own.",
+    scope="release",
+)
+def _(site: Site) -> None:
+    site.second_download()
+
+
+@fault(
     "metadata-missing",
     triggers=("REL001",),
     doc="metadata.csv is not there.",

@@ -104,9 +104,50 @@ def test_several_sources_are_named(case: Case, profile: Profile, source: str, co
     assert only(case, code, profile).count == 2
 
 
-def test_two_manifests_are_fine(case: Case, profile: Profile) -> None:
-    case["sources"].append({"source": "manifest", "path": "manifest-2.tcia", "used": False})
-    assert flat(case, profile) == []
+@pytest.mark.parametrize(("relation", "severity"), [("copy", Severity.WARNING), ("edition", Severity.ERROR)])
+def test_a_copy_of_a_table_is_called_one(case: Case, profile: Profile, relation: str, severity: Severity) -> None:
+    used = next(row for row in case["sources"] if row["source"] == "metadata")
+    more = {"relation": relation, "n_differing": 2, "differing": '["Manufacturer"]'} if relation == "edition" else {}
+    case["sources"].append(used | {"path": "metadata (1).csv", "used": False, "relation": relation} | more)
+    found = only(case, "REL001", profile)
+    said = "is byte for byte a copy" if relation == "copy" else "says something else in 2 rows (Manufacturer)"
+    assert found.severity is severity
+    assert f"metadata (1).csv {said}" in found.message
+
+
+def test_tables_that_are_read_as_one_are_a_note(case: Case, profile: Profile) -> None:
+    used = next(row for row in case["sources"] if row["source"] == "metadata")
+    used["relation"] = "part"
+    case["sources"].append(used | {"path": "manifest-2/metadata.csv"})
+    assert flat(case, profile) == [("REL021", None, "release")]
+    assert only(case, "REL021", profile).severity is Severity.INFO
+
+
+def test_another_collection_is_one_note(case: Case, profile: Profile) -> None:
+    for name in ("a", "b"):
+        folder = f"manifest-2/Other/{name}"
+        row = {"path": f"{folder}/1.dcm", "folder": folder, "kind": "other-dicom", "size": 9, "in_collection": False}
+        case["files"].append(row | {"other_collection": True})
+    for source in ("metadata", "manifest"):
+        more = {"source": source, "path": f"manifest-2/{source}", "used": False, "relation": "other-collection"}
+        case["sources"].append(more)
+    found = only(case, "REL007", profile)
+    assert (found.severity, found.count) == (Severity.INFO, 4)
+    assert "2 DICOM files in manifest-2/" in found.message
+    assert len(flat(case, profile)) == 1
+
+
+def test_a_download_that_lies_there_twice_is_one_finding(case: Case, profile: Profile) -> None:
+    for table in ("slices", "files"):
+        for row in list(case[table]):
+            copy = {**row, "path": "manifest-2/" + row["path"]}
+            if table == "files":
+                copy |= {"folder": "manifest-2/" + row["folder"], "copy_of": row["path"]}
+            case[table].append(copy)
+    finding = only(case, "REL006", profile)
+    assert finding.patient is None
+    assert "byte for byte the same, in the top folder, manifest-2" in finding.message
+    assert {code for code, *_ in flat(case, profile)} == {"REL006"}
 
 
 @pytest.mark.parametrize("name", [5, 1, 24])
@@ -202,7 +243,7 @@ def test_a_copied_series_folder(case: Case, profile: Profile) -> None:
             if table == "files":
                 copy["folder"] = row["folder"] + " copy"
             case[table].append(copy)
-    assert flat(case, profile) == [("REL006", P1, "…")]
+    assert flat(case, profile) == [("REL006", P1, "101.000000-NA-20001 copy")]
     assert only(case, "REL006", profile).count == 24
 
 
