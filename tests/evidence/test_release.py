@@ -298,3 +298,12 @@ def test_images_of_other_patients_make_no_release(tmp_path, profile):
     found = find_release(tmp_path / "release", profile)
     assert found.patients == ()
     assert kinds(found) == {"LIDC-0001/1-1.dcm": "unexpected"}
+
+
+def test_folders_that_systems_keep_are_no_patients(tmp_path, profile):
+    root = nbia(tmp_path / "release")
+    for name in ("$RECYCLE.BIN", "System Volume Information", "lost+found"):
+        put(root / "manifest-1669817128730" / COLLECTION / name / "IndexerVolumeGuid", "x")
+    found = find_release(root, profile)
+    assert [one.patient for one in found.patients] == ["CRLM-CT-1001", "CRLM-CT-1002"]
+    assert {kind for path, kind in kinds(found).items() if path.endswith("Guid")} == {"system"}
