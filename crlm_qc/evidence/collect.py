@@ -120,7 +120,11 @@ def collect(
     read = _read_all(work, jobs, progress, prepare)
     reads: list[OutsideRead | PatientRead] = [outside, *(read[one.patient] for one in work)]
     rows: Rows = {name: [] for name in TABLES}
-    rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
+    rows["patients"] = [
+        {"patient": one.patient, "folder": one.folder, "valid": one.valid}
+        for one in chosen
+        if profile.is_patient_id(one.patient) or not _others_alone(read[one.patient])
+    ]
     rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
     for part in (*(one.rows for one in reads), *sources):
         for name, found in part.items():
@@ -154,6 +158,16 @@ def _work(
     for one in chosen:
         items[one.patient] = items.get(one.patient, ()) + one.items
     return [Work(patient, items[patient], profile, depth, hashed, standard) for patient in sorted(items)]
+
+
+def _others_alone(read: PatientRead) -> bool:
+    """Whether a folder that names no patient holds objects of others and nothing of the release; its files are nobody's then."""
+    kinds = {row["kind"] for row in read.rows["files"]}
+    if "other-object" not in kinds or kinds - {"other-object", "licence", "system"}:
+        return False
+    for row in read.rows["files"]:
+        row["patient"] = None
+    return True
 
 
 def _read_one(work: Work) -> PatientRead:
