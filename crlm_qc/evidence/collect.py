@@ -133,7 +133,11 @@ def collect(
     outside = read_outside(release, profile, hashed=hashed, lock=lock, others=folders_of_others(tables, profile))
     reads: list[OutsideRead | PatientRead] = [outside, *(read[one.patient] for one in work)]
     rows: Rows = {name: [] for name in TABLES}
-    rows["patients"] = [{"patient": one.patient, "folder": one.folder, "valid": one.valid} for one in chosen]
+    rows["patients"] = [
+        {"patient": one.patient, "folder": one.folder, "valid": one.valid}
+        for one in chosen
+        if profile.is_patient_id(one.patient) or not _others_alone(read[one.patient])
+    ]
     rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
     here = {row["series_uid"] for one in read.values() for row in one.rows.get("series", ()) if row["series_uid"]}
     sources = [*choose_sources(tables, profile, here), {"sources": [one.row for one in release.near]}]
@@ -213,6 +217,16 @@ def _lost(unit: Unit) -> Any:
     """What comes of a unit whose process died."""
     _, work = unit
     return _lost_tables(work) if isinstance(work, Tables) else _read_less(work)
+
+
+def _others_alone(read: PatientRead) -> bool:
+    """Whether a folder that names no patient holds objects of others and nothing of the release; its files are nobody's then."""
+    kinds = {row["kind"] for row in read.rows["files"]}
+    if "other-object" not in kinds or kinds - {"other-object", "licence", "system"}:
+        return False
+    for row in read.rows["files"]:
+        row["patient"] = None
+    return True
 
 
 def _read_one(work: Work) -> PatientRead:

@@ -311,7 +311,7 @@ def test_show_one_finding_in_full(run: Run, saved: Save, cut: int, before: str) 
         (["--rule", ""], "no such rule"),
         (["--finding", "65d"], "give 4 digits"),
         (["--finding", "ffff"], "no such finding"),
-        (["--finding", "d07a64804edd", "--rule", "DSO007"], "no such finding"),
+        (["--finding", "51bc8aed2dc6", "--rule", "DSO007"], "no such finding"),
     ],
 )
 def test_show_refuses_what_is_not_there(run: Run, saved: Save, options: list[str], said: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.uid import RTStructureSetStorage, SegmentationStorage
+from support.layouts import LAYOUTS
 from support.releases import clean_release, copy_release, small_profile
 
 from crlm_qc.auditing.run import audit
@@ -134,6 +135,21 @@ def test_a_release_of_nothing_else_is_no_pass(release: SyntheticRelease, small_p
     assert "3 objects are of others (--all-objects audits them)" in error.message
     assert "REL023" not in {one.rule for one in report.findings}
     assert report.exit_code() == 4
+
+
+def test_a_folder_of_them_is_no_patient_s(release: SyntheticRelease, small_profile: Profile) -> None:
+    LAYOUTS["card"](release)
+    for number, folder in enumerate(sorted(release.root.glob("CRLM-CT-*"))):
+        source = next(path for path in folder.rglob("*.dcm") if "Segmentation" in path.parent.name)
+        data = pydicom.dcmread(source)
+        for keyword, value in AI.items():
+            setattr(data, keyword, value)
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+        (release.root / "ai").mkdir(exist_ok=True)
+        data.save_as(release.root / "ai" / f"{number}.dcm")
+    report = judged(release, small_profile)
+    (note,) = report.findings
+    assert (note.rule, note.examples, report.release.patients) == ("REL023", release.patients, 3)
 
 
 def test_other_kinds_of_objects_can_be_let_through(release: SyntheticRelease, small_profile: Profile) -> None:

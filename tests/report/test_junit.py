@@ -62,7 +62,7 @@ def test_errors_fail_and_say_where() -> None:
     (failure,) = found.findall("failure")
     assert failure.get("message") == "1 error of CTS008"
     assert "A slice is missing" in failure.text
-    assert "f-d07a64804edd" in failure.text
+    assert "f-51bc8aed2dc6" in failure.text
     assert "note CTS012" in found.findtext("system-out")
 
 

@@ -214,8 +214,8 @@ def objects_of_others(context: Context) -> Checked:
         return Checked(len(images_of(context)))
     names = Counter(map(str, found["others"]))
     said = [f"{names[one]:,} {one}" for one in dict.fromkeys(one.name for one in context.profile.others) if names[one]]
-    patients = sorted({str(patient) for patient in found["patient"].fillna(found["patient_id"]).dropna()})
-    patients = [patient for patient in patients if context.profile.is_patient_id(patient)]
+    whose = {str(patient) for patient in found["patient"].fillna(found["patient_id"]).dropna()}
+    patients = sorted(filter(context.profile.is_patient_id, whose))
     message = (
         f"{plural(len(found), 'object')} of others {agree(len(found), 'lies', 'lie')} beside the published ones, "
         f"in {plural(len(patients), 'patient')}: {'; '.join(said) or 'of another profile'}. "
