@@ -11,6 +11,7 @@ from crlm_qc.collection.forms import (
     SeriesFolder,
     StudyFolder,
     age_in_years,
+    downloaded,
     is_meant_as_uid,
     is_uid,
     series_folder,
@@ -206,3 +207,7 @@ def test_what_stands_in_a_folders_name_is_shown_as_it_is_elsewhere(description: 
     ):
         shown = description if not description or SHOW.is_plain(description) else HIDDEN
         assert SHOW.path(folder.name) == folder._replace(description=shown).name
+
+
+def test_an_accent_in_one_piece_and_in_two_is_downloaded_alike() -> None:
+    assert downloaded("FOIE TRIPHAS\u00c9") == downloaded("FOIE TRIPHASE\u0301") == "FOIE TRIPHAS"
