@@ -12,6 +12,7 @@ from crlm_qc.collection.forms import (
     StudyFolder,
     age_in_years,
     copied_name,
+    downloaded,
     is_meant_as_uid,
     is_uid,
     originals_first,
@@ -239,3 +240,7 @@ def test_a_copy_comes_right_after_its_original(stem: str, ending: str, mark: str
     original, copy = f"a/x{stem}.{ending}", f"a/x{stem}.{mark}{ending}"
     assert copied_name(original).marked(copied_name(original).original) == original
     assert min([copy, original], key=originals_first) == original
+
+
+def test_an_accent_in_one_piece_and_in_two_is_downloaded_alike() -> None:
+    assert downloaded("FOIE TRIPHAS\u00c9") == downloaded("FOIE TRIPHASE\u0301") == "FOIE TRIPHAS"

@@ -1,5 +1,6 @@
 """Rules about metadata.csv: each fires on its fault, alone, and says what a curator needs."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from support.listing import HEADINGS, ROOT, SLICE_BYTES, Listing, make_listing
 from support.sources import item_at
 
 from crlm_qc.auditing.judging import judge
+from crlm_qc.collection.forms import downloaded
 from crlm_qc.collection.profile import Profile
 from crlm_qc.engines.pandera_engine import codes
 from crlm_qc.evidence.metadata import read_metadata
@@ -370,7 +372,7 @@ HEADERS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"manufacturer": "SIEMENS"}, {}, "Manufacturer", "Manufacturer: SIEMENS"),
     ({}, {"series_description": "CT CH/AB/PEL"}, "Series Description", "Series Description: empty"),
     ({"series_description": "POST CON"}, {}, "Series Description", "Series Description: POST CON"),
-    ({}, {"study_date": "19920706"}, "Study Date", "Study Date: 06-07-1992"),
+    ({}, {"study_date": "19920709"}, "Study Date", "Study Date: 06-07-1992"),
     ({"study_description": "CT LIVER"}, {}, "Study Description", "Study Description: CT LIVER"),
 ]
 
@@ -650,7 +652,7 @@ def test_never_more_than_twelve_findings_of_one_cause(listing: Listing) -> None:
 
 
 @pytest.mark.reference
-@pytest.mark.parametrize("variant", ["as it is", "bom", "crlf", "windows", "quoted"])
+@pytest.mark.parametrize("variant", ["as it is", "bom", "crlf", "windows", "quoted", "cleaned"])
 def test_the_real_list_passes(reference: Path, profile: Profile, tmp_path: Path, variant: str) -> None:
     content = (reference / "metadata-reconstructed.csv").read_text(encoding="utf-8")
     if variant == "windows":
@@ -661,6 +663,13 @@ def test_the_real_list_passes(reference: Path, profile: Profile, tmp_path: Path,
         content = content.replace("\r\n", "\n").replace("\n", "\r\n")
     if variant == "quoted":
         content = "\n".join(",".join(f'"{field}"' for field in line.split(",")) for line in content.splitlines())
+    if variant == "cleaned":
+        rows = list(csv.reader(content.splitlines()))
+        texts = [place for place, heading in enumerate(rows[0]) if heading.endswith("Description")]
+        for fields in rows[1:]:
+            for place in texts:
+                fields[place] = downloaded(fields[place]) or "null"
+        content = "\n".join(map(",".join, rows))
     path = tmp_path / "metadata.csv"
     path.write_bytes((b"\xef\xbb\xbf" if variant == "bom" else b"") + content.encode())
     found = read_metadata(item_at(path), open_source(tmp_path), profile)
@@ -672,3 +681,17 @@ def test_the_real_list_passes(reference: Path, profile: Profile, tmp_path: Path,
     assert examined["MET012"] == examined["MET014"] == 197
     assert len(examined) == 19
     assert json.loads(found["sources"][0]["columns"]) == list(profile.metadata_columns)
+
+
+@pytest.mark.reference
+def test_decimal_commas_of_the_real_list_are_put_right(reference: Path, profile: Profile, tmp_path: Path) -> None:
+    rows = list(csv.reader((reference / "metadata-reconstructed.csv").read_text(encoding="utf-8").splitlines()))
+    place = rows[0].index("File Size")
+    for fields in rows[1:]:
+        fields[place] = fields[place].replace(".", ",")
+    path = tmp_path / "metadata.csv"
+    path.write_text("\n".join(map(",".join, rows)) + "\n", encoding="utf-8")
+    found = read_metadata(item_at(path), open_source(tmp_path), profile)
+    evidence = Evidence(Facts(), {name: frame(name, rows) for name, rows in found.items()})
+    (finding,) = judge(evidence, profile, rules=[item for item in registry() if item.family == "MET"]).findings
+    assert (finding.rule, finding.count) == ("MET023", 394)
