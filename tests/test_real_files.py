@@ -22,6 +22,7 @@ from support import real
 
 from crlm_qc.auditing.run import audit
 from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
@@ -32,6 +33,8 @@ pytestmark = [
     # highdicom and pydicom warn of values that these files have.
     pytest.mark.filterwarnings("ignore"),
 ]
+# The objects and the variants are made here: other bytes than those published, as a test of its own tells.
+WITHOUT_LEDGER = replace(load_profile(), ledger={})
 FACES = ndimage.generate_binary_structure(3, 1)
 IDENTIFIERS = "DID"
 """What they say of these files is told apart: the object here was not de-identified by the archive."""
@@ -71,7 +74,7 @@ def release(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> real.R
 
 @pytest.fixture(scope="module")
 def report(release: real.RealRelease) -> Report:
-    return audit(release.root, settings=settings(), jobs=1)
+    return audit(release.root, settings=settings(), profile=WITHOUT_LEDGER, jobs=1)
 
 
 def test_a_real_patient_has_the_findings_of_its_tables_alone(release: real.RealRelease, report: Report) -> None:
@@ -112,6 +115,15 @@ def test_what_the_workbook_gives_are_facts(reference: Path) -> None:
     assert (torn, fatty) == (["CRLM-CT-1196"], ["CRLM-CT-1198"])
 
 
+def test_the_ledger_knows_the_real_series_to_the_byte(release: real.RealRelease) -> None:
+    asked = Settings(subset=True, depth=Depth.HEADERS, select=("LED",))
+    report = audit(release.root, settings=asked, jobs=1)
+    assert report.wholeness is not None
+    assert (report.wholeness.whole, report.wholeness.expected) == ({"CT": 1, "SEG": 0}, {"CT": 1, "SEG": 1})
+    size = release.dso.stat().st_size
+    assert messages(report, "LED003") == [f"The files of the series have {size:,} bytes, published are 4,307,324."]
+
+
 def test_what_metadata_gives_is_a_fact(release: real.RealRelease, report: Report) -> None:
     (message,) = messages(report, "MET019")
     assert f"File Size is 4.31 MB, the files on disk hold {release.dso.stat().st_size:,} bytes" in message
@@ -143,20 +155,20 @@ def test_what_is_measured_is_what_was_drawn(release: real.RealRelease, profile: 
 
 @pytest.mark.parametrize("depth", [Depth.HEADERS, Depth.MASKS])
 def test_a_shallower_audit_finds_no_more(release: real.RealRelease, depth: Depth) -> None:
-    assert said(audit(release.root, settings=settings(depth), jobs=1)) == OF_THE_TABLES
+    assert said(audit(release.root, settings=settings(depth), profile=WITHOUT_LEDGER, jobs=1)) == OF_THE_TABLES
 
 
 @pytest.mark.parametrize(("layout", "windows"), [("nbia", True), ("card", False), ("card", True)])
 def test_other_layouts_and_line_ends(reference: Path, tmp_path: Path, layout: str, windows: bool) -> None:
     made = real.assemble(reference, tmp_path / "release", layout=layout, windows=windows)
-    report = audit(made.root, settings=settings(Depth.HEADERS), jobs=1)
+    report = audit(made.root, settings=settings(Depth.HEADERS), profile=WITHOUT_LEDGER, jobs=1)
     assert report.release.layout == layout
     assert said(report) == OF_THE_TABLES
 
 
 def test_evidence_saved_is_judged_alike(release: real.RealRelease, report: Report, tmp_path: Path) -> None:
-    audit(release.root, settings=settings(), jobs=1, evidence_to=tmp_path / "evidence")
-    again = audit(tmp_path / "evidence", settings=settings(), jobs=1)
+    audit(release.root, settings=settings(), profile=WITHOUT_LEDGER, jobs=1, evidence_to=tmp_path / "evidence")
+    again = audit(tmp_path / "evidence", settings=settings(), profile=WITHOUT_LEDGER, jobs=1)
     assert [one.as_dict() for one in again.findings] == [one.as_dict() for one in report.findings]
 
 
@@ -184,7 +196,7 @@ def test_variants_of_the_real_ct(
     reference: Path, tmp_path: Path, change: real.Change, added: set[tuple[str, str, str]]
 ) -> None:
     made = real.assemble(reference, tmp_path / "release", change)
-    report = audit(made.root, settings=settings(), jobs=1)
+    report = audit(made.root, settings=settings(), profile=WITHOUT_LEDGER, jobs=1)
     assert said(report) == sorted(
         [*OF_THE_TABLES, *((code, severity, real.PATIENT, "") for code, severity, _ in added)]
     )
@@ -212,7 +224,7 @@ def test_silence_is_not_deafness(
 ) -> None:
     """The same release with its masks elsewhere: the rules that were silent on it speak."""
     made = real.assemble(reference, tmp_path / "release", moved(displace))
-    report = audit(made.root, settings=settings(), jobs=1)
+    report = audit(made.root, settings=settings(), profile=WITHOUT_LEDGER, jobs=1)
     assert {one.rule for one in report.findings if one.rule.startswith("SEG")} == codes
 
 
@@ -225,7 +237,7 @@ def upside_down(slices: list[Any], masks: Any) -> tuple[list[Any], Any]:
 
 def test_image_and_masks_upside_down(reference: Path, tmp_path: Path) -> None:
     made = real.assemble(reference, tmp_path / "release", upside_down)
-    report = audit(made.root, settings=settings(), jobs=1)
+    report = audit(made.root, settings=settings(), profile=WITHOUT_LEDGER, jobs=1)
     assert {one.rule for one in report.findings if one.rule.startswith("SEG")} == {"SEG022"}
 
 

@@ -212,7 +212,7 @@ def files_surplus(context: Context) -> Checked:
 def patient_absent(context: Context) -> Checked:
     """Every published patient, where the whole release is audited."""
     if context.settings.partial:
-        raise Skip("only part of the release is audited")
+        raise Skip("only the patients that are there are asked for")
     found = compared(context)
     patients = {one.series.patient for one in found.held}
     absent = sorted(found.absent_patients)

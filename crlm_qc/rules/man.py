@@ -307,15 +307,12 @@ def series_not_on_disk(context: Context) -> Checked:
     table, partial = _entries(context), context.settings.partial
     if context.settings.patients:
         raise Skip("only some patients are audited")
-    try:
-        metadata_rows(context, "series_uid")
-    except Skip:
-        found = disk(context)
-    else:
-        raise Skip("metadata.csv tells which series there should be")
+    found = disk(context)
     entries = [entry for entry in dict.fromkeys(table["entry"]) if is_uid(entry)]
     absent = [entry for entry in entries if entry not in found.series]
-    elsewhere = context.profile.ledger if partial else told_as(context, State.ABSENT, State.REPLACED)
+    elsewhere = frozenset(context.profile.ledger) if partial else told_as(context, State.ABSENT, State.REPLACED)
+    if _metadata_tells(context):
+        elsewhere = frozenset(absent)
     untold = [entry for entry in absent if entry not in elsewhere]
     # As many folders whose files can't be read may be these series.
     if len(untold) <= sum(bool(folder.unknown and not folder.uids) for folder in found.folders.values()):
@@ -329,3 +326,12 @@ def series_not_on_disk(context: Context) -> Checked:
     level = INFO if partial else None
     found_of = Found(RELEASE, message, expected, observed, None, len(untold), examples, severity=level)
     return Checked(len(entries), [found_of])
+
+
+def _metadata_tells(context: Context) -> bool:
+    """Whether there is a metadata.csv to tell which series there should be."""
+    try:
+        metadata_rows(context, "series_uid")
+    except Skip:
+        return False
+    return True
