@@ -22,6 +22,8 @@ _WORDS_OF_FIGURES: Final = frozenset(
 _BESIDE_THEM: Final = frozenset({"all", "cohort", "of", "patients", "rows", "the", "value", "values"})
 _AGAIN: Final = 2
 """Cells that repeat their heading, beyond which a row does."""
+_MOST: Final = 1000
+"""Rows without a patient beyond which they are no few strays."""
 _SOUND: Final = 0.5
 """Part of the cells of numbers and codes that is as it should be in a row of a patient."""
 
@@ -41,7 +43,10 @@ def strays(cells: pd.DataFrame) -> dict[int, str]:
         Rows of the sheet, with what they hold instead.
     """
     found = {}
-    for row, group in cells[cells["patient"].isna()].groupby("row"):
+    unknown = cells[cells["patient"].isna()]
+    if unknown["row"].nunique() > _MOST:
+        return {}
+    for row, group in unknown.groupby("row"):
         own = group["patient_id"].iloc[0]
         what = _what(group, plain_text(own).strip() if isinstance(own, str) else "")
         if what is not None:
