@@ -22,7 +22,7 @@ from crlm_qc.collection.show import LARGEST, Show
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.tables import TABLES
 from crlm_qc.subjects.notes import lies_as_told
-from crlm_qc.subjects.strays import WORDS_OF_FIGURES
+from crlm_qc.subjects.strays import tells_of_figures
 from crlm_qc.subjects.workbook import codes_of
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ _DOTTED = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}")
 _BEGUN = re.compile(r"[0-9]{4}([-./]?)[0-9]{2}\1[0-9]{2}")
 """A date that something may follow, as `day_of` reads it."""
 _CODES = re.compile(r"[0-9]{1,5}|[A-Z]-[0-9A-F]{4,5}")
+_WRITTEN = re.compile(r"\s*[^\w\s=@]?\s*[0-9].*|\s*[^=@][\W\d_]*")
+"""A number in whatever notation."""
 _NO_DATE = "00-00-0000"
 """What a study folder's date becomes that is none, such as one whose day comes first."""
 _ENDINGS = frozenset({"csv", "dcm", "json", "md", "pdf", "tcia", "txt", "xls", "xlsx", "xlsm", "zip"})
@@ -253,7 +255,7 @@ class _Redactor:
         headings += ["Variable Name", "Description", "Values", profile.patient_sheet, profile.dictionary_sheet]
         classes = [name for known in profile.modalities.values() for name in known.values()]
         names = [*headings, *classes, *profile.published.manufacturers, f"https://doi.org/{profile.doi}", profile.doi]
-        self._known = {loose_heading(name) for name in (*_WORDS, *WORDS_OF_FIGURES, *names)}
+        self._known = {loose_heading(name) for name in (*_WORDS, *names)}
         self._pseudonyms = [one.pattern for one in profile.variables.values() if one.pattern is not None]
 
     def text(self, value: str) -> str:
@@ -314,10 +316,14 @@ class _Redactor:
         return json.dumps([self.heading(one) if isinstance(one, str) else one for one in json.loads(value)])
 
     def cell(self, value: str) -> str:
-        """A text in a cell; of one without letters, in which digits and signs stand, the signs stay."""
-        if self._is_safe(value) or value.strip().isdecimal() or re.search(r"[^\W\d_]", value) or value[0] in "=@\t\r":
+        """A text in a cell; of one that begins with a number, or holds no letters, how it is written."""
+        if self._is_safe(value) or value.strip().isdecimal() or not _WRITTEN.fullmatch(value):
             return self.text(value)
-        return re.sub("[0-9]", "1", value)
+        return re.sub("[0-9]", "1", re.sub(r"[^\W\d_]", "x", value))
+
+    def row_label(self, value: str) -> str:
+        """What stands where an ID is expected; that it tells of totals or means stays."""
+        return "total" if tells_of_figures(value) else self.text(value)
 
     def heading(self, value: str) -> str:
         """A heading of the workbook; one that is nearly known stays."""
@@ -452,6 +458,7 @@ def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] |
         ("sources", "columns"): redactor.headings,
         ("clinical", "column"): redactor.heading,
         ("clinical", "text"): redactor.cell,
+        ("clinical", "patient_id"): redactor.row_label,
         ("clinical_dictionary", "values"): redactor.stated_codes,
         ("clinical", "number_format"): redactor.number_format,
         ("slices", "patient_age"): redactor.age,

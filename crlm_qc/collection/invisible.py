@@ -127,7 +127,7 @@ def deceptive(text: str) -> tuple[str, ...]:
 def _meant(character: str) -> str:
     if character in _LATIN:
         return _LATIN[character]
-    if unicodedata.category(character) == "Nd":
+    if character.isdecimal():
         return str(unicodedata.digit(character))
     if "\uff01" <= character <= "\uff5e":
         return chr(ord(character) - 0xFEE0)

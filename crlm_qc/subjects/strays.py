@@ -15,12 +15,15 @@ HEADINGS: Final = "the headings again"
 FIGURES: Final = "figures over other rows, such as totals or means"
 WORDS: Final = "units, labels or a note"
 
-WORDS_OF_FIGURES: Final = frozenset(
+_WORDS_OF_FIGURES: Final = frozenset(
     {"average", "avg", "count", "gesamt", "max", "maximum", "mean", "median", "min", "minimum", "mittelwert", "moyenne"}
     | {"n", "percent", "range", "sd", "std", "sum", "summe", "total", "totals"}
 )
+_BESIDE_THEM: Final = frozenset({"all", "cohort", "of", "patients", "rows", "the", "value", "values"})
 _AGAIN: Final = 2
 """Cells that repeat their heading, beyond which a row does."""
+_MOST: Final = 1000
+"""Rows without a patient beyond which they are no few strays."""
 _SOUND: Final = 0.5
 """Part of the cells of numbers and codes that is as it should be in a row of a patient."""
 
@@ -40,13 +43,22 @@ def strays(cells: pd.DataFrame) -> dict[int, str]:
         Rows of the sheet, with what they hold instead.
     """
     found = {}
-    for row, group in cells[cells["patient"].isna()].groupby("row"):
+    unknown = cells[cells["patient"].isna()]
+    if unknown["row"].nunique() > _MOST:
+        return {}
+    for row, group in unknown.groupby("row"):
         own = group["patient_id"].iloc[0]
         what = _what(group, plain_text(own).strip() if isinstance(own, str) else "")
         if what is not None:
             found[int(str(row))] = what
     # A sheet without any patient has another fault.
     return found if len(found) < cells["row"].nunique() else {}
+
+
+def tells_of_figures(label: str) -> bool:
+    """Whether what stands in place of an ID is a word such as `Total` or `Mean (n=197)`."""
+    words = set(re.findall(r"[^\W\d_]+", label.casefold()))
+    return bool(words & _WORDS_OF_FIGURES) and words <= _WORDS_OF_FIGURES | _BESIDE_THEM
 
 
 def _what(cells: pd.DataFrame, patient_id: str) -> str | None:
@@ -56,7 +68,7 @@ def _what(cells: pd.DataFrame, patient_id: str) -> str | None:
     )
     if again > _AGAIN:
         return HEADINGS
-    if WORDS_OF_FIGURES.intersection(re.findall(r"[^\W\d_]+", patient_id.casefold())):
+    if tells_of_figures(patient_id):
         return FIGURES
     numeric = cells[cells["numeric"]]
     alone = bool((cells["type"] == "blank").sum() >= len(cells) - 1)

@@ -321,7 +321,8 @@ def _readings(cells: pd.DataFrame, missing_code: float) -> Any:
     other = (digits & (words | ~lettered)) | (
         has_value & is_text & (raw.map(_looks_otherwise) | (percent_sign & ~percent))
     )
-    dates = (kind == "date") | (digits & text.str.lower().map(lambda one: bool(_DATE.fullmatch(one))))
+    dates = kind == "date"
+    dates[digits] = text[digits].str.lower().map(lambda one: bool(_DATE.fullmatch(one)))
     is_missing = has_value & (value == missing_code)
     choices: list[tuple[pd.Series[bool], Reading]] = [
         (kind == "formula", Reading.FORMULA),
@@ -343,7 +344,7 @@ def _readings(cells: pd.DataFrame, missing_code: float) -> Any:
 
 def _looks_otherwise(text: str) -> bool:
     """Whether a text has characters that look like others; what can't be seen is none."""
-    return any(not one.isascii() and one.isprintable() for one in text)
+    return not text.isascii() and any(not one.isascii() and one.isprintable() for one in text)
 
 
 def _wide(cells: pd.DataFrame, column: str, rows: pd.Index[int], names: Sequence[str]) -> pd.DataFrame:

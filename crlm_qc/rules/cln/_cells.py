@@ -154,15 +154,20 @@ def _of_one_cause(context: Context, table: Clinical, bad: pd.DataFrame, words: W
         in_row &= False
     rest = bad[~in_row]
     in_column = rest.groupby("variable")["row"].transform("size") > MANY_IN_COLUMN
-    if rest.loc[in_column, "variable"].nunique() > MANY_COLUMNS or (~in_column).sum() > MANY_CELLS:
-        yield _many(context, table, rest, words, None)
-        rest = rest[:0]
+    rows, columns, cells = bad.loc[in_row, "row"].nunique(), rest.loc[in_column, "variable"].nunique(), rest[~in_column]
+    if (
+        columns > MANY_COLUMNS
+        or len(cells) > MANY_CELLS
+        or (rows + columns and rows + columns + len(cells) > MANY_IN_ROW)
+    ):
+        yield _many(context, table, bad, words, None)
+        return
     for _, group in bad[in_row].groupby("row"):
         yield _many(context, table, group, words, "row")
-    for _, group in rest[in_column.loc[rest.index]].groupby("variable"):
+    for _, group in rest[in_column].groupby("variable"):
         yield _many(context, table, group, words, "variable")
     cell: Any
-    for cell in rest[~in_column.loc[rest.index]].itertuples():
+    for cell in cells.itertuples():
         yield Found(
             Subject(Kind.ROW, path=table.path, row=int(cell.row), column=str(cell.variable)),
             f"{words.one(cell)} ({row_name(context, cell)}).",
@@ -185,7 +190,9 @@ def _many(context: Context, table: Clinical, group: pd.DataFrame, words: Words, 
         subject, where = Subject(Kind.COLUMN, path=table.path, column=columns[0]), columns[0]
         names = tuple(row_name(context, one) for one in cells)
     else:
-        subject, where, names = Subject(Kind.FILE, path=table.path), plural(len(columns), "column"), columns
+        ids = tuple(dict.fromkeys(row_name(context, one) for one in cells))
+        subject, names = Subject(Kind.FILE, path=table.path), min(columns, ids, key=len)
+        where = f"{plural(len(columns), 'column')} in {plural(len(ids), 'row')}"
     seen = list(dict.fromkeys(words.seen(context, one) for one in cells[:MOST_SEEN]))
     return Found(
         subject,

@@ -91,7 +91,7 @@ def _column(table: Clinical, heading: str) -> str:
     "CLN003",
     "clinical-column-unknown",
     WARNING,
-    title="The workbook has an unknown column, or a heading that is spelt otherwise",
+    title="The workbook has an unknown or misspelt column",
     why="A column outside the published editions is undocumented, may hold what was not meant to be shared, or is a misspelt heading.",
     fix="Take the column out, correct its heading, or add it to the profile's edition and to the Data Dictionary.",
     source=DICTIONARY,
