@@ -22,6 +22,7 @@ from support import tiny
 from support.sources import item_at
 from support.workbooks import plain_row, write
 
+from crlm_qc.auditing import judge
 from crlm_qc.evidence import limits
 from crlm_qc.evidence.dicom.encoding import pixels_of
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
@@ -35,6 +36,9 @@ from crlm_qc.evidence.source import Folder
 from crlm_qc.evidence.workbook.file import unpacks_to_much
 from crlm_qc.evidence.workbook.sheets import read_workbook
 from crlm_qc.geometry import masks
+from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.tables import frame
+from crlm_qc.rules import registry
 
 SHAPE = (8, 16)
 
@@ -231,8 +235,8 @@ def test_a_compressed_frame_of_more_pixels_than_its_bytes_can_be_of(tmp_path, pr
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])
 def test_a_codestream_may_claim_more_than_its_header(syntax, tmp_path, profile):
     ls = b"\xff\xd8\xff\xf7\x00\x0b\x10" + struct.pack(">HHB", 40000, 40000, 1) + b"\x01\x11\x00\xff\xd9"
-    siz = b"\xff\x4f\xff\x51" + struct.pack(">HHLLLL", 41, 0, 40010, 40005, 10, 5) + bytes(40)
-    frame = ls if syntax == JPEGLSLossless else siz
+    claimed = b"\xff\x4f\xff\x51" + struct.pack(">HHLLLL", 41, 0, 40010, 40005, 10, 5) + bytes(40)
+    frame = ls if syntax == JPEGLSLossless else claimed
     assert pixels_of(frame) == 40000 * 40000
     assert pixels_of(frame[:10]) is None
     ds = tiny.ct_slice(shape=SHAPE)
@@ -345,3 +349,12 @@ def test_every_limit_says_where_it_comes_from():
 def test_a_union_tells_whether_masks_share_voxels():
     first, second = masks.pack(np.eye(8, 16, dtype=bool)), masks.pack(np.eye(8, 16, 1, dtype=bool))
     assert masks.count(masks.union([first, second])) == masks.count(first) + masks.count(second)
+
+
+def test_a_column_of_pseudonyms_may_be_blank_throughout(tmp_path, profile):
+    path = tmp_path / "clinical.csv"
+    columns = profile.editions[0].columns
+    path.write_text(",".join(columns) + "\n" + "x\n")
+    tables = {name: frame(name, rows) for name, rows in read_workbook(item_at(path), profile).items()}
+    report = judge(Evidence(tables=tables), profile, rules=[item for item in registry() if item.code == "CLN023"])
+    assert not report.incomplete
