@@ -70,8 +70,11 @@ MASK_VOXELS: Final = 1 << 29
 """Voxels of all frames of an object: three times those of the largest."""
 VOXELS_A_BYTE: Final = 256
 """Voxels that there may be for each byte of the file where that is more: frames have headers, and masks have outlines."""
-HELD_MASK_BYTES: Final = 384 * MIB
-"""Bytes of all masks of an object, one bit a voxel: 17 times the largest; of a label map each label of each frame has a mask."""
+HELD_MASK_BYTES: Final = 512 * MIB
+"""Bytes of all masks of an object, one bit a voxel; of a label map each label of each frame has a mask. The largest object has
+22 MB, and a label map of 60 segments on each of 240 slices 450 MiB."""
+HELD_BYTES_A_BYTE: Final = 8
+"""Bytes of masks that there may be for each byte of the file where that is more."""
 BOX_VOXELS: Final = 1 << 26
 """Voxels that are unpacked at once, of the box around one segment or of a compressed CT image: 256 slices of 512 x 512."""
 BOX_VOXELS_A_BYTE: Final = 8

@@ -260,8 +260,8 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
         with source.element.file.opened() as stream:
             data = pydicom.dcmread(stream, force=True)
         frames = integer(data, "NumberOfFrames") or 1
+        refuse_blown(rows, columns, frames, source.element.found, source.element.beginning)
         refuse(rows * columns * frames, limits.BOX_VOXELS, "its frames have {} pixels")
-        refuse_blown(rows, columns, frames, source.element.found)
         # The decoder must be that of the file meta, which may be missing or untrue.
         data.file_meta.TransferSyntaxUID = UID(source.transfer_syntax or "")
         stored, _ = decoder.as_array(data, raw=True, correct_unused_bits=False)

@@ -9,12 +9,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pydicom import Dataset, Sequence
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 from support import tiny
 from support.sources import item_at
 from support.workbooks import plain_row, write
 
+from crlm_qc.auditing import judge
 from crlm_qc.evidence import limits
+from crlm_qc.evidence.dicom.encoding import pixels_of
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dso import dso_rows
 from crlm_qc.evidence.limits import Beyond
@@ -26,6 +36,9 @@ from crlm_qc.evidence.source import Folder
 from crlm_qc.evidence.workbook.file import unpacks_to_much
 from crlm_qc.evidence.workbook.sheets import read_workbook
 from crlm_qc.geometry import masks
+from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.tables import frame
+from crlm_qc.rules import registry
 
 SHAPE = (8, 16)
 
@@ -161,7 +174,7 @@ def test_masks_out_of_proportion_are_not_measured_and_say_why(name, value, said,
         monkeypatch.setattr(limits, scaled, 0)
     monkeypatch.setattr(limits, name, value)
     if name == "HELD_MASK_BYTES":
-        # Twice the file's size is always allowed.
+        # Some bytes for each of the file's are always allowed.
         header.pixels.file = replace(header.pixels.file, size=0)
     stack, pairs = measure_masks(header, found, [], [], profile)
     assert (stack, pairs, found.dso["masks"]) == (None, [], "too-large")
@@ -217,6 +230,24 @@ def test_a_compressed_frame_of_more_pixels_than_its_bytes_can_be_of(tmp_path, pr
     measure_pixels([slice_pixels(header, row)], [], profile)
     assert row["pixels"] == "too-large"
     assert row["pixels_detail"] == "a frame has 25,000,000 pixels; 16,777,216 at most are read"
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])
+def test_a_codestream_may_claim_more_than_its_header(syntax, tmp_path, profile):
+    ls = b"\xff\xd8\xff\xf7\x00\x0b\x10" + struct.pack(">HHB", 40000, 40000, 1) + b"\x01\x11\x00\xff\xd9"
+    claimed = b"\xff\x4f\xff\x51" + struct.pack(">HHLLLL", 41, 0, 40010, 40005, 10, 5) + bytes(40)
+    frame = ls if syntax == JPEGLSLossless else claimed
+    assert pixels_of(frame) == 40000 * 40000
+    assert pixels_of(frame[:10]) is None
+    ds = tiny.ct_slice(shape=SHAPE)
+    ds.PixelData = encapsulate([frame + b"\0" * (len(frame) % 2)])
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = syntax
+    row = {"path": "one.dcm", "rows": 8, "columns": 16, "bits_allocated": 16, "samples_per_pixel": 1}
+    measure_pixels([slice_pixels(header_of(ds, tmp_path), row)], [], profile)
+    if row["pixels"] != "no-decoder":
+        assert row["pixels_detail"] == "a frame has 1,600,000,000 pixels; 16,777,216 at most are read"
 
 
 # Tables
@@ -318,3 +349,12 @@ def test_every_limit_says_where_it_comes_from():
 def test_a_union_tells_whether_masks_share_voxels():
     first, second = masks.pack(np.eye(8, 16, dtype=bool)), masks.pack(np.eye(8, 16, 1, dtype=bool))
     assert masks.count(masks.union([first, second])) == masks.count(first) + masks.count(second)
+
+
+def test_a_column_of_pseudonyms_may_be_blank_throughout(tmp_path, profile):
+    path = tmp_path / "clinical.csv"
+    columns = profile.editions[0].columns
+    path.write_text(",".join(columns) + "\n" + "x\n")
+    tables = {name: frame(name, rows) for name, rows in read_workbook(item_at(path), profile).items()}
+    report = judge(Evidence(tables=tables), profile, rules=[item for item in registry() if item.code == "CLN023"])
+    assert not report.incomplete

@@ -8,6 +8,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from crlm_qc.evidence import limits
+from crlm_qc.evidence.dicom.encoding import pixels_of
 from crlm_qc.evidence.limits import refuse
 from crlm_qc.model.tables import ENCAPSULATED
 
@@ -57,7 +58,7 @@ def undecoded(decoder: Any, error: Exception) -> Unmeasured:
     return Unmeasured("failed", f"Pixel Data can't be decoded ({names}: {type(error).__name__})")
 
 
-def refuse_blown(rows: int, columns: int, frames: int, length: int) -> None:
+def refuse_blown(rows: int, columns: int, frames: int, length: int, beginning: bytes) -> None:
     """Raise if compressed Pixel Data claims more pixels than so few bytes can be of.
 
     Parameters
@@ -66,13 +67,15 @@ def refuse_blown(rows: int, columns: int, frames: int, length: int) -> None:
         Size of the image.
     length : int
         Bytes of all fragments.
+    beginning : bytes
+        The first of the first fragment, whose codec may claim another size than the header.
 
     Raises
     ------
     Beyond
         It does, or a frame is larger than any.
     """
-    pixels = rows * columns
+    pixels = max(rows * columns, pixels_of(beginning) or 0)
     refuse(pixels, limits.FRAME_PIXELS, "a frame has {} pixels")
     each = length // max(frames, 1)
     most = limits.BLANK_FRAME_PIXELS + limits.PIXELS_A_BYTE * each

@@ -68,6 +68,8 @@ _FRAMES_OF_JPEG: Final = {
     0xF7: JPEGLSNearLossless,
 }
 """Marker of the frame header (ISO/IEC 10918-1 and 14495-1) to the transfer syntax that reads any such frame."""
+_SIZE_MARKER = 24
+"""Bytes of a JPEG 2000 codestream up to the end of its image's size."""
 _ALIKE: Final = (JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, [RLELossless])
 """Transfer syntaxes that the first bytes of a frame don't tell apart for sure."""
 
@@ -244,6 +246,29 @@ def codec_of(frame: bytes, declared: str | None) -> str | None:
     # Of codecs that are not known here (MPEG and the like), nothing is judged.
     known = declared in _NATIVE or declared is None or any(declared in syntaxes for syntaxes in _ALIKE)
     return str(found) if known else None
+
+
+def pixels_of(frame: bytes) -> int | None:
+    """Pixels that a compressed frame is of by its own header, whatever Rows and Columns say; None if that is not told.
+
+    Parameters
+    ----------
+    frame : bytes
+        The beginning of the first fragment.
+    """
+
+    def number(at: int, length: int) -> int:
+        return int.from_bytes(frame[at : at + length], "big")
+
+    if frame.startswith(b"\xff\x4f\xff\x51") and len(frame) >= _SIZE_MARKER:
+        # Extent of the reference grid, less the offset of the image (ISO/IEC 15444-1 A.5.1).
+        return max(0, number(8, 4) - number(16, 4)) * max(0, number(12, 4) - number(20, 4))
+    at = 2 if frame.startswith(b"\xff\xd8") else len(frame)
+    while at + 9 <= len(frame) and frame[at] == 0xFF:
+        if frame[at + 1] in _FRAMES_OF_JPEG:
+            return number(at + 5, 2) * number(at + 7, 2)
+        at += 2 + number(at + 2, 2)
+    return None
 
 
 def _codec(frame: bytes) -> UID | None:

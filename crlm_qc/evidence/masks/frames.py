@@ -78,7 +78,7 @@ def _refuse_blown(header: Header, pixels: PixelElement, rows: int, columns: int,
     most = max(limits.MASK_VOXELS, limits.VOXELS_A_BYTE * (pixels.file.size or 0))
     refuse(rows * columns * frames, most, "its frames have {} voxels")
     if compressed(header.transfer_syntax, pixels):
-        refuse_blown(rows, columns, frames, pixels.found)
+        refuse_blown(rows, columns, frames, pixels.found, pixels.beginning)
 
 
 def _fractional(

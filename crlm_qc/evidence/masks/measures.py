@@ -102,7 +102,11 @@ def _held(frames: Iterable[FrameMasks], size: int) -> list[FrameMasks]:
         numbers.update(frame)
         taken += sum(mask.nbytes for mask in frame.values())
         refuse(len(numbers), limits.SEGMENTS, "the masks are of {} segments or more")
-        refuse(taken, max(limits.HELD_MASK_BYTES, 2 * size), "the masks take {} bytes or more, one bit a voxel")
+        refuse(
+            taken,
+            max(limits.HELD_MASK_BYTES, limits.HELD_BYTES_A_BYTE * size),
+            "the masks take {} bytes or more, one bit a voxel",
+        )
     return held
 
 

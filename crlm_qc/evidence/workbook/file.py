@@ -161,7 +161,7 @@ class _Filled:
         if self.characters > limits.ALL_CHARACTERS:
             raise _beyond(f"its cells hold more than {limits.ALL_CHARACTERS:,} characters")
 
-    def walk(self) -> None:
+    def pass_row(self) -> None:
         """Take in a row, blank or not."""
         self.walked += 1
         if self.walked > limits.WALKED_ROWS:
@@ -183,7 +183,7 @@ def _read_sheets(data: bytes) -> list[Sheet]:
         sheet = Sheet(worksheet.title)
         rows = worksheet.iter_rows(max_row=limits.SHEET_ROWS, max_col=limits.SHEET_COLUMNS)
         for number, row in enumerate(rows, 1):
-            filled.walk()
+            filled.pass_row()
             # All rows that a sheet leaves out are the same one.
             if row is blank:
                 continue
@@ -264,7 +264,7 @@ def _read_csv(data: bytes) -> Sheet:
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     try:
         for number, values in enumerate(reader, 1):
-            filled.walk()
+            filled.pass_row()
             columns = enumerate(values[: limits.SHEET_COLUMNS], 1)
             cells = [_csv_cell(column, value, commas) for column, value in columns]
             if kept := [cell for cell in cells if cell is not None]:

@@ -222,8 +222,14 @@ def clinical_scout_name(context: Context) -> Checked:
 
 def _pseudonyms(context: Context, table: Clinical, column: str, names: pd.DataFrame) -> Iterator[Found]:
     variable = context.profile.variables[column]
-    good = names["text"].map(
-        lambda name: isinstance(name, str) and variable.pattern is not None and bool(variable.pattern.fullmatch(name))
+    good = (
+        names["text"]
+        .map(
+            lambda name: (
+                isinstance(name, str) and variable.pattern is not None and bool(variable.pattern.fullmatch(name))
+            )
+        )
+        .astype(bool)
     )
     words = Words(
         lambda _: f"{column} is not of the form {variable.form}",
