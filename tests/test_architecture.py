@@ -132,7 +132,11 @@ NO_FILE_OF_A_RELEASE = {
         "iterdir": "what lies beside a lock file that is not there",
         "is_dir": "likewise",
     },
-    "evidence/store.py": {"read_text": "saved evidence", "read_parquet": "likewise"},
+    "evidence/store.py": {
+        "read_text": "saved evidence",
+        "read_bytes": "likewise",
+        "read_parquet": "of bytes in memory",
+    },
     "evidence/pixels.py": {"dcmread": "of a file that is open"},
     "evidence/workbook/file.py": {
         "ZipFile": "of bytes in memory, or of a file that is open",

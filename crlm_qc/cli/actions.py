@@ -10,7 +10,7 @@ from typing import TextIO
 
 from crlm_qc.cli.terminal import say
 from crlm_qc.model.report import Report
-from crlm_qc.report import FORMATS
+from crlm_qc.report import FORMATS, words
 
 SUMMARY_LIMIT = 1024 * 1024
 """Bytes that GitHub takes of a step's summary; of a longer one it shows nothing."""
@@ -34,6 +34,12 @@ def say_safely(text: str, to: TextIO) -> None:
     """Print text; what the runner of GitHub Actions could take for a command is broken up."""
     said = text.rstrip("\n")
     say(harmless(said) if in_actions() else said, to=to)
+
+
+def shown(path: Path) -> str:
+    """A path as it may be said: its folders may have come with a download, and hold what a terminal or runner would obey."""
+    said = words.clean(str(path))
+    return harmless(said) if in_actions() else said
 
 
 def annotate(report: Report, to: TextIO) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from crlm_qc.auditing.run import audit
-from crlm_qc.cli.actions import annotate, in_actions, say_safely, summarise, summary_file
+from crlm_qc.cli.actions import annotate, in_actions, say_safely, shown, summarise, summary_file
 from crlm_qc.cli.attest import AttestOption, Record
 from crlm_qc.cli.clock import Watch, save_run
 from crlm_qc.cli.configured import request_by, tell_configuration
@@ -205,13 +205,13 @@ def _tell(report: Report, outputs: Sequence[Output], folder: Path, request: Requ
     """Print the summary: to standard output, or to standard error if a format for programs went there."""
     stream = stream_beside(outputs)
     every = folder / FORMATS["json"].goes_to
-    style = replace(style_of(stream, Colour(request.color)), results=shlex.quote(str(every)))
+    style = replace(style_of(stream, Colour(request.color)), results=shlex.quote(shown(every)))
     lines = [text.verdict(report, style)] if request.quiet < 2 else []
     if not request.quiet:
-        written = [item for item in outputs if item.path is not None and item.path != every]
+        written = [(item.format.name, item.path) for item in outputs if item.path is not None and item.path != every]
         lines = [text.render(report, style).rstrip("\n")]
-        lines += [f"{item.format.name} report: {item.path}" for item in written]
-        lines += [f"every finding: {every}"]
+        lines += [f"{name} report: {shown(path)}" for name, path in written]
+        lines += [f"every finding: {shown(every)}"]
         if report.run and report.run.seconds is not None:
             lines += [f"audited in {words.duration(report.run.seconds)}"]
     for line in lines:

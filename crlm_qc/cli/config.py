@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from crlm_qc.cli.actions import shown
 from crlm_qc.cli.configured import RELEASE, settled_by
 from crlm_qc.cli.options import Listing, ListingOption
 from crlm_qc.cli.terminal import say
@@ -46,7 +47,7 @@ def _write_template(arguments: Sequence[str]) -> None:
     if path.exists() or path.is_symlink():
         raise UsageError(f"{path} is there already: remove it first")
     put(path, template())
-    say(f"written: {path}")
+    say(f"written: {shown(path)}")
 
 
 def _settled(ctx: typer.Context) -> Settled:

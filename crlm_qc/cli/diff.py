@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crlm_qc.cli.actions import say_safely
+from crlm_qc.cli.actions import say_safely, shown
 from crlm_qc.cli.options import ColourOption, FailOn, QuietOption
 from crlm_qc.cli.outputs import choose_outputs, stream_beside, write_outputs
 from crlm_qc.cli.saved import MaxBytes, load_report, options_for, places_of
@@ -57,5 +57,5 @@ def diff(
     if not quiet:
         for item in outputs:
             if item.path is not None:
-                say_safely(f"{item.format.name}: {item.path}", stream)
+                say_safely(f"{item.format.name}: {shown(item.path)}", stream)
     raise typer.Exit(found.exit_code(fail_on.severity))

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from crlm_qc.cli.actions import shown
 from crlm_qc.cli.options import JobsOption, ProfileOption
 from crlm_qc.cli.terminal import progress_on, say
 from crlm_qc.collection.reading import load_profile
@@ -75,12 +76,12 @@ def lock(
             "it where the release is kept",
             to=sys.stderr,
         )
-    say(f"lock file: {path}")
+    say(f"lock file: {shown(path)}")
     say(f"to compare: {_comparison(release, path)}")
 
 
 def _comparison(release: Path, lock: Path) -> str:
-    return f"crlm-qc check {shlex.quote(str(release))} --lock {shlex.quote(str(lock))}"
+    return f"crlm-qc check {shlex.quote(shown(release))} --lock {shlex.quote(shown(lock))}"
 
 
 def _write_lock(path: Path, release: Path, content: bytes) -> None:

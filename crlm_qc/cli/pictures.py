@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crlm_qc.cli.actions import shown
 from crlm_qc.cli.options import ProfileOption
 from crlm_qc.cli.terminal import progress_on, say
 from crlm_qc.collection.reading import load_profile
@@ -102,7 +103,7 @@ def saved_pictures(report: Report, findings: Path) -> dict[str, bytes]:
     missing = sum(picture.file is not None and picture.file not in files for picture in report.pictures)
     if missing:
         where = findings.parent / FOLDER
-        say(f"crlm-qc: {plural(missing, 'picture')} can't be shown: not found in {where}", to=sys.stderr)
+        say(f"crlm-qc: {plural(missing, 'picture')} can't be shown: not found in {shown(where)}", to=sys.stderr)
     return files
 
 
@@ -153,7 +154,7 @@ def pictures(
 def _tell(picture: Picture, folder: Path) -> None:
     """Say where a picture is, or why there is none."""
     if picture.file is not None:
-        say(f"{folder / picture.file}  {words.clean(picture.title)}. {words.clean(picture.caption)}")
+        say(f"{shown(folder / picture.file)}  {words.clean(picture.title)}. {words.clean(picture.caption)}")
     else:
         what = f"{words.clean(picture.title)}: " if picture.title else ""
         say(f"crlm-qc: no picture: {what}{words.clean(picture.reason)}", to=sys.stderr)

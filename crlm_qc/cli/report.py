@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crlm_qc.cli.actions import say_safely
+from crlm_qc.cli.actions import say_safely, shown
 from crlm_qc.cli.clock import load_run
 from crlm_qc.cli.options import AnchorOption
 from crlm_qc.cli.outputs import choose_outputs, write_outputs
@@ -49,6 +49,6 @@ def report(
     write_outputs(saved, outputs, options_for(max_bytes=max_bytes, anchor=anchor, pictures=pictures))
     for item in outputs:
         if item.path is not None:
-            say(f"{item.format.name} report: {item.path}", to=sys.stderr)
+            say(f"{item.format.name} report: {shown(item.path)}", to=sys.stderr)
         elif not item.machine:
             say_safely(text.render(saved), sys.stdout)

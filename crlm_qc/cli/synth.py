@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crlm_qc.auditing.run import audit
+from crlm_qc.cli.actions import shown
 from crlm_qc.cli.options import ColourOption, JobsOption
 from crlm_qc.cli.outputs import choose_outputs, write_outputs
 from crlm_qc.cli.pictures import Album
@@ -105,8 +106,8 @@ def demo(
     say(f"A synthetic release of {DEMO_PATIENTS} patients, with {len(DEMO_FAULTS)} faults planted:")
     found = [_tell_fault(spec, report, style) for spec in DEMO_FAULTS]
     say(text.verdict(report, style))
-    say(f"release: {release.root}")
-    say(f"report:  {reports / FORMATS['html'].goes_to}")
+    say(f"release: {shown(release.root)}")
+    say(f"report:  {shown(reports / FORMATS['html'].goes_to)}")
     raise typer.Exit(ExitCode.CLEAN if all(found) else ExitCode.BUG)
 
 
@@ -180,7 +181,7 @@ def synth(
     with_profile = f" --profile {shlex.quote(str(profile))}" if profile else ""
     say(
         f"{plural(patients, 'patient')} written. "
-        f"To audit them: crlm-qc check --subset {shlex.quote(str(release.root))}{with_profile}"
+        f"To audit them: crlm-qc check --subset {shlex.quote(shown(release.root))}{with_profile}"
     )
 
 

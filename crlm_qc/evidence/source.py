@@ -62,6 +62,8 @@ class Item:
     detail: str | None = None
     content: str | None = None
     """What the path that a link names tells of it, a code of `crlm_qc.model.contents.CONTENTS`."""
+    listed: tuple[int, int] | None = None
+    """Device and inode when it was listed, where there are such."""
 
     @property
     def name(self) -> str:
@@ -91,7 +93,12 @@ class Item:
         OSError
             It can't be opened, or must not be.
         """
-        return self._place().open(self.key)
+        place = self._place()
+        stream = place.open(self.key)
+        if self.listed is not None and not place.is_listed(self.key, stream, self.listed):
+            stream.close()
+            raise OSError("another file lies there than was listed")
+        return stream
 
     def read(self, start: int, length: int) -> bytes:
         """Bytes of the file, fewer where it ends before.
@@ -112,7 +119,9 @@ class Item:
         OSError
             It can't be read, or must not be.
         """
-        return self._place().read(self.key, start, length)
+        with self.opened() as stream:
+            stream.seek(start)
+            return stream.read(length)
 
     def digest(self, algorithm: str = "sha256") -> tuple[str, int]:
         """SHA-256 of the file, or another digest.
@@ -208,11 +217,9 @@ class Source(ABC):
     def open(self, key: str) -> BinaryIO:
         """The file of a key, open for reading at its beginning, seekable and buffered."""
 
-    def read(self, key: str, start: int, length: int) -> bytes:
-        """Bytes of the file of a key, fewer where it ends before."""
-        with self.open(key) as stream:
-            stream.seek(start)
-            return stream.read(length)
+    def is_listed(self, key: str, stream: BinaryIO, listed: tuple[int, int]) -> bool:  # noqa: ARG002 - most know no inodes
+        """Whether an open file is that of the source that was listed under its key, by device and inode."""
+        return True
 
     def on_disk(self, key: str, copy: Path) -> Path:
         """The file of a key on this machine: a copy, unless the source is a folder."""
@@ -267,7 +274,10 @@ class Source(ABC):
 
 @dataclass(frozen=True)
 class Folder(Source):
-    """A folder of this machine: no link is followed to a folder, and none out of it; no device or pipe is opened."""
+    """A folder of this machine: no link is followed to a folder, and none out of it; no device or pipe is opened.
+
+    That holds for what is put there after the listing too.
+    """
 
     top: Path
     """Where it is, all links on the way to it resolved."""
@@ -328,11 +338,18 @@ class Folder(Source):
             return Item(shown, None, problem="link-folder", detail="a link to a folder of the release")
         if not stat.S_ISREG(status.st_mode):
             return Item(shown, None, problem="not-a-file", detail="a link to a device, pipe or socket")
-        return Item(shown, status.st_size, self, target.relative_to(self.top).as_posix())
+        key = target.relative_to(self.top).as_posix()
+        return Item(shown, status.st_size, self, key, listed=_identity(status))
 
     def open(self, key: str) -> BinaryIO:
         """The file of a key, open for reading at its beginning."""
-        return (self.top / key).open("rb", buffering=BUFFER)
+        return open(self.top / key, "rb", buffering=BUFFER, opener=_open_file)
+
+    def is_listed(self, key: str, stream: BinaryIO, listed: tuple[int, int]) -> bool:
+        """Whether an open file is the one that was listed, or was put in its place: no link leads to it by now."""
+        # Some file systems of networks give another inode each time.
+        place = str(self.top / key)
+        return _identity(os.fstat(stream.fileno())) in (None, listed) or os.path.realpath(place) == place
 
     def on_disk(self, key: str, copy: Path) -> Path:  # noqa: ARG002 - none is needed
         """The file of a key itself."""
@@ -459,7 +476,25 @@ def _file(folder: Folder, entry: os.DirEntry[str], key: str) -> Item:
         return Item(path, None, problem="permission", detail="its size can't be read")
     if not stat.S_ISREG(status.st_mode):
         return Item(path, None, problem="not-a-file", detail="a device, pipe or socket")
-    return Item(path, status.st_size, folder, key)
+    return Item(path, status.st_size, folder, key, listed=_identity(status))
+
+
+_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""What became a link since it was listed is not followed, and a pipe not waited for."""
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open what is a file, and nothing else."""
+    number = os.open(path, flags | _CAREFUL)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError("it is no file any more")
+    return number
+
+
+def _identity(status: os.stat_result) -> tuple[int, int] | None:
+    """Device and inode; None where there is none, as in listings of Windows."""
+    return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:

@@ -142,3 +142,10 @@ def test_a_folder_of_any_name_is_no_command(run: Run, monkeypatch: pytest.Monkey
     monkeypatch.setattr("crlm_qc.cli.check.audit", lambda *_, **__: named)
     _, out, err = run()
     assert not [line for line in commands(out + err) if "CANARY" in line]
+
+
+def test_a_path_that_is_said_holds_nothing_to_obey(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert ci.shown(Path("re\x1b[31m::l")) == "re\N{REPLACEMENT CHARACTER}[31m::l"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert ci.shown(Path("re\x1b[31m::l")) == "re\N{REPLACEMENT CHARACTER}[31m: :l"

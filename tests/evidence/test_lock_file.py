@@ -15,7 +15,7 @@ from crlm_qc.evidence import lock as module
 from crlm_qc.evidence import patient as reader
 from crlm_qc.evidence.collect import ReleaseError, collect
 from crlm_qc.evidence.lock import Entry, LockError, lock_release, read_lock, render_lock
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Folder, Item
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, schema
@@ -219,13 +219,13 @@ def test_broken_files_are_hashed_too(root, tmp_path, profile):
 def test_each_byte_of_a_patient_is_read_once(root, tmp_path, profile, monkeypatch):
     lock = lock_to(tmp_path / "release.lock", root, profile)
     opened: list[str] = []
-    plain = Path.open
+    plain = Folder.open
 
-    def counted(self: Path, *arguments, **options):
-        opened.append(str(self))
-        return plain(self, *arguments, **options)
+    def counted(self: Folder, key: str):
+        opened.append(key)
+        return plain(self, key)
 
-    monkeypatch.setattr(Path, "open", counted)
+    monkeypatch.setattr(Folder, "open", counted)
     collect(root, profile, depth=Depth.PIXELS, jobs=1, lock=lock)
     images = [name for name in opened if name.endswith(".dcm")]
     assert len(images) == len(set(images)) == 6

@@ -10,7 +10,7 @@ from support import tiny
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.patient import PatientRead, read_patient
 from crlm_qc.evidence.release import find_release
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Folder, Item
 from crlm_qc.model.settings import Depth
 
 PROFILE = load_profile()
@@ -97,14 +97,14 @@ def test_broken_files_are_rows_with_their_problem(folder):
 
 
 def test_a_file_that_may_not_be_opened_is_a_limit(folder, monkeypatch):
-    opened = Path.open
+    opened = Folder.open
 
-    def refuse(self, *arguments, **options):
-        if self.name == "1-02.dcm":
+    def refuse(self, key):
+        if key.endswith("1-02.dcm"):
             raise PermissionError(13, "Permission denied")
-        return opened(self, *arguments, **options)
+        return opened(self, key)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Folder, "open", refuse)
     found = read(folder)
     assert by_name(found)["1-02.dcm"]["problem"] == "permission"
     assert found.limits == ["CRLM-CT-1001: a file was not read: permission denied"]

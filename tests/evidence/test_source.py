@@ -280,3 +280,35 @@ def test_a_file_of_a_patient_is_opened_once(
 def test_an_item_of_no_source_is_a_name_alone() -> None:
     bare = Item("a/b.csv", None)
     assert (bare.readable, replace(bare, path="c").folder) == (False, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes of Unix")
+@pytest.mark.parametrize("what", ["pipe", "link out", "link to nothing", "folder that is a link out"])
+def test_what_is_put_in_a_file_s_place_after_the_listing_is_not_read(tmp_path: Path, what: str) -> None:
+    outside, top = tmp_path / "outside", tmp_path / "release"
+    for folder in (outside, top / "a"):
+        folder.mkdir(parents=True)
+        (folder / "x.dcm").write_bytes(folder.name.encode())
+    item = Folder(top).tree().items[0]
+    path = top / "a" / "x.dcm"
+    path.unlink()
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder that is a link out":
+        path.parent.rmdir()
+        path.parent.symlink_to(outside)
+    else:
+        path.symlink_to(outside / "x.dcm" if what == "link out" else "nothing")
+    for read in (item.opened, item.digest, lambda: item.read(0, 1)):
+        with pytest.raises(OSError):  # noqa: PT011 - of whatever kind
+            read()
+
+
+def test_a_file_that_was_replaced_and_a_link_within_are_read(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "object").write_bytes(b"old")
+    (tmp_path / "x.dcm").symlink_to("store/object")
+    items = Folder(tmp_path.resolve()).tree().items
+    (tmp_path / "new").write_bytes(b"new")
+    (tmp_path / "new").replace(tmp_path / "store" / "object")
+    assert [item.read(0, 9) for item in items] == [b"new", b"new"]

@@ -143,6 +143,7 @@ def test_what_cannot_be_planted_is_refused(
         ("workbook-missing", "sex-differs", "has no workbook"),
         ("patient-not-in-workbook", "sex-differs", "has no row"),
         ("dso-fractional", "dso-frame-twice", "already has another fault"),
+        ("file-not-dicom", "ct-gap", "another one has changed what it needs"),
     ],
 )
 def test_a_fault_that_another_left_no_room_for_is_refused(

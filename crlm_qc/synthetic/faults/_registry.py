@@ -79,7 +79,8 @@ def plant(release: SyntheticRelease, spec: str) -> list[str]:
     Raises
     ------
     ValueError
-        There is no such fault or patient, or the patient lacks what the fault needs; the message says which are close.
+        There is no such fault or patient, or the patient or an earlier fault left nothing that it could be planted in; the
+        message says which are close.
     """
     name, colon, patient = spec.partition(":")
     known = REGISTERED.get(name)
@@ -94,5 +95,13 @@ def plant(release: SyntheticRelease, spec: str) -> list[str]:
     if len(release.patients) < known.patients:
         raise ValueError(f"fault {name} needs a release of {known.patients} patients or more")
     site = Site(release, patient or release.patients[min(1, len(release.patients) - 1)], name)
-    known.mutate(site)
-    return site.settle()
+    try:
+        known.mutate(site)
+        return site.settle()
+    except (ValueError, OSError):
+        raise
+    except Exception as error:
+        # A fault finds what a clean release has; one that was planted before may have taken it away.
+        raise ValueError(
+            f"fault {name} can't be planted: another one has changed what it needs ({type(error).__name__})"
+        ) from error
