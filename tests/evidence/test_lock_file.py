@@ -42,7 +42,10 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "release"
     for number in (1001, 1002):
         one = [tiny.ct_slice(index) for index in range(2)]
-        tiny.write_patient(root / COLLECTION / f"CRLM-CT-{number}", one, tiny.segmentation([]))
+        masks = tiny.segmentation([])
+        for image in (*one, masks):
+            image.PatientID = f"CRLM-CT-{number}"
+        tiny.write_patient(root / COLLECTION / f"CRLM-CT-{number}", one, masks)
     (root / "readme.md").write_text("x", encoding="utf-8")
     (root / ".DS_Store").write_text("x", encoding="utf-8")
     return root

@@ -10,6 +10,7 @@ from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.wholeness import ListedBy, ToFetch, Wholeness
 from crlm_qc.report import html, markdown, text, words
+from crlm_qc.report.html.view import View
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,20 @@ def test_verdict_names_errors_of_the_release_apart() -> None:
     assert words.sentence(alone) == "Not conformant: 1 error in the release as a whole"
     both = replace(reports.sample(), findings=[of_release, reports.missing_slice(1001)])
     assert words.sentence(both) == "Not conformant: 2 errors in 1 of 9 patients and in the release as a whole"
+
+
+@pytest.mark.parametrize("there", [0, 1, 7])
+def test_patients_who_are_not_in_the_release_are_counted_apart(there: int) -> None:
+    findings = [reports.missing_slice(1001 + number) for number in range(9)]
+    base = reports.sample()
+    release = replace(base.release, patients=there)
+    report = replace(base, release=release, patients=base.patients[:there], findings=findings)
+    here = f"in {there} of {there} patient{'' if there == 1 else 's'} and " if there else ""
+    assert words.sentence(report) == f"Not conformant: 9 errors {here}of {9 - there} patients not in the release"
+    view = View(report)
+    assert max((len(rule.patients) for rule in view.rules), default=0) == there
+    assert all(len(family.patients) <= there for family in view.families)
+    assert " --patients " not in " ".join(view.rerun(rule) for rule in view.rules)
 
 
 @pytest.mark.parametrize(
