@@ -42,19 +42,20 @@ def _sources(context: Context) -> dict[str, Source]:
     metadata = context["metadata"]
     if len(metadata):
         found[METADATA] = Source(_valid(context, metadata["patient"]), int(metadata["patient"].isna().sum()))
-    rows = context["clinical"][["row", "patient"]].drop_duplicates()
+    rows = context["clinical"][["row", "patient", "patient_id"]].drop_duplicates()
     if len(rows):
+        # An ID that was mended is that of a patient whom another source knows, or of nobody.
+        mended = rows["patient_id"].str.strip() != rows["patient"]
+        owners = rows["patient"].where(~mended | rows["patient"].isin(_everybody(found)))
         # A row whose ID is another row's may be that of the patient who seems to be missing.
-        found[WORKBOOK] = Source(
-            _valid(context, rows["patient"]), int((rows["patient"].isna() | rows["patient"].duplicated()).sum())
-        )
+        found[WORKBOOK] = Source(_valid(context, owners), int((owners.isna() | owners.duplicated()).sum()))
     manifest = context["manifest"]
     if len(manifest):
-        owners = _series_of_patients(context)
+        series = _series_of_patients(context)
         entries = set(manifest["entry"])
-        listed_patients = frozenset(patient for patient, uids in owners.items() if uids & entries)
+        listed_patients = frozenset(patient for patient, uids in series.items() if uids & entries)
         # Nobody can tell whether the manifest has a patient of whom no series is known.
-        unknown = _everybody(found) - set(owners)
+        unknown = _everybody(found) - set(series)
         malformed = sum(not is_uid(entry) for entry in manifest["entry"])
         found[MANIFEST] = Source(listed_patients | unknown, malformed)
     return found
