@@ -6,7 +6,7 @@ Mirrors and libraries lay a collection out in ways of their own: a folder a seri
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -81,13 +81,15 @@ def _whose(item: Item, profile: Profile) -> Whose | None:
     return None
 
 
-def by_folder(files: Sequence[Whose]) -> dict[tuple[str, str], list[Item]]:
+def by_folder(files: Sequence[Whose], named: Mapping[str, str]) -> dict[tuple[str, str], list[Item]]:
     """Files of each patient by the outermost folder that holds files of no other patient.
 
     Parameters
     ----------
     files : sequence of Whose
         DICOM files.
+    named : mapping of str to str
+        Folders that are named after patients, and which.
 
     Returns
     -------
@@ -95,6 +97,9 @@ def by_folder(files: Sequence[Whose]) -> dict[tuple[str, str], list[Item]]:
         Patient and folder to files; where patients share a folder, that folder stands with each of them.
     """
     owners: dict[str, set[str]] = {}
+    for folder, patient in named.items():
+        for above in parents(folder):
+            owners.setdefault(above, set()).add(patient)
     for one in files:
         for folder in parents(one.item.path):
             owners.setdefault(folder, set()).add(one.patient)

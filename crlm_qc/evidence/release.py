@@ -246,7 +246,7 @@ def _by_header(
     within = {one.folder: [other for other in read if _lies_in(other.item, one.folder)] for one in odd}
     found = [one for one in read if profile.is_patient_id(one.patient) and one.patient not in taken]
     placed = {one.item.path for one in found}
-    folders = by_folder(found)
+    folders = by_folder(found, {one.folder: one.patient for one in everyone})
     for one in odd:
         rest = [item for item in one.items if item.path not in placed]
         owners = {other.patient for other in within[one.folder]}
