@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Annotated, NoReturn
@@ -78,9 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         What follows the program's name; by default that of this process.
     """
     provide_streams()
-    _stop_by_signals()
     given = sys.argv[1:] if arguments is None else list(arguments)
-    sys.exit(_run([word for word in given if word != "--debug"], debug="--debug" in given))
+    with _stopped_by_signals():
+        code = _run([word for word in given if word != "--debug"], debug="--debug" in given)
+    sys.exit(code)
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:
@@ -110,7 +112,8 @@ class _Stopped(KeyboardInterrupt):
     """The last signal that did."""
 
 
-def _stop_by_signals() -> None:
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
     """End as after Ctrl+C when a terminal is closed, or a batch system or `timeout` stops this process."""
 
     def stop(number: int, _: object) -> NoReturn:
@@ -119,11 +122,17 @@ def _stop_by_signals() -> None:
         _Stopped.asked = signal.Signals(number)
         raise _Stopped
 
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # One that is ignored is so on purpose, by nohup; only the main thread may ask for any.
-        if number and signal.getsignal(number) is signal.SIG_DFL and current_thread() is main_thread():
-            signal.signal(number, stop)
+    # One that is ignored is so on purpose, by nohup; only the main thread may ask for any.
+    known = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__]
+    taken = [number for number in known if signal.getsignal(number) is signal.SIG_DFL]
+    taken = taken if current_thread() is main_thread() else []
+    for number in taken:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _stopped() -> int:
