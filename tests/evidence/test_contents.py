@@ -34,7 +34,7 @@ def packed(name: str, content: bytes = b"x") -> bytes:
         (b"../../.git/annex/objects/xX/yY/MD5E-s4--00.dcm", "annex-pointer"),
         (b"outs:\n- md5: 00\n  path: 1-01.dcm\n", "dvc-pointer"),
         (bytes(4096), "zeros"),
-        (gzip.compress(b"x"), "gzip"),
+        (gzip.compress(b"x", mtime=0), "gzip"),
         (packed("1-01.dcm"), "zip"),
         (packed("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"), "ods"),
         (packed("[Content_Types].xml"), "office"),
