@@ -27,6 +27,8 @@ _NOTHING = ("", "na", "null")
 
 _REFUSED = frozenset({"permission", "unreadable"})
 """Problems of a table that are none of its content."""
+_UNKNOWN_HEADINGS = frozenset({"delimiter", "encoding", *_REFUSED})
+"""Problems of a table whose headings were not read, so that it may be the downloader's."""
 _NAMES = {"metadata": "metadata.csv", "clinical": "the clinical workbook", "manifest": "the manifest"}
 
 
@@ -85,7 +87,7 @@ def read_sources(release: Release, profile: Profile) -> Sources:
     found: dict[str, list[Read]] = {"metadata": [], "clinical": [], "manifest": []}
     for one in release.candidates:
         found[one.part].append(read(one))
-    known = [one for one in found["metadata"] if _known_headings(one, profile)]
+    known = [one for one in found["metadata"] if _known_headings(one, profile) or _may_be_ours(one)]
     found["metadata"] = known or found["metadata"]
     return found
 
@@ -135,6 +137,11 @@ def _known_headings(one: Read, profile: Profile) -> int:
     return len(_headings(one) & {plain_heading(name) for name in profile.metadata_columns})
 
 
+def _may_be_ours(one: Read) -> bool:
+    """Whether a table may have the downloader's columns, which were not read."""
+    return one.source.get("problem") in _UNKNOWN_HEADINGS
+
+
 def _set(one: Read, relation: str | None, *, used: bool) -> None:
     one.source["relation"], one.source["used"] = relation, used
 
@@ -164,13 +171,20 @@ def _names_us(one: Read, profile: Profile) -> bool:
 
 def _join_metadata(read: Sequence[Read], profile: Profile, here: set[str]) -> Rows:
     """The tables of the collection read as one: each series once."""
+    from crlm_qc.evidence.metadata import METADATA_NAME
+
     known = {id(one): _known_headings(one, profile) for one in read}
     own = [one for one in read if one.candidate.named or not one.readable or _names_us(one, profile)]
     # Beside none that names the collection, its series tell it too.
     own = own or [one for one in read if here & {row.get("series_uid") for row in one.rows["metadata"]}]
     for one in read:
         _set(one, "other-collection", used=False)
-    whole = sorted((one for one in own if one.readable), key=lambda one: -known[id(one)])
+
+    def fit(one: Read) -> tuple[int, int]:
+        return -known[id(one)], -len(here & {row.get("series_uid") for row in one.rows["metadata"]})
+
+    # Of a whole table and a part or an older copy of it, the whole one is read.
+    whole = sorted((one for one in own if one.readable), key=fit)
     damaged = [one for one in own if not one.readable]
     covered = {row.get("series_uid") for one in whole for row in one.rows["metadata"]}
     if damaged and not (whole and here <= covered):
@@ -178,6 +192,9 @@ def _join_metadata(read: Sequence[Read], profile: Profile, here: set[str]) -> Ro
         for one in own:
             _set(one, "part" if len(own) > 1 else None, used=one is damaged[0])
         return {**damaged[0].rows, "sources": [one.source for one in read]}
+    # Where nothing of it is needed, what may be anybody's is no edition of ours.
+    read = [one for one in read if one.readable or known[id(one)]]
+    damaged = [one for one in damaged if known[id(one)]]
     rows: Rows = {"metadata": [], "texts": [], "list_notes": []}
     used: list[Read] = []
     series: dict[str, Row] = {}
@@ -185,10 +202,16 @@ def _join_metadata(read: Sequence[Read], profile: Profile, here: set[str]) -> Ro
         _compare(one, series)
         path = one.source["path"]
         fresh = [row | {"path": path} for row in one.rows["metadata"] if row.get("series_uid") not in series]
-        is_part = known[id(one)] == known[id(whole[0])] and any(is_uid(row.get("series_uid")) for row in fresh)
+        adds = {row["series_uid"] for row in fresh if is_uid(row.get("series_uid"))}
+        lacks = known[id(one)] < known[id(whole[0])]
+        # A researcher's own list has fewer columns, and another name.
+        is_part = adds & here if lacks and one.candidate.item.name.lower() == METADATA_NAME else adds and not lacks
         if used and not is_part:
             _left(one, used, says_more=bool(fresh or one.source["n_differing"]))
             continue
+        if lacks:
+            # MET001 tells the columns; nothing is asked of the cells that are not there.
+            fresh = [row | {"unsure": True} for row in fresh]
         used.append(one)
         lines = {row["row"] for row in fresh}
         rows["metadata"] += fresh
