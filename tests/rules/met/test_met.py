@@ -74,7 +74,11 @@ def test_a_part_that_lacks_a_column_is_met001s_and_its_series_are_known(listing:
     listing.more_sources = [listing.metadata_source | {"path": "manifest-2/metadata.csv", "columns": lacking}]
     change(listing, TWO, "CT", path="manifest-2/metadata.csv", unsure=True, study_uid=None)
     (finding,) = listing.found()
-    assert (finding.rule, finding.subject.path, finding.subject.column) == ("MET001", "manifest-2/metadata.csv", "Study UID")
+    assert (finding.rule, finding.subject.path, finding.subject.column) == (
+        "MET001",
+        "manifest-2/metadata.csv",
+        "Study UID",
+    )
     assert finding.message == "manifest-2/metadata.csv has no column Study UID."
 
 
@@ -576,6 +580,17 @@ def test_a_table_of_another_kind_is_one_error(listing: Listing) -> None:
 def test_columns_of_newer_downloaders_are_none_of_ours(listing: Listing) -> None:
     listing.headings(*HEADINGS, "License Name", "License URL", "Annotation Size")
     assert listing.flat() == []
+
+
+def test_the_column_tells_whether_the_day_comes_first(listing: Listing) -> None:
+    for row, day in zip(listing.rows, ("07.06.1992", "25.06.1992"), strict=False):
+        row["study_date"], row["date"] = day, None
+    found = listing.found()
+    assert [one.observed for one in found] == ["text of 9 to 32 characters"] * 2
+    for row in listing.rows[2:]:
+        row["study_date"], row["date"] = "06.07.1992", None
+    (finding,) = listing.found()
+    assert finding.observed == "D.M.YYYY"
 
 
 def test_day_and_month_swapped(listing: Listing) -> None:
