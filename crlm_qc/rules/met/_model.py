@@ -44,7 +44,7 @@ class Source:
     @property
     def columns(self) -> frozenset[str]:
         """Headings that the downloader writes, of those of the file."""
-        return frozenset(self.headings.known) & set(HEADINGS.values()) if self.headings else frozenset()
+        return frozenset(filter(None, self.headings.known)) if self.headings else frozenset()
 
     def has(self, column: str) -> bool:
         """Whether the file has the heading of a column of the table."""
