@@ -27,8 +27,6 @@ _NOTHING = ("", "na", "null")
 
 _REFUSED = frozenset({"permission", "unreadable"})
 """Problems of a table that are none of its content."""
-_UNKNOWN_HEADINGS = frozenset({"delimiter", "encoding", *_REFUSED})
-"""Problems of a table whose headings were not read, so that it may be the downloader's."""
 _NAMES = {"metadata": "metadata.csv", "clinical": "the clinical workbook", "manifest": "the manifest"}
 
 
@@ -122,11 +120,13 @@ def choose_sources(read: Sources, profile: Profile, here: Collection[str]) -> It
     dict of str to list of dict
         Rows of `sources`, and of the tables that are made of them.
     """
-    metadata = _join_metadata(read.get("metadata", ()), profile, set(here))
+    tables = [_without_others(one, profile, here) for one in read.get("metadata", ())]
+    metadata = _join_metadata([one for one, _ in tables], profile, set(here))
+    others = frozenset().union(*(series for _, series in tables))
     yield metadata
     yield from _newest_workbook(read.get("clinical", ()), profile)
     listed = {row["series_uid"] for row in metadata.get("metadata", ()) if is_uid(row.get("series_uid"))}
-    yield _join_manifests(read.get("manifest", ()), profile, listed | set(here))
+    yield _join_manifests(read.get("manifest", ()), profile, listed | set(here), others)
 
 
 def _headings(one: Read) -> set[str]:
@@ -138,8 +138,8 @@ def _known_headings(one: Read, profile: Profile) -> int:
 
 
 def _may_be_ours(one: Read) -> bool:
-    """Whether a table may have the downloader's columns, which were not read."""
-    return one.source.get("problem") in _UNKNOWN_HEADINGS
+    """Whether a table may be the downloader's, since its headings were not read."""
+    return one.source.get("problem") not in (None, "headings")
 
 
 def _set(one: Read, relation: str | None, *, used: bool) -> None:
@@ -167,6 +167,33 @@ def _names_us(one: Read, profile: Profile) -> bool:
         row.get("patient") or str(row.get("collection")).strip().casefold() == profile.name.casefold()
         for row in one.rows["metadata"]
     )
+
+
+def _without_others(one: Read, profile: Profile, here: Collection[str]) -> tuple[Read, frozenset[str]]:
+    """A table that names us without the rows of another collection that came with it, and their series.
+
+    Who puts two collections into one cart has them in one list. Such a row has nothing of ours, and leads to a folder
+    with none of our images: what lies there is told (REL007).
+    """
+    if not _names_us(one, profile):
+        return one, frozenset()
+
+    def is_of_another(row: Row) -> bool:
+        uid, collection = row.get("series_uid"), (row.get("collection") or "").strip()
+        ours = row.get("patient") or uid in here or collection.casefold() == profile.name.casefold()
+        return bool(
+            collection
+            and not ours
+            and row.get("folder")
+            and is_uid(uid)
+            and not str(uid).startswith(f"{profile.uid_root}.")
+        )
+
+    others = frozenset(row["series_uid"] for row in one.rows["metadata"] if is_of_another(row))
+    if not others:
+        return one, others
+    kept = [row for row in one.rows["metadata"] if not is_of_another(row)]
+    return Read(one.candidate, {**one.rows, "metadata": kept}), others
 
 
 def _join_metadata(read: Sequence[Read], profile: Profile, here: set[str]) -> Rows:
@@ -284,7 +311,7 @@ def _has_patients(one: Read) -> bool:
     return any(row.get("patient") for row in one.rows.get("clinical", ()))
 
 
-def _join_manifests(read: Sequence[Read], profile: Profile, known: set[str]) -> Rows:
+def _join_manifests(read: Sequence[Read], profile: Profile, known: set[str], others: Collection[str]) -> Rows:
     """The manifests that list what lies here, those read as one that each list series of their own."""
     entries = {id(one): {row["entry"] for row in one.rows["manifest"]} for one in read}
     eligible = []
@@ -315,7 +342,8 @@ def _join_manifests(read: Sequence[Read], profile: Profile, known: set[str]) -> 
     for one in (one for one in eligible if one in used):
         _set(one, "part" if len(used) > 1 else None, used=True)
         path = one.source["path"]
-        rows += [row | {"path": path} for row in one.rows["manifest"] if row["entry"] not in listed]
+        left = listed.union(others)
+        rows += [row | {"path": path} for row in one.rows["manifest"] if row["entry"] not in left]
         listed |= entries[id(one)]
     notes = [note for one in used for note in one.rows.get("list_notes", ())]
     return {"sources": [one.source for one in read], "manifest": rows, "list_notes": notes}

@@ -108,6 +108,26 @@ def test_a_table_of_another_collection_is_left_alone(profile: Profile) -> None:
     assert folders_of_others({"metadata": [other]}, profile) == {"there"}
 
 
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({}, 1),
+        ({"series_uid": "1.2.x"}, 2),
+        ({"patient": "CRLM-CT-1002"}, 2),
+        ({"folder": None}, 2),
+        ({"collection": None}, 2),
+    ],
+)
+def test_rows_of_another_collection_in_the_same_list_are_left_alone(
+    profile: Profile, change: dict[str, Any], kept: int
+) -> None:
+    ours = table(profile, "a", [1])
+    other = {"row": 3, "series_uid": "1.2.3", "collection": "HCC-TACE-Seg", "patient": None, "folder": "there"}
+    ours.rows["metadata"].append(other | change)
+    _, rows = chosen(profile, ours, manifest("m", [uid(profile, 1), "1.2.3"]), here=(1,))
+    assert (len(rows["metadata"]), len(rows["manifest"])) == (kept, kept)
+
+
 def test_a_table_whose_collection_was_edited_is_known_by_its_series(profile: Profile) -> None:
     edited = {"collection": "mine", "patient": None}
     assert chosen(profile, table(profile, "a", [1], **edited), here=(1,))[0] == {"a": "used "}
@@ -121,11 +141,11 @@ def test_a_damaged_table_counts_where_its_rows_are_needed(profile: Profile) -> N
     assert chosen(profile, damaged("b"))[0] == {"b": "used "}
 
 
-@pytest.mark.parametrize("problem", ["delimiter", "encoding", "permission"])
+@pytest.mark.parametrize("problem", ["delimiter", "encoding", "permission", "empty", "not-text"])
 def test_a_table_of_unknown_headings_counts_only_where_its_rows_are_needed(profile: Profile, problem: str) -> None:
     first = table(profile, "a", [1])
     assert chosen(profile, first, damaged("b", problem), here=(1, 2))[0] == {"a": "part", "b": "used part"}
-    assert chosen(profile, first, damaged("b", problem), here=(1,))[0] == {"a": "used "}
+    assert chosen(profile, table(profile, "a", [1]), damaged("b", problem), here=(1,))[0] == {"a": "used "}
 
 
 def test_a_part_that_lacks_columns_says_which_series_there_are(profile: Profile) -> None:

@@ -287,8 +287,9 @@ _FORMS = {
 
 def _form_of_date(said: str | None, *, day_first: bool) -> str | None:
     """The form that a date of another form has, without the date; the column tells whether the day comes first."""
-    order = ("D", "M") if day_first else ("M", "D")
     for pattern, form in _FORMS.items():
         if match := re.fullmatch(pattern, (said or "").strip()):
+            # Who writes dots writes the day first.
+            order = ("D", "M") if day_first or match[1] == "." else ("M", "D")
             return form.format(match[1], *order)
     return None
