@@ -111,8 +111,8 @@ def patient_not_in_all_sources(context: Context) -> Checked:
             present.remove(MANIFEST)
         alike.setdefault((listed(present), listed(absent_from)), []).append(patient)
     findings = []
-    for (there, absent), patients in alike.items():
-        said, expected, observed = f"in {there}, and not in {absent}", "in every source", f"not in {absent}"
+    for (there, elsewhere), patients in alike.items():
+        said, expected, observed = f"in {there}, and not in {elsewhere}", "in every source", f"not in {elsewhere}"
         if len(patients) > _MOST:
             message = f"{len(patients):,} patients are {said}: {listed(patients)}."
             findings.append(Found(RELEASE, message, expected, observed, None, len(patients), tuple(patients)))
