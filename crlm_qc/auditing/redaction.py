@@ -10,14 +10,25 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
-from crlm_qc.collection.forms import age_in_years, copied_name, day_of, is_meant_as_uid, series_folder, study_folder
+from crlm_qc.collection.forms import (
+    age_in_years,
+    begins_with_day,
+    copied_name,
+    day_of,
+    is_meant_as_uid,
+    series_folder,
+    study_folder,
+)
 from crlm_qc.collection.headings import loose_heading, nearest
 from crlm_qc.collection.invisible import plain_text
 from crlm_qc.collection.profile import Profile
+from crlm_qc.collection.series_lists import NEWER, read_headings
+from crlm_qc.collection.series_lists import nearest as alike
 from crlm_qc.collection.show import LARGEST, Show
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.tables import TABLES
@@ -104,6 +115,9 @@ _COMPACT, _DASHED = re.compile(r"[0-9]{8}"), re.compile(r"([0-9]{2})([-/])([0-9]
 _DOTTED = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}")
 _BEGUN = re.compile(r"[0-9]{4}([-./]?)[0-9]{2}\1[0-9]{2}")
 """A date that something may follow, as `day_of` reads it."""
+_DATE = re.compile(r"[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}")
+"""A date, in whatever order and of however many digits."""
+_DRIVE = re.compile("[A-Za-z]:")
 _CODES = re.compile(r"[0-9]{1,5}|[A-Z]-[0-9A-F]{4,5}")
 _WRITTEN = re.compile(r"\s*[^\w\s=@]?\s*[0-9].*|\s*[^=@][\W\d_]*")
 """A number in whatever notation."""
@@ -199,6 +213,10 @@ class _Tokens:
             self._tokens[text] = word + "'" * (len(variants) - 1)
         return self._tokens[text]
 
+    def knows(self, shown: str) -> bool:
+        """Whether a folder's name shows a text without some signs."""
+        return _letters(shown) in self._variants
+
     def like(self, shown: str) -> str:
         """The token of the text that a folder's name shows without some signs, or cut short; or a new one."""
         key = _letters(shown)
@@ -240,7 +258,10 @@ def _is_sctid(value: str) -> bool:
 
 
 def _letters(text: str) -> str:
-    return "".join(letter for letter in text if letter.isalnum()).casefold()
+    """The letters and digits that a folder's name holds of a text: those without accents, if there are any."""
+    composed = unicodedata.normalize("NFC", text)
+    found = "".join(letter for letter in composed if letter.isalnum()).casefold()
+    return "".join(letter for letter in found if letter.isascii()) or found
 
 
 class _Redactor:
@@ -280,6 +301,13 @@ class _Redactor:
             return value.replace(bare, kept)
         return f"{kept} {self._texts(bare)}"
 
+    def written_date(self, value: str) -> str:
+        """A date of metadata.csv; of one in another notation how it is written, and whether the day comes first."""
+        if self._date(value.strip()) is not None or not _DATE.fullmatch(value.strip()):
+            return self.text(value)
+        form = re.sub("[0-9]", "1", value)
+        return form.replace("11", "31", 1) if begins_with_day(value) else form
+
     def age(self, value: str) -> str:
         """An age as a header gives it."""
         if is_too_old(value):
@@ -312,8 +340,16 @@ class _Redactor:
         return value if _FORMAT.fullmatch(value) else "General"
 
     def headings(self, value: str) -> str:
-        """Headings as a JSON list."""
-        return json.dumps([self.heading(one) if isinstance(one, str) else one for one in json.loads(value)])
+        """Headings as a JSON list; those that are known in a list of series stay, however they are written."""
+        found, expected = json.loads(value), self._profile.metadata_columns
+        names = read_headings([one if isinstance(one, str) else "" for one in found], expected)
+        kept = {place for place, known in enumerate(names.known) if known is not None} | set(alike(names, expected))
+        return json.dumps(
+            [
+                one if not isinstance(one, str) or one in NEWER or place in kept else self.heading(one)
+                for place, one in enumerate(found)
+            ]
+        )
 
     def cell(self, value: str) -> str:
         """A text in a cell; of one that begins with a number, or holds no letters, how it is written."""
@@ -336,11 +372,11 @@ class _Redactor:
     def _part(self, part: str) -> str:
         if study := study_folder(part):
             date = self._date(study.date) or _NO_DATE
-            return study._replace(date=date, description=self._description(study.description)).name
+            return study._replace(date=date, description=self._of_study(study.description)).name
         if series := series_folder(part):
             number = str(min(int(series.number), _MOST))
             return series._replace(number=number, description=self._description(series.description)).name
-        if self._show.path(part) == part:
+        if self._show.path(part) == part or _DRIVE.fullmatch(part):
             return part
         copied = copied_name(part)
         if copied.mark:
@@ -349,6 +385,13 @@ class _Redactor:
         if dot and ending.lower() in _ENDINGS:
             return f"{self._names(stem)}.{ending}"
         return self._names(part)
+
+    def _of_study(self, text: str) -> str:
+        """What the folder of a study shows: StudyID or NA and the description, or the description alone."""
+        number, dash, rest = text.partition("-")
+        if not dash or self._texts.knows(text):
+            return self._description(text)
+        return f"{number if self._is_safe(number) else self._texts.like(number)}-{self._description(rest)}"
 
     def _description(self, text: str) -> str:
         return text if self._show.is_plain(text) or not text else self._texts.like(text)
@@ -461,6 +504,7 @@ def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] |
         ("clinical", "patient_id"): redactor.row_label,
         ("clinical_dictionary", "values"): redactor.stated_codes,
         ("clinical", "number_format"): redactor.number_format,
+        ("metadata", "study_date"): redactor.written_date,
         ("slices", "patient_age"): redactor.age,
         **{(name, date): redactor.date for name in ("slices", "dsos") for date in ("study_date", "series_date")},
         ("slices", "image_type"): redactor.terms,

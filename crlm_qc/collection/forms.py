@@ -155,6 +155,11 @@ def is_day(value: str) -> bool:
     return True
 
 
+def begins_with_day(value: str) -> bool:
+    """Whether a text is a date whose first number is too large for a month: a day, as in 25.06.1992."""
+    return re.match(r"\s*(1[3-9]|2[0-9]|3[01])([-/.])[0-9]{1,2}\2[0-9]", value) is not None
+
+
 def day_of(value: object) -> str | None:
     """The day that a date of a header names, as YYYYMMDD.
 

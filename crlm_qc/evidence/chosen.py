@@ -85,7 +85,7 @@ def read_sources(release: Release, profile: Profile) -> Sources:
     found: dict[str, list[Read]] = {"metadata": [], "clinical": [], "manifest": []}
     for one in release.candidates:
         found[one.part].append(read(one))
-    known = [one for one in found["metadata"] if _known_headings(one, profile)]
+    known = [one for one in found["metadata"] if _known_headings(one, profile) or _may_be_ours(one)]
     found["metadata"] = known or found["metadata"]
     return found
 
@@ -120,11 +120,13 @@ def choose_sources(read: Sources, profile: Profile, here: Collection[str]) -> It
     dict of str to list of dict
         Rows of `sources`, and of the tables that are made of them.
     """
-    metadata = _join_metadata(read.get("metadata", ()), profile, set(here))
+    tables = [_without_others(one, profile, here) for one in read.get("metadata", ())]
+    metadata = _join_metadata([one for one, _ in tables], profile, set(here))
+    others = frozenset().union(*(series for _, series in tables))
     yield metadata
     yield from _newest_workbook(read.get("clinical", ()), profile)
     listed = {row["series_uid"] for row in metadata.get("metadata", ()) if is_uid(row.get("series_uid"))}
-    yield _join_manifests(read.get("manifest", ()), profile, listed | set(here))
+    yield _join_manifests(read.get("manifest", ()), profile, listed | set(here), others)
 
 
 def _headings(one: Read) -> set[str]:
@@ -133,6 +135,11 @@ def _headings(one: Read) -> set[str]:
 
 def _known_headings(one: Read, profile: Profile) -> int:
     return len(_headings(one) & {plain_heading(name) for name in profile.metadata_columns})
+
+
+def _may_be_ours(one: Read) -> bool:
+    """Whether a table may be the downloader's, since its headings were not read."""
+    return one.source.get("problem") not in (None, "headings")
 
 
 def _set(one: Read, relation: str | None, *, used: bool) -> None:
@@ -162,15 +169,49 @@ def _names_us(one: Read, profile: Profile) -> bool:
     )
 
 
+def _without_others(one: Read, profile: Profile, here: Collection[str]) -> tuple[Read, frozenset[str]]:
+    """A table that names us without the rows of another collection that came with it, and their series.
+
+    Who puts two collections into one cart has them in one list. Such a row has nothing of ours, and leads to a folder
+    with none of our images: what lies there is told (REL007).
+    """
+    if not _names_us(one, profile):
+        return one, frozenset()
+
+    def is_of_another(row: Row) -> bool:
+        uid, collection = row.get("series_uid"), (row.get("collection") or "").strip()
+        ours = row.get("patient") or uid in here or collection.casefold() == profile.name.casefold()
+        return bool(
+            collection
+            and not ours
+            and row.get("folder")
+            and is_uid(uid)
+            and not str(uid).startswith(f"{profile.uid_root}.")
+        )
+
+    others = frozenset(row["series_uid"] for row in one.rows["metadata"] if is_of_another(row))
+    if not others:
+        return one, others
+    kept = [row for row in one.rows["metadata"] if not is_of_another(row)]
+    return Read(one.candidate, {**one.rows, "metadata": kept}), others
+
+
 def _join_metadata(read: Sequence[Read], profile: Profile, here: set[str]) -> Rows:
     """The tables of the collection read as one: each series once."""
+    from crlm_qc.evidence.metadata import METADATA_NAME
+
     known = {id(one): _known_headings(one, profile) for one in read}
     own = [one for one in read if one.candidate.named or not one.readable or _names_us(one, profile)]
     # Beside none that names the collection, its series tell it too.
     own = own or [one for one in read if here & {row.get("series_uid") for row in one.rows["metadata"]}]
     for one in read:
         _set(one, "other-collection", used=False)
-    whole = sorted((one for one in own if one.readable), key=lambda one: -known[id(one)])
+
+    def fit(one: Read) -> tuple[int, int]:
+        return -known[id(one)], -len(here & {row.get("series_uid") for row in one.rows["metadata"]})
+
+    # Of a whole table and a part or an older copy of it, the whole one is read.
+    whole = sorted((one for one in own if one.readable), key=fit)
     damaged = [one for one in own if not one.readable]
     covered = {row.get("series_uid") for one in whole for row in one.rows["metadata"]}
     if damaged and not (whole and here <= covered):
@@ -178,6 +219,9 @@ def _join_metadata(read: Sequence[Read], profile: Profile, here: set[str]) -> Ro
         for one in own:
             _set(one, "part" if len(own) > 1 else None, used=one is damaged[0])
         return {**damaged[0].rows, "sources": [one.source for one in read]}
+    # Where nothing of it is needed, what may be anybody's is no edition of ours.
+    read = [one for one in read if one.readable or known[id(one)]]
+    damaged = [one for one in damaged if known[id(one)]]
     rows: Rows = {"metadata": [], "texts": [], "list_notes": []}
     used: list[Read] = []
     series: dict[str, Row] = {}
@@ -185,10 +229,16 @@ def _join_metadata(read: Sequence[Read], profile: Profile, here: set[str]) -> Ro
         _compare(one, series)
         path = one.source["path"]
         fresh = [row | {"path": path} for row in one.rows["metadata"] if row.get("series_uid") not in series]
-        is_part = known[id(one)] == known[id(whole[0])] and any(is_uid(row.get("series_uid")) for row in fresh)
+        adds = {row["series_uid"] for row in fresh if is_uid(row.get("series_uid"))}
+        lacks = known[id(one)] < known[id(whole[0])]
+        # A researcher's own list has fewer columns, and another name.
+        is_part = adds & here if lacks and one.candidate.item.name.lower() == METADATA_NAME else adds and not lacks
         if used and not is_part:
             _left(one, used, says_more=bool(fresh or one.source["n_differing"]))
             continue
+        if lacks:
+            # MET001 tells the columns; nothing is asked of the cells that are not there.
+            fresh = [row | {"unsure": True} for row in fresh]
         used.append(one)
         lines = {row["row"] for row in fresh}
         rows["metadata"] += fresh
@@ -261,7 +311,7 @@ def _has_patients(one: Read) -> bool:
     return any(row.get("patient") for row in one.rows.get("clinical", ()))
 
 
-def _join_manifests(read: Sequence[Read], profile: Profile, known: set[str]) -> Rows:
+def _join_manifests(read: Sequence[Read], profile: Profile, known: set[str], others: Collection[str]) -> Rows:
     """The manifests that list what lies here, those read as one that each list series of their own."""
     entries = {id(one): {row["entry"] for row in one.rows["manifest"]} for one in read}
     eligible = []
@@ -292,7 +342,8 @@ def _join_manifests(read: Sequence[Read], profile: Profile, known: set[str]) -> 
     for one in (one for one in eligible if one in used):
         _set(one, "part" if len(used) > 1 else None, used=True)
         path = one.source["path"]
-        rows += [row | {"path": path} for row in one.rows["manifest"] if row["entry"] not in listed]
+        left = listed.union(others)
+        rows += [row | {"path": path} for row in one.rows["manifest"] if row["entry"] not in left]
         listed |= entries[id(one)]
     notes = [note for one in used for note in one.rows.get("list_notes", ())]
     return {"sources": [one.source for one in read], "manifest": rows, "list_notes": notes}

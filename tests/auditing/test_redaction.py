@@ -16,6 +16,7 @@ from support.releases import copy_release, small_profile, small_release
 from crlm_qc.auditing.judging import judge
 from crlm_qc.auditing.redaction import LARGEST, OURS, PATHS, redact
 from crlm_qc.cli import app as cli
+from crlm_qc.collection.forms import study_folder
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.store import load
@@ -368,3 +369,61 @@ def test_folders_keep_what_the_downloader_wrote_and_no_number_of_a_person(
     evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
     evidence["slices"].loc[0, "path"] = f"{clean.patients[0]}/{folder}/1-01.dcm"
     assert redact(evidence, profile)["slices"].loc[0, "path"] == f"{clean.patients[0]}/{kept}/1-01.dcm"
+
+
+@pytest.mark.parametrize(
+    ("folder", "description"),
+    [
+        ("06-06-1992-NA-FOIE TRIPHASE PORTALE-75163", "FOIE/TRIPHASE PORTALE"),
+        ("06-06-1992-FOIE TRIPHASE PORTALE-75163", "FOIE TRIPHASE, PORTALE"),
+        ("06-06-1992-Rm 7a-FOIE TRIPHASE POR-75163", "FOIE TRIPHASE PORTALE"),
+        ("06-06-1992-NA-Foie-Portale-75163", "Foie-Portale"),
+        ("06-06-1992-NA-FOIE PORTE\u0301-75163", "FOIE PORT\u00c9"),
+    ],
+)
+def test_a_studys_folder_still_goes_with_its_description(
+    folder: str, description: str, profile: Profile, clean: SyntheticRelease
+) -> None:
+    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+    evidence["slices"].loc[0, "study_description"] = description
+    evidence["slices"].loc[0, "path"] = f"{clean.patients[0]}/{folder}/1-01.dcm"
+    first = redact(evidence, profile)["slices"].loc[0]
+    found = study_folder(first["path"].split("/")[1])
+    assert found is not None
+    assert found.description.rpartition("-")[2] == first["study_description"]
+
+
+@pytest.mark.parametrize(
+    ("date", "kept"),
+    [
+        ("6/7/1992", "1/1/1111"),
+        ("25.06.1992", "31.11.1111"),
+        ("1992-06-25", "1111-11-11"),
+        ("06-25-1992", "06-25-1992"),
+        ("Jane", None),
+    ],
+)
+def test_dates_of_a_list_keep_their_form(
+    date: str, kept: str | None, profile: Profile, clean: SyntheticRelease
+) -> None:
+    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+    evidence["metadata"].loc[0, "study_date"] = date
+    found = redact(evidence, profile)["metadata"].loc[0, "study_date"]
+    assert found == kept if kept else found != date
+
+
+@pytest.mark.parametrize(
+    ("heading", "kept"),
+    [
+        ("License URL", True),
+        ("SeriesInstanceUID", True),
+        ("File Size (Bytes)", True),
+        ("Numbr of Images", True),
+        ("Referring Physician", False),
+    ],
+)
+def test_headings_that_are_known_stay(heading: str, kept: bool, profile: Profile, clean: SyntheticRelease) -> None:
+    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+    evidence["sources"]["columns"] = json.dumps([heading])
+    (found,) = set(redact(evidence, profile)["sources"]["columns"])
+    assert (found == json.dumps([heading])) is kept

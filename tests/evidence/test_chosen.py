@@ -30,8 +30,9 @@ def table(profile: Profile, path: str, numbers: list[int], *, fewer: int = 0, **
     return Read(Candidate("metadata", Item(path, len(path))), {"sources": [source], "metadata": rows})
 
 
-def damaged(path: str) -> Read:
-    source = {"source": "metadata", "path": path, "used": True, "problem": "ragged"}
+def damaged(path: str, problem: str = "ragged") -> Read:
+    columns = json.dumps(["Series UID"]) if problem == "ragged" else None
+    source = {"source": "metadata", "path": path, "used": True, "problem": problem, "columns": columns}
     return Read(Candidate("metadata", Item(path, None)), {"sources": [source], "metadata": []})
 
 
@@ -79,6 +80,12 @@ def test_what_adds_no_series_is_not_read(profile: Profile, second: dict[str, Any
     assert len(rows["metadata"]) == 2
 
 
+def test_the_table_of_most_series_on_disk_is_read_first(profile: Profile) -> None:
+    told, rows = chosen(profile, table(profile, "backup/a", [1]), table(profile, "b", [1, 2]), here=(1, 2))
+    assert told == {"backup/a": "repeat", "b": "used "}
+    assert [row["path"] for row in rows["metadata"]] == ["b", "b"]
+
+
 def test_rows_of_parts_that_differ_are_counted(profile: Profile) -> None:
     second = table(profile, "b", [1, 2, 3], number_of_images="9", images=9)
     _, rows = chosen(profile, table(profile, "a", [1, 2]), second)
@@ -101,6 +108,26 @@ def test_a_table_of_another_collection_is_left_alone(profile: Profile) -> None:
     assert folders_of_others({"metadata": [other]}, profile) == {"there"}
 
 
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({}, 1),
+        ({"series_uid": "1.2.x"}, 2),
+        ({"patient": "CRLM-CT-1002"}, 2),
+        ({"folder": None}, 2),
+        ({"collection": None}, 2),
+    ],
+)
+def test_rows_of_another_collection_in_the_same_list_are_left_alone(
+    profile: Profile, change: dict[str, Any], kept: int
+) -> None:
+    ours = table(profile, "a", [1])
+    other = {"row": 3, "series_uid": "1.2.3", "collection": "HCC-TACE-Seg", "patient": None, "folder": "there"}
+    ours.rows["metadata"].append(other | change)
+    _, rows = chosen(profile, ours, manifest("m", [uid(profile, 1), "1.2.3"]), here=(1,))
+    assert (len(rows["metadata"]), len(rows["manifest"])) == (kept, kept)
+
+
 def test_a_table_whose_collection_was_edited_is_known_by_its_series(profile: Profile) -> None:
     edited = {"collection": "mine", "patient": None}
     assert chosen(profile, table(profile, "a", [1], **edited), here=(1,))[0] == {"a": "used "}
@@ -112,6 +139,22 @@ def test_a_damaged_table_counts_where_its_rows_are_needed(profile: Profile) -> N
     assert chosen(profile, whole, damaged("b"), here=(1,))[0] == {"a": "used ", "b": "edition"}
     assert chosen(profile, table(profile, "a", [1]), damaged("b"), here=(1, 2))[0] == {"a": "part", "b": "used part"}
     assert chosen(profile, damaged("b"))[0] == {"b": "used "}
+
+
+@pytest.mark.parametrize("problem", ["delimiter", "encoding", "permission", "empty", "not-text"])
+def test_a_table_of_unknown_headings_counts_only_where_its_rows_are_needed(profile: Profile, problem: str) -> None:
+    first = table(profile, "a", [1])
+    assert chosen(profile, first, damaged("b", problem), here=(1, 2))[0] == {"a": "part", "b": "used part"}
+    assert chosen(profile, table(profile, "a", [1]), damaged("b", problem), here=(1,))[0] == {"a": "used "}
+
+
+def test_a_part_that_lacks_columns_says_which_series_there_are(profile: Profile) -> None:
+    second = table(profile, "b/metadata.csv", [9], fewer=1)
+    told, rows = chosen(profile, table(profile, "a", [1]), second, here=(1, 9))
+    assert told == {"a": "used part", "b/metadata.csv": "used part"}
+    assert [row.get("unsure") for row in rows["metadata"]] == [None, True]
+    # Nothing of it is here: it is another list.
+    assert chosen(profile, table(profile, "a", [1]), second, here=(1,))[0]["b/metadata.csv"] == "edition"
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,11 @@ class Source:
     detail: str
     line: int | None
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """Headings that the downloader writes, of those of the file."""
+        return frozenset(filter(None, self.headings.known)) if self.headings else frozenset()
+
     def has(self, column: str) -> bool:
         """Whether the file has the heading of a column of the table."""
         return self.headings is not None and HEADINGS[column] in self.headings.known
@@ -54,11 +59,26 @@ def source(context: Context) -> Source:
     Skip
         There is none.
     """
+    return sources(context)[0]
+
+
+def sources(context: Context) -> list[Source]:
+    """Those that are read as one, of which the first has the most columns.
+
+    Raises
+    ------
+    Skip
+        There is none.
+    """
     found = context["sources"]
     found = found[(found["source"] == "metadata") & found["used"]]
     if found.empty:
         raise Skip(f"{FILE} was not found")
-    row = found.iloc[0]
+    read = [_source(context, row) for _, row in found.iterrows()]
+    return sorted(read, key=lambda one: -len(one.columns))
+
+
+def _source(context: Context, row: pd.Series) -> Source:
     columns, line = row["columns"], row["line"]
     return Source(
         path=str(row["path"]),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from crlm_qc.collection.invisible import plainly
-from crlm_qc.collection.series_lists import NEWER, nearest, squeezed
+from crlm_qc.collection.series_lists import NEWER, Headings, nearest, squeezed
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.met._model import FILE, source
+from crlm_qc.rules.met._model import FILE, Source, file_name, source, sources
 from crlm_qc.rules.met._shared import DOWNLOADER, Told, gathered
 
 
@@ -25,29 +25,35 @@ from crlm_qc.rules.met._shared import DOWNLOADER, Told, gathered
 )
 def column_missing(context: Context) -> Checked:
     """Every heading that the profile lists; what the archive's list of series lacks is MET026's."""
-    given = source(context)
-    if given.headings is None or given.problem not in (None, "no-rows"):
+    given = sources(context)
+    if given[0].headings is None or given[0].problem not in (None, "no-rows"):
         raise Skip(f"{FILE} could not be read")
     expected = context.profile.metadata_columns
-    if given.headings.is_archives:
-        return Checked(len(expected))
-    meant = {heading: place for place, heading in nearest(given.headings, expected).items()}
-    missing = [heading for heading in expected if heading not in given.headings.known]
+    found = [_lacking(context, one, one.headings) for one in given if one.headings and not one.headings.is_archives]
+    return Checked(len(expected) * len(given), [one for several in found for one in several])
+
+
+def _lacking(context: Context, given: Source, headings: Headings) -> list[Found]:
+    """The columns that one of the tables lacks that are read as one."""
+    expected = context.profile.metadata_columns
+    meant = {heading: place for place, heading in nearest(headings, expected).items()}
+    name = file_name(context, given.path)
     told = [
         Told(
             Found(
                 Subject(Kind.COLUMN, path=context.show.path(given.path), column=heading),
-                f"{FILE} has no column {heading}{_perhaps(meant.get(heading))}.",
+                f"{name} has no column {heading}{_perhaps(meant.get(heading))}.",
                 f"a column {heading}",
-                f"{plural(len(given.headings.found), 'column')}, none of this name",
+                f"{plural(len(headings.found), 'column')}, none of this name",
             ),
-            f"{FILE} does not have them.",
-            plural(len(given.headings.found), "column"),
+            f"{name} does not have them.",
+            plural(len(headings.found), "column"),
             "the downloader's columns",
         )
-        for heading in missing
+        for heading in expected
+        if heading not in headings.known
     ]
-    return Checked(len(expected), gathered(context, told, len(expected), "columns of the downloader"))
+    return gathered(context, told, len(expected), "columns of the downloader", context.show.path(given.path))
 
 
 def _perhaps(place: int | None) -> str:

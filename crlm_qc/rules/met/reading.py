@@ -35,9 +35,13 @@ def not_parsed(context: Context) -> Checked:
         return Checked(1)
     where = "" if given.line is None else f" (line {given.line})"
     expected = "CSV in UTF-8 with commas and the downloader's columns"
+    table = context["sources"]
+    parts = table[(table["source"] == "metadata") & (table["relation"] == "part")]
+    rest = parts[parts["problem"].notna() & (parts["path"] != given.path)]
+    more = f" Nor can {listed([context.show.path(path) for path in rest['path']])}." if len(rest) else ""
     found = Found(
         Subject(Kind.FILE, path=context.show.path(given.path), row=given.line),
-        f"{FILE} can't be parsed: {given.detail}{where}.",
+        f"{FILE if parts.empty else context.show.path(given.path)} can't be parsed: {given.detail}{where}.{more}",
         expected,
         given.detail,
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.collection.forms import begins_with_day
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, are, listed, plural
@@ -263,12 +264,13 @@ def size_unreadable(context: Context, refused: Sequence[Failure]) -> Checked:
 def date(context: Context, refused: Sequence[Failure]) -> Checked:
     """Study Date of every row; of the archive's list of series (MET026) those that no date can be read from."""
     form = context.profile.date_form
+    day_first = any(map(begins_with_day, rows(context, "study_date")["study_date"].dropna()))
 
     def say(row: Any, _: list[str]) -> Told:
         said = text(row.study_date)
         shown, message = context.show.date(said), f"Study Date is no date {form}."
         found = found_on_row(context, row, ["study_date"], message, form, shown)
-        written = _form_of_date(said)
+        written = _form_of_date(said, day_first=day_first)
         return Told(found, f"{message[:-1]}, but {written}." if written else message, written or shown)
 
     return each_refused(context, refused, ("study_date",), say)
@@ -276,16 +278,18 @@ def date(context: Context, refused: Sequence[Failure]) -> Checked:
 
 _FORMS = {
     r"[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}": "YYYY{0}MM{0}DD",
-    r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{4}": "M{0}D{0}YYYY",
-    r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2}": "M{0}D{0}YY",
+    r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{4}": "{1}{0}{2}{0}YYYY",
+    r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2}": "{1}{0}{2}{0}YY",
     r"[0-9]{8}()": "YYYYMMDD",
     r"[0-9]{5}()": "a number of days, as spreadsheets count them",
 }
 
 
-def _form_of_date(said: str | None) -> str | None:
-    """The form that a date of another form has, without the date; whether day or month comes first nobody can tell."""
+def _form_of_date(said: str | None, *, day_first: bool) -> str | None:
+    """The form that a date of another form has, without the date; the column tells whether the day comes first."""
     for pattern, form in _FORMS.items():
         if match := re.fullmatch(pattern, (said or "").strip()):
-            return form.format(match[1])
+            # Who writes dots writes the day first.
+            order = ("D", "M") if day_first or match[1] == "." else ("M", "D")
+            return form.format(match[1], *order)
     return None

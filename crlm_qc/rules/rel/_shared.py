@@ -13,7 +13,7 @@ from crlm_qc.subjects.words import by_folder
 DOWNLOADER = "layout that the NBIA Data Retriever writes"
 
 
-_FEW_FOLDERS, _MANY_FOLDERS = 3, 12
+_FEW_FOLDERS, MANY_FOLDERS = 3, 12
 """Folders that are told one by one in any case, and at most."""
 
 
@@ -41,7 +41,7 @@ def by_cause(context: Context, rows: Any, causes: Any, examined: int) -> Iterato
     rest = rows.index == rows.index
     for _, same in rows.groupby(causes, sort=False, dropna=False):
         folders = same["folder"].nunique(dropna=False)
-        if folders > _MANY_FOLDERS or (folders > _FEW_FOLDERS and 2 * len(same) >= examined):
+        if folders > MANY_FOLDERS or (folders > _FEW_FOLDERS and 2 * len(same) >= examined):
             rest &= ~rows.index.isin(same.index)
             yield None, RELEASE, same
     yield from by_folder(context, rows[rest])

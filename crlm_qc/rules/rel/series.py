@@ -12,7 +12,7 @@ from crlm_qc.model.severity import ERROR, INFO
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
-from crlm_qc.rules.rel._shared import DOWNLOADER, images_of, of_others
+from crlm_qc.rules.rel._shared import DOWNLOADER, MANY_FOLDERS, images_of, of_others
 from crlm_qc.subjects.disk import elsewhere
 from crlm_qc.subjects.ledger import MODALITY, State, told, told_unknown
 from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subject, text
@@ -46,6 +46,8 @@ def sop_instance_twice(context: Context) -> Checked:
     groups: dict[tuple[str, ...], list[_Twice]] = {}
     for case in cases:
         groups.setdefault(case.places, []).append(case)
+    if len(groups) > MANY_FOLDERS:
+        groups = {(): cases}
     return Checked(len(named), [_found_twice(context, places, group) for places, group in groups.items()])
 
 
@@ -91,9 +93,13 @@ def _found_twice(context: Context, places: tuple[str, ...], cases: list[_Twice])
         alike = f" ({same} of them byte for byte the same)" if same else ""
         alike = ", byte for byte the same," if same == len(cases) else alike
         where = listed([show(one) if one else "the top folder" for one in places])
-        subject = folder_subject(context, places[-1] if len(folders) > 1 else first.folders[-1])
+        if places:
+            subject = folder_subject(context, places[-1] if len(folders) > 1 else first.folders[-1])
+        else:
+            subject, where = RELEASE, plural(len({folder for case in cases for folder in case.folders}), "folder")
+        files = "two" if all(len(case.paths) == 2 for case in cases) else "several"
         whose = f" of {plural(len(patients), 'patient')}" if len(patients) > 1 else ""
-        message = f"{len(cases)} SOP Instance UIDs{whose} are in two files each{alike} in {where}."
+        message = f"{len(cases)} SOP Instance UIDs{whose} are in {files} files each{alike} in {where}."
         if len(patients) > 1:
             first = replace(first, patient=None)
     observed = f"{sum(len(case.paths) for case in cases)} files"

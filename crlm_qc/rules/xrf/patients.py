@@ -16,6 +16,8 @@ from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.subjects.ledger import told_patients
 from crlm_qc.subjects.needs import published
 
+_MOST = 12
+"""Patients of one cause who are told one by one."""
 DISK, METADATA, WORKBOOK, MANIFEST = "the disk", "metadata.csv", "the workbook", "the manifest"
 
 
@@ -102,15 +104,20 @@ def patient_not_in_all_sources(context: Context) -> Checked:
         if len(absent) > source.malformed:
             for patient in absent:
                 lacking.setdefault(patient, []).append(name)
-    findings = []
+    alike: dict[tuple[str, str], list[str]] = {}
     for patient, absent_from in sorted(lacking.items()):
         present = [name for name in sources if patient in sources[name].patients]
         if MANIFEST in present and patient not in _series_of_patients(context):
             present.remove(MANIFEST)
-        message = f"{patient} is in {listed(present)}, and not in {listed(absent_from)}."
-        findings.append(
-            Found(Subject(Kind.PATIENT), message, "in every source", f"not in {listed(absent_from)}", patient)
-        )
+        alike.setdefault((listed(present), listed(absent_from)), []).append(patient)
+    findings = []
+    for (there, elsewhere), patients in alike.items():
+        said, expected, observed = f"in {there}, and not in {elsewhere}", "in every source", f"not in {elsewhere}"
+        if len(patients) > _MOST:
+            message = f"{len(patients):,} patients are {said}: {listed(patients)}."
+            findings.append(Found(RELEASE, message, expected, observed, None, len(patients), tuple(patients)))
+            continue
+        findings += [Found(Subject(Kind.PATIENT), f"{one} is {said}.", expected, observed, one) for one in patients]
     return Checked(len(everybody), findings)
 
 

@@ -59,6 +59,29 @@ def test_a_file_that_was_not_parsed_is_met020s_alone(listing: Listing) -> None:
     assert reasons == {"metadata.csv could not be read"}
 
 
+def test_parts_that_were_not_parsed_are_one_finding(listing: Listing) -> None:
+    listing.rows = []
+    broken = {"problem": "delimiter", "detail": "fields are parted by semicolons, not by commas", "relation": "part"}
+    listing.metadata_source |= broken
+    listing.more_sources = [listing.metadata_source | {"path": "manifest-2/metadata.csv", "used": False}]
+    (finding,) = listing.found()
+    assert finding.message.endswith("not by commas. Nor can manifest-2/metadata.csv.")
+
+
+def test_a_part_that_lacks_a_column_is_met001s_and_its_series_are_known(listing: Listing) -> None:
+    listing.metadata_source["relation"] = "part"
+    lacking = json.dumps([name for name in HEADINGS if name != "Study UID"])
+    listing.more_sources = [listing.metadata_source | {"path": "manifest-2/metadata.csv", "columns": lacking}]
+    change(listing, TWO, "CT", path="manifest-2/metadata.csv", unsure=True, study_uid=None)
+    (finding,) = listing.found()
+    assert (finding.rule, finding.subject.path, finding.subject.column) == (
+        "MET001",
+        "manifest-2/metadata.csv",
+        "Study UID",
+    )
+    assert finding.message == "manifest-2/metadata.csv has no column Study UID."
+
+
 def test_no_file_is_a_skip(listing: Listing) -> None:
     listing.metadata_source = {}
     listing.rows = []
@@ -448,7 +471,7 @@ def test_a_list_without_a_release_is_not_compared_with_the_disk(listing: Listing
     report = listing.report()
     assert report.findings == []
     skipped = {outcome.rule for outcome in report.outcomes if outcome.reason == "no series was found on disk"}
-    assert skipped == {"MET011", "MET015", "MET016", "MET017", "MET018", "MET019"}
+    assert skipped == {"MAN008", "MET011", "MET015", "MET016", "MET017", "MET018", "MET019"}
 
 
 def test_loose_series_in_a_mixed_folder_are_rel014s(listing: Listing) -> None:
@@ -557,6 +580,17 @@ def test_a_table_of_another_kind_is_one_error(listing: Listing) -> None:
 def test_columns_of_newer_downloaders_are_none_of_ours(listing: Listing) -> None:
     listing.headings(*HEADINGS, "License Name", "License URL", "Annotation Size")
     assert listing.flat() == []
+
+
+def test_the_column_tells_whether_the_day_comes_first(listing: Listing) -> None:
+    for row, day in zip(listing.rows, ("07.06.1992", "25.06.1992"), strict=False):
+        row["study_date"], row["date"] = day, None
+    found = listing.found()
+    assert [one.observed for one in found] == ["text of 9 to 32 characters"] * 2
+    for row in listing.rows[2:]:
+        row["study_date"], row["date"] = "06.07.1992", None
+    (finding,) = listing.found()
+    assert finding.observed == "D.M.YYYY"
 
 
 def test_day_and_month_swapped(listing: Listing) -> None:

@@ -247,6 +247,17 @@ def test_a_copied_series_folder(case: Case, profile: Profile) -> None:
     assert only(case, "REL006", profile).count == 24
 
 
+def test_copies_in_many_folders_are_one_finding(case: Case, profile: Profile) -> None:
+    for number, row in enumerate([row for row in case.ct() if "position_x" not in row][:13]):
+        above, _, name = row["path"].rpartition("/")
+        row |= {"folder": f"{above}/{number}", "path": f"{above}/{number}/{name}"}
+        copies = [row["path"].replace(".dcm", f" ({copy}).dcm") for copy in (1, 2)]
+        case["files"] += [{**row, "path": path, "copy_of": row["path"]} for path in copies]
+    found = only(case, "REL006", profile)
+    assert (found.subject.kind, found.count, found.observed) == (Kind.RELEASE, 13, "39 files")
+    assert found.message == "13 SOP Instance UIDs are in several files each, byte for byte the same, in 13 folders."
+
+
 def test_stray_files(case: Case, profile: Profile) -> None:
     folder = case.ct(1)[1]["folder"]
     row = {"patient": P1, "folder": folder, "size": 3, "in_collection": True}

@@ -57,6 +57,15 @@ def test_a_patient_of_the_workbook_alone(case: Case, profile: Profile) -> None:
     assert message == "CRLM-CT-1007 is in the workbook, and not in the disk, metadata.csv."
 
 
+def test_many_patients_that_one_source_lacks_are_one_finding(case: Case, profile: Profile) -> None:
+    for number in range(1010, 1023):
+        patient = f"CRLM-CT-{number}"
+        case["clinical"].append({**case["clinical"][0], "row": number, "patient": patient, "patient_id": patient})
+    found = only(case, "XRF001", profile)
+    assert (found.count, found.patient) == (13, None)
+    assert found.message.startswith("13 patients are in the workbook, and not in the disk, metadata.csv: CRLM-CT-1010,")
+
+
 def test_a_malformed_id_explains_who_is_missing(case: Case, profile: Profile) -> None:
     case.change(case.of("clinical", P2), patient=None, patient_id="CRLM-CT-102")
     assert flat(case, profile) == []
