@@ -219,7 +219,7 @@ def patient_absent(context: Context) -> Checked:
     if not absent:
         return Checked(len(patients))
     nothing = f"{len(absent)} of {plural(len(patients), 'published patient')} {are(len(absent))} not on disk"
-    observed = f"{len(patients) - len(absent)} patients"
+    observed = plural(len(patients) - len(absent), "patient")
     return Checked(
         len(patients),
         [
