@@ -21,6 +21,7 @@ from crlm_qc.model.words import capitalised
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip, rule
 from crlm_qc.subjects.figures import tables_of, view
+from crlm_qc.subjects.ledger import State, told
 from crlm_qc.subjects.words import number
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _rule(code: str, suite: Suite) -> Rule:
         why=meta["why"],
         fix=meta["fix"],
         source=meta["source"],
-        tables=tables_of(suite.table),
+        tables=tuple(dict.fromkeys((*tables_of(suite.table), "files", "patients"))),
         depth=Depth(meta.get("depth", Depth.HEADERS)),
         whole_release=True,
         kind=RuleKind.EXPECTATION,
@@ -93,6 +94,8 @@ def _check(context: Context, code: str) -> Checked:
     suite = next((one for one in _suites(context) if code in one.codes), None)
     if suite is None:
         raise Skip("the profile's suites do not have it")
+    if told(context, State.ABSENT):
+        raise Skip("published series are not on disk, as LED001 and LED007 tell, so that no figure can be as published")
     table = view(context, suite.table)
     failed: dict[str, list[Result]] = {}
     for result in _results(context, suite.name):
@@ -133,10 +136,10 @@ def _found(context: Context, table: pd.DataFrame, about: str, results: list[Resu
     patients: dict[str, None] = {}
     for result in results:
         patients |= dict.fromkeys(_patients(context, table, result))
-    told = [(str(one.expectation.meta.get("measure") or one.expectation.type), one) for one in results]
-    observed = [f"{measure}: {_observed(table, one)}" for measure, one in told]
-    expected = [f"{measure}: {_expected(one.expectation)}" for measure, one in told]
-    message = "; ".join(f"{measure}: {_observed(table, one)}, published {_published(one)}" for measure, one in told)
+    named = [(str(one.expectation.meta.get("measure") or one.expectation.type), one) for one in results]
+    observed = [f"{measure}: {_observed(table, one)}" for measure, one in named]
+    expected = [f"{measure}: {_expected(one.expectation)}" for measure, one in named]
+    message = "; ".join(f"{measure}: {_observed(table, one)}, published {_published(one)}" for measure, one in named)
     severity = min((one.expectation.severity for one in results), key=lambda level: level.rank)
     return Found(
         Subject(Kind.RELEASE, column=about or None),

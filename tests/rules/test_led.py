@@ -13,6 +13,7 @@ from crlm_qc.collection.ledger import PublishedSeries
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.evidence import Evidence, Facts
+from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.tables import frame
@@ -41,7 +42,9 @@ def published(*patients: str) -> Profile:
     return replace(load_profile(), ledger={one.series_uid: one for one in series})
 
 
-def report(listing: Listing, profile: Profile | None = None, settings: Settings = WHOLE, only: str = "") -> Report:
+def report(
+    listing: Listing, profile: Profile | None = None, settings: Settings = WHOLE, only: str | tuple[str, ...] = ""
+) -> Report:
     tables = {
         "sources": [source for source in (listing.metadata_source, listing.manifest_source) if source],
         "metadata": listing.rows,
@@ -248,3 +251,13 @@ def test_of_a_part_only_the_patients_that_are_there_are_asked_for(listing: Listi
     profile = published("CRLM-CT-1001", "CRLM-CT-1002", "CRLM-CT-1003")
     assert codes(told(listing, profile, PART)) == {"LED001"}
     assert codes(told(listing, profile, WHOLE)) == {"LED001", "LED007"}
+
+
+def test_figures_of_a_release_that_lacks_series_are_not_compared_with_the_published_ones(listing: Listing) -> None:
+    profile = published("CRLM-CT-1001", "CRLM-CT-1002", "CRLM-CT-1003")
+    judged = {one.rule: one for one in report(listing, profile, only="PUB").outcomes}
+    assert judged["PUB001"].status is Status.FAILED, "the ledger's rules are not run, and nothing else tells"
+    listing.remove_files(CT)
+    judged = {one.rule: one for one in report(listing, published(), only=("PUB", "LED")).outcomes}
+    assert judged["LED001"].status is Status.FAILED
+    assert "LED001 and LED007 tell" in judged["PUB001"].reason
