@@ -46,7 +46,7 @@ _SIGNATURES: Final = (
 )
 """Where bytes stand, and what they tell."""
 
-_SUFFIXES: Final = {
+ENDINGS: Final = {
     ".zip": "zip",
     ".tar": "tar",
     ".tgz": "gzip",
@@ -102,7 +102,7 @@ def named_content(name: str) -> str | None:
     """What the name of a file alone tells: an archive, a pointer, or an unfinished download."""
     if meant_name(name) is not None:
         return "unfinished"
-    return "nifti" if name.lower().endswith((".nii", ".nii.gz")) else _SUFFIXES.get(_ending(name))
+    return "nifti" if name.lower().endswith((".nii", ".nii.gz")) else ENDINGS.get(_ending(name))
 
 
 def meant_name(name: str) -> str | None:

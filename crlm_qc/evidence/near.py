@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from crlm_qc.evidence.contents import FIRST_BYTES, content_of, meant_name
+from crlm_qc.evidence.contents import ENDINGS, FIRST_BYTES, content_of, meant_name, named_content
 from crlm_qc.evidence.source import Item
-from crlm_qc.model.contents import CONTENTS, NO_TABLE, told
+from crlm_qc.model.contents import ARCHIVES, CONTENTS, NO_TABLE, POINTERS, told
+from crlm_qc.model.finding import DOWNLOAD_FOLDER
 
 SHEETS: Final[Mapping[str, str]] = {
     ".ods": "ods",
@@ -33,8 +34,8 @@ _TEXTS: Final[Mapping[str, str]] = {
 _PARTS: Final = ("metadata", "clinical", "manifest")
 """Parts of a release, and the words that their names have."""
 _MEANT: Final[Mapping[str, str]] = {".csv": "metadata", ".xlsx": "clinical", ".xls": "clinical", ".tcia": "manifest"}
-"""What an unfinished download is to be, by the name that it is to have."""
-SUFFIXES: Final = frozenset({*SHEETS, *_EXCEL, *_TEXTS, ".csv", ".s5cmd"})
+"""What an unfinished download is to be, and what is packed or elsewhere, by the name that it is to have."""
+SUFFIXES: Final = frozenset({*SHEETS, *_EXCEL, *_TEXTS, *ENDINGS, ".csv", ".s5cmd"})
 _TCIA: Final = "get the .tcia file from the collection's page at The Cancer Imaging Archive"
 _AS_XLSX: Final = "save it as Excel Workbook (.xlsx)"
 _AS_CSV: Final = "save it as metadata.csv, parted by commas, in UTF-8"
@@ -99,6 +100,10 @@ def _near(item: Item) -> Near | None:
     if meant is not None:
         part = _MEANT.get(f".{meant.lower().rpartition('.')[2]}")
         return None if part is None else Near(part, item, "unfinished", told("unfinished"))
+    code = named_content(item.name)
+    if code is not None and code in ARCHIVES | POINTERS:
+        part = _packed_part(item.name.lower().removesuffix(item.suffix))
+        return None if part is None else Near(part, item, "other-form", told(code))
     part = _part(item.name.lower(), item.suffix)
     if part is None:
         return None
@@ -115,6 +120,13 @@ def _part(name: str, suffix: str) -> str | None:
     if suffix not in SUFFIXES:
         return None
     return spoken or ("clinical" if suffix in SHEETS else None)
+
+
+def _packed_part(inner: str) -> str | None:
+    """Which part is packed, or lies elsewhere, by the name without the ending that says so; archives of images are none."""
+    if DOWNLOAD_FOLDER.fullmatch(inner):
+        return None
+    return _MEANT.get(f".{inner.rpartition('.')[2]}") or next((part for part in _PARTS if part in inner), None)
 
 
 def _holds(item: Item) -> str | None:

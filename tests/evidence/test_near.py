@@ -57,6 +57,25 @@ def test_unfinished_downloads(tmp_path: Path, name: str, part: str) -> None:
     assert [one[:2] for one in near(tmp_path, name)] == [(part, "unfinished")]
 
 
+@pytest.mark.parametrize(
+    ("name", "part", "said"),
+    [
+        ("metadata.csv.gz", "metadata", "compressed with gzip: unpack"),
+        ("metadata.zip", "metadata", "a zip archive: unpack"),
+        ("Clinical data.xlsx.zip", "clinical", "a zip archive: unpack"),
+        ("CRLM.xlsx.dvc", "clinical", "a DVC pointer: fetch the content with dvc pull"),
+        ("November manifest.7z", "manifest", "a 7z archive: unpack"),
+    ],
+)
+def test_what_is_packed_or_elsewhere(tmp_path: Path, name: str, part: str, said: str) -> None:
+    assert near(tmp_path, name) == [(part, "other-form", said)]
+
+
+@pytest.mark.parametrize("name", ["manifest-1669817128730.zip", "CRLM-CT-1001.zip", "1-01.dcm.gz", "clinical.nii.gz"])
+def test_archives_of_images_are_no_tables(tmp_path: Path, name: str) -> None:
+    assert near(tmp_path, name) == []
+
+
 def test_what_stands_in_its_place_is_told_before_its_form(tmp_path: Path) -> None:
     assert near(tmp_path, "metadata.tsv", b"<html></html>")[0][2].startswith("a web page (HTML): download again")
     assert near(tmp_path, "clinical.ods", b"version https://git-lfs.github.com/spec/v1")[0][2].startswith("a git LFS")

@@ -51,6 +51,8 @@ def out_of_step(context: Context) -> OutOfStep | None:
     if not many:
         return None
     common = sorted(set.intersection(*(set(relation.columns) for relation in many)))
+    if not common:
+        return None
     rows = sorted({row for broken in many.values() for row in broken})
     ordered = [column for column in common if _in_order(_values(table, column))]
     if len(ordered) == 1:

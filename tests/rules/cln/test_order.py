@@ -91,3 +91,11 @@ def test_a_column_of_a_group_that_is_missing_is_one_finding(profile: Profile) ->
     rows = [row | {"mucin_percent": MISSING} for row in cohort()]
     (found,) = check(BY_CODE["CLN015"], tables(rows, profile), profile).findings
     assert (found.subject.column, found.count) == ("mucin_percent", 40)
+
+
+def test_contradictions_that_no_column_has_in_common_are_told_by_their_own_rules(profile: Profile) -> None:
+    rows = cohort()
+    for row in rows:
+        row["NASH_yesno"], row["vital_status_DFS"] = 1 - row["NASH_yesno"], 1
+    codes = {code for code, *_ in fired(RULES, tables(rows, profile), profile)}
+    assert codes == {"CLN012", "CLN019"}
