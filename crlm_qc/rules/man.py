@@ -204,22 +204,22 @@ def _marked(context: Context) -> list[Found]:
 def entry_twice(context: Context) -> Checked:
     """Every valid UID of the list."""
     table = _entries(context)
-    findings = []
-    for entry in dict.fromkeys(table.loc[table["entry"].duplicated(), "entry"]):
+    told = []
+    for entry, found in table[table["entry"].duplicated(keep=False)].groupby("entry", sort=False):
         if not is_uid(entry):
             continue
-        lines = [str(int(line)) for line in table.loc[table["entry"] == entry, "line"]]
-        findings.append(
-            Found(
-                _line(context, int(lines[1]), entry),
-                f"The manifest lists this series in lines {listed(lines)}.",
-                "one line",
-                plural(len(lines), "line"),
-                count=len(lines),
-                examples=tuple(f"line {line}" for line in lines),
-            )
+        lines = [str(int(line)) for line in found["line"]]
+        one = Found(
+            _line(context, int(lines[1]), str(entry)),
+            f"The manifest lists this series in lines {listed(lines)}.",
+            "one line",
+            plural(len(lines), "line"),
+            count=len(lines),
+            examples=tuple(f"line {line}" for line in lines),
         )
-    return Checked(table["entry"].nunique(), findings)
+        told.append(Told(one, "the manifest lists them more than once.", one.observed))
+    examined = table["entry"].nunique()
+    return Checked(examined, _gathered(context, told, examined, "series of the manifest"))
 
 
 @rule(
