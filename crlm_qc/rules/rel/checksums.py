@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found, Subject
+from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
