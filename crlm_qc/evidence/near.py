@@ -147,6 +147,8 @@ def _detail(part: str, item: Item) -> str | None:
     if part == "manifest":
         what = "a table" if suffix == ".csv" else None if code is None else CONTENTS[code].one
         return None if what is None else f"{what}, no .tcia manifest: {_TCIA}"
+    if part == "clinical" and suffix == ".csv":
+        return "a table whose first line holds too few of the workbook's headings: get the workbook itself (.xlsx)"
     if code is None:
         return None
     what = CONTENTS[code].one

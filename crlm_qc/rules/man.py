@@ -9,7 +9,7 @@ from crlm_qc.collection.forms import is_uid
 from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, are, listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.met._model import FILE, file_name
 from crlm_qc.rules.met._model import rows as metadata_rows
@@ -59,10 +59,15 @@ def _line(context: Context, line: int, uid: str | None = None) -> Subject:
     return Subject(Kind.ROW, uid=None if uid is None else context.show.uid(uid), row=line)
 
 
+@once
+def _joined(context: Context) -> bool:
+    """Whether several manifests are read as one."""
+    return bool(_several(context)["used"].fillna(value=False).sum() > 1)
+
+
 def _name(context: Context, path: object) -> str:
     """What a manifest is called in messages: its path, where several are read as one."""
-    used = _several(context)["used"].fillna(value=False).sum()
-    return context.show.path(path) if used > 1 and isinstance(path, str) else "the manifest"
+    return context.show.path(path) if _joined(context) and isinstance(path, str) else "the manifest"
 
 
 def _several(context: Context) -> Any:
@@ -204,22 +209,22 @@ def _marked(context: Context) -> list[Found]:
 def entry_twice(context: Context) -> Checked:
     """Every valid UID of the list."""
     table = _entries(context)
-    findings = []
-    for entry in dict.fromkeys(table.loc[table["entry"].duplicated(), "entry"]):
+    told = []
+    for entry, found in table[table["entry"].duplicated(keep=False)].groupby("entry", sort=False):
         if not is_uid(entry):
             continue
-        lines = [str(int(line)) for line in table.loc[table["entry"] == entry, "line"]]
-        findings.append(
-            Found(
-                _line(context, int(lines[1]), entry),
-                f"The manifest lists this series in lines {listed(lines)}.",
-                "one line",
-                plural(len(lines), "line"),
-                count=len(lines),
-                examples=tuple(f"line {line}" for line in lines),
-            )
+        lines = [str(int(line)) for line in found["line"]]
+        one = Found(
+            _line(context, int(lines[1]), str(entry)),
+            f"The manifest lists this series in lines {listed(lines)}.",
+            "one line",
+            plural(len(lines), "line"),
+            count=len(lines),
+            examples=tuple(f"line {line}" for line in lines),
         )
-    return Checked(table["entry"].nunique(), findings)
+        told.append(Told(one, "the manifest lists them more than once.", one.observed))
+    examined = table["entry"].nunique()
+    return Checked(examined, _gathered(context, told, examined, "series of the manifest"))
 
 
 @rule(

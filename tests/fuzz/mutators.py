@@ -13,10 +13,14 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 CANARY = "QXZJVKW"
 """A word that no output may show; it stands where a file may name a person."""
@@ -134,6 +138,27 @@ def dicom(rng: random.Random, content: bytes) -> bytes:
         return _changed(rng, content)
     except Exception:  # noqa: BLE001 - what pydicom can't hold or write is changed as bytes
         return several(rng, content, octets)
+
+
+def stored_otherwise(rng: random.Random, content: bytes) -> bytes:
+    """The same image or object in another encoding that it may well have: compressed, deflated, or as a label map."""
+    file = pydicom.dcmread(io.BytesIO(content))
+    if rng.random() < 0.4:
+        file.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    elif "SegmentSequence" not in file:
+        file.compress(RLELossless)
+    else:
+        voxels = np.unpackbits(np.frombuffer(file.PixelData, np.uint8), bitorder="little")
+        voxels = voxels[: file.NumberOfFrames * file.Rows * file.Columns] * rng.choice((1, 1, 2, 200))
+        file.SOPClassUID, file.SegmentationType = "1.2.840.10008.5.1.4.1.1.66.7", "LABELMAP"
+        bits = rng.choice((8, 16))
+        file.BitsAllocated, file.BitsStored, file.HighBit = bits, bits, bits - 1
+        file.PixelData = voxels.astype(f"<u{bits // 8}").tobytes()
+        if rng.random() < 0.5:
+            file.compress(RLELossless)
+    written = io.BytesIO()
+    file.save_as(written)
+    return written.getvalue()
 
 
 def _changed(rng: random.Random, content: bytes) -> bytes:
@@ -320,6 +345,32 @@ def xlsx(rng: random.Random, content: bytes) -> bytes:
     with zipfile.ZipFile(written, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))) as archive:
         for name, part in parts.items():
             archive.writestr(name, part)
+    return written.getvalue()
+
+
+def parquet(rng: random.Random, content: bytes) -> bytes:
+    """A table of saved evidence with cells, rows and columns changed; or with bytes changed."""
+    if rng.random() < 0.3:
+        return several(rng, content, octets)
+    columns = pq.read_table(io.BytesIO(content)).to_pydict()
+    name = rng.choice(list(columns))
+    values = columns[name]
+    act = rng.randrange(4)
+    if act == 0 and len(columns) > 1:
+        del columns[name]
+    elif act == 1:
+        columns = {key: found[:-1] for key, found in columns.items()}
+    elif act == 2:
+        columns = {key: found + found[:1] for key, found in columns.items()}
+    elif values:
+        like = next((one for one in values if one is not None), "")
+        others: tuple[Any, ...] = (None, *TEXTS) if isinstance(like, str) else (None, -1, 10**9)
+        values[rng.randrange(len(values))] = rng.choice(others)
+    written = io.BytesIO()
+    try:
+        pq.write_table(pa.table(columns), written)
+    except (pa.ArrowException, TypeError):
+        return several(rng, content, octets)
     return written.getvalue()
 
 

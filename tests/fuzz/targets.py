@@ -7,12 +7,13 @@ stays as it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import resource
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +23,12 @@ from fuzz import mutators
 from support.releases import small_release
 
 from crlm_qc.auditing import audit
+from crlm_qc.auditing.attestation import AttestationError, attest, read_statement
+from crlm_qc.auditing.judging import judge
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import load_waivers
+from crlm_qc.evidence import store
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.lock import read_lock
 from crlm_qc.evidence.patient import read_patient
@@ -32,7 +36,7 @@ from crlm_qc.evidence.release import find_release
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.plain import PlainError
 from crlm_qc.model.report import Report
-from crlm_qc.model.settings import Depth
+from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.report import FORMATS
 from crlm_qc.request.files import read as read_configuration
 from crlm_qc.synthetic.writer import profile_for
@@ -40,6 +44,8 @@ from crlm_qc.synthetic.writer import profile_for
 MAX_SECONDS = 20
 MAX_MEGABYTES = 1_500
 MATRIX, SLICES, PATIENTS = 64, 17, 8
+JUDGED = 0.15
+"""Share of the tables that rules are run over too, which takes much longer than to read them."""
 KEPT_SLICES = 4
 """Of a series whose patient is read by itself: what else is there makes an input slower and no more telling."""
 CLEAN = 2
@@ -124,6 +130,14 @@ def silent(*outputs: str) -> None:
             raise BrokenError(f"a value came out: {text[max(0, at - 60) : at + 20]!r}")
 
 
+def sound(report: Report, forms: Sequence[str]) -> None:
+    """No rule crashed, and no form of the report says what may name a person."""
+    said = [FORMATS[form].renderer()(report) for form in forms]
+    if crashed := [one for one in report.findings if one.rule == "REL900"]:
+        raise BrokenError(f"a rule crashed: {crashed[0].message} {crashed[0].observed}")
+    silent(*(one if isinstance(one, str) else one.decode() for one in said if not isinstance(one, dict)))
+
+
 class Patient:
     """One image or object of a patient."""
 
@@ -133,11 +147,20 @@ class Patient:
         sizes = {path: len(list(path.parent.glob("*.dcm"))) for path in images}
         self.objects = [path for path in images if sizes[path] == 1]
         self.slices = [path for path in images if sizes[path] > 1]
+        # What the downloader leaves where it verifies.
+        self.sums = self.slices[0].with_name("md5hashes.csv")
+        sums = (f"{path.name},{hashlib.md5(path.read_bytes()).hexdigest()}\n" for path in self.slices)
+        self.sums.write_text("".join(["SOPInstanceUID,MD5 Hash Value\n", *sums]))
 
     def __call__(self, rng: random.Random) -> None:
         """Read the patient without the guard that an audit has around it."""
         path = rng.choice(self.objects if rng.random() < 0.6 else self.slices)
-        self.ground.change(path, mutators.dicom, rng)
+        if rng.random() < 0.25:
+            self.ground.change(path, mutators.stored_otherwise, rng)
+        if rng.random() < 0.9:
+            self.ground.change(path, mutators.dicom, rng)
+        else:
+            self.ground.change(self.sums, mutators.table, rng)
         try:
             with watched(self.ground):
                 (patient,) = find_release(self.ground.root, self.ground.profile).patients
@@ -155,6 +178,8 @@ class Tables:
 
     def __init__(self, folder: Path) -> None:
         self.ground = ground(folder / "tables", 2, thin=True)
+        # What rules import takes long, and is no input's time.
+        audit(self.ground.root, profile=self.ground.profile, settings=Settings(depth=Depth.HEADERS), jobs=1)
 
     def __call__(self, rng: random.Random) -> None:
         """Read the release with one of them changed."""
@@ -169,7 +194,9 @@ class Tables:
         self.ground.change(path, change, rng)
         try:
             with watched(self.ground):
-                collect(self.ground.root, self.ground.profile, depth=Depth.HEADERS, jobs=1)
+                evidence = collect(self.ground.root, self.ground.profile, depth=Depth.HEADERS, jobs=1)
+                if rng.random() < JUDGED:
+                    sound(judge(evidence, self.ground.profile), ("json", "text"))
         finally:
             self.ground.restore()
 
@@ -203,20 +230,51 @@ class Release:
         try:
             with watched(self.ground):
                 report = self._audit()
-                forms = ("json", "text", rng.choice(("html", "csv", "junit", "sarif", "markdown", "github")))
-                said = [FORMATS[form].renderer()(report) for form in forms]
-            if crashed := [one for one in report.findings if one.rule == "REL900"]:
-                raise BrokenError(f"a rule crashed: {crashed[0].message} {crashed[0].observed}")
+                sound(report, ("json", "text", rng.choice(("html", "csv", "junit", "sarif", "markdown", "github"))))
             if guarded := [limit for limit in report.limits if "while reading" in limit]:
                 raise BrokenError(f"what reads a patient crashed: {guarded[0]}")
             if self._findings(report) != self.before:
                 raise BrokenError("what is told of a clean patient changed")
-            silent(*(one if isinstance(one, str) else one.decode() for one in said if not isinstance(one, dict)))
         finally:
             self.ground.restore()
 
 
-class Settings:
+class Saved:
+    """Saved evidence."""
+
+    def __init__(self, folder: Path) -> None:
+        made = ground(folder / "saved", 1, thin=True)
+        self.profile, self.folder = made.profile, folder / "evidence"
+        evidence = collect(made.root, made.profile, depth=Depth.PIXELS, jobs=1)
+        store.save(evidence, self.folder)
+        judge(evidence, self.profile)
+        self.facts = self.folder / store.FACTS_FILE
+        self.tables = sorted(path for path in self.folder.glob("*.parquet"))
+
+    def __call__(self, rng: random.Random) -> None:
+        """Load it with a table changed, the proof in the facts with it; or with the facts changed."""
+        path = self.facts if rng.random() < 0.3 else rng.choice(self.tables)
+        kept = {one: one.read_bytes() for one in (path, self.facts)}
+        try:
+            if path == self.facts:
+                path.write_bytes(mutators.tree(rng, kept[path]))
+            else:
+                path.write_bytes(mutators.parquet(rng, kept[path]))
+                told = json.loads(kept[self.facts])
+                told["tables"][path.stem] |= {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+                self.facts.write_text(json.dumps(told))
+            with watched():
+                evidence = store.load(self.folder)
+                if rng.random() < JUDGED:
+                    judge(evidence, self.profile)
+        except UsageError:
+            pass
+        finally:
+            for one, content in kept.items():
+                one.write_bytes(content)
+
+
+class Given:
     """Files of the user: waivers, profile, configuration, lock file."""
 
     def __init__(self, folder: Path) -> None:
@@ -232,6 +290,8 @@ class Settings:
         self.readers: tuple[tuple[str, Callable[[Path], Any], Callable[[random.Random, bytes], bytes]], ...] = (
             ("known_issues.toml", load_waivers, mutators.toml),
             ("crlm.toml", load_profile, mutators.toml),
+            ("crlm_series.csv", lambda path: load_profile(path.with_name("crlm.toml")), mutators.table),
+            ("deidentification.toml", lambda path: load_profile(path.with_name("crlm.toml")), mutators.toml),
             ("crlm-qc.toml", read_configuration, mutators.toml),
             ("release.lock", read_lock, mutators.table),
         )
@@ -252,17 +312,30 @@ class Settings:
 
 
 class Results:
-    """findings.json of an earlier run."""
+    """findings.json of an earlier run, and what was signed off by it."""
 
     def __init__(self, folder: Path) -> None:
         from support import reports
 
         from crlm_qc.report.json_format import render
 
-        self.contents = [render(one) for one in (reports.sample(), reports.incomplete(), reports.hostile())]
+        made = (reports.sample(), reports.incomplete(), reports.hostile())
+        self.contents = [render(one) for one in made]
+        profile = load_profile()
+        self.records = [
+            json.dumps(attest(one, b"", name="a.lock", files=3, size=9, profile=profile, waivers=[]).as_dict()).encode()
+            for one in made
+        ]
 
     def __call__(self, rng: random.Random) -> None:
-        """Read it, and render it in one format."""
+        """Read it, and render it in one format; or read a record."""
+        if rng.random() < 0.3:
+            try:
+                with watched():
+                    read_statement(mutators.tree(rng, rng.choice(self.records)))
+            except AttestationError:
+                pass
+            return
         content = mutators.tree(rng, rng.choice(self.contents))
         with watched():
             try:
@@ -277,8 +350,9 @@ Target = Callable[[random.Random], None]
 TARGETS: dict[str, tuple[Callable[[Path], Target], int]] = {
     "patient": (Patient, 1000),
     "tables": (Tables, 400),
-    "settings": (Settings, 300),
-    "results": (Results, 280),
+    "settings": (Given, 300),
+    "results": (Results, 240),
+    "saved": (Saved, 40),
     "release": (Release, 20),
 }
 """What is fed, and its share of 2,000 inputs. One of `release` changes six files and more at once."""

@@ -52,6 +52,13 @@ def test_an_entry_twice(listing: Listing) -> None:
     assert finding.message == "The manifest lists this series in lines 7, 11, 12."
 
 
+def test_a_list_that_stands_there_twice_is_one_finding(listing: Listing) -> None:
+    listing.manifest += [row | {"line": row["line"] + len(listing.manifest)} for row in listing.manifest]
+    (finding,) = listing.found()
+    assert (finding.rule, finding.count, finding.observed) == ("MAN003", 4, "2 lines")
+    assert finding.message == "All 4 series of the manifest: the manifest lists them more than once."
+
+
 def test_a_series_that_the_list_does_not_have(listing: Listing) -> None:
     listing.manifest.append({"line": 11, "entry": f"{ROOT}.7"})
     (finding,) = listing.found()

@@ -129,6 +129,8 @@ def _heading(records: Iterator[Raw], profile: Profile) -> tuple[list[Raw], Raw |
 
 def _is_heading(fields: Sequence[str], profile: Profile, *, first: bool) -> bool:
     """Whether fields are headings; of the first line one of the downloader's own will do."""
+    if not first and sum(map(bool, fields)) < ENOUGH_HEADINGS:
+        return False
     known = [one for one in read_headings(fields, profile.metadata_columns).known if one is not None]
     return len(known) >= ENOUGH_HEADINGS or (first and own_headings(fields, profile) > 0)
 

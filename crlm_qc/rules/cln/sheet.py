@@ -67,6 +67,22 @@ def clinical_column_missing(context: Context) -> Checked:
     missing = [name for name in table.edition.columns if name not in table.known]
     likely = {name: heading for heading, name in misspelt(table).items()}
     found = []
+    lost = [name for name in missing if name not in likely]
+    if len(lost) > MANY_HEADINGS:
+        message = f"The workbook, recognised as the edition of {table.edition.name}, lacks {len(lost)} of its columns: {listed(lost)}."
+        subject = Subject(Kind.FILE, path=table.path)
+        found.append(
+            Found(
+                subject,
+                message,
+                f"{len(table.edition.columns)} columns",
+                f"{len(lost)} of them are not there",
+                None,
+                len(lost),
+                tuple(lost),
+            )
+        )
+        missing = [*likely]
     for name in missing:
         message = f"The workbook, recognised as the edition of {table.edition.name}, has no column {name}."
         if name in likely:

@@ -219,11 +219,15 @@ def _segs_of_many(table: pd.DataFrame, profile: Profile, present: Collection[str
     return (table["modality"] == "SEG") & (images > 1) & ~_contradicts(table, profile, present)
 
 
+@once
+def _are_several(context: Context) -> bool:
+    sources = context["sources"]
+    return bool(((sources["source"] == "metadata") & sources["used"].fillna(value=False)).sum() > 1)
+
+
 def file_name(context: Context, path: object) -> str:
     """What a table is called in messages: its path, where several are read as one."""
-    sources = context["sources"]
-    several = ((sources["source"] == "metadata") & sources["used"].fillna(value=False)).sum() > 1
-    return context.show.path(path) if several and isinstance(path, str) else FILE
+    return context.show.path(path) if _are_several(context) and isinstance(path, str) else FILE
 
 
 def found_on_row(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
-from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found, Subject
+from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -14,6 +14,8 @@ from crlm_qc.subjects.checksums import wrong_files
 from crlm_qc.subjects.disk import Disk, disk
 from crlm_qc.subjects.ledger import State, told
 from crlm_qc.subjects.words import by_folder, file_names, folder_of, whole
+
+_EXPECTED = "as md5hashes.csv lists"
 
 
 @rule(
@@ -40,29 +42,28 @@ def downloader_checksum(context: Context) -> Checked:
     checked = rows[rows["state"] != "not-read"]
     if wrong.empty and absent.empty and (rows["state"] == "not-read").any() and not (rows["state"] == "right").any():
         raise Skip("needs --depth pixels: the MD5 of files is worked out where their bytes are read")
-    differ = [*by_folder(context, wrong)]
-    if len(differ) > MAX_EXAMPLES:
-        names = tuple(Counter(patient or "" for patient, *_ in differ))
-        message = f"{plural(len(wrong), 'file')} of {len(names)} patients {are(len(wrong))} not as downloaded: {listed(names)}."
-        findings = [Found(RELEASE, message, "the MD5 that md5hashes.csv lists", "another", None, len(wrong), names)]
-    else:
-        findings = [
-            _found(context, patient, subject, group["path"], f"{are(len(group))} not as downloaded", "another MD5")
-            for patient, subject, group in differ
-        ]
-    findings += [
-        _found(context, patient, subject, group["path"], f"{are(len(group))} listed, and not there", "none")
-        for patient, subject, group in by_folder(context, absent)
+    findings = [
+        *_told(context, wrong, "not as downloaded", "another MD5"),
+        *_told(context, absent, "listed, and not there", "none"),
     ]
     return Checked(len(checked), findings)
 
 
-def _found(context: Context, patient: str | None, subject: Subject, paths: Any, said: str, observed: str) -> Found:
-    names = file_names(context, paths)
-    what = names[0] if len(names) == 1 else f"{len(names)} files"
-    rest = "" if len(names) == 1 else f": {listed(names)}"
-    expected = "as md5hashes.csv lists"
-    return Found(subject, f"{what} {said}{rest}.", expected, observed, patient, len(names), tuple(names))
+def _told(context: Context, rows: Any, said: str, observed: str) -> Iterator[Found]:
+    """A finding a folder; one for all where there are many."""
+    folders = [*by_folder(context, rows)]
+    if len(folders) > MAX_EXAMPLES:
+        names = tuple(dict.fromkeys(patient or "" for patient, *_ in folders))
+        message = (
+            f"{plural(len(rows), 'file')} of {plural(len(names), 'patient')} {are(len(rows))} {said}: {listed(names)}."
+        )
+        yield Found(RELEASE, message, _EXPECTED, observed, None, len(rows), names)
+        return
+    for patient, subject, group in folders:
+        files = file_names(context, group["path"])
+        what, rest = (files[0], "") if len(files) == 1 else (f"{len(files)} files", f": {listed(files)}")
+        message = f"{what} {are(len(files))} {said}{rest}."
+        yield Found(subject, message, _EXPECTED, observed, patient, len(files), tuple(files))
 
 
 def _told_of(context: Context) -> frozenset[str]:

@@ -88,6 +88,16 @@ def test_a_missing_column_is_one_finding(name: str, profile: Profile) -> None:
     assert name in found.message
 
 
+def test_columns_that_are_missing_by_the_dozen_are_one_finding(profile: Profile) -> None:
+    columns = edition(profile, OCTOBER).columns
+    made = tables(cohort(2), profile, columns=columns[: len(columns) // 2 + 2])
+    assert fired(RULES, made, profile)[:1] == [("CLN002", None, None, None)]
+    (found,) = check(BY_CODE["CLN002"], made, profile).findings
+    lost = columns[len(columns) // 2 + 2 :]
+    assert (found.count, found.examples) == (len(lost), lost)
+    assert f"lacks {len(lost)} of its columns: {lost[0]}" in found.message
+
+
 def test_a_missing_patient_column_does_not_blame_the_rows(profile: Profile) -> None:
     columns = edition(profile, OCTOBER).columns[1:]
     rows = [{**row, "Patient-ID": None} for row in cohort(2)]

@@ -75,6 +75,16 @@ def test_a_listed_file_that_is_not_there(case: Case, profile: Profile) -> None:
     assert "REL022" not in {one.rule for one in report.findings}
 
 
+@pytest.mark.parametrize(("state", "said"), [("wrong", "not as downloaded"), ("absent", "listed, and not there")])
+def test_files_of_many_folders_are_one_finding(case: Case, profile: Profile, state: str, said: str) -> None:
+    (row,) = listed(case)[:1]
+    for number in range(6):
+        folder = f"{row['path'].rpartition('/')[0]}-{number}"
+        case["files"].append(case["files"][0] | {"path": f"{folder}/1-01.dcm", "folder": folder, "kind": "ct"})
+        case["checksums"].append(row | {"path": f"{folder}/1-01.dcm", "state": state})
+    assert told(case, profile) == [(None, f"6 files of 1 patient are {said}: {PATIENTS[0]}.", 6)]
+
+
 def test_a_list_without_images_beside_it_is_left_alone(case: Case, profile: Profile) -> None:
     case["checksums"].append({"patient": PATIENTS[0], "path": "CRLM-CT-1001/x/1-1.dcm", "state": "absent"})
     assert reason(case, profile) == "no md5hashes.csv of the downloader lies with the images"
