@@ -37,6 +37,8 @@ _MOST_OF_A_NUMBER = 5
 """Digits of a SeriesNumber that is shown, as `LARGEST` has."""
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _IMAGE_FILE = re.compile(r"[0-9]{1,3}-[0-9]{1,5}(\.dcm)?", re.IGNORECASE)
+_NOT_FETCHED = re.compile(r"\.(?P<name>[^.].*)\.icloud")
+"""How iCloud calls what it keeps of a file that it has not fetched."""
 _DIGITS_AND_POINTS = re.compile(r"[0-9]+(\.[0-9]+)*")
 _FIXED_NAMES = frozenset({"metadata.csv", "license", "license.txt", "manifest.tcia"})
 _SUFFIXES_TEXT = """
@@ -296,6 +298,8 @@ class Show:
         copied = copied_name(part)
         if copied.mark:
             return copied.marked(self._part(copied.original))
+        if placeholder := _NOT_FETCHED.fullmatch(part):
+            return f".{self._part(placeholder['name'])}.icloud"
         stem, dot, suffix = part.rpartition(".")
         if dot and ("." + suffix).lower() in _SUFFIXES:
             return f"{stem if self._profile.is_patient_id(stem) else self._name(stem)}.{suffix}"

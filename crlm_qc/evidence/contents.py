@@ -70,7 +70,7 @@ _BY_CHANCE: Final = re.compile(
 )
 """How rsync and cloud tools name what they have not finished: the name, and characters by chance."""
 _MEANT: Final = re.compile(
-    r"(?i)(?P<meant>.+\.(?:dcm|csv|tsv|xlsx?|tcia|zip|tgz|tar|gz|7z)|[0-9]{1,3}-[0-9]{1,5})(\.[0-9a-f]{8})?"
+    r"(?i)(?P<meant>.+\.(?:dcm|csv|tsv|xlsx?|tcia|zip|tgz|tar|gz|7z)|[0-9]{1,3}-[0-9]{1,5})(\.[0-9a-z]{7,8})?"
 )
 """Names that a release has a use for, perhaps with characters by chance."""
 

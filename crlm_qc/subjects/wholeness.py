@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.collection.profile import CT, SEG
@@ -11,6 +11,7 @@ from crlm_qc.model.wholeness import SERIES, ListedBy, ToFetch, Wholeness
 from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Skip
+from crlm_qc.subjects.checksums import series_of_wrong_files
 from crlm_qc.subjects.disk import Disk, disk
 from crlm_qc.subjects.ledger import MODALITY, Held, State, compared
 from crlm_qc.subjects.words import text, whole
@@ -26,27 +27,30 @@ def wholeness(context: Context) -> Wholeness | None:
     except Skip:
         return None
     try:
-        return _of_ledger(compared(context).held, partial=context.settings.partial)
+        held, other = compared(context).held, series_of_wrong_files(context)
+        return _of_ledger(held, other, partial=context.settings.partial)
     except Skip:
         pass
     listed_by, entries = _listed(context, found)
     return _as_listed(context, found, listed_by, entries) if entries else None
 
 
-def _of_ledger(held: Iterable[Held], *, partial: bool) -> Wholeness:
+def _of_ledger(held: Iterable[Held], other: Collection[str], *, partial: bool) -> Wholeness:
     expected: Counter[str] = Counter()
     there: Counter[str] = Counter()
     to_fetch = []
     for one in held:
         series = one.series
-        complete = one.state in (State.WHOLE, State.FILES_SURPLUS)
+        # As many bytes as published may be other ones, as the downloader's checksums tell (REL022).
+        changed = series.series_uid in other
+        complete = one.state in (State.WHOLE, State.FILES_SURPLUS) and not changed
         expected[series.modality] += 1
         there[series.modality] += complete
         if not complete:
             why = {
                 State.FILES_MISSING: f"{one.files:,} of {plural(series.files, 'file')}",
                 State.OTHER_BYTES: "other bytes",
-            }.get(one.state, "absent")
+            }.get(one.state, "other bytes" if changed else "absent")
             to_fetch.append(ToFetch(series.series_uid, series.patient, series.modality, why))
     return Wholeness(
         ListedBy.LEDGER, partial, dict(sorted(expected.items())), dict(sorted(there.items())), tuple(to_fetch)
@@ -81,10 +85,13 @@ def _as_listed(context: Context, found: Disk, listed_by: ListedBy, entries: list
     for uid, patient, modality, images in entries:
         group = modality if named and modality else SERIES
         own = found.series.get(uid)
+        elsewhere = context.settings.partial and patient not in patients
+        if elsewhere and patient is not None:
+            continue
         complete = own is not None and (images is None or own.n_files >= images)
         expected[group] += 1
         there[group] += complete
-        if complete or (context.settings.partial and patient not in patients):
+        if complete or elsewhere:
             continue
         why = "absent" if own is None or images is None else f"{own.n_files:,} of {context.show.number(images)} files"
         shown = context.show.uid(uid)

@@ -23,6 +23,8 @@ SHOW = Show(load_profile())
         "Colorectal Liver Metastases Clinical data October 2022.xlsx",
         "CRLM-CT-1001/06-06-1992-NA-CT ABDOMEN-75163/7.000000-Bind(17095427711)-12345/LICENSE",
         "CRLM-CT-1001/06-06-1992-NA-CT ABD-73.12/2.000000-NA-.1234",
+        "CRLM-CT-1001/.1-01.dcm.icloud",
+        "manifest-1669817128730/.metadata.csv.icloud",
     ],
 )
 def test_paths_of_the_collection_are_shown(path: str) -> None:
@@ -36,6 +38,7 @@ def test_paths_of_the_collection_are_shown(path: str) -> None:
         ("Doe^Jane/scan.dcm", f"{HIDDEN}/scan.dcm"),
         ("CRLM-CT-1001\\06-06-1992-NA-DOE-75163", f"CRLM-CT-1001/06-06-1992-{HIDDEN}-75163"),
         ("letter of Jane Doe.pdf", f"{HIDDEN}.pdf"),
+        (".letter of Jane Doe.pdf.icloud", f".{HIDDEN}.pdf.icloud"),
         ("123456789.dcm", f"{HIDDEN}.dcm"),
         ("100000.000000-CT ABD-54011", f"{HIDDEN}-CT ABD-54011"),
         ("88121024.000000-JANE DOE-3.123", f"{HIDDEN}-{HIDDEN}-3.123"),

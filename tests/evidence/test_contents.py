@@ -76,6 +76,7 @@ def test_any_bytes_are_of_a_known_kind_or_none(start: bytes) -> None:
         ("metadata.csv.crdownload", "metadata.csv"),
         ("Unconfirmed 123456.crdownload", "Unconfirmed 123456"),
         ("1-01.dcm.1a2b3c4d.partial", "1-01.dcm"),
+        ("metadata.csv.k3x9qzw.partial", "metadata.csv"),
         ("1-01.dcm.filepart", "1-01.dcm"),
         ("1-01.dcm.tmp", "1-01.dcm"),
         ("1-01.dcm_.gstmp", "1-01.dcm_"),

@@ -43,7 +43,11 @@ def published(*patients: str) -> Profile:
 
 
 def report(
-    listing: Listing, profile: Profile | None = None, settings: Settings = WHOLE, only: str | tuple[str, ...] = ""
+    listing: Listing,
+    profile: Profile | None = None,
+    settings: Settings = WHOLE,
+    only: str | tuple[str, ...] = "",
+    checksums: Collection[dict[str, Any]] = (),
 ) -> Report:
     tables = {
         "sources": [source for source in (listing.metadata_source, listing.manifest_source) if source],
@@ -54,6 +58,7 @@ def report(
         "series": series_rows(Case({"files": [{"modality": None, **row} for row in listing.files]})),
         "slices": listing.slices,
         "dsos": listing.dsos,
+        "checksums": checksums,
     }
     facts = Facts(root="release", depth=Depth.PIXELS)
     evidence = Evidence(facts, {name: frame(name, rows) for name, rows in tables.items()})
@@ -261,3 +266,22 @@ def test_figures_of_a_release_that_lacks_series_are_not_compared_with_the_publis
     judged = {one.rule: one for one in report(listing, published(), only=("PUB", "LED")).outcomes}
     assert judged["LED001"].status is Status.FAILED
     assert "LED001 and LED007 tell" in judged["PUB001"].reason
+
+
+def test_a_series_of_a_file_with_another_checksum_is_not_whole(listing: Listing) -> None:
+    path = next(row["path"] for row in listing.files if row.get("series_uid") == CT)
+    found = report(listing, checksums=[{"patient": "CRLM-CT-1001", "path": path, "state": "wrong"}]).wholeness
+    assert found is not None
+    assert found.whole == {"CT": 1, "SEG": 2}
+    assert [(one.series_uid, one.why) for one in found.to_fetch] == [(CT, "other bytes")]
+
+
+@pytest.mark.parametrize(("settings", "expected"), [(WHOLE, {"CT": 2, "SEG": 2}), (PART, {"CT": 1, "SEG": 1})])
+def test_of_lists_too_a_part_is_asked_only_for_its_patients(
+    listing: Listing, settings: Settings, expected: dict[str, int]
+) -> None:
+    listing.files[:] = [row for row in listing.files if row.get("patient") != "CRLM-CT-1002"]
+    listing.patients[:] = [row for row in listing.patients if row["patient"] != "CRLM-CT-1002"]
+    found = report(listing, load_profile(), settings).wholeness
+    assert found is not None
+    assert (found.expected, found.whole) == (expected, {"CT": 1, "SEG": 1})
