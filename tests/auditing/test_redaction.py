@@ -418,7 +418,7 @@ def test_dates_of_a_list_keep_their_form(
         ("License URL", True),
         ("SeriesInstanceUID", True),
         ("File Size (Bytes)", True),
-        ("Numbr of Images", True),
+        ("Number of Image", True),
         ("Referring Physician", False),
     ],
 )
