@@ -135,7 +135,7 @@ def sound(report: Report, forms: Sequence[str]) -> None:
     said = [FORMATS[form].renderer()(report) for form in forms]
     if crashed := [one for one in report.findings if one.rule == "REL900"]:
         raise BrokenError(f"a rule crashed: {crashed[0].message} {crashed[0].observed}")
-    silent(*(one if isinstance(one, str) else one.decode() for one in said if not isinstance(one, dict)))
+    silent(*(one if isinstance(one, str) else one.decode() for one in said if isinstance(one, str | bytes)))
 
 
 class Patient:
