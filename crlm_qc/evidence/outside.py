@@ -82,7 +82,7 @@ def read_outside(
 
 
 def _row(other: Other, scan: IdentifierScan, profile: Profile, others: Collection[str]) -> Row:
-    """The row of `files` of one of them; if it is DICOM, nothing but its series stands in it."""
+    """The row of `files` of one of them; if it is DICOM, nothing but its series and what the file meta says of it."""
     item = other.item
     row = file_row(None, item, other.kind, in_collection=other.in_collection)
     if other.kind not in ("unexpected", "document") or not item.readable or not item.size:
@@ -98,8 +98,13 @@ def _row(other: Other, scan: IdentifierScan, profile: Profile, others: Collectio
             foreign = is_foreign(header.data, profile) or any(above in others for above in parents(item.path))
             if not foreign:
                 scan.add(header)
-            found = {"kind": "other-dicom", "series_uid": text(header.data, "SeriesInstanceUID")}
-            return row | found | {"other_collection": foreign}
+            return row | {
+                "kind": "other-dicom",
+                "series_uid": text(header.data, "SeriesInstanceUID"),
+                "meta_sop_instance_uid": text(header.meta, "MediaStorageSOPInstanceUID"),
+                "meta_sop_class_uid": text(header.meta, "MediaStorageSOPClassUID"),
+                "other_collection": foreign,
+            }
     except OSError:
         raise
     except Unreadable as fault:

@@ -391,7 +391,8 @@ class TestRoom:
             replace(reports.missing_slice(1001), patient=f"CRLM-CT-{number}", fingerprint=f"{number:012x}")
             for number in range(10_000, 11_200)
         ]
-        text = render(replace(reports.sample(), findings=many))
+        facts = [PatientFacts(f"CRLM-CT-{number}") for number in range(10_000, 11_200)]
+        text = render(replace(reports.sample(), findings=many, patients=facts))
         assert "1,200 patients, of whom 1,000 are listed" in text
 
     def test_limits_have_an_end(self) -> None:

@@ -128,7 +128,8 @@ def _parts_the_runs(series: CtSeries, plain: Mapping[int, Any]) -> bool:
 def _plain(context: Context, keyword: str, given: Mapping[int, Any]) -> dict[int, Any]:
     """Values such that those that mean the same are equal."""
     if keyword == _SIGN:
-        return dict(given)
+        # What is neither of the two is CTS020's.
+        return {place: value for place, value in given.items() if value in (0, 1)}
     if any(isinstance(value, float) for value in given.values()):
         known: list[float] = []
         found = {}

@@ -250,7 +250,7 @@ class Site:
         target = second / folder.relative_to(first)
         target.parent.mkdir(parents=True)
         folder.rename(target)
-        for file in sorted(target.rglob("*.dcm")):
+        for file in sorted(path for path in target.rglob("*") if path.is_file()):
             self.touch(folder / file.relative_to(target))
             self.touch(file)
         self.write(second / "metadata.csv", Table(table.columns, [*rows, *more]).to_text("\n").encode())

@@ -713,7 +713,7 @@ def test_the_real_list_passes(reference: Path, profile: Profile, tmp_path: Path,
     examined = {outcome.rule: outcome.examined for outcome in report.outcomes if outcome.status is Status.PASSED}
     assert examined["MET003"] == examined["MET013"] == 394
     assert examined["MET012"] == examined["MET014"] == 197
-    assert len(examined) == 19
+    assert len(examined) == 20
     assert json.loads(found["sources"][0]["columns"]) == list(profile.metadata_columns)
 
 
