@@ -39,7 +39,8 @@ UNLIKE: Mapping[str, frozenset[str]] = {
     "lower-cased": MOVED,
     "renamed": MOVED,
     "doubled": MOVED,
-    "train-and-test": MOVED,
+    # Two folders of patients are read as one, which a note says.
+    "train-and-test": MOVED | {"REL021"},
 }
 """Codes that a layout can't have, or has of itself; every other finding is the same."""
 
