@@ -19,8 +19,7 @@ from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.release import Other, Release
 from crlm_qc.evidence.source import parents
 from crlm_qc.evidence.workbook.file import unpacks_to_much
-
-TOO_LARGE = "too-large"
+from crlm_qc.model.tables import TOO_LARGE
 
 
 @dataclass(slots=True)

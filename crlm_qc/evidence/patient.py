@@ -30,6 +30,7 @@ from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
 from crlm_qc.evidence.source import Item, reason
 from crlm_qc.evidence.standard import Candidates, standard_rows
 from crlm_qc.model.settings import Depth
+from crlm_qc.model.tables import TOO_LARGE
 
 TABLES = (
     "files",
@@ -200,7 +201,7 @@ def _read_file(state: _Patient, item: Item) -> Row:
             return row | {"kind": "unexpected"}
         return row | {"problem": fault.problem, "detail": fault.detail}
     except Beyond as fault:
-        return row | {"problem": "too-large", "detail": str(fault)}
+        return row | {"problem": TOO_LARGE, "detail": str(fault)}
     except OSError as error:
         state.read.limits.append(unread(state.patient, error))
         return row | refused(error)

@@ -38,6 +38,7 @@ from crlm_qc.geometry.borders import Faces
 from crlm_qc.geometry.lattice import Floats
 from crlm_qc.geometry.masks import Box, Ints
 from crlm_qc.geometry.placements import BELOW_HU, Codes
+from crlm_qc.model.tables import TOO_LARGE
 
 SOFT_TISSUE_HU = (-200.0, 200.0)
 POSSIBLE_HU = (-1100.0, 4000.0)
@@ -268,7 +269,7 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
     except OSError:
         raise
     except Beyond as reason:
-        raise Unmeasured("too-large", str(reason)) from None
+        raise Unmeasured(TOO_LARGE, str(reason)) from None
     except Exception as error:  # noqa: BLE001 - broken Pixel Data may make a decoder raise anything
         raise undecoded(decoder, error) from None
     if stored.shape != (rows, columns):

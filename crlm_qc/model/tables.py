@@ -864,6 +864,8 @@ TABLES: Mapping[str, Table] = {
     )
 }
 
+TOO_LARGE = "too-large"
+"""What `files.problem`, `slices.pixels` and `dsos.masks` say of what asks for more than any real file."""
 ENCAPSULATED = "encapsulated"
 """What `encoding_found` says of Pixel Data in fragments, where no transfer syntax of such is known."""
 SOURCE_TABLES = frozenset(

@@ -15,6 +15,7 @@ from crlm_qc.collection.series import Meant, OwnSeries
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Frame, Place
+from crlm_qc.model.tables import TOO_LARGE
 from crlm_qc.model.words import agree, listed
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.columns import Columns
@@ -303,6 +304,6 @@ def measured(context: Context) -> list[Dso]:
         raise Skip(undecoded("the masks", details), incomplete=True)
     if "misread" in states:
         raise Skip("no mask could be measured: the bits are packed otherwise than the standard says (DSO016, DSO034)")
-    if states & {"failed", "too-large"}:
+    if states & {"failed", TOO_LARGE}:
         raise Skip("no mask could be measured")
     raise Skip("there is no segmentation object" if not states else "the masks were not measured")

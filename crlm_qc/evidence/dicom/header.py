@@ -22,7 +22,7 @@ from crlm_qc.evidence.dicom.items import elements_ahead
 from crlm_qc.evidence.dicom.values import NATIVE, has_value, integer, reals, text
 from crlm_qc.evidence.limits import Beyond, refuse
 from crlm_qc.evidence.source import Item
-from crlm_qc.model.tables import ENCAPSULATED
+from crlm_qc.model.tables import ENCAPSULATED, TOO_LARGE
 
 if TYPE_CHECKING:
     from pydicom.tag import BaseTag
@@ -247,7 +247,7 @@ def read_header(stream: BinaryIO, file: Item) -> Header:
     except Inflated as reason:
         raise Unreadable("bad-header", str(reason)) from None
     except Beyond as reason:
-        raise Unreadable("too-large", str(reason)) from None
+        raise Unreadable(TOO_LARGE, str(reason)) from None
     except (EOFError, struct.error, MemoryError):
         # No memory: an element inside of a sequence claims more bytes than the file has.
         raise Unreadable("cut-header", "the file ends within its header") from None

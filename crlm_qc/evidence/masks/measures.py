@@ -29,6 +29,7 @@ from crlm_qc.evidence.masks.stack import MaskStack, Plane, add_jumps, build_stac
 from crlm_qc.geometry import masks
 from crlm_qc.geometry.masks import Box, Packed
 from crlm_qc.geometry.stack import ahead, unit_normal
+from crlm_qc.model.tables import TOO_LARGE
 
 SPECK = 10
 """Components of fewer voxels are specks."""
@@ -71,7 +72,7 @@ def measure_masks(
         found.dso |= {"masks": reason.status, "masks_detail": reason.detail}
         return None, []
     except Beyond as reason:
-        found.dso |= {"masks": "too-large", "masks_detail": str(reason)}
+        found.dso |= {"masks": TOO_LARGE, "masks_detail": str(reason)}
         return None, []
     for row, voxels in zip(found.frames, counts, strict=False):
         row["voxels"] = sum(voxels.values())

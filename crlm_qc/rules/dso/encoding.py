@@ -11,6 +11,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
+from crlm_qc.model.tables import TOO_LARGE
 from crlm_qc.model.words import are, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -105,7 +106,7 @@ def masks_out_of_proportion(context: Context) -> Checked:
     """Every object whose masks were to be measured."""
 
     def judge(dso: Dso) -> Iterable[Found]:
-        if dso.row["masks"] == "too-large":
+        if dso.row["masks"] == TOO_LARGE:
             # The reader writes the detail, with no text from the file.
             detail = text(dso.row["masks_detail"]) or "too much"
             message = f"The masks were not measured: {detail}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
@@ -105,10 +106,7 @@ def heading_again(context: Context) -> Checked:
     where = f"in line {lines[0]}" if len(lines) == 1 else f"in lines {listed(lines)}"
     found = _told(context, again, "", "one heading, in the first line", f"another {where}")
     message = f"The heading of {FILE} stands again {where}: {joined} joined."
-    return Checked(
-        examined,
-        [Found(found.subject, message, found.expected, found.observed, count=found.count, examples=found.examples)],
-    )
+    return Checked(examined, [replace(found, message=message)])
 
 
 @rule(

@@ -59,6 +59,11 @@ def of_others(context: Context) -> Any:
     return files[files["kind"] == "other-object"]
 
 
+def of_another_collection(files: Any) -> Any:
+    """Which files are another collection's, and left alone."""
+    return files["other_collection"].fillna(value=False).astype(bool)
+
+
 def counted(names: Sequence[str]) -> str:
     """Files in a message: the name of one, the number of several."""
     return names[0] if len(names) == 1 else plural(len(names), "file")

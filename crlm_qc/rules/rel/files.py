@@ -11,10 +11,11 @@ from crlm_qc.collection.forms import UID_RULES
 from crlm_qc.model.contents import ARCHIVES, CONTENTS, POINTERS
 from crlm_qc.model.finding import RELEASE, Found
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.tables import TOO_LARGE
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.rel._shared import DOWNLOADER, by_cause, counted
+from crlm_qc.rules.rel._shared import DOWNLOADER, by_cause, counted, of_another_collection
 from crlm_qc.subjects.words import by_folder, file_names, most_common, whole
 
 _PROBLEMS = {
@@ -25,8 +26,6 @@ _PROBLEMS = {
     "permission": "the file may not be opened",
     "io-error": "the disk did not give it",
 }
-TOO_LARGE = "too-large"
-"""What `files.problem` and `slices.pixels` say of what asks for more than any real file."""
 
 
 @rule(
@@ -190,7 +189,7 @@ def unexpected_file(context: Context) -> Checked:
     in_collection = files["in_collection"].fillna(False).astype(bool)
     # DICOM belongs into patient folders, wherever else it lies.
     inside = files[in_collection | (files["kind"] == "other-dicom")]
-    of_others = files["other_collection"].fillna(value=False).astype(bool)
+    of_others = of_another_collection(files)
     findings = _of_another_collection(context, files[of_others])
     inside = inside[~of_others.loc[inside.index]]
     astray = inside[inside["kind"].isin(["unexpected", "other-dicom"])]

@@ -12,7 +12,7 @@ from crlm_qc.model.tables import ENCAPSULATED
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
-from crlm_qc.rules.rel._shared import counted
+from crlm_qc.rules.rel._shared import counted, of_another_collection
 from crlm_qc.subjects.words import by_folder, file_names, text
 
 _MISSING = {
@@ -81,8 +81,7 @@ def file_meta_untrue(context: Context) -> Checked:
 def _read(context: Context) -> Any:
     """DICOM files that were read, but for those of another collection, which are left alone."""
     files = context["files"]
-    own = ~files["other_collection"].fillna(value=False).astype(bool)
-    return files[files["kind"].isin(["ct", "dso", "other-dicom"]) & own]
+    return files[files["kind"].isin(["ct", "dso", "other-dicom"]) & ~of_another_collection(files)]
 
 
 def _encodings(context: Context, rows: Any) -> tuple[str, str, str]:
