@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,10 +28,12 @@ from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed, unde
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.digests import pixel_digest
 from crlm_qc.evidence.dso import DsoRows
+from crlm_qc.evidence.images import Flags, Range, Stored, StoredImage, count_within, ends_of, outside
 from crlm_qc.evidence.levels import corner_fill, levels
 from crlm_qc.evidence.limits import Beyond, refuse
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
 from crlm_qc.evidence.source import reason
+from crlm_qc.evidence.tally import Tally
 from crlm_qc.geometry import borders, masks, placements
 from crlm_qc.geometry.borders import Faces
 from crlm_qc.geometry.lattice import Floats
@@ -66,9 +67,6 @@ MOST_NOISE_HU = 50.0
 """Noise of the thinnest slices, as a standard deviation; values that spread farther are of several tissues."""
 LEAST_PARENCHYMA = 0.2
 """Part of the liver that must be left without tumours and vessels for these to be left out."""
-
-Image = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -123,7 +121,8 @@ class _Overlay:
     """Segment Number to the rectangle that holds its voxels on every plane."""
     faces: Mapping[int, tuple[Faces, Faces]]
     """A liver's Segment Number to what is seen through its faces, along rows' and along columns' indices."""
-    values: dict[int, list[Image]] = field(default_factory=dict)
+    values: dict[int, Tally] = field(default_factory=dict)
+    """Segment Number to the CT values under its mask."""
     coarse: dict[int, Codes] = field(default_factory=dict)
     """Rank to the coarse copy of its slice."""
 
@@ -167,7 +166,7 @@ def measure_pixels(
     levelled = _levelled(sources)
     for source in sources:
         try:
-            stored = _stored(source)
+            stored, ends = _stored(source)
         except Unmeasured as fault:
             source.row |= {"pixels": fault.status, "pixels_detail": fault.detail}
             # Of other pixels that can't be read, rules tell.
@@ -181,12 +180,12 @@ def measure_pixels(
         slope, intercept = source.row.get("rescale_slope"), source.row.get("rescale_intercept")
         if not slope or intercept is None:
             continue
-        valid = valid_pixels(stored, source)
-        image = _Image(stored, valid, np.float32(slope), np.float32(intercept))
+        padding = _padding(stored, ends, source)
+        image = StoredImage(stored, ends, padding, np.float32(slope), np.float32(intercept))
         source.row.update(_figures(image))
         source.row["pixel_digest"] = pixel_digest(stored, slope, intercept)
         if source.row["path"] in levelled:
-            source.row.update(levels(stored, valid, _bits(stored, source.row), slope, intercept))
+            source.row.update(levels(stored, image.valid(stored), _bits(stored, source.row), slope, intercept))
         for overlay in overlays:
             if (rank := overlay.rank_of.get(source.row["path"])) is not None:
                 _gather(overlay, rank, image)
@@ -207,15 +206,20 @@ def _levelled(sources: Sequence[SlicePixels]) -> set[str]:
     return {path for own in paths.values() for path in own[:: -(-len(own) // LEVELLED)]}
 
 
-def _stored(source: SlicePixels) -> npt.NDArray[Any]:
+def _stored(source: SlicePixels) -> tuple[Stored, Range]:
     try:
-        return stored_values(source)
+        return _within_bits(_read(source), source)
     except OSError as error:
         raise NotGiven("failed", reason(error)) from None
 
 
-def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
+def stored_values(source: SlicePixels) -> Stored:
     """Stored values, shape (rows, columns)."""
+    return _within_bits(_read(source), source)[0]
+
+
+def _read(source: SlicePixels) -> Stored:
+    """All bits that values were stored in."""
     row = source.row
     rows, columns, bits = (row.get(key) for key in ("rows", "columns", "bits_allocated"))
     if not rows or not columns or rows < 0 or columns < 0 or row.get("samples_per_pixel") not in (None, 1):
@@ -232,30 +236,34 @@ def stored_values(source: SlicePixels) -> npt.NDArray[Any]:
     signed = row.get("pixel_representation") == 1
     kind = f"{'<' if source.little_endian else '>'}{'i' if signed else 'u'}{bits // 8}"
     stored = np.frombuffer(value, dtype=kind, count=rows * columns).reshape(rows, columns)
-    return _within_bits(stored, source)
+    return stored.astype(stored.dtype.newbyteorder("="), copy=False)
 
 
-def _within_bits(stored: npt.NDArray[Any], source: SlicePixels) -> npt.NDArray[Any]:
-    """Values of Bits Stored bits, as most readers cut them; those that lose by it are counted.
+def _within_bits(stored: Stored, source: SlicePixels) -> tuple[Stored, Range]:
+    """Values of Bits Stored bits, as most readers cut them, and their ends; those that lose by it are counted.
 
     Shifting the bits above out and back keeps the sign. Where they are 0 throughout they are no sign, which is legal, and
     padding may be any value.
     """
+    ends = ends_of(stored)
     allocated, bits = np.iinfo(stored.dtype).bits, source.row.get("bits_stored") or 0
     if not 0 < bits < allocated:
-        return stored
+        return stored, ends
+    source.row["wide_pixels"] = 0
+    least = -(1 << bits - 1) if np.issubdtype(stored.dtype, np.signedinteger) else 0
+    if least <= ends[0] and ends[1] < least + (1 << bits):
+        return stored, ends
     cut = (stored << (allocated - bits)) >> (allocated - bits)
     wide = cut != stored
-    if wide.any():
-        if not (stored < 0).any():
-            wide &= stored >> bits != 0
-        if (valid := valid_pixels(cut, source)) is not None:
-            wide &= valid
+    if not (stored < 0).any():
+        wide &= stored >> bits != 0
+    if (valid := valid_pixels(cut, source)) is not None:
+        wide &= valid
     source.row["wide_pixels"] = int(np.count_nonzero(wide))
-    return cut
+    return cut, ends_of(cut)
 
 
-def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[Any]:
+def _decompressed(source: SlicePixels, rows: int, columns: int) -> Stored:
     decoder = decoder_for(source.transfer_syntax)
     try:
         with source.element.file.opened() as stream:
@@ -274,102 +282,68 @@ def _decompressed(source: SlicePixels, rows: int, columns: int) -> npt.NDArray[A
         raise undecoded(decoder, error) from None
     if stored.shape != (rows, columns):
         raise Unmeasured("failed", "the image decodes to another size than Rows and Columns")
-    return _within_bits(np.asarray(stored), source)
+    return np.asarray(stored)
 
 
-def valid_pixels(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
+def valid_pixels(stored: Stored, source: SlicePixels) -> Flags | None:
     """Pixels that are no padding, declared or not; None where all are. What is not declared is noted in the row."""
-    valid = _declared(stored, source)
+    return outside(stored, _padding(stored, ends_of(stored), source))
+
+
+def _padding(stored: Stored, ends: Range, source: SlicePixels) -> tuple[Range, ...]:
+    """Stored values that are padding, where any pixel is."""
+    padding = _declared(stored, ends, source)
     slope, intercept = source.row.get("rescale_slope"), source.row.get("rescale_intercept")
-    fill = corner_fill(stored, valid, slope, intercept) if slope and intercept is not None else None
+    fill = corner_fill(stored, outside(stored, padding), slope, intercept) if slope and intercept is not None else None
     if fill is None:
-        return valid
+        return padding
     source.row["padding_undeclared"] = fill
-    rest: Flags = stored != fill
-    return rest if valid is None else valid & rest
+    return *padding, (fill, fill)
 
 
-def _declared(stored: npt.NDArray[Any], source: SlicePixels) -> Flags | None:
+def _declared(stored: Stored, ends: Range, source: SlicePixels) -> tuple[Range, ...]:
     padding = source.row.get("pixel_padding_value")
     if padding is None:
-        return None
+        return ()
     limit = padding if source.padding_limit is None else source.padding_limit
     low, high = sorted(_as_stored(value, stored, source.row) for value in (padding, limit))
-    valid: Flags = stored != low if low == high else (stored < low) | (stored > high)
-    return None if valid.all() else valid
+    return ((low, high),) if count_within(stored, ends, low, high) else ()
 
 
-def _as_stored(value: int, stored: npt.NDArray[Any], row: Row) -> int:
+def _as_stored(value: int, stored: Stored, row: Row) -> int:
     """A padding value as the pixels hold it: written as US for signed pixels, 63536 is -2000; as SS for others, the reverse."""
     span, signed = 1 << _bits(stored, row), np.issubdtype(stored.dtype, np.signedinteger)
     least = -(span // 2) if signed else 0
     return (value - least) % span + least
 
 
-def _bits(stored: npt.NDArray[Any], row: Row) -> int:
+def _bits(stored: Stored, row: Row) -> int:
     """Bits Stored, or all that the values were stored in."""
     allocated, bits = np.iinfo(stored.dtype).bits, row.get("bits_stored") or 0
     return bits if 0 < bits < allocated else allocated
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
-    """One CT image. Values stay as stored, two bytes each, and only those that are looked at become HU."""
-
-    stored: npt.NDArray[Any]
-    valid: Flags | None
-    """Pixels that are no padding; None where all are."""
-    slope: np.float32
-    intercept: np.float32
-
-    def hu(self, stored: npt.NDArray[Any]) -> Image:
-        """CT values of stored ones."""
-        return stored.astype(np.float32) * self.slope + self.intercept
-
-    def hu_of(self, stored: int) -> float:
-        """CT value of one stored value, rounded as `hu` does."""
-        return float(np.float32(stored) * self.slope + self.intercept)
-
-    def within(self, low: float, high: float, span: range) -> int:
-        """How many pixels are of `low` to `high` HU, padding left out; `span` holds all stored values that there are."""
-        rising = span if self.slope > 0 else span[::-1]
-        first = bisect_left(rising, low, key=self.hu_of)
-        last = bisect_right(rising, high, key=self.hu_of) - 1
-        if last < first:
-            return 0
-        ends = sorted((rising[first], rising[last]))
-        between = (self.stored >= ends[0]) & (self.stored <= ends[1])
-        return int(np.count_nonzero(between if self.valid is None else between & self.valid))
-
-
-def _figures(image: _Image) -> Row:
-    stored, valid = image.stored, image.valid
-    count = stored.size if valid is None else int(np.count_nonzero(valid))
+def _figures(image: StoredImage) -> Row:
+    count = image.count(*image.ends)
     if not count:
         return {}
-    least, most = stored.argmin(), stored.argmax()
-    ends = int(stored.flat[least]), int(stored.flat[most])
-    if valid is not None:
-        limits = np.iinfo(stored.dtype)
-        ends = (
-            ends[0] if valid.flat[least] else int(np.where(valid, stored, limits.max).min()),
-            ends[1] if valid.flat[most] else int(np.where(valid, stored, limits.min).max()),
-        )
-    span = range(ends[0], ends[1] + 1)
-    low, high = sorted(map(image.hu_of, ends))
-    outside = 0
+    span = image.span()
+    low, high = sorted(map(image.hu_of, (span[0], span[-1])))
+    beyond = 0
     if low < POSSIBLE_HU[0] or high > POSSIBLE_HU[1]:
-        outside = count - image.within(*POSSIBLE_HU, span)
-    soft = image.within(*SOFT_TISSUE_HU, span)
-    every = (slice(None, None, LUNG_STEP),) * 2
-    some = image.hu(stored[every] if valid is None else stored[every][valid[every]])
-    lung = np.count_nonzero((some >= LUNG_HU[0]) & (some <= LUNG_HU[1]))
+        beyond = count - image.count_hu(*POSSIBLE_HU, span)
+    soft = image.count_hu(*SOFT_TISSUE_HU, span)
+    some = image.stored[::LUNG_STEP, ::LUNG_STEP]
+    if (valid := image.valid(some)) is not None:
+        some = some[valid]
+    values = image.hu(some)
+    lung = np.count_nonzero((values >= LUNG_HU[0]) & (values <= LUNG_HU[1]))
     return {
         "hu_min": low,
         "hu_max": high,
         "hu_soft": soft / count,
         "hu_lung": lung / some.size if some.size else None,
-        "hu_outside": outside / count,
+        "hu_outside": beyond / count,
     }
 
 
@@ -447,25 +421,29 @@ def _numbers(found: DsoRows, profile: Profile, *roles: str) -> list[int]:
     return sorted(number for number in numbers if number is not None)
 
 
-def _gather(overlay: _Overlay, rank: int, image: _Image) -> None:
+def _gather(overlay: _Overlay, rank: int, image: StoredImage) -> None:
     """Take what lies under the masks on one CT slice."""
     for plane in overlay.ranks.get(rank, ()):
         for number, packed in plane.masks.items():
             if not plane.counts[number]:
                 continue
             box = overlay.boxes[number]
-            mask = masks.unpack(packed, box).astype(np.bool_)
+            mask = masks.unpack(packed, box).view(np.bool_)
             if number in overlay.faces and rank % overlay.every == 0:
                 _add_faces(overlay, number, mask, image)
-            if image.valid is not None:
-                mask &= image.valid[box.slices]
-            overlay.values.setdefault(number, []).append(image.hu(image.stored[box.slices][mask]))
+            under = image.stored[box.slices][mask]
+            if (valid := image.valid(under)) is not None:
+                under = under[valid]
+            overlay.values.setdefault(number, Tally()).add(under, image.slope, image.intercept)
     if overlay.livers:
-        thin = None if image.valid is None else overlay.thinned(image.valid)
-        overlay.coarse[rank] = placements.encode(image.hu(overlay.thinned(image.stored)), thin)
+        overlay.coarse[rank] = _encoded(image, overlay.thinned(image.stored))
 
 
-def _add_faces(overlay: _Overlay, number: int, mask: Flags, image: _Image) -> None:
+def _encoded(image: StoredImage, part: Stored) -> Codes:
+    return placements.encode(image.hu(part), image.valid(part))
+
+
+def _add_faces(overlay: _Overlay, number: int, mask: Flags, image: StoredImage) -> None:
     """Take what is seen through the faces of a liver's mask, on some rows and columns of its box."""
     step = FACES_STEP * overlay.step
     down, across = overlay.boxes[number].slices
@@ -480,28 +458,28 @@ def _wider(part: slice, by: int) -> slice:
     return slice(part.start - by, part.stop + by)
 
 
-def _codes(image: _Image, rows: slice, columns: slice) -> Codes:
+def _codes(image: StoredImage, rows: slice, columns: slice) -> Codes:
     """Codes of a part of an image that may reach beyond it."""
     size = image.stored.shape
     inner = tuple(
         slice(max(part.start, 0), min(part.stop, most), part.step)
         for part, most in zip((rows, columns), size, strict=True)
     )
-    codes = placements.encode(image.hu(image.stored[inner]), None if image.valid is None else image.valid[inner])
+    codes = _encoded(image, image.stored[inner])
     ends = [(held.start - part.start, part.stop - held.stop) for part, held in zip((rows, columns), inner, strict=True)]
     return np.pad(codes, ends, constant_values=placements.NOTHING) if any(map(any, ends)) else codes
 
 
 def _finish(overlay: _Overlay) -> None:
     for row in overlay.found.segments:
-        parts = overlay.values.get(row["segment_number"], ()) if row["segment_number"] is not None else ()
-        values = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
-        if values.size:
-            row["hu_median"] = float(np.median(values))
-            row["hu_below_minus10"] = float((values < BELOW_HU).mean())
+        tally = overlay.values.get(row["segment_number"]) if row["segment_number"] is not None else None
+        values = None if tally is None else tally.counted()
+        if values is not None:
+            row["hu_median"] = values.median
+            row["hu_below_minus10"] = values.below(BELOW_HU)
             # By the upper half: what a mask holds beside its organ, fat and air, lies below.
-            row["hu_noise"] = (float(np.quantile(values, 0.75)) - row["hu_median"]) / QUARTILE
-            row["hu_other"] = float((values < BELOW_HU - 2 * min(row["hu_noise"], MOST_NOISE_HU)).mean())
+            row["hu_noise"] = (values.upper_quartile - row["hu_median"]) / QUARTILE
+            row["hu_other"] = values.below(BELOW_HU - 2 * min(row["hu_noise"], MOST_NOISE_HU))
 
 
 def _lay(overlay: _Overlay, number: int, laid: Mapping[str, list[Row]]) -> None:

@@ -84,7 +84,11 @@ def encode(values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None 
     numpy.ndarray of uint8
         Codes; `NOTHING` where there is nothing.
     """
-    codes = (np.clip((values - LOWEST_HU) / STEP_HU, 0, CODES - 2) + 1).astype(np.uint8)
+    steps = values - LOWEST_HU
+    steps /= STEP_HU
+    np.clip(steps, 0, CODES - 2, out=steps)
+    steps += 1
+    codes = steps.astype(np.uint8)
     if valid is not None:
         codes[~valid] = NOTHING
     return codes
@@ -141,21 +145,32 @@ def laid(places: Ints, shape: Sequence[int], placement: Placement, mask: Ints | 
     numpy.ndarray of int64, shape (3, n)
         Slice, row and column of each; they may lie outside of the image.
     """
-    moved = places.copy()
-    axes = {"slices": (0,), "rows": (1,), "columns": (2,), "upside-down": (0,), "front-back": (1,), "left-right": (2,)}
     if placement.kind == "transposed":
-        moved[[1, 2]] = moved[[2, 1]]
-    elif placement.about is None:
-        for axis in axes.get(placement.kind, ()):
-            moved[axis] += placement.shift
+        return places[[0, 2, 1]]
+    about = _ends(places if mask is None else mask)
+    moves = _moves(shape, placement, about)
+    return np.stack([sign * along + by for along, (sign, by) in zip(places, moves, strict=True)])
+
+
+_AXES = {"slices": (0,), "rows": (1,), "columns": (2,), "upside-down": (0,), "front-back": (1,), "left-right": (2,)}
+"""The axes that each kind changes; `turned` mirrors rows and columns."""
+
+
+def _ends(places: Ints) -> list[tuple[int, int]]:
+    """The lowest and the highest of some voxels along each axis."""
+    return [(int(along.min()), int(along.max())) if along.size else (0, 0) for along in places]
+
+
+def _moves(shape: Sequence[int], placement: Placement, about: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What each axis is multiplied by, 1 or -1, and what is added to it; of a mask that ends at `about`."""
+    moves = [(1, 0)] * 3
+    if placement.about is None:
+        for axis in _AXES.get(placement.kind, ()):
+            moves[axis] = 1, placement.shift
     else:
-        for axis in axes.get(placement.kind, (1, 2)):
-            ends = shape[axis] - 1
-            if placement.about == "mask":
-                about = places if mask is None else mask
-                ends = int(about[axis].min() + about[axis].max())
-            moved[axis] = ends - moved[axis]
-    return moved
+        for axis in _AXES.get(placement.kind, (1, 2)):
+            moves[axis] = -1, shape[axis] - 1 if placement.about == "image" else sum(about[axis])
+    return moves
 
 
 def fits(image: Codes, places: Ints, placements: Sequence[Placement], around: Ints | None = None) -> list[Fit]:
@@ -177,23 +192,50 @@ def fits(image: Codes, places: Ints, placements: Sequence[Placement], around: In
     list of Fit
         One a placement.
     """
-    found = []
-    for placement in placements:
-        inside = _counts(image, laid(places, image.shape, placement))
-        outside = None if around is None else _counts(image, laid(around, image.shape, placement, places))
-        found.append(_fit(inside, outside))
-    return found
+    inside = _Voxels(image, places)
+    outside = None if around is None else _Voxels(image, around)
+    return [
+        _fit(
+            inside.counts(placement, inside.ends),
+            None if outside is None else outside.counts(placement, inside.ends),
+        )
+        for placement in placements
+    ]
 
 
-def _counts(image: Codes, moved: Ints) -> Ints:
-    """How often each code lies at some places; `NOTHING`, and places beyond the image, are not counted."""
-    on = np.logical_and.reduce([(axis >= 0) & (axis < size) for axis, size in zip(moved, image.shape, strict=True)])
-    if not on.all():
-        moved = moved[:, on]
-    under = image.ravel()[(moved[0] * image.shape[1] + moved[1]) * image.shape[2] + moved[2]]
-    counts = np.bincount(under, minlength=CODES)
-    counts[NOTHING] = 0
-    return counts
+class _Voxels:
+    """Some voxels of a mask over an image, wherever they are laid.
+
+    Where a placement leads along an axis is a sum, so that voxels become indices once, and only those that it leads out of
+    the image are looked at one by one.
+    """
+
+    def __init__(self, image: Codes, places: Ints) -> None:
+        self.image = image
+        self.places = places
+        self.ends = _ends(places)
+        self.steps = (image.shape[1] * image.shape[2], image.shape[2], 1)
+        self.along = [axis * step for axis, step in zip(places, self.steps, strict=True)]
+        self.index = self.along[0] + self.along[1] + self.along[2]
+
+    def counts(self, placement: Placement, about: Sequence[tuple[int, int]]) -> Ints:
+        """How often each code lies under them; `NOTHING`, and places beyond the image, are not counted."""
+        if placement.kind == "transposed":
+            return _Voxels(self.image, self.places[[0, 2, 1]]).counts(Placement("stated"), about)
+        index, on = self.index, None
+        for axis, (sign, by) in enumerate(_moves(self.image.shape, placement, about)):
+            if sign < 0:
+                index = index - 2 * self.along[axis]
+            if by:
+                index = index + by * self.steps[axis]
+            ends = [sign * end + by for end in self.ends[axis]]
+            if min(ends) < 0 or max(ends) >= self.image.shape[axis]:
+                moved = sign * self.places[axis] + by
+                there = (moved >= 0) & (moved < self.image.shape[axis])
+                on = there if on is None else on & there
+        counts = np.bincount(self.image.ravel()[index if on is None else index[on]], minlength=CODES)
+        counts[NOTHING] = 0
+        return counts
 
 
 _VALUES = LOWEST_HU + STEP_HU * (np.arange(CODES) - 0.5)

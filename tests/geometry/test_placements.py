@@ -57,6 +57,28 @@ def test_a_displaced_mask_fits_best_where_it_came_from(placement):
     assert best(image, wrong) == Placement(placement.kind, placement.about, -placement.shift)
 
 
+@given(st.sampled_from([Placement("stated"), *KINDS]), st.integers(0, 10_000))
+def test_what_lies_under_a_mask_is_the_image_where_its_voxels_come_to_lie(placement, seed):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, rng.integers(1, 9, 3), np.uint8)
+    places, around = (rng.integers(-2, 10, (3, rng.integers(0, 40))) for _ in range(2))
+    (fit,) = placements.fits(image, places, [placement], around)
+    under = []
+    for some in (places, around):
+        moved = placements.laid(some, image.shape, placement, places).T
+        on = [one for one in moved.tolist() if all(0 <= at < size for at, size in zip(one, image.shape, strict=True))]
+        under.append(np.array([code for at in on if (code := image[*at]) != placements.NOTHING], dtype=np.int64))
+    assert fit.voxels == under[0].size
+    if under[0].size:
+        values = np.sort(placements.LOWEST_HU + placements.STEP_HU * (under[0] - 0.5))
+        assert fit.median == values[(values.size - 1) // 2]
+        assert fit.spread == pytest.approx(np.minimum(np.abs(values - fit.median), placements.CLIP_HU).mean())
+        assert fit.below == np.mean(values < placements.BELOW_HU)
+    if all(part.size for part in under):
+        inside, outside = (np.bincount(part // 8, minlength=32) / part.size for part in under)
+        assert fit.alike == pytest.approx(np.minimum(inside, outside).sum())
+
+
 @given(st.sampled_from(KINDS), st.integers(0, 10_000))
 def test_back_and_forth_is_where_it_was(placement, seed):
     places = np.random.default_rng(seed).integers(0, 12, (3, 30))
