@@ -102,13 +102,87 @@ def test_diameters_are_those_of_the_farthest_voxel_corners(volume, spacing):
         for index in planes
     )
     shift = np.array([[2.0 * index, -1.0 * index] for index in planes])
-    reaches = np.array([masks.supports(volume[index], row, col) for index in planes])
+    reaches = masks.supports(masks.pack(volume[planes]), 0, row, col)
     along = np.array(planes) * thickness
     axial, whole = masks.diameters(reaches, np.zeros((len(planes), 2)), along, thickness)
     assert axial == pytest.approx(in_plane, rel=2e-4)
     assert whole == pytest.approx(farthest(points), rel=2e-4)
     sheared, _ = masks.diameters(reaches, shift, along, thickness)
     assert sheared == pytest.approx(axial)
+
+
+@settings(max_examples=60, deadline=None)
+@given(VOLUMES, st.tuples(*[st.sampled_from([0.5, 0.78125, 3.0])] * 2), st.integers(1, 40))
+def test_planes_reach_as_far_as_their_farthest_voxel_corner(volume, spacing, at_once):
+    held = volume[volume.any(axis=(1, 2))]
+    if not len(held):
+        return
+    shift = int(np.flatnonzero(held.any(axis=(0, 1)))[0])
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    angles = np.arange(masks.N_ANGLES) * (2 * np.pi / masks.N_ANGLES)
+    expected = []
+    for plane in held:
+        down, across = ((np.argwhere(plane)[:, None] + corners).reshape(-1, 2) - (0, shift)).T
+        reaches = np.outer(across * spacing[1], np.cos(angles)) + np.outer(down * spacing[0], np.sin(angles))
+        expected.append(reaches.max(axis=0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masks, "_ROWS_AT_ONCE", at_once)
+        np.testing.assert_allclose(masks.supports(masks.pack(held), shift, *spacing), expected, rtol=0, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(1, 30), st.sampled_from([0.0, 5.0, 400.0]))
+def test_the_farthest_planes_are_those_of_all_pairs(data, n, tilt):
+    reaches = data.draw(hnp.arrays(np.float64, (n, masks.N_ANGLES), elements=st.floats(1, 50)))
+    along = np.sort(data.draw(hnp.arrays(np.float64, n, elements=st.floats(0, 100))))
+    origins = np.outer(along, [tilt, -1.0])
+    angles = np.arange(masks.N_ANGLES) * (2 * np.pi / masks.N_ANGLES)
+    placed = reaches + origins @ np.stack([np.cos(angles), np.sin(angles)])
+    pairs = [
+        float(np.hypot((one + np.roll(other, masks.N_ANGLES // 2)).max(), abs(there - here) + 2.5))
+        for one, here in zip(placed, along, strict=True)
+        for other, there in zip(placed, along, strict=True)
+    ]
+    assert masks.diameters(reaches, origins, along, 2.5)[1] == max(pairs)
+
+
+@given(VOLUMES)
+def test_ends_of_rows(volume):
+    first, last = masks.row_ends(masks.pack(volume))
+    for at in np.ndindex(first.shape):
+        columns = np.flatnonzero(volume[at])
+        assert (first[at], last[at]) == ((columns[0], columns[-1]) if columns.size else (0, -1))
+
+
+@given(VOLUMES)
+def test_a_box_is_cut_out_packed(volume):
+    box = masks.bounds(masks.union(list(masks.pack(volume))))
+    if box is not None:
+        part = np.unpackbits(masks.cut(list(masks.pack(volume)), box), axis=-1, bitorder="little")
+        start = box.column_min % 8
+        np.testing.assert_array_equal(part[..., start : start + box.shape[1]], volume[:, *box.slices])
+
+
+def between(volume: np.ndarray) -> np.ndarray:
+    """Voxels that are not set and have set ones on both sides along each axis."""
+    found = volume == 0
+    for axis in range(3):
+        for flipped in (volume, np.flip(volume, axis)):
+            seen = np.maximum.accumulate(flipped, axis=axis)
+            found &= (seen if flipped is volume else np.flip(seen, axis)) > 0
+    return found
+
+
+@given(
+    hnp.arrays(
+        np.uint8,
+        st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 20)),
+        elements=st.integers(0, 1),
+        fill=st.just(1),
+    )
+)
+def test_what_may_be_enclosed(volume):
+    assert masks.may_enclose(masks.pack(volume)) == between(volume).any()
 
 
 @given(VOLUMES)

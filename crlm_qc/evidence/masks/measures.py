@@ -254,12 +254,13 @@ def _segment(
         "column_max": box.column_max,
     }
     if (places := stack.lattice(planes)) is not None:
-        volume = _volume(planes, number, places, box)
+        packed = _packed(planes, number, places, box)
+        volume = _unpacked(packed, box)
         row |= _centroid(stack, planes, volume, box, counts, in_plane)
         row |= _components(volume)
-        row |= _diameters(stack, planes, [volume[place] for place in places], in_plane)
+        row |= _diameters(stack, planes, packed[places], box, in_plane)
         if is_liver:
-            row["hole_voxels"] = _holes(volume, planes, places, box)
+            row["hole_voxels"] = _holes(volume, planes, places, box) if masks.may_enclose(packed) else 0
     return row
 
 
@@ -285,12 +286,18 @@ def _centroid(
     return vector("centroid", centre.tolist())
 
 
-def _volume(planes: Sequence[Plane], number: int, places: Sequence[int], box: Box) -> npt.NDArray[np.uint8]:
+def _packed(planes: Sequence[Plane], number: int, places: Sequence[int], box: Box) -> Packed:
+    """The part of a segment's planes that its box lies in, at their places; nothing is set on those in between."""
+    part = masks.cut([plane.masks[number] for plane in planes], box)
+    packed = np.zeros((places[-1] + 1, *part.shape[1:]), dtype=np.uint8)
+    packed[places] = part
+    return packed
+
+
+def _unpacked(packed: Packed, box: Box) -> npt.NDArray[np.uint8]:
     """The box that a segment fills, one element a voxel."""
-    volume = np.zeros((places[-1] + 1, *box.shape), dtype=np.uint8)
-    for plane, place in zip(planes, places, strict=True):
-        volume[place] = masks.unpack(plane.masks[number], box)
-    return volume
+    start = box.column_min % 8
+    return np.ascontiguousarray(np.unpackbits(packed, axis=-1, bitorder="little")[..., start : start + box.shape[1]])
 
 
 def _components(volume: npt.NDArray[np.uint8]) -> Row:
@@ -303,13 +310,13 @@ def _components(volume: npt.NDArray[np.uint8]) -> Row:
 
 
 def _diameters(
-    stack: MaskStack, planes: Sequence[Plane], unpacked: Sequence[Packed], in_plane: tuple[float, float] | None
+    stack: MaskStack, planes: Sequence[Plane], packed: Packed, box: Box, in_plane: tuple[float, float] | None
 ) -> Row:
     if stack.direction is None or stack.spacing is None or in_plane is None:
         return {}
     axes = np.array([stack.direction[:3], stack.direction[3:]])
     origins = np.array([plane.origin for plane in planes], dtype=np.float64) @ axes.T
-    reaches = np.array([masks.supports(mask, *in_plane) for mask in unpacked])
+    reaches = masks.supports(packed, box.column_min % 8, *in_plane)
     along = np.array([plane.along for plane in planes])
     axial, whole = masks.diameters(reaches, origins, along, stack.spacing)
     return {"diameter_axial_mm": axial, "diameter_3d_mm": whole}
@@ -375,7 +382,7 @@ def _measure_exclusive(stack: MaskStack, found: DsoRows, profile: Profile) -> No
     whole: Row = {"union_voxels": sum(plane.counts[0] for plane in merged)}
     box = masks.bounds(masks.union([plane.masks[0] for plane in merged]))
     if (places := stack.lattice(merged)) is not None and box is not None:
-        sizes = _sizes(_volume(merged, 0, places, box))
+        sizes = _sizes(_unpacked(_packed(merged, 0, places, box), box))
         whole |= {"union_components": int(sizes.size), "union_largest": int(sizes.max(initial=0))}
     for row in found.segments:
         number = row["segment_number"]
