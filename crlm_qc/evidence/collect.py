@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.chosen import Rows, Sources, choose_sources, folders_of_others, lost, read_sources, unread_sources
+from crlm_qc.evidence.files import lost_row
 from crlm_qc.evidence.lock import lock_rows, read_lock
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
+from crlm_qc.evidence.rows import PatientRead
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.texts import text_rows
 from crlm_qc.model.errors import ReleaseError
@@ -24,7 +26,6 @@ from crlm_qc.workers import ProcessDiedError, Progress, alone, default_jobs, eac
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.outside import OutsideRead
-    from crlm_qc.evidence.patient import PatientRead
 
 __all__ = ["ReleaseError", "collect"]
 
@@ -269,8 +270,6 @@ def _read_less(one: Work) -> PatientRead:
 
 def _less(one: Work, read_again: Callable[[Work], PatientRead], failing: type[Exception], why: str) -> PatientRead:
     """What is read of a patient's headers alone, and that no more was; or that nothing was."""
-    from crlm_qc.evidence.patient import PatientRead, lost_row
-
     if one.depth is not Depth.HEADERS:
         with suppress(failing):
             read = read_again(replace(one, depth=Depth.HEADERS))
