@@ -1,6 +1,6 @@
 """`python -m crlm_qc`."""
 
-from crlm_qc.cli.app import main
+from crlm_qc.cli import main
 
 if __name__ == "__main__":
     main()

@@ -21,7 +21,7 @@ from threading import Thread
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-_PRELOADED = "crlm_qc.evidence.patient"
+_PRELOADED = "crlm_qc.evidence.preloaded"
 """What the process that workers are forked from has imported, so that none of them has to."""
 
 _REFUSED = (OSError, ImportError, NotImplementedError, EOFError, RuntimeError)

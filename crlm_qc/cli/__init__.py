@@ -1,5 +1,24 @@
 """The command line: a module a command. Each parses, calls, writes, exits; nothing imports it."""
 
-from crlm_qc.cli.app import main as main
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line: see `crlm_qc.cli.app.main`."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if "check" in given[:1] and not {"--help", "-h"} & set(given):
+        # The process that workers come from imports what reads patients, while this one imports the commands.
+        from crlm_qc.workers import start_server
+
+        start_server()
+        # Pandera imports it, where it is, to make tables up for tests.
+        sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]
+    from crlm_qc.cli import app
+
+    app.main(given)

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.chosen import Rows, Sources, choose_sources, folders_of_others, lost, read_sources, unread_sources
 from crlm_qc.evidence.columns import Columns, frames
+from crlm_qc.evidence.files import lost_row
 from crlm_qc.evidence.lock import lock_rows, read_lock
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
+from crlm_qc.evidence.rows import PatientRead
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.texts import text_rows
 from crlm_qc.model.errors import ReleaseError
@@ -22,9 +24,6 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, empty
 from crlm_qc.model.words import suggest
 from crlm_qc.workers import ProcessDiedError, Progress, alone, default_jobs, each, start_server
-
-if TYPE_CHECKING:
-    from crlm_qc.evidence.patient import PatientRead
 
 __all__ = ["ReleaseError", "collect"]
 
@@ -282,8 +281,6 @@ def _read_less(one: Work) -> PatientRead:
 
 def _less(one: Work, read_again: Callable[[Work], PatientRead], failing: type[Exception], why: str) -> PatientRead:
     """What is read of a patient's headers alone, and that no more was; or that nothing was."""
-    from crlm_qc.evidence.patient import PatientRead, lost_row
-
     if one.depth is not Depth.HEADERS:
         with suppress(failing):
             read = read_again(replace(one, depth=Depth.HEADERS))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from crlm_qc.evidence.contents import FIRST_BYTES, content_of, named_content
-from crlm_qc.evidence.ct import Row
+from crlm_qc.evidence.kinds import aside_kind
+from crlm_qc.evidence.rows import Row
 from crlm_qc.evidence.source import Item, reason
 from crlm_qc.model.contents import ARCHIVES
 
@@ -41,6 +42,13 @@ def file_row(patient: str | None, item: Item, kind: str, *, in_collection: bool 
         "detail": item.detail,
         "content": content,
     }
+
+
+def lost_row(patient: str, item: Item, why: str) -> Row:
+    """The row of `files` of a file that was not read with its patient."""
+    kind = aside_kind(item)
+    row = file_row(patient, item, kind or "unreadable")
+    return row if kind else row | {"problem": "bad-header", "detail": why}
 
 
 def told_content(item: Item, row: Row, *, dicom: bool) -> str | None:

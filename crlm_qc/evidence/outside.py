@@ -6,20 +6,20 @@ import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.show import Show
 from crlm_qc.evidence.by_header import is_foreign
-from crlm_qc.evidence.ct import Row
-from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
-from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
-from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.files import file_row, hash_file, refused, told_content
-from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.release import Other, Release
+from crlm_qc.evidence.rows import Row
 from crlm_qc.evidence.source import parents
 from crlm_qc.evidence.workbook.file import unpacks_to_much
 from crlm_qc.model.tables import TOO_LARGE
+
+if TYPE_CHECKING:
+    from crlm_qc.evidence.deidentification import IdentifierScan
 
 
 @dataclass(slots=True)
@@ -60,14 +60,20 @@ def read_outside(
     OutsideRead
         Their rows.
     """
-    quiet()
     files: list[Row] = []
     limits: list[str] = []
-    scan, show = IdentifierScan(None, profile), Show(profile)
+    scan: IdentifierScan | None = None
+    show = Show(profile)
     own = None if lock is None else release.source.locate(lock)
     for other in release.others:
         try:
-            row = _row(other, scan, profile, others)
+            row = _row(other)
+            if _may_be_dicom(other) and row["problem"] != TOO_LARGE:
+                # What parses headers is imported where there is something to parse.
+                from crlm_qc.evidence.deidentification import IdentifierScan
+
+                scan = scan or IdentifierScan(None, profile)
+                row = _read_dicom(row, other, scan, profile, others)
         except OSError as error:
             row = file_row(None, other.item, other.kind, in_collection=other.in_collection) | refused(error)
         if row["problem"] in ("permission", "io-error"):
@@ -75,19 +81,34 @@ def read_outside(
         if hashed and (own is None or other.item.key != own):
             hash_file(row, other.item, limits)
         files.append(row)
-    if scan.too_deep:
+    if scan is not None and scan.too_deep:
+        from crlm_qc.evidence.deidentification import TOO_DEEP
+
         limits.append(f"outside of patient folders: {TOO_DEEP}")
-    return OutsideRead({"files": files, "identifiers": scan.rows()}, limits)
+    return OutsideRead({"files": files, "identifiers": scan.rows() if scan else []}, limits)
 
 
-def _row(other: Other, scan: IdentifierScan, profile: Profile, others: Collection[str]) -> Row:
-    """The row of `files` of one of them; if it is DICOM, nothing but its series and what the file meta says of it."""
-    item = other.item
-    row = file_row(None, item, other.kind, in_collection=other.in_collection)
-    if other.kind not in ("unexpected", "document") or not item.readable or not item.size:
-        return row
-    if detail := unpacks_to_much(item):
+def _may_be_dicom(other: Other) -> bool:
+    """Whether it is looked into."""
+    return other.kind in ("unexpected", "document") and other.item.readable and bool(other.item.size)
+
+
+def _row(other: Other) -> Row:
+    """The row of `files` of one of them before its header is read."""
+    row = file_row(None, other.item, other.kind, in_collection=other.in_collection)
+    if _may_be_dicom(other) and (detail := unpacks_to_much(other.item)):
         return row | {"problem": TOO_LARGE, "detail": detail}
+    return row
+
+
+def _read_dicom(row: Row, other: Other, scan: IdentifierScan, profile: Profile, others: Collection[str]) -> Row:
+    """Its row; if it is DICOM, with nothing but its series and what the file meta says of it."""
+    from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
+    from crlm_qc.evidence.dicom.values import text
+    from crlm_qc.evidence.others import of_others
+
+    quiet()
+    item = other.item
     try:
         with warnings.catch_warnings(), item.opened() as stream:
             warnings.simplefilter("ignore")

@@ -27,39 +27,14 @@ from crlm_qc.evidence.masks.measures import measure_masks
 from crlm_qc.evidence.masks.stack import MaskStack
 from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
+from crlm_qc.evidence.rows import PatientRead
 from crlm_qc.evidence.source import Item, reason
 from crlm_qc.evidence.standard import Candidates, standard_rows
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TOO_LARGE
 
-TABLES = (
-    "files",
-    "series",
-    "slices",
-    "ct_series",
-    "dsos",
-    "references",
-    "frames",
-    "segments",
-    "segment_pairs",
-    "alignments",
-    "borders",
-    "checksums",
-    "identifiers",
-    "standard",
-)
-"""Tables that a patient's files give rows of."""
 HELD_BYTES = 256 << 20
 """Pixel Data of one patient kept from the first reading; what is beyond is read when its turn comes."""
-
-
-@dataclass(slots=True)
-class PatientRead:
-    """What one patient came to."""
-
-    rows: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in TABLES})
-    limits: list[str] = field(default_factory=list)
-    """What was not read though it was asked for."""
 
 
 @dataclass(slots=True)
@@ -168,13 +143,6 @@ def _leave_out(state: _Patient, copies: set[str]) -> None:
     rows["slices"] = [row for row in rows["slices"] if row["path"] not in copies]
     state.pixels = [source for source in state.pixels if source.row["path"] not in copies]
     state.dsos = [(header, found) for header, found in state.dsos if found.dso["path"] not in copies]
-
-
-def lost_row(patient: str, item: Item, why: str) -> Row:
-    """The row of `files` of a file that was not read with its patient."""
-    kind = aside_kind(item)
-    row = file_row(patient, item, kind or "unreadable")
-    return row if kind else row | {"problem": "bad-header", "detail": why}
 
 
 def _read_file(state: _Patient, item: Item) -> Row:
