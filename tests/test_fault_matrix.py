@@ -132,7 +132,8 @@ def patients_left_alone_are_read_once() -> Iterator[None]:
             work.depth,
             work.hashed,
             work.standard,
-            *((replace(item, source=None), time) for item, time in files),
+            # A copy lies elsewhere on the disk, and is read alike.
+            *((replace(item, source=None, listed=None), time) for item, time in files),
         )
         if key not in known:
             known[key] = read_one(work)
