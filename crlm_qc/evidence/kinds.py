@@ -8,6 +8,7 @@ from crlm_qc.evidence.metadata import looks_like_metadata
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
 from crlm_qc.evidence.workbook.sheets import looks_like_workbook
+from crlm_qc.model.tables import TOO_LARGE
 
 _SYSTEM_NAMES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "md5hashes.csv"})
 """Files that systems leave by themselves, and the checksums that the NBIA Data Retriever leaves where it was asked to verify."""
@@ -41,7 +42,9 @@ def aside_kind(item: Item) -> str | None:
         unfinished download; `system`, `licence`, else None.
     """
     if item.problem:
-        return {"permission": "unreadable", "not-a-file": "unexpected"}.get(item.problem, "link")
+        return {"permission": "unreadable", TOO_LARGE: "unreadable", "not-a-file": "unexpected"}.get(
+            item.problem, "link"
+        )
     lower = item.name.lower()
     hidden_folder = is_of_systems(item.folder)
     hidden_file = lower.startswith("._") or (lower.startswith(".") and item.suffix != ".dcm")

@@ -84,6 +84,17 @@ ALL_BOXES: Final = 8
 PAIRS: Final = 1 << 19
 """Pairs of segments that are compared, over all planes: 60 segments on each of 240 slices are 425,000."""
 
+# Archives. A patient of the collection has 55 MB in 90 files.
+
+MEMBER_BYTES: Final = 1024 * MIB
+"""Bytes that a member of an archive unpacks to: 46 times the largest object."""
+MEMBER_RATIO: Final = 200
+"""How many times larger a member may be unpacked, or a whole archive: CT images get half as large, masks a tenth."""
+FREE_BYTES: Final = 64 * MIB
+"""Bytes that anything may unpack to, whatever the ratio: blank masks get a thousandth as large."""
+SPOOL_FREE: Final = 512 * MIB
+"""Bytes of the temporary folder that are left free."""
+
 
 class Beyond(Exception):  # noqa: N818 - a state of the file, not of the program
     """A file asks for more than a limit allows; its words say for what, with no text from the file."""

@@ -24,6 +24,7 @@ from crlm_qc.evidence.kinds import aside_kind
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.source import Item
 from crlm_qc.model.errors import ReleaseError
+from crlm_qc.model.tables import TOO_LARGE
 from crlm_qc.model.words import suggest
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def lock_release(root: Path, profile: Profile, *, jobs: int = 1, progress: Progr
             entries.append(Entry(item.path, *result))
         if progress is not None:
             progress(HASHING, done, len(readable))
-    refused = [item for item in items if item.problem == "permission"]
+    refused = [item for item in items if item.problem in ("permission", TOO_LARGE)]
     unread += [f"file {show.path(item.path)} can't be read" for item in refused]
     strange = sum(show.path(entry.path) != entry.path for entry in entries)
     return Lock(tuple(entries), len(items) - len(readable) - len(refused), tuple(unread), strange)

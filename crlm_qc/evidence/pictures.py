@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,8 @@ from crlm_qc.evidence.dicom.values import integer, text
 from crlm_qc.evidence.dso import dso_rows
 from crlm_qc.evidence.masks.frames import FrameMasks, frame_masks
 from crlm_qc.evidence.pixels import SlicePixels, slice_pixels, stored_values, valid_pixels
-from crlm_qc.evidence.source import Source, open_source
+from crlm_qc.evidence.source import Source
 from crlm_qc.geometry import display
-from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.picture import Hatched, ImageLine, MaskRequest, PictureRequest, Plane
 
 _OVERLAYS = range(0x6000, 0x6020, 2)
@@ -326,14 +324,14 @@ def hatched_parts(masks: Sequence[MaskRead], hatched: Hatched) -> list[MaskRead]
 
 
 def read_pictures(
-    root: Path, classes: Collection[str], requests: Sequence[PictureRequest]
+    release: Source | None, classes: Collection[str], requests: Sequence[PictureRequest]
 ) -> list[PictureRead | Unshown]:
     """Read for every picture of one patient; nothing that is wrong with a file makes it raise.
 
     Parameters
     ----------
-    root : pathlib.Path
-        The release.
+    release : Source or None
+        The release; None if it can't be opened any more.
     classes : collection of str
         SOP Class UIDs that may be shown.
     requests : sequence of PictureRequest
@@ -344,10 +342,9 @@ def read_pictures(
     list of PictureRead or Unshown
         One a request; if the series must not be shown, `Unshown` for all of them.
     """
-    try:
-        reader = PictureReader(open_source(root), classes)
-    except ReleaseError:
+    if release is None:
         return [Unshown("the release can't be opened any more")] * len(requests)
+    reader = PictureReader(release, classes)
     try:
         requests = [reader.settle(request) for request in requests]
         reader.admit(requests)

@@ -18,7 +18,8 @@ from crlm_qc.evidence.kinds import aside_kind, is_of_systems, names_collection, 
 from crlm_qc.evidence.metadata import METADATA_NAME
 from crlm_qc.evidence.near import SUFFIXES as NEAR_SUFFIXES
 from crlm_qc.evidence.near import Near, near_misses
-from crlm_qc.evidence.source import Item, Source, Tree, local_file, open_source, parents, siblings
+from crlm_qc.evidence.places.opening import open_source
+from crlm_qc.evidence.source import Item, Source, Tree, local_file, parents, siblings
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
 from crlm_qc.model.contents import ARCHIVES
 from crlm_qc.model.errors import ReleaseError
@@ -100,7 +101,7 @@ def find_release(
     Parameters
     ----------
     root : pathlib.Path
-        Folder of the release, in either layout.
+        Folder of the release, in any layout, or an archive of it.
     profile : Profile
         The collection's profile: its name, and the form of its patient IDs.
     metadata, clinical, manifest : pathlib.Path, optional
@@ -114,10 +115,10 @@ def find_release(
     Raises
     ------
     ReleaseError
-        The path does not exist, is no folder, can't be listed, or is (or lies in) the folder of one patient; or a part
+        The path does not exist, is no folder or archive, can't be listed, or is (or lies in) the folder of one patient; or a part
         that the user named is not there.
     """
-    source = open_source(root)
+    source = open_source(root, profile.is_patient_id)
     tree = source.tree()
     places = _places(tree, profile, source.name)
     if not places.patients:
@@ -149,7 +150,10 @@ def find_release(
         others=tuple(Other(item, kinds[item.path], places.in_collection(item.path)) for item in rest),
         candidates=tuple(candidates),
         near=tuple(near),
-        limits=tuple(f"folder {show.path(path)} was not read: {reason}" for path, reason in tree.unlisted.items()),
+        limits=(
+            *tree.limits,
+            *(f"folder {show.path(path)} was not read: {reason}" for path, reason in tree.unlisted.items()),
+        ),
         unlisted=tuple(tree.unlisted),
     )
 

@@ -1,8 +1,7 @@
-"""Where a release lies: the only module that lists, looks at, opens and reads its files.
+"""Where a release lies: what lists, looks at, opens and reads its files, and with `places/` the only thing that does.
 
-A `Source` is a kind of place, and `Folder` the one that there is. What reads a release is given an `Item` and asks it for
-bytes, so that it never knows where a file lies: another kind of place, an archive or an object store, is one more class
-here. Nothing is ever written to a source.
+A `Source` is a kind of place: `Folder`, and those of `places/`. What reads a release is given an `Item` and asks it for
+bytes, so that it never knows where a file lies. Nothing is ever written to a source.
 
 Files that the user names (`--metadata`, `--clinical`, `--manifest`, the tables of `crlm-qc tables`) and those found beside
 the release need not lie in it; they are read as items all the same. Lock files, waivers, profiles and saved evidence are
@@ -23,9 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from crlm_qc.evidence.contents import link_content
-from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.paths import resolved
-from crlm_qc.model.words import suggest
 
 BUFFER = 16 << 10
 """Most headers of the collection are read at one go."""
@@ -33,8 +30,14 @@ _AT_ONCE = 256 << 10
 """Bytes hashed at a time."""
 
 
+class SourceError(OSError):
+    """A place does not give a file; says why in words of ours."""
+
+
 def reason(error: OSError) -> str:
-    """Why a file could not be read, in the system's words: `permission denied`, `input/output error`."""
+    """Why a file could not be read, in the system's words or ours: `permission denied`, `input/output error`."""
+    if isinstance(error, SourceError):
+        return str(error)
     return os.strerror(error.errno).lower() if error.errno else "it can't be read"
 
 
@@ -185,6 +188,8 @@ class Tree:
     """In their order; the release itself is not among them."""
     unlisted: dict[str, str] = field(default_factory=dict)
     """Folders that could not be listed, and why."""
+    limits: list[str] = field(default_factory=list)
+    """What else was not listed, in words."""
 
 
 class OutsideError(Exception):
@@ -390,51 +395,21 @@ class Folder(Source):
 
     def beside(self, levels: int, suffixes: Collection[str]) -> Iterator[list[Item]]:
         """Files of the folders above it, each with those right in it."""
-        for above in self.top.parents[:levels]:
-            try:
-                entries = _entries(above)
-            except OSError:
-                continue
-            yield [
-                _file(Folder(above), entry, entry.name)
-                for entry in entries
-                if PurePosixPath(entry.name).suffix.lower() in suffixes and entry.is_file(follow_symlinks=False)
-            ]
+        return files_beside(self.top, levels, suffixes)
 
 
-def open_source(root: Path) -> Source:
-    """The place that a user named.
-
-    Parameters
-    ----------
-    root : pathlib.Path
-        Folder of a release.
-
-    Returns
-    -------
-    Source
-        What lists and opens its files.
-
-    Raises
-    ------
-    ReleaseError
-        It does not exist, is no folder, or can't be listed.
-    """
-    try:
-        mode = root.stat().st_mode
-    except PermissionError:
-        raise ReleaseError(f"{root} can't be opened: permission denied") from None
-    except (OSError, ValueError):
-        raise ReleaseError(f"{root} not found{suggest(root.name, siblings(root))}") from None
-    if not stat.S_ISDIR(mode):
-        if root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
-            raise ReleaseError(f"{root} is an archive, not a folder: unpack it, and give the folder it makes")
-        raise ReleaseError(f"{root} is a file, not a folder: give the folder that holds the release")
-    try:
-        with os.scandir(root):
-            return Folder(resolved(root))
-    except OSError as error:
-        raise ReleaseError(f"{root} can't be listed: {os.strerror(error.errno or 0).lower()}") from None
+def files_beside(place: Path, levels: int, suffixes: Collection[str]) -> Iterator[list[Item]]:
+    """Files of the folders above a folder or file of this machine, as `Source.beside` has them."""
+    for above in place.parents[:levels]:
+        try:
+            entries = _entries(above)
+        except OSError:
+            continue
+        yield [
+            _file(Folder(above), entry, entry.name)
+            for entry in entries
+            if PurePosixPath(entry.name).suffix.lower() in suffixes and entry.is_file(follow_symlinks=False)
+        ]
 
 
 def local_file(path: Path) -> Item | None:

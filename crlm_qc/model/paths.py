@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from crlm_qc.model.errors import UsageError
+
+_ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_OTHER_ARCHIVES: Final = (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+
+def archive_name(name: str) -> str:
+    """Name of an archive that is read as it is, without its ending; any other name as it stands."""
+    ending = max((one for one in _ARCHIVES if name.lower().endswith(one)), key=len, default="")
+    return name[: len(name) - len(ending)] or name
+
+
+def is_packed(name: str) -> bool:
+    """Whether a name is of an archive that is not read."""
+    return name.lower().endswith(_OTHER_ARCHIVES)
 
 
 def resolved(path: Path) -> Path:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.paths import resolved
 from crlm_qc.model.picture import PICTURE_FILE, SMALL_SIDE, Picture, PictureMode, PictureRequest
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth
 from crlm_qc.rulebook.context import Context
 
 if TYPE_CHECKING:
+    from crlm_qc.evidence.source import Source
     from crlm_qc.workers import Progress
 
 Measure = Callable[[Report, Mapping[str, bytes]], int]
@@ -159,7 +160,8 @@ def make(
         if isinstance(one, Picture):
             by_patient[one.patient].append((one, b""))
     classes = tuple(profile.modalities["CT"])
-    jobs = [Job(resolved(release), classes, tuple(mine), png) for mine in requests.values()]
+    source = _opened(release, profile) if requests else None
+    jobs = [Job(source, classes, tuple(mine), png) for mine in requests.values()]
     for patient, made in zip(requests, draw_all(jobs, processes, progress), strict=True):
         by_patient[patient] += made
     pictures, files = [], {}
@@ -174,6 +176,16 @@ def make(
             else:
                 pictures.append(picture)
     return tuple(pictures), files
+
+
+def _opened(release: Path, profile: Profile) -> Source | None:
+    """The release; None if it can't be opened any more."""
+    from crlm_qc.evidence.places.opening import open_source
+
+    try:
+        return open_source(release, profile.is_patient_id)
+    except ReleaseError:
+        return None
 
 
 def _stem(patient: str, taken: set[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.picture import Picture, PictureRequest, Plane, View, no_picture
@@ -12,6 +11,7 @@ from crlm_qc.workers import Progress, each
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.pictures import PictureRead
+    from crlm_qc.evidence.source import Source
 
 Made = list[tuple[Picture, bytes]]
 """Pictures, each with the bytes of its file; none where there is no file."""
@@ -25,7 +25,8 @@ _DIED = "the process that drew it died"
 class Job:
     """The pictures of one patient."""
 
-    root: Path
+    release: Source | None
+    """None if it can't be opened any more."""
     classes: Collection[str]
     requests: tuple[PictureRequest, ...]
     png: bool = False
@@ -51,7 +52,7 @@ def draw_patient(job: Job) -> Made:
 
     made: Made = []
     every = tuple(dict.fromkeys(mark for request in job.requests for mark in request.findings))
-    reads = read_pictures(job.root, job.classes, job.requests)
+    reads = read_pictures(job.release, job.classes, job.requests)
     told = {_shown(read) for read in reads if isinstance(read, PictureRead) and _shown(read)[1]}
     views = {(request.group, request.view) for request in job.requests}
     for request, read in zip(job.requests, reads, strict=True):

@@ -14,7 +14,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver, load_waivers
 from crlm_qc.model.errors import UsageError
-from crlm_qc.model.paths import resolved
+from crlm_qc.model.paths import archive_name, resolved
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
@@ -226,7 +226,7 @@ def _listed(given: Iterable[str]) -> tuple[str, ...]:
 
 def reports_of(release: Path) -> Path:
     """Folder of what is written of a release, unless the user names another."""
-    return Path("reports") / (resolved(release).name or "release")
+    return Path("reports") / (archive_name(resolved(release).name) or "release")
 
 
 def keep_out(release: Path, places: Sequence[Path], instead: str = "a folder elsewhere: --out PATH") -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.checksums import LIST_NAME, checksum_rows, read_lists
 from crlm_qc.evidence.patient import read_patient
-from crlm_qc.evidence.source import Item, open_source
+from crlm_qc.evidence.places.opening import open_source
+from crlm_qc.evidence.source import Item
 from crlm_qc.model.settings import Depth
 
 MD5 = {name: hashlib.md5(name.encode(), usedforsecurity=False).hexdigest() for name in ("a", "b", "c")}

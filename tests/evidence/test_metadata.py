@@ -14,7 +14,7 @@ from support.sources import item_at
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.metadata import COLUMNS, looks_like_metadata, read_metadata
-from crlm_qc.evidence.source import open_source
+from crlm_qc.evidence.places.opening import open_source
 from crlm_qc.model.tables import frame
 
 PLACE = "CRLM-CT-1001/06-06-1992-NA-CT ANGIO ABD WITH PEL-75163/101.000000-NA-71548"

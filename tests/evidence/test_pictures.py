@@ -10,8 +10,9 @@ from pydicom.dataset import FileDataset
 from support import tiny
 from support.sources import Memory
 
-from crlm_qc.evidence import pictures
 from crlm_qc.evidence.pictures import MaskRead, PictureRead, Unshown, hatched_parts, read_pictures
+from crlm_qc.evidence.places.opening import open_source
+from crlm_qc.evidence.source import Source
 from crlm_qc.model.picture import Detail, Hatched, ImageLine, ImageRequest, MaskRequest, PictureRequest, Plane
 
 CT = ("1.2.840.10008.5.1.4.1.1.2",)
@@ -58,14 +59,18 @@ def change(path: Path, edit: Callable[[FileDataset], None], index: int = 0) -> N
     tiny.write(path, ds)
 
 
-def one(root: Path, asked: PictureRequest) -> PictureRead:
-    (found,) = read_pictures(root, CT, [asked])
+def source_of(place: Path | Source | None) -> Source | None:
+    return open_source(place) if isinstance(place, Path) else place
+
+
+def one(root: Path | Source, asked: PictureRequest) -> PictureRead:
+    (found,) = read_pictures(source_of(root), CT, [asked])
     assert isinstance(found, PictureRead), found
     return found
 
 
-def refused(root: Path, asked: PictureRequest) -> Unshown:
-    (found,) = read_pictures(root, CT, [asked])
+def refused(root: Path | Source | None, asked: PictureRequest) -> Unshown:
+    (found,) = read_pictures(source_of(root), CT, [asked])
     assert isinstance(found, Unshown)
     return found
 
@@ -131,13 +136,13 @@ def test_a_frame_that_is_not_there(root: Path, frame: int) -> None:
 def test_what_must_not_be_shown_is_not_shown_at_all(root: Path, edit: Callable[[FileDataset], None], said: str) -> None:
     # The fault is in an image that only the second picture shows.
     change(root / "2.dcm", edit, 2)
-    found = read_pictures(root, CT, [request(), request(Plane.CORONAL, 3)])
+    found = read_pictures(source_of(root), CT, [request(), request(Plane.CORONAL, 3)])
     assert all(isinstance(one, Unshown) and one.series and said in one.reason for one in found)
 
 
 def test_one_broken_file_leaves_the_other_pictures(root: Path) -> None:
     (root / "2.dcm").write_bytes(b"")
-    good, bad = read_pictures(root, CT, [request(), request(Plane.CORONAL, 3)])
+    good, bad = read_pictures(source_of(root), CT, [request(), request(Plane.CORONAL, 3)])
     assert isinstance(good, PictureRead)
     assert isinstance(bad, Unshown)
     assert not bad.series
@@ -182,14 +187,13 @@ def test_a_path_of_no_file(root: Path, path: str) -> None:
 
 
 def test_a_release_that_is_gone(root: Path) -> None:
-    assert refused(root / "gone", request()).reason == "the release can't be opened any more"
+    assert refused(None, request()).reason == "the release can't be opened any more"
 
 
-def test_files_need_not_lie_on_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_need_not_lie_on_disk(root: Path) -> None:
     expected = one(root, request())
     files = {path.name: path.read_bytes() for path in root.iterdir()}
-    monkeypatch.setattr(pictures, "open_source", lambda root: Memory(files))
-    found = one(root / "nowhere", request())
+    found = one(Memory(files), request())
     assert (found.images[0].values == expected.images[0].values).all()
     assert (found.masks[0].mask == expected.masks[0].mask).all()
 

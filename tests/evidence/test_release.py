@@ -272,8 +272,8 @@ def test_wrong_paths_say_what_to_type(tmp_path, profile):
         find_release(tmp_path / "releas", profile)
     with pytest.raises(ReleaseError, match=r"is a file, not a folder"):
         find_release(root / "clinical.csv", profile)
-    with pytest.raises(ReleaseError, match=r"is an archive, not a folder: unpack it"):
-        find_release(put(tmp_path / "release.zip"), profile)
+    with pytest.raises(ReleaseError, match=r"is an archive of a kind that is not read: unpack it"):
+        find_release(put(tmp_path / "release.7z"), profile)
     one = root / "manifest-1669817128730" / COLLECTION / "CRLM-CT-1001"
     with pytest.raises(ReleaseError, match=r"is one patient \(CRLM-CT-1001\).* --patients CRLM-CT-1001"):
         find_release(one, profile)

@@ -12,8 +12,8 @@ from support.sources import item_at
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.metadata import read_metadata
+from crlm_qc.evidence.places.opening import open_source
 from crlm_qc.evidence.series_list.lines import Problem, read_lines
-from crlm_qc.evidence.source import open_source
 from crlm_qc.model.tables import frame
 
 HEADINGS = [

@@ -15,7 +15,8 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence import patient, release
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.lock import lock_release
-from crlm_qc.evidence.source import BUFFER, Folder, Item, OutsideError, Source, local_file, open_source
+from crlm_qc.evidence.places.opening import open_source
+from crlm_qc.evidence.source import BUFFER, Folder, Item, OutsideError, Source, local_file
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES
 from crlm_qc.synthetic.release import SyntheticRelease
@@ -238,7 +239,7 @@ def moved(written: SyntheticRelease, tmp_path: Path, monkeypatch: pytest.MonkeyP
         for path in written.root.rglob("*")
         if path.is_file()
     }
-    monkeypatch.setattr(release, "open_source", lambda root: Memory(files))
+    monkeypatch.setattr(release, "open_source", lambda *_: Memory(files))
     return tmp_path / "nowhere"
 
 

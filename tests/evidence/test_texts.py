@@ -16,7 +16,7 @@ from support.sources import item_at
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.metadata import read_metadata
-from crlm_qc.evidence.source import open_source
+from crlm_qc.evidence.places.opening import open_source
 from crlm_qc.evidence.texts import TextScan, text_rows
 from crlm_qc.evidence.workbook.sheets import read_workbook
 from crlm_qc.model.evidence import Evidence

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -507,7 +506,7 @@ def made_of(monkeypatch: pytest.MonkeyPatch, requests: list[PictureRequest], mas
     """Titles of what is made of the pictures of one patient, all of one slice."""
     reads = [replace(read(np.zeros((400, 400)), *masks), request=one) for one in requests]
     monkeypatch.setattr("crlm_qc.evidence.pictures.read_pictures", lambda *_: reads)
-    return [picture.title for picture, _ in draw_patient(Job(Path(), (), tuple(requests)))]
+    return [picture.title for picture, _ in draw_patient(Job(None, (), tuple(requests)))]
 
 
 def both(detail: Detail) -> list[PictureRequest]:

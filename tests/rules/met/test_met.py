@@ -14,7 +14,7 @@ from crlm_qc.collection.forms import downloaded
 from crlm_qc.collection.profile import Profile
 from crlm_qc.engines.pandera_engine import codes
 from crlm_qc.evidence.metadata import read_metadata
-from crlm_qc.evidence.source import open_source
+from crlm_qc.evidence.places.opening import open_source
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.settings import Settings

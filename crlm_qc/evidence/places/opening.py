@@ -1,0 +1,59 @@
+"""Opens the place that a user named."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from crlm_qc.evidence.source import Folder, Source, siblings
+from crlm_qc.model.errors import ReleaseError
+from crlm_qc.model.paths import archive_name, is_packed, resolved
+from crlm_qc.model.words import suggest
+
+
+def open_source(root: Path, is_part: Callable[[str], bool] = lambda _: False) -> Source:
+    """The place that a user named.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of a release, or an archive of it.
+    is_part : callable, optional
+        Tells of the name of a folder whether it is one of many in a release, such as a patient's. All others that hold
+        everything else in an archive are the release itself.
+
+    Returns
+    -------
+    Source
+        What lists and opens its files.
+
+    Raises
+    ------
+    ReleaseError
+        It does not exist, is neither folder nor archive, or can't be listed.
+    """
+    try:
+        mode = root.stat().st_mode
+    except PermissionError:
+        raise ReleaseError(f"{root} can't be opened: permission denied") from None
+    except (OSError, ValueError):
+        raise ReleaseError(f"{root} not found{suggest(root.name, siblings(root))}") from None
+    if not stat.S_ISDIR(mode):
+        return _packed(root, mode, is_part)
+    try:
+        with os.scandir(root):
+            return Folder(resolved(root))
+    except OSError as error:
+        raise ReleaseError(f"{root} can't be listed: {os.strerror(error.errno or 0).lower()}") from None
+
+
+def _packed(root: Path, mode: int, is_part: Callable[[str], bool]) -> Source:
+    if stat.S_ISREG(mode) and archive_name(root.name) != root.name:
+        from crlm_qc.evidence.places.archive import open_archive
+
+        return open_archive(root, is_part)
+    if is_packed(root.name):
+        raise ReleaseError(f"{root} is an archive of a kind that is not read: unpack it, and give the folder it makes")
+    raise ReleaseError(f"{root} is a file, not a folder: give the folder that holds the release")
