@@ -28,7 +28,7 @@ from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed, unde
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.digests import pixel_digest
 from crlm_qc.evidence.dso import DsoRows
-from crlm_qc.evidence.images import Flags, Range, Stored, StoredImage, count_within, ends_of, outside
+from crlm_qc.evidence.images import Flags, Range, Stored, StoredImage, count_within, ends_of, hu_of, outside
 from crlm_qc.evidence.levels import corner_fill, levels
 from crlm_qc.evidence.limits import Beyond, refuse
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
@@ -290,24 +290,28 @@ def valid_pixels(stored: Stored, source: SlicePixels) -> Flags | None:
     return outside(stored, _padding(stored, ends_of(stored), source))
 
 
-def _padding(stored: Stored, ends: Range, source: SlicePixels) -> tuple[Range, ...]:
-    """Stored values that are padding, where any pixel is."""
+def _padding(stored: Stored, ends: Range, source: SlicePixels) -> dict[Range, int]:
+    """Stored values that are padding, and how many pixels have them; none that no pixel has."""
     padding = _declared(stored, ends, source)
     slope, intercept = source.row.get("rescale_slope"), source.row.get("rescale_intercept")
-    fill = corner_fill(stored, outside(stored, padding), slope, intercept) if slope and intercept is not None else None
-    if fill is None:
+    inside = outside(stored[[0, 0, -1, -1], [0, -1, 0, -1]], padding)
+    if not slope or intercept is None or (inside is not None and not inside.any()):
         return padding
-    source.row["padding_undeclared"] = fill
-    return *padding, (fill, fill)
+    fill = corner_fill(stored, outside(stored, padding), slope, intercept)
+    if fill is not None:
+        source.row["padding_undeclared"] = fill
+        padding[fill, fill] = count_within(stored, ends, fill, fill)
+    return padding
 
 
-def _declared(stored: Stored, ends: Range, source: SlicePixels) -> tuple[Range, ...]:
+def _declared(stored: Stored, ends: Range, source: SlicePixels) -> dict[Range, int]:
     padding = source.row.get("pixel_padding_value")
     if padding is None:
-        return ()
+        return {}
     limit = padding if source.padding_limit is None else source.padding_limit
     low, high = sorted(_as_stored(value, stored, source.row) for value in (padding, limit))
-    return ((low, high),) if count_within(stored, ends, low, high) else ()
+    count = count_within(stored, ends, low, high)
+    return {(low, high): count} if count else {}
 
 
 def _as_stored(value: int, stored: Stored, row: Row) -> int:
@@ -324,15 +328,14 @@ def _bits(stored: Stored, row: Row) -> int:
 
 
 def _figures(image: StoredImage) -> Row:
-    count = image.count(*image.ends)
+    count = image.size
     if not count:
         return {}
-    span = image.span()
-    low, high = sorted(map(image.hu_of, (span[0], span[-1])))
+    low, high = sorted(hu_of(end, image.slope, image.intercept) for end in image.span())
     beyond = 0
     if low < POSSIBLE_HU[0] or high > POSSIBLE_HU[1]:
-        beyond = count - image.count_hu(*POSSIBLE_HU, span)
-    soft = image.count_hu(*SOFT_TISSUE_HU, span)
+        beyond = count - image.count(*POSSIBLE_HU)
+    soft = image.count(*SOFT_TISSUE_HU)
     some = image.stored[::LUNG_STEP, ::LUNG_STEP]
     if (valid := image.valid(some)) is not None:
         some = some[valid]
