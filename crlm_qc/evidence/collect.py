@@ -270,6 +270,9 @@ def _read_all(
     # One patient is no work for several processes.
     jobs = jobs if len(work) > 1 else 1
     reads = each(_done, units, jobs, phase=READING, progress=progress, lost=_lost, meanwhile=meanwhile, aside=first)
+    from crlm_qc.evidence.arena import Arena
+
+    Arena.release()
     patients = {one.patient: read for one, read in zip(ordered, reads[first:], strict=True)}
     return patients, {part: tuple(found) for read in reads[:first] for part, found in read.items() if found}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def count_within(stored: Stored, ends: Range, low: int, high: int) -> int:
     return count if high == ends[1] else count - int(np.count_nonzero(stored > high))
 
 
-def outside(stored: Stored, ranges: Sequence[Range]) -> Flags | None:
+def outside(stored: Stored, ranges: Iterable[Range]) -> Flags | None:
     """Which values lie in none of some ranges; None without ranges."""
     flags: Flags | None = None
     for low, high in ranges:
@@ -72,8 +73,8 @@ class StoredImage:
     stored: Stored
     ends: Range
     """The lowest and the highest of them, padding too."""
-    padding: tuple[Range, ...]
-    """Values that are padding, none of them in two ranges; no range where no pixel is."""
+    padding: Mapping[Range, int]
+    """Values that are padding, none of them in two ranges, and how many pixels have them; no range that none has."""
     slope: np.float32
     intercept: np.float32
 
@@ -85,19 +86,13 @@ class StoredImage:
         """CT values of a part of the image."""
         return to_hu(part, self.slope, self.intercept)
 
-    def hu_of(self, stored: int) -> float:
-        """CT value of one stored value, rounded as `hu` does."""
-        return float(np.float32(stored) * self.slope + self.intercept)
+    @property
+    def size(self) -> int:
+        """How many pixels are no padding."""
+        return self.stored.size - sum(self.padding.values())
 
-    def count(self, low: int, high: int) -> int:
-        """How many pixels are stored as `low` to `high`, padding left out."""
-        found = count_within(self.stored, self.ends, low, high)
-        return found - sum(
-            count_within(self.stored, self.ends, max(low, first), min(high, last)) for first, last in self.padding
-        )
-
-    def span(self) -> range:
-        """From the lowest to the highest stored value that is no padding; there must be one."""
+    def span(self) -> Range:
+        """The lowest and the highest stored value that is no padding; there must be one."""
         low, high = self.ends
         unsigned = np.dtype(f"u{self.stored.dtype.itemsize}")
         while (last := self._padding_of(low)) is not None:
@@ -107,14 +102,37 @@ class StoredImage:
         while (first := self._padding_of(high)) is not None:
             high = first[0] - 1
             high -= int((self.stored.dtype.type(high) - self.stored).view(unsigned).min())
-        return range(low, high + 1)
+        return low, high
 
     def _padding_of(self, value: int) -> Range | None:
         return next((one for one in self.padding if one[0] <= value <= one[1]), None)
 
-    def count_hu(self, low: float, high: float, span: range) -> int:
-        """How many pixels are of `low` to `high` HU, padding left out; `span` holds all stored values that there are."""
-        rising = span if self.slope > 0 else span[::-1]
-        first = bisect_left(rising, low, key=self.hu_of)
-        last = bisect_right(rising, high, key=self.hu_of) - 1
-        return 0 if last < first else self.count(*sorted((rising[first], rising[last])))
+    def count(self, low: float, high: float) -> int:
+        """How many pixels are of `low` to `high` HU, padding left out."""
+        found = stored_between(low, high, self.stored.dtype, self.slope, self.intercept)
+        if found is None:
+            return 0
+        first, last = found
+        padded = (
+            count_within(self.stored, self.ends, max(first, least), min(last, most)) for least, most in self.padding
+        )
+        return count_within(self.stored, self.ends, first, last) - sum(padded)
+
+
+def hu_of(stored: int, slope: np.float32, intercept: np.float32) -> float:
+    """CT value of one stored value, rounded as `to_hu` does."""
+    return float(np.float32(stored) * slope + intercept)
+
+
+@lru_cache(maxsize=64)
+def stored_between(
+    low: float, high: float, kind: np.dtype[Any], slope: np.float32, intercept: np.float32
+) -> Range | None:
+    """The lowest and the highest stored value of `low` to `high` HU, of all that a type has; None if it has none."""
+    limits = np.iinfo(kind)
+    every = range(int(limits.min), int(limits.max) + 1)
+    rising = every if slope > 0 else every[::-1]
+    first = bisect_left(rising, low, key=lambda value: hu_of(value, slope, intercept))
+    last = bisect_right(rising, high, key=lambda value: hu_of(value, slope, intercept)) - 1
+    ends = sorted((rising[first], rising[last])) if first <= last else None
+    return None if ends is None else (ends[0], ends[1])

@@ -160,7 +160,13 @@ def _mode(values: Values, width: int) -> int:
     # Values of 32 bits would need as many counts.
     step = 1 + (int(values.max()) - least) // MOST_COUNTS
     width = max(1, width // step)
-    sums = np.cumsum(np.bincount((values - least) // step, minlength=width))
+    sums = np.cumsum(np.bincount(values - least if step == 1 else (values - least) // step, minlength=width))
     within = sums[width - 1 :] - np.concatenate([[0], sums[:-width]])
-    first = least + int(np.argmax(within)) * step
-    return int(np.median(values[(values >= first) & (values < first + width * step)]))
+    first = int(np.argmax(within))
+    if step > 1:
+        low = least + first * step
+        return int(np.median(values[(values >= low) & (values < low + width * step)]))
+    count = int(within[first])
+    before = int(sums[first + width - 1]) - count
+    middle = np.searchsorted(sums, [before + (count - 1) // 2, before + count // 2], side="right")
+    return int((2 * least + int(middle.sum())) / 2)

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.arena import Arena
 from crlm_qc.evidence.checksums import Listed, checksum_rows, read_lists
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row, unpadded_bytes
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
@@ -51,6 +52,7 @@ class _Patient:
     dsos: list[tuple[Header, DsoRows]] = field(default_factory=list)
     pixels: list[SlicePixels] = field(default_factory=list)
     budget: int = HELD_BYTES
+    arena: Arena = field(default_factory=Arena)
     lists: dict[str, Listed] = field(default_factory=dict)
     """Checksums of the downloader, by folder."""
     digests: dict[str, str] = field(default_factory=dict)
@@ -104,6 +106,7 @@ def read_patient(
             state.read.rows["files"].append(_read_file(state, item))
         _leave_out(state, _copies(state.read.rows["files"], items))
         _measure(state)
+    state.arena.give_back()
     rows = state.read.rows
     rows["series"] = _series(patient, rows["files"])
     rows["checksums"] = checksum_rows(patient, state.lists, ordered, state.digests)
@@ -256,7 +259,7 @@ def _hold(state: _Patient, header: Header, kind: str, stream: BinaryIO) -> None:
     if not wanted or pixels is None or pixels.held is not None or pixels.length > state.budget:
         return
     state.budget -= pixels.length
-    pixels.hold(stream)
+    pixels.hold(stream, state.arena.room(pixels.length) if kind == "ct" else None)
 
 
 def _measure(state: _Patient) -> None:

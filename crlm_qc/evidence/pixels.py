@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed, unde
 from crlm_qc.evidence.dicom.values import integer
 from crlm_qc.evidence.digests import pixel_digest
 from crlm_qc.evidence.dso import DsoRows
-from crlm_qc.evidence.images import Flags, Range, Stored, StoredImage, count_within, ends_of, outside
+from crlm_qc.evidence.images import Flags, Range, Stored, StoredImage, count_within, ends_of, hu_of, outside
 from crlm_qc.evidence.levels import corner_fill, levels
 from crlm_qc.evidence.limits import Beyond, refuse
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
@@ -67,6 +67,8 @@ MOST_NOISE_HU = 50.0
 """Noise of the thinnest slices, as a standard deviation; values that spread farther are of several tissues."""
 LEAST_PARENCHYMA = 0.2
 """Part of the liver that must be left without tumours and vessels for these to be left out."""
+
+Coder = Callable[[Stored], Codes]
 
 
 @dataclass(slots=True)
@@ -290,24 +292,28 @@ def valid_pixels(stored: Stored, source: SlicePixels) -> Flags | None:
     return outside(stored, _padding(stored, ends_of(stored), source))
 
 
-def _padding(stored: Stored, ends: Range, source: SlicePixels) -> tuple[Range, ...]:
-    """Stored values that are padding, where any pixel is."""
+def _padding(stored: Stored, ends: Range, source: SlicePixels) -> dict[Range, int]:
+    """Stored values that are padding, and how many pixels have them; none that no pixel has."""
     padding = _declared(stored, ends, source)
     slope, intercept = source.row.get("rescale_slope"), source.row.get("rescale_intercept")
-    fill = corner_fill(stored, outside(stored, padding), slope, intercept) if slope and intercept is not None else None
-    if fill is None:
+    inside = outside(stored[[0, 0, -1, -1], [0, -1, 0, -1]], padding)
+    if not slope or intercept is None or (inside is not None and not inside.any()):
         return padding
-    source.row["padding_undeclared"] = fill
-    return *padding, (fill, fill)
+    fill = corner_fill(stored, outside(stored, padding), slope, intercept)
+    if fill is not None:
+        source.row["padding_undeclared"] = fill
+        padding[fill, fill] = count_within(stored, ends, fill, fill)
+    return padding
 
 
-def _declared(stored: Stored, ends: Range, source: SlicePixels) -> tuple[Range, ...]:
+def _declared(stored: Stored, ends: Range, source: SlicePixels) -> dict[Range, int]:
     padding = source.row.get("pixel_padding_value")
     if padding is None:
-        return ()
+        return {}
     limit = padding if source.padding_limit is None else source.padding_limit
     low, high = sorted(_as_stored(value, stored, source.row) for value in (padding, limit))
-    return ((low, high),) if count_within(stored, ends, low, high) else ()
+    count = count_within(stored, ends, low, high)
+    return {(low, high): count} if count else {}
 
 
 def _as_stored(value: int, stored: Stored, row: Row) -> int:
@@ -324,15 +330,14 @@ def _bits(stored: Stored, row: Row) -> int:
 
 
 def _figures(image: StoredImage) -> Row:
-    count = image.count(*image.ends)
+    count = image.size
     if not count:
         return {}
-    span = image.span()
-    low, high = sorted(map(image.hu_of, (span[0], span[-1])))
+    low, high = sorted(hu_of(end, image.slope, image.intercept) for end in image.span())
     beyond = 0
     if low < POSSIBLE_HU[0] or high > POSSIBLE_HU[1]:
-        beyond = count - image.count_hu(*POSSIBLE_HU, span)
-    soft = image.count_hu(*SOFT_TISSUE_HU, span)
+        beyond = count - image.count(*POSSIBLE_HU)
+    soft = image.count(*SOFT_TISSUE_HU)
     some = image.stored[::LUNG_STEP, ::LUNG_STEP]
     if (valid := image.valid(some)) is not None:
         some = some[valid]
@@ -423,49 +428,59 @@ def _numbers(found: DsoRows, profile: Profile, *roles: str) -> list[int]:
 
 def _gather(overlay: _Overlay, rank: int, image: StoredImage) -> None:
     """Take what lies under the masks on one CT slice."""
+    coder = _coder(image) if overlay.livers else None
     for plane in overlay.ranks.get(rank, ()):
         for number, packed in plane.masks.items():
             if not plane.counts[number]:
                 continue
             box = overlay.boxes[number]
             mask = masks.unpack(packed, box).view(np.bool_)
-            if number in overlay.faces and rank % overlay.every == 0:
-                _add_faces(overlay, number, mask, image)
+            if coder is not None and number in overlay.faces and rank % overlay.every == 0:
+                _add_faces(overlay, number, mask, image.stored, coder)
             under = image.stored[box.slices][mask]
             if (valid := image.valid(under)) is not None:
                 under = under[valid]
             overlay.values.setdefault(number, Tally()).add(under, image.slope, image.intercept)
-    if overlay.livers:
-        overlay.coarse[rank] = _encoded(image, overlay.thinned(image.stored))
+    if coder is not None:
+        overlay.coarse[rank] = coder(overlay.thinned(image.stored))
 
 
-def _encoded(image: StoredImage, part: Stored) -> Codes:
-    return placements.encode(image.hu(part), image.valid(part))
+def _coder(image: StoredImage) -> Coder:
+    """Gives the codes of parts of an image: those of its values, of which there are fewer than pixels, are looked up."""
+
+    def encoded(part: Stored) -> Codes:
+        return placements.encode(image.hu(part), image.valid(part))
+
+    low, high = image.ends
+    if high - low >= image.stored.size:
+        return encoded
+    codes = encoded(np.arange(low, high + 1).astype(image.stored.dtype))
+    return lambda part: codes[np.subtract(part, low, dtype=np.intp)]
 
 
-def _add_faces(overlay: _Overlay, number: int, mask: Flags, image: StoredImage) -> None:
+def _add_faces(overlay: _Overlay, number: int, mask: Flags, stored: Stored, coder: Coder) -> None:
     """Take what is seen through the faces of a liver's mask, on some rows and columns of its box."""
     step = FACES_STEP * overlay.step
     down, across = overlay.boxes[number].slices
     along_rows, along_columns = overlay.faces[number]
     lines = slice(down.start, down.stop, step), _wider(across, along_columns.reach + 1)
-    along_columns.add(mask[::step], _codes(image, *lines))
+    along_columns.add(mask[::step], _codes(stored, coder, *lines))
     lines = _wider(down, along_rows.reach + 1), slice(across.start, across.stop, step)
-    along_rows.add(mask[:, ::step].T, _codes(image, *lines).T)
+    along_rows.add(mask[:, ::step].T, _codes(stored, coder, *lines).T)
 
 
 def _wider(part: slice, by: int) -> slice:
     return slice(part.start - by, part.stop + by)
 
 
-def _codes(image: StoredImage, rows: slice, columns: slice) -> Codes:
+def _codes(stored: Stored, coder: Coder, rows: slice, columns: slice) -> Codes:
     """Codes of a part of an image that may reach beyond it."""
-    size = image.stored.shape
+    size = stored.shape
     inner = tuple(
         slice(max(part.start, 0), min(part.stop, most), part.step)
         for part, most in zip((rows, columns), size, strict=True)
     )
-    codes = _encoded(image, image.stored[inner])
+    codes = coder(stored[inner])
     ends = [(held.start - part.start, part.stop - held.stop) for part, held in zip((rows, columns), inner, strict=True)]
     return np.pad(codes, ends, constant_values=placements.NOTHING) if any(map(any, ends)) else codes
 
@@ -540,8 +555,8 @@ def _alignments(overlay: _Overlay, liver: Flags, image: Codes, window: tuple[sli
 
 def _some(mask: Flags, most: int, window: tuple[slice, slice]) -> Ints:
     """Slice, row and column of at most so many voxels of a mask, shape (3, n)."""
-    places: Ints = np.array(np.nonzero(mask), dtype=np.int64)
-    places = places[:, :: max(-(-places.shape[1] // most), 1)]
+    flat = np.flatnonzero(mask)
+    places: Ints = np.stack(np.unravel_index(flat[:: max(-(-flat.size // most), 1)], mask.shape))
     places += np.array([[0], [window[0].start], [window[1].start]])
     return places
 

@@ -57,9 +57,7 @@ def test_pixel_data_is_read_only_as_deep_as_asked(folder, depth, monkeypatch):
 
     read_lengths = []
     hold = PixelElement.hold
-    monkeypatch.setattr(
-        PixelElement, "hold", lambda self, stream: (read_lengths.append(self.length), hold(self, stream))
-    )
+    monkeypatch.setattr(PixelElement, "hold", lambda self, *into: (read_lengths.append(self.length), hold(self, *into)))
     monkeypatch.setattr(
         PixelElement, "value", lambda self: self.held if self.held is not None else pytest.fail("read late")
     )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from io import SEEK_END
-from typing import TYPE_CHECKING, Any, BinaryIO
+from io import SEEK_END, BufferedIOBase
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pydicom import config
 from pydicom.dataelem import RawDataElement
@@ -74,7 +74,7 @@ class PixelElement:
     """Its VR: bytes of OW are swapped in a big-endian file, those of OB are not."""
     beginning: bytes = b""
     """Of an encapsulated one, the first bytes of its first fragment."""
-    held: bytes | None = None
+    held: bytes | memoryview | None = None
     """The value, once it was read."""
 
     @property
@@ -82,12 +82,15 @@ class PixelElement:
         """Bytes that the value takes in the file."""
         return self.end - self.offset
 
-    def hold(self, stream: BinaryIO) -> None:
-        """Read the value from the open file and keep it."""
+    def hold(self, stream: BinaryIO, room: memoryview | None = None) -> None:
+        """Read the value from the open file and keep it, in memory that there is room in."""
         stream.seek(self.offset)
-        self.held = stream.read(self.length)
+        if room is None:
+            self.held = stream.read(self.length)
+        else:
+            self.held = room[: cast(BufferedIOBase, stream).readinto(room)].toreadonly()
 
-    def value(self) -> bytes:
+    def value(self) -> bytes | memoryview:
         """The value, of an encapsulated one with its items: kept since the header was read, or read now."""
         if self.held is not None:
             return self.held

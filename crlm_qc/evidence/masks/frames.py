@@ -100,7 +100,7 @@ def _fractional(
             row["fraction_max"] = largest[row["segment_number"]] / most
 
 
-def _bits(header: Header, pixels: PixelElement, dso: Row) -> bytes | Packed:
+def _bits(header: Header, pixels: PixelElement, dso: Row) -> bytes | memoryview | Packed:
     """Native masks of one bit a voxel, in the order that the standard has them."""
     content = _packed(header, pixels)
     if other := bit_order(content):
@@ -109,7 +109,7 @@ def _bits(header: Header, pixels: PixelElement, dso: Row) -> bytes | Packed:
     return content
 
 
-def _packed(header: Header, pixels: PixelElement) -> bytes | Packed:
+def _packed(header: Header, pixels: PixelElement) -> bytes | memoryview | Packed:
     """Bits in the order of voxels: a big-endian file has the bytes of each word swapped (PS3.5 7.3)."""
     value = pixels.value()
     if header.transfer_syntax != ExplicitVRBigEndian or pixels.vr != "OW":
@@ -149,7 +149,7 @@ def _attach_pixels(header: Header) -> None:
     pixels = header.pixels
     if pixels is None or tag_of(_PIXEL_DATA) in header.data:
         return
-    value = pixels.value()
+    value = bytes(pixels.value())
     if pixels.encapsulated:
         value = value.removesuffix(_SEQUENCE_END)
     header.data.add_new(tag_of(_PIXEL_DATA), pixels.vr, value)
