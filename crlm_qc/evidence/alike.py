@@ -31,12 +31,12 @@ from crlm_qc.evidence.source import Item
 
 MOST: Final = 4
 """Headers of a patient that others are compared with: those that were read last."""
-LONGEST: Final = 1 << 16
-"""Bytes of a header that is compared; in so few, nothing can be too long or too many to be read."""
 SPARE: Final = 512
 """Bytes by which a header may be longer than those like it."""
-_START: Final = 132
-"""Preamble, which nobody looks at, and prefix."""
+LONGEST: Final = (1 << 16) - SPARE
+"""Bytes of a header that is compared; in so few, nothing can be too long or too many to be read."""
+_PREFIX, _START = b"DICM", 132
+"""The prefix, and where the first element lies. Nobody looks at the preamble."""
 _DATA_SET: Final = 0x00030000
 _META_MAY_DIFFER: Final = frozenset({tag_of("FileMetaInformationGroupLength"), tag_of("MediaStorageSOPInstanceUID")})
 FIXED: Final = frozenset(
@@ -142,14 +142,22 @@ class _Pattern:
                 self._parts.append(_Part(self._content[since : span.start + span.head], span.tag, span.width))
                 since = span.end
         self._parts.append(_Part(self._content[since:], -1, 0))
-        self._keywords = {tag: keyword_of(tag) for tag in differing}
+        # Under pydicom's own keys, which it finds without comparing them.
+        self._places = {tag: (self._meta if tag < _DATA_SET else self._data, one) for tag, one in differing.items()}
+        self._keywords = [keyword_of(tag) for tag in differing]
         self._texts = [tag for tag, element in differing.items() if _is_text(tag, element)]
-        self._uids = [tag for tag, element in differing.items() if _vr(tag, element) == "UI"]
-        self._lacks = first.lacks.without(self._keywords.values())
+        self._uids = [
+            (self._meta_set if tag < _DATA_SET else self._data_set, self._places[tag][0], element.tag)
+            for tag, element in differing.items()
+            if _vr(tag, element) == "UI"
+        ]
+        self._lacks = first.lacks.without(self._keywords)
         self._wrong = frozenset[Found]().union(*(found for tag, found in first.wrong.items() if tag not in differing))
         groups = {tag >> 16 for tag in differing if _is_private(tag)}
-        self._creators = [tag for tag in self._data if _is_creator(tag) and tag >> 16 in groups]
-        anew = {*differing, *self._creators}
+        creators = [tag for tag in self._data if _is_creator(tag) and tag >> 16 in groups]
+        self._in_data = [element.tag for tag, element in differing.items() if tag >= _DATA_SET]
+        self._walked_anew = sorted([*self._in_data, *creators])
+        anew = {*differing, *creators}
         self._counted = [one for tag, records in first.walked.records.items() if tag not in anew for one in records]
 
     def _match(self, content: bytes, size: int) -> tuple[dict[int, bytes], int] | None:
@@ -192,13 +200,13 @@ class _Pattern:
         self, content: bytes, size: int, item: Item, profile: Profile, values: ValueScan, scan: IdentifierScan
     ) -> Alike | None:
         """What a file comes to by what differs in it; None if its header is of another kind."""
-        matched = self._match(content, size)
+        matched = self._match(content, size) if content[:_START].endswith(_PREFIX) else None
         if matched is None:
             return None
         found, offset = matched
         for tag, value in found.items():
-            part = self._meta if tag < _DATA_SET else self._data
-            part[tag] = self._differing[tag]._replace(length=len(value), value=value)
+            part, element = self._places[tag]
+            part[element.tag] = element._replace(length=len(value), value=value)
         if not all(_is_plain(found[tag]) for tag in self._texts) or self._has_invalid_uid():
             return None
         header = self._header(found, item, size, offset)
@@ -207,13 +215,7 @@ class _Pattern:
         return Alike(header, self._file_columns(header, values), self._slice_row(header, scan))
 
     def _has_invalid_uid(self) -> bool:
-        meta, data = self._meta, self._data
-        return any(
-            has_invalid_uid(self._meta_set, tag, meta[tag])
-            if tag < _DATA_SET
-            else has_invalid_uid(self._data_set, tag, data[tag])
-            for tag in self._uids
-        )
+        return any(has_invalid_uid(data_set, tag, elements[tag]) for data_set, elements, tag in self._uids)
 
     def _header(self, found: dict[int, bytes], item: Item, size: int, offset: int) -> Header:
         pixels = PixelElement(item, offset, self._pixels.length, False, offset + self._pixels.length, self._pixels.vr)
@@ -224,7 +226,7 @@ class _Pattern:
         return Header(self._data_set, self._start, size, pixels, 0)
 
     def _file_columns(self, header: Header, values: ValueScan) -> Row:
-        elements = [(tag, self._data[tag]) for tag in self._differing if tag >= _DATA_SET]
+        elements = [(tag, self._data[tag]) for tag in self._in_data]
         wrong = sorted(self._wrong.union(*values.by_element(elements).values()))
         return self._first.file | {
             "sop_instance_uid": text(header.data, "SOPInstanceUID"),
@@ -235,12 +237,11 @@ class _Pattern:
 
     def _slice_row(self, header: Header, scan: IdentifierScan) -> Row:
         row = self._first.slice | {"sop_instance_uid": text(header.data, "SOPInstanceUID")}
-        for keyword in self._keywords.values():
+        for keyword in self._keywords:
             for read in READERS.get(keyword, ()):
                 row |= read(header)
-        row |= (self._lacks | lacks_of(header, self._keywords.values())).columns()
-        anew = sorted(tag for tag in (*self._creators, *self._differing) if tag >= _DATA_SET)
-        scan.add_alike(self._first.walked, self._counted, [(tag, self._data[tag]) for tag in anew])
+        row |= (self._lacks | lacks_of(header, self._keywords)).columns()
+        scan.add_alike(self._first.walked, self._counted, [(tag, self._data[tag]) for tag in self._walked_anew])
         return row
 
 

@@ -137,7 +137,14 @@ def test_whatever_else_differs_is_read_in_full(name: str, alike_read: list[bool]
 
 
 @pytest.mark.parametrize(
-    "cut", [lambda one: one[:-2], lambda one: one + b"\0\0", lambda one: one[:700], lambda one: one[:128] + one[132:]]
+    "cut",
+    [
+        lambda one: one[:-2],
+        lambda one: one + b"\0\0",
+        lambda one: one[:700],
+        lambda one: one[:128] + one[132:],
+        lambda one: one[:128] + b"XXXX" + one[132:],
+    ],
 )
 def test_files_that_end_elsewhere_are_read_in_full(cut: Callable[[bytes], bytes], alike_read: list[bool]) -> None:
     contents = dressed.forms()["explicit"]

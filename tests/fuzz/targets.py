@@ -193,8 +193,8 @@ class Series:
         contents = list(whole)
         for place in range(rng.choice((0, 1, 1, 1)), len(contents)):
             if rng.random() < 0.7:
-                change = mutators.octets if rng.random() < 0.1 else mutators.element
-                contents[place] = mutators.several(rng, contents[place], change)
+                change = rng.choice((mutators.element, mutators.element, mutators.element, mutators.dicom))
+                contents[place] = change(rng, contents[place])
         changed = [one for one, before in zip(contents, whole, strict=True) if one != before]
         source = Memory(
             {f"{tiny.PATIENT}/06-06-1992-NA-CT-1/2-NA-2/1-{at}.dcm": one for at, one in enumerate(contents)}
