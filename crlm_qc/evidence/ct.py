@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -135,43 +135,106 @@ def slice_row(header: Header, shared: Row) -> Row:
     dict
         A row after the contract of `slices`.
     """
-    data = header.data
     row = dict(shared)
-    for column, keyword in _TEXTS:
+    for column, keyword in _IDENTITY:
         if column not in row:
-            row[column] = text(data, keyword)
-    for column, keyword in _INTEGERS:
-        row[column] = header.integer(keyword)
-    for column, keyword in _REALS.items():
-        row[column] = header.real(keyword)
-    for column, keyword in _OPTIONAL_REALS.items():
-        values = reals(data, keyword, 1)
-        row[column] = None if values is None else values[0]
-    row["acquisition_time"] = _seconds(text(data, "AcquisitionTime"))
-    vectors = {keyword: header.reals(keyword, length) for keyword, length in _VECTORS.items()}
-    row |= spacing(header.spacings(_SPACING, 2))
-    row |= vector("position", vectors["ImagePositionPatient"])
-    row |= orientation(vectors["ImageOrientationPatient"])
-    absent = [keyword for keyword in NEEDED if not has_value(data, keyword)]
-    lacking = sorted({*absent, *header.malformed})
-    row["missing"] = json.dumps(lacking) if lacking else None
-    for column, keywords in (
-        ("empty", _empty(header)),
-        ("malformed", set(header.malformed)),
-    ):
-        row[column] = json.dumps(sorted(keywords)) if keywords else None
+            row[column] = text(header.data, keyword)
+    for readers in READERS.values():
+        for read in readers:
+            row |= read(header)
+    row |= lacks_of(header).columns()
     row["pixels"] = "not-asked"
     return row
 
 
-def _empty(header: Header) -> set[str]:
-    """Keywords of attributes that the checks need and that are there without a value."""
-    data = header.data
-    return {
-        keyword
-        for keyword in (*NEEDED, "RescaleSlope", "RescaleIntercept")
-        if tag_of(keyword) in data and not has_value(data, keyword)
-    }
+Reader = Callable[[Header], Row]
+
+
+def _readers() -> dict[str, list[Reader]]:
+    """What reads columns of `slices`, by the keyword of the one attribute that each of them looks at."""
+    readers: dict[str, list[Reader]] = {}
+
+    def add(keyword: str, read: Reader) -> None:
+        readers.setdefault(keyword, []).append(read)
+
+    for column, keyword in _TEXTS:
+        if column not in IDENTITY:
+            add(keyword, lambda header, column=column, keyword=keyword: {column: text(header.data, keyword)})  # type: ignore[misc]
+    for column, keyword in _INTEGERS:
+        add(keyword, lambda header, column=column, keyword=keyword: {column: header.integer(keyword)})  # type: ignore[misc]
+    for column, keyword in _REALS.items():
+        add(keyword, lambda header, column=column, keyword=keyword: {column: header.real(keyword)})  # type: ignore[misc]
+    for column, keyword in _OPTIONAL_REALS.items():
+        add(keyword, lambda header, column=column, keyword=keyword: {column: _optional(header, keyword)})  # type: ignore[misc]
+    add("AcquisitionTime", lambda header: {"acquisition_time": _seconds(text(header.data, "AcquisitionTime"))})
+    add(_SPACING, lambda header: _NO_SPACING | spacing(header.spacings(_SPACING, 2)))
+    add(
+        "ImagePositionPatient",
+        lambda header: _NO_POSITION | vector("position", _vector(header, "ImagePositionPatient")),
+    )
+    add("ImageOrientationPatient", lambda header: _NO_AXES | orientation(_vector(header, "ImageOrientationPatient")))
+    return readers
+
+
+_IDENTITY = [(column, keyword) for column, keyword in _TEXTS if column in IDENTITY]
+_NO_SPACING: Row = dict.fromkeys(spacing((1.0, 1.0)))
+_NO_POSITION: Row = dict.fromkeys(vector("position", (0.0,) * 3))
+_NO_AXES: Row = dict.fromkeys(orientation((0.0,) * 6))
+READERS: Mapping[str, Sequence[Reader]] = _readers()
+READ_AS_TEXT = frozenset({"AcquisitionTime", *IDENTITY.values(), *(keyword for _, keyword in _TEXTS)})
+"""Attributes whose values are looked at as text, by their character set."""
+
+
+def _vector(header: Header, keyword: str) -> tuple[float, ...] | None:
+    return header.reals(keyword, _VECTORS[keyword])
+
+
+def _optional(header: Header, keyword: str) -> float | None:
+    values = reals(header.data, keyword, 1)
+    return None if values is None else values[0]
+
+
+class Lacks(NamedTuple):
+    """Keywords of attributes that a slice lacks."""
+
+    absent: frozenset[str]
+    """Those that the checks need, and that are not there or have no value."""
+    empty: frozenset[str]
+    """Those that are there without a value."""
+    malformed: frozenset[str]
+
+    def columns(self) -> Row:
+        """Columns of `slices`."""
+        return {
+            "missing": _listed(self.absent | self.malformed),
+            "empty": _listed(self.empty),
+            "malformed": _listed(self.malformed),
+        }
+
+    def without(self, keywords: Collection[str]) -> Lacks:
+        """The same, some attributes left out."""
+        return Lacks(*(part.difference(keywords) for part in self))
+
+    def __or__(self, other: Lacks) -> Lacks:
+        return Lacks(*(mine | its for mine, its in zip(self, other, strict=True)))
+
+
+_FILLED = frozenset({*NEEDED, "RescaleSlope", "RescaleIntercept"})
+
+
+def lacks_of(header: Header, keywords: Collection[str] = _FILLED) -> Lacks:
+    """What of some attributes a slice lacks, once they were read: all of those that the checks need, if none are named."""
+    asked = [keyword for keyword in keywords if keyword in _FILLED]
+    bare = {keyword for keyword in asked if not has_value(header.data, keyword)}
+    return Lacks(
+        frozenset(bare.intersection(NEEDED)),
+        frozenset(keyword for keyword in bare if tag_of(keyword) in header.data),
+        frozenset(header.malformed),
+    )
+
+
+def _listed(keywords: Collection[str]) -> str | None:
+    return json.dumps(sorted(keywords)) if keywords else None
 
 
 def _seconds(time: str | None) -> float | None:

@@ -7,10 +7,11 @@ same elements for the most part, so what was made of an element is remembered by
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from pydicom._private_dict import private_dictionaries
 from pydicom.charset import convert_encodings, decode_bytes
@@ -89,6 +90,14 @@ class _Series:
         return record
 
 
+class Walked(NamedTuple):
+    """A header that was walked through."""
+
+    walk: _Walk
+    records: dict[int, Sequence[_Record]]
+    """Tags of its elements, those of items left out, to what was counted of each."""
+
+
 class IdentifierScan:
     """Walks the headers of one patient.
 
@@ -109,8 +118,17 @@ class IdentifierScan:
         self._series: dict[tuple[str | None, str | None], _Series] = {}
         self._file = 0
 
-    def add(self, header: Header) -> None:
-        """Take in one header."""
+    def add(self, header: Header, before: Mapping[int, Any] = MappingProxyType({})) -> Walked:
+        """Take in one header.
+
+        Parameters
+        ----------
+        header : Header
+            The header.
+        before : mapping, optional
+            Its elements by tag as they were before anything looked into its sequences, so that the first file of a series
+            is looked at as the others are.
+        """
         self._file += 1
         data = header.data
         patient_id = text(data, "PatientID")
@@ -126,9 +144,28 @@ class IdentifierScan:
             self._show, self._profile, series, self._file, patient_id, any_id=any_id, shifted=not is_dso(header)
         )
         walk.encodings = _encodings(text(data, "SpecificCharacterSet"))
-        walk.data_set(data, "", 0)
+        elements = [(tag, before.get(tag, one) if one.VR == "SQ" else one) for tag, one in data.items()]
+        records = dict(walk.data_set(data, "", 0, elements))
         walk.data_set([(tag, Element(vr, value)) for tag, vr, value in header.after], "", 0)
         self.too_deep = self.too_deep or walk.too_deep
+        return Walked(walk, records)
+
+    def add_alike(self, walked: Walked, same: Iterable[_Record], other: list[tuple[int, Any]]) -> None:
+        """Take in a header that is like one before but for a few elements.
+
+        Parameters
+        ----------
+        walked : Walked
+            What `add` gave of the one before, which is of the same series and patient.
+        same : iterable
+            The records of its elements that are in this one too, and have the same value.
+        other : list of tag and element
+            All other elements of this one, no sequences, and the private creators of the private ones among them.
+        """
+        self._file += 1
+        for record in same:
+            record.count(self._file)
+        walked.walk.again(self._file, other)
 
     def rows(self) -> list[Row]:
         """Rows after the contract of `identifiers`, sorted."""
@@ -180,15 +217,22 @@ class _Walk:
         self._file = file
         self._patient_id = patient_id
 
-    def data_set(self, data: Dataset | Item, path: str, depth: int) -> list[_Record]:
-        """Count every element that matters; of an item of a sequence, give the records too."""
-        found: list[_Record] = []
+    def again(self, file: int, elements: list[tuple[int, Any]]) -> None:
+        """Count elements of another header like this one."""
+        self._file = file
+        self.data_set(elements, "", 0)
+
+    def data_set(
+        self, data: Dataset | Item, path: str, depth: int, elements: Sequence[tuple[int, Any]] = ()
+    ) -> list[tuple[int, Sequence[_Record]]]:
+        """Count every element that matters, and give the records by tag; elements are those of the data set if none are given."""
+        found: list[tuple[int, Sequence[_Record]]] = []
         file, todos = self._file, _TODO
         memo = self._series.memo.get(path)
         if memo is None:
             memo = self._series.memo[path] = {}
         creators: dict[int, str] = {}
-        for key, element in data if isinstance(data, list) else data.items():
+        for key, element in elements or _elements(data):
             # A plain integer: tags of pydicom compare slowly.
             tag, vr = key | 0, element.VR
             todo = todos.get((tag, vr))
@@ -200,7 +244,7 @@ class _Walk:
             creator = ""
             if todo == _CREATOR:
                 creators[tag] = _decoded(value).strip(_PADDING)
-                found += self._creator_that_identifies(tag, vr, creators[tag], path)
+                found.append((tag, self._creator_that_identifies(tag, vr, creators[tag], path)))
                 continue
             if todo == _PRIVATE:
                 creator = creators.get((tag & 0xFFFF0000) | (tag >> 8 & 0xFF), "")
@@ -216,8 +260,8 @@ class _Walk:
                 records = tuple(self._element(data, tag, element, todo, creator, path, depth))
                 if known:
                     memo[known] = records
-            if path and records:
-                found += records
+            if records:
+                found.append((tag, records))
         return found
 
     def _element(
@@ -248,7 +292,7 @@ class _Walk:
             return []
         return [self._count(tag, vr, path, state, code, length, pattern, creator)]
 
-    def _creator_that_identifies(self, tag: int, vr: str | None, creator: str, path: str) -> list[_Record]:
+    def _creator_that_identifies(self, tag: int, vr: str | None, creator: str, path: str) -> Sequence[_Record]:
         """A record of a private creator that looks like an identifier; of those that are publicly known, none is one."""
         if not creator or self._creator(creator) != "other" or not (pattern := self._show.pattern(creator)):
             return []
@@ -257,7 +301,7 @@ class _Walk:
             (name, f"{tag:08X}", _vr(tag, vr), "present", None, _length(creator), pattern, None)
         )
         record.count(self._file)
-        return [record] if path else []
+        return [record]
 
     def _is_patient_id(self, bare: str) -> bool:
         return bare == self._patient_id or (self._any_id and self._profile.is_patient_id(bare))
@@ -327,10 +371,15 @@ class _Walk:
         inner = f"{path}{_name(tag)}/"
         for item in items:
             if len(item) and depth < MAX_DEPTH:
-                found += self.data_set(item, inner, depth + 1)
+                for _, records in self.data_set(item, inner, depth + 1):
+                    found += records
             elif len(item):
                 self.too_deep = True
         return found
+
+
+def _elements(data: Dataset | Item) -> Iterable[tuple[int, Any]]:
+    return data if isinstance(data, list) else data.items()
 
 
 _TODO: dict[tuple[int, str | None], int] = {}

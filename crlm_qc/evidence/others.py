@@ -24,12 +24,12 @@ def of_others(header: Header, profile: Profile) -> Row:
     dict
         Kind, name and identity, as far as the object can be counted and its series known.
     """
-    if not profile.others:
+    modality = text(header.data, "Modality") or ""
+    if all(one.modality != modality for one in profile.others):
         return {}
     values = {
         key: text(header.data, keyword) or ""
         for key, keyword in (
-            ("modality", "Modality"),
             ("series_description", "SeriesDescription"),
             ("manufacturer", "Manufacturer"),
             ("series_uid", "SeriesInstanceUID"),
@@ -43,7 +43,7 @@ def of_others(header: Header, profile: Profile) -> Row:
     is_seg = profile.sop_classes.get(values["sop_class_uid"]) == SEG
     for one in profile.others:
         if (
-            values["modality"] == one.modality
+            modality == one.modality
             and (one.modality == SEG) == is_seg
             and one.series_description.fullmatch(values["series_description"])
             and values["manufacturer"] == one.manufacturer
@@ -52,7 +52,8 @@ def of_others(header: Header, profile: Profile) -> Row:
             return {
                 "kind": "other-object",
                 "others": one.name,
-                **{key: values[key] for key in ("series_uid", "modality", "patient_id")},
+                "modality": modality,
+                **{key: values[key] for key in ("series_uid", "patient_id")},
             }
     return {}
 

@@ -13,9 +13,10 @@ from typing import BinaryIO
 
 from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
+from crlm_qc.evidence.alike import Alike, First, Patterns
 from crlm_qc.evidence.arena import Arena
 from crlm_qc.evidence.checksums import Listed, checksum_rows, read_lists
-from crlm_qc.evidence.ct import Row, expected_bytes, identity, series_rows, slice_row, unpadded_bytes
+from crlm_qc.evidence.ct import Row, expected_bytes, identity, lacks_of, series_rows, slice_row, unpadded_bytes
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
 from crlm_qc.evidence.dicom.conformance import ValueScan
 from crlm_qc.evidence.dicom.header import Header, Unreadable, quiet, read_header, undecodable
@@ -59,9 +60,11 @@ class _Patient:
     """MD5 of files that are to be compared with them, by path."""
     identifiers: IdentifierScan = field(init=False)
     values: ValueScan = field(default_factory=ValueScan)
+    patterns: Patterns = field(init=False)
 
     def __post_init__(self) -> None:
         self.identifiers = IdentifierScan(self.patient, self.profile)
+        self.patterns = Patterns(self.profile, self.values, self.identifiers)
 
 
 def read_patient(
@@ -159,8 +162,12 @@ def _read_file(state: _Patient, item: Item) -> Row:
     row = file_row(state.patient, item, "unreadable")
     try:
         with _opened(state, item, row) as stream:
+            if (alike := state.patterns.read(stream, item)) is not None:
+                row |= _describe_alike(state, alike, row)
+                _hold(state, alike.header, "ct", stream)
+                return row
             header = read_header(stream, item)
-            row |= _describe(state, header, row)
+            row |= _describe(state, header, row, stream)
             _hold(state, header, row["kind"], stream)
             if state.candidates is not None:
                 state.candidates.add(item, header, row["kind"], row.get("series_uid"))
@@ -204,13 +211,21 @@ def _meant_as_dicom(item: Item) -> bool:
     return item.suffix == ".dcm" or not any(character.isalpha() for character in item.suffix)
 
 
-def _describe(state: _Patient, header: Header, row: Row) -> Row:
+def _describe_alike(state: _Patient, alike: Alike, row: Row) -> Row:
+    """Columns of `files` of a CT image like one before; its row of `slices` is added to the state."""
+    _add_slice(state, alike.header, alike.slice | {"path": row["path"]})
+    return alike.file
+
+
+def _describe(state: _Patient, header: Header, row: Row, stream: BinaryIO) -> Row:
     """Columns of `files`; rows of the other tables are added to the state."""
+    raw = [*header.meta.items(), *header.data.items()]
     if columns := of_others(header, state.profile):
         return columns
     shared: Row = {"patient": row["patient"], "path": row["path"], **identity(header)}
     columns = {key: value for key, value in shared.items() if key not in ("patient", "path")}
-    wrong = state.values.forbidden(header.data)
+    by_element = state.values.by_element(header.data)
+    wrong = sorted(frozenset().union(*by_element.values()))
     columns["invalid_values"] = json.dumps(wrong) if wrong else None
     columns["meta_sop_instance_uid"] = text(header.meta, "MediaStorageSOPInstanceUID")
     columns["meta_sop_class_uid"] = text(header.meta, "MediaStorageSOPClassUID")
@@ -224,13 +239,9 @@ def _describe(state: _Patient, header: Header, row: Row) -> Row:
         bad += [keyword for keyword in found.invalid_uids if keyword not in bad]
     elif _is_image(header, state.profile):
         slices = slice_row(header, shared)
-        state.read.rows["slices"].append(slices)
+        lacks = lacks_of(header)
+        _add_slice(state, header, dict(slices))
         columns["kind"] = "ct"
-        if state.depth.covers(Depth.PIXELS):
-            if source := slice_pixels(header, slices):
-                state.pixels.append(source)
-            else:
-                slices |= {"pixels": "failed", "pixels_detail": "there is no Pixel Data"}
     else:
         columns["kind"] = "other-dicom"
     if columns["kind"] != "other-dicom":
@@ -238,8 +249,23 @@ def _describe(state: _Patient, header: Header, row: Row) -> Row:
         columns["pixel_bytes_unpadded"] = unpadded_bytes(header)
         columns["pixel_bytes_found"] = 0 if header.pixels is None else header.pixels.found
     columns["invalid_uids"] = json.dumps(bad) if bad else None
-    state.identifiers.add(header)
+    if columns["kind"] != "ct":
+        state.identifiers.add(header)
+        return columns
+    walked = state.identifiers.add(header, dict(raw))
+    # The validators of the standard are shown headers in full.
+    if state.candidates is None:
+        state.patterns.learn(First(header, raw, columns, slices, lacks, by_element, walked), stream)
     return columns
+
+
+def _add_slice(state: _Patient, header: Header, row: Row) -> None:
+    state.read.rows["slices"].append(row)
+    if state.depth.covers(Depth.PIXELS):
+        if source := slice_pixels(header, row):
+            state.pixels.append(source)
+        else:
+            row |= {"pixels": "failed", "pixels_detail": "there is no Pixel Data"}
 
 
 def _is_image(header: Header, profile: Profile) -> bool:

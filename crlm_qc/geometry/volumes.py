@@ -211,8 +211,7 @@ def _turns(values: Floats, along: Floats) -> Ints:
 def _occurrences(codes: Ints, order: Floats) -> Ints:
     """Runs of the first, the second ... slice of each code."""
     ranked = np.lexsort((order, codes))
-    starts = np.flatnonzero(np.diff(codes[ranked], prepend=-1))
-    lengths = np.diff(np.append(starts, codes.size))
+    _, starts, lengths = np.unique(codes[ranked], return_index=True, return_counts=True)
     labels = np.empty(codes.size, dtype=np.int64)
     labels[ranked] = np.arange(codes.size) - np.repeat(starts, lengths)
     return labels

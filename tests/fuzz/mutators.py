@@ -21,6 +21,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 CANARY = "QXZJVKW"
 """A word that no output may show; it stands where a file may name a person."""
@@ -138,6 +139,62 @@ def dicom(rng: random.Random, content: bytes) -> bytes:
         return _changed(rng, content)
     except Exception:  # noqa: BLE001 - what pydicom can't hold or write is changed as bytes
         return several(rng, content, octets)
+
+
+_VALUES = (
+    *(text.encode("utf-8")[:300] for text in TEXTS),
+    b"\xe9t\xe9",
+    b"\x1b$B$d",
+    b"\xfe\xff\x00\xe0\x00\x00\x00\x00",
+    b"   ",
+    b"1.2.03",
+    b"1.2.3\\1.2.4",
+    b"-5.\\+.5\\1e1",
+    b"1\\0\\0\\0\\1\\0",
+    b"120000.5",
+    b"Doe^Jane",
+)
+
+
+def element(rng: random.Random, content: bytes) -> bytes:
+    """One element of a header changed where it stands, every other byte left as it is."""
+    try:
+        file = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
+        raw = [one for part in (file.file_meta, file) for _, one in part.items() if isinstance(one, RawDataElement)]
+        one = rng.choice([one for one in raw if one.length != 0xFFFFFFFF])
+    except Exception:  # noqa: BLE001 - what pydicom can't read is changed as bytes
+        return octets(rng, content)
+    width = 2 if one.VR and not one.is_implicit_VR and one.VR not in EXPLICIT_VR_LENGTH_32 else 4
+    value = one.value or b""
+    at, end = one.value_tell, one.value_tell + one.length
+    # With two bytes that are kept free before a length of four.
+    start = at - (12 if width == 4 and not one.is_implicit_VR else 8)
+
+    def written(new: bytes, length: int | None = None) -> bytes:
+        told = (len(new) if length is None else length) % (1 << 8 * width)
+        return content[: at - width] + told.to_bytes(width, "little") + new + content[end:]
+
+    new = rng.choice((*_VALUES, rng.choice(raw).value or b""))
+    new += b" " * (len(new) % 2 if rng.random() < 0.9 else 0)
+    digit = bytes([rng.choice(b"0123456789. \\")])
+    place = rng.randrange(max(1, len(value)))
+    return rng.choice(
+        (
+            lambda: written(value[:place] + digit + value[place + 1 :]),
+            lambda: written(value[:place] + digit + value[place:]),
+            lambda: written(value[:place] + bytes([rng.randrange(256)]) + value[place + 1 :]),
+            lambda: written(rng.randbytes(len(value))),
+            lambda: written(new.ljust(len(value))[: len(value)]),
+            lambda: written(new),
+            lambda: written(new),
+            lambda: written(b""),
+            lambda: written(value, len(value) + rng.choice((-2, -1, 1, 2, 8, 1000))),
+            lambda: content[: start + 4] + rng.choice(_VRS).encode() + content[start + 6 :],
+            lambda: content[: start + 2] + bytes([content[start + 2] ^ (1 << rng.randrange(8))]) + content[start + 3 :],
+            lambda: content[:start] + content[end:],
+            lambda: content[:end] + content[start:end] + content[end:],
+        )
+    )()
 
 
 def stored_otherwise(rng: random.Random, content: bytes) -> bytes:

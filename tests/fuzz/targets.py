@@ -18,9 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from fuzz import mutators
+from support import dressed, tiny
 from support.releases import small_release
+from support.sources import Memory
 
 from crlm_qc.auditing import audit
 from crlm_qc.auditing.attestation import AttestationError, attest, read_statement
@@ -29,6 +32,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import load_waivers
 from crlm_qc.evidence import store
+from crlm_qc.evidence.alike import Patterns
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.lock import read_lock
 from crlm_qc.evidence.patient import read_patient
@@ -48,6 +52,7 @@ JUDGED = 0.15
 """Share of the tables that rules are run over too, which takes much longer than to read them."""
 KEPT_SLICES = 4
 """Of a series whose patient is read by itself: what else is there makes an input slower and no more telling."""
+_read_alike = Patterns.read
 CLEAN = 2
 """Patients of a whole release that nothing is changed in."""
 
@@ -171,6 +176,53 @@ class Patient:
                 raise BrokenError("a file is not named")
         finally:
             self.ground.restore()
+
+
+class Series:
+    """Headers of one series, which are read by what differs from the first: that must come to the same as reading all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.forms = dressed.forms()
+        self.profile = load_profile()
+        self.changed = self.told_apart = 0
+        """Headers that were changed, and those of them that were read by what differs."""
+
+    def __call__(self, rng: random.Random) -> None:
+        """Read a series with most of its headers changed, both ways."""
+        whole = self.forms[rng.choice(sorted(self.forms))]
+        contents = list(whole)
+        for place in range(rng.choice((0, 1, 1, 1)), len(contents)):
+            if rng.random() < 0.7:
+                change = rng.choice((mutators.element, mutators.element, mutators.element, mutators.dicom))
+                contents[place] = change(rng, contents[place])
+        changed = [one for one, before in zip(contents, whole, strict=True) if one != before]
+        source = Memory(
+            {f"{tiny.PATIENT}/06-06-1992-NA-CT-1/2-NA-2/1-{at}.dcm": one for at, one in enumerate(contents)}
+        )
+        items, depth, hashed = (
+            source.tree().items,
+            rng.choice((Depth.HEADERS, Depth.HEADERS, Depth.PIXELS)),
+            rng.random() < 0.1,
+        )
+
+        def told() -> str:
+            read = read_patient(tiny.PATIENT, items, self.profile, depth, hashed=hashed)
+            return json.dumps([read.rows, read.limits], sort_keys=True, default=str)
+
+        def counted(patterns: Patterns, *rest: Any) -> Any:
+            found = _read_alike(patterns, *rest)
+            self.told_apart += found is not None and source.files[rest[-1].key] in changed
+            return found
+
+        self.changed += len(changed)
+        with watched():
+            with patch.object(Patterns, "read", counted):
+                short = told()
+            with patch.object(Patterns, "read", lambda *_: None):
+                full = told()
+        if short != full:
+            at = next(at for at, (one, other) in enumerate(zip(short, full, strict=False)) if one != other)
+            raise BrokenError(f"{short[max(0, at - 80) : at + 80]!r} instead of {full[max(0, at - 80) : at + 80]!r}")
 
 
 class Tables:
@@ -348,11 +400,12 @@ class Results:
 Target = Callable[[random.Random], None]
 
 TARGETS: dict[str, tuple[Callable[[Path], Target], int]] = {
-    "patient": (Patient, 1110),
+    "patient": (Patient, 910),
+    "series": (Series, 200),
     "tables": (Tables, 300),
     "settings": (Given, 300),
     "results": (Results, 240),
     "saved": (Saved, 40),
     "release": (Release, 10),
 }
-"""What is fed, and its share of 2,000 inputs. One of `release` changes six files and more at once."""
+"""What is fed, and its share of 2,000 inputs. One of `release` or `series` changes some five files at once."""

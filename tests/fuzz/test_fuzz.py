@@ -8,10 +8,13 @@ import pytest
 from fuzz import mutators, targets
 from support import reports, tiny
 
+from crlm_qc.evidence import alike
+from crlm_qc.evidence.ct import Lacks
 from crlm_qc.report.json_format import render
 
 CHANGES = {
     "dicom": (mutators.dicom, tiny.to_bytes(tiny.ct_slice())),
+    "element": (mutators.element, tiny.to_bytes(tiny.ct_slice())),
     "table": (mutators.table, b"a,b,c\n1,2,3\n4,5,6\n"),
     "toml": (mutators.toml, b'[[waivers]]\nrule = "CTS012"\nreason = "known"\n'),
     "tree": (mutators.tree, render(reports.sample())),
@@ -28,7 +31,9 @@ def test_equal_numbers_give_equal_changes_and_most_change_something(name: str) -
     assert len(set(made)) > 40
 
 
-@pytest.mark.parametrize(("name", "count"), [("patient", 12), ("tables", 4), ("settings", 20), ("results", 20)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("patient", 12), ("series", 40), ("tables", 4), ("settings", 20), ("results", 20)]
+)
 def test_a_few_inputs(name: str, count: int, tmp_path: Path) -> None:
     target = targets.TARGETS[name][0](tmp_path)
     for number in range(count):
@@ -40,6 +45,21 @@ def test_an_error_of_a_reader_is_seen(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(targets, "read_patient", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         target(random.Random(1))
+
+
+def test_a_header_that_comes_to_something_else_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = targets.Series(tmp_path)
+    monkeypatch.setattr(alike, "lacks_of", lambda *_: Lacks(frozenset({"Rows"}), frozenset(), frozenset()))
+    with pytest.raises(targets.BrokenError, match="Rows"):
+        target(random.Random(1))
+
+
+def test_changed_headers_are_read_by_what_differs(tmp_path: Path) -> None:
+    target = targets.Series(tmp_path)
+    for number in range(20):
+        target(random.Random(number))
+    assert target.changed > 60
+    assert target.told_apart > target.changed // 6
 
 
 def test_a_file_that_is_not_named_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

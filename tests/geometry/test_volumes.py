@@ -162,6 +162,14 @@ def test_a_second_run_is_found_though_only_it_has_a_number() -> None:
     assert "AcquisitionNumber" not in volumes.by
 
 
+def test_numbers_may_be_below_zero() -> None:
+    along = np.concatenate([UP, UP])
+    by_number = [found(along, TWICE - least, None, np.concatenate([profile(), profile()])) for least in (0, 1, 2)]
+    assert None not in by_number
+    runs = [[run.tolist() for run in one.runs] for one in by_number if one is not None]
+    assert runs == [runs[0]] * 3
+
+
 def test_two_kernels_at_the_same_positions_are_two_volumes() -> None:
     along, kernels = np.repeat(UP, 2), ["STANDARD", "BONE"] * COUNT
     volumes = found(along, None, None, None, ConvolutionKernel=kernels)

@@ -76,9 +76,23 @@ class ValueScan:
         list of (str, str, str)
             Keyword, VR and what is wrong with the value, each once, sorted.
         """
-        return sorted(self._data_set(data, 0))
+        return sorted(frozenset().union(*self.by_element(data).values()))
 
-    def _data_set(self, data: Any, depth: int) -> frozenset[Found]:
+    def by_element(self, data: Any) -> dict[int, frozenset[Found]]:
+        """The same by the tag of the element that it was found in; of those that nothing is wrong with, nothing.
+
+        Parameters
+        ----------
+        data : pydicom.dataset.Dataset, or list of tag and element
+            A header, or some of its elements; these are no sequences.
+        """
+        found: dict[int, frozenset[Found]] = {}
+        self._data_set(data, 0, found)
+        return found
+
+    def _data_set(
+        self, data: Any, depth: int, by_element: dict[int, frozenset[Found]] | None = None
+    ) -> frozenset[Found]:
         found: set[Found] = set()
         for key, element in data if isinstance(data, list) else data.items():
             tag, value = key | 0, element.value
@@ -94,6 +108,8 @@ class ValueScan:
                 wrong = self._element(data, tag, element, depth)
             if wrong:
                 found |= wrong
+                if by_element is not None:
+                    by_element[tag] = wrong
         return frozenset(found)
 
     def _element(self, data: Any, tag: int, element: Any, depth: int) -> frozenset[Found]:

@@ -138,22 +138,35 @@ def read_start(stream: BinaryIO, size: int) -> Start | None:
     if bare:
         if start[: len(_PREFIX)] == _PREFIX:
             stream.seek(len(_PREFIX))
-        elif _encoding(start, size) is None:
+        elif encoding_of(start, size) is None:
             return None
         else:
             stream.seek(0)
     begin = stream.tell()
     meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=_not_meta)
     declared = text(meta, "TransferSyntaxUID")
-    told = integer(meta, "FileMetaInformationGroupLength")
-    off = None if told is None else told - (stream.tell() - begin - _LENGTH_ELEMENT)
+    off = meta_length_off(meta, stream.tell() - begin)
     problem = None
     if bare:
         problem = "no-preamble" if len(meta) else "no-file-meta"
     elif declared is None:
         problem = "no-transfer-syntax"
     stream, size, encoding = _data_set(stream, size, declared)
-    return Start(stream, size, meta, problem, off or None, declared, encoding)
+    return Start(stream, size, meta, problem, off, declared, encoding)
+
+
+def meta_length_off(meta: Dataset, taken: int) -> int | None:
+    """FileMetaInformationGroupLength less the bytes that it should tell; None if that is right, or absent.
+
+    Parameters
+    ----------
+    meta : pydicom.dataset.Dataset
+        What holds it.
+    taken : int
+        Bytes of the file meta information, this element with them.
+    """
+    told = integer(meta, "FileMetaInformationGroupLength")
+    return None if told is None else (told - (taken - _LENGTH_ELEMENT)) or None
 
 
 def _not_meta(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's signature
@@ -165,13 +178,13 @@ def _data_set(stream: BinaryIO, size: int, declared: str | None) -> tuple[Binary
     begin = stream.tell()
     head = stream.read(_TASTE)
     stream.seek(begin)
-    found = _encoding(head, size - begin)
+    found = encoding_of(head, size - begin)
     meant = _meant(declared) or _EXPLICIT
     if found is not None:
         return stream, size, (*found, False)
-    if meant[2] or _encoding(_taste(head), limits.INFLATED_BYTES) is not None:
+    if meant[2] or encoding_of(_taste(head), limits.INFLATED_BYTES) is not None:
         inflated = _inflate(stream.read())
-        implicit, little = _encoding(inflated, len(inflated)) or meant[:2]
+        implicit, little = encoding_of(inflated, len(inflated)) or meant[:2]
         # No transfer syntax deflates any other way.
         return BytesIO(inflated), len(inflated), (implicit, little, True)
     return stream, size, meant
@@ -187,7 +200,7 @@ def _meant(syntax: str | None) -> Encoding | None:
     return _EXPLICIT if uid.is_transfer_syntax and not uid.is_private else None
 
 
-def _encoding(head: bytes, size: int) -> tuple[bool, bool] | None:
+def encoding_of(head: bytes, size: int) -> tuple[bool, bool] | None:
     """Whether the first element is of implicit VR, and little endian; None if bytes begin with no element."""
     if len(head) < _HEAD:
         return None

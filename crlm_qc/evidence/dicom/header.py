@@ -36,7 +36,8 @@ _BEGINNING = 1024
 """Bytes of the first fragment that show by what it was compressed."""
 _LONG = 1 << 16
 """Values that are longer, bytes, are looked at before they are read."""
-_HEAD = 8
+HEAD = 8
+"""Bytes that an element takes at least."""
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 
 
@@ -305,7 +306,7 @@ class _Watch:
         if length not in (UNDEFINED, 0) and length > left:
             raise Unreadable("cut-header", "an element claims more bytes than the file has")
         found = self.seen
-        if not self._counted and left > _HEAD * self._allowed:
+        if not self._counted and left > HEAD * self._allowed:
             self._counted = True
             found += elements_ahead(self._stream, length, self._encoding, self._allowed)
             self._stream.seek(here)

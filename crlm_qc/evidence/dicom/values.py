@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -43,15 +45,16 @@ _WHOLE = re.compile(rb"[+-]?[0-9]{1,12}(\.0*)?")
 _DECIMAL = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _INTEGER_BYTES = {"US": (2, False), "SS": (2, True), "UL": (4, False), "SL": (4, True)}
 _BINARY = frozenset({*_INTEGER_BYTES, "US or SS", "AT", "FL", "FD", "OB", "OW", "OF", "OD"})
-_TAGS: dict[str, int] = {}
 
 
+@cache
 def tag_of(keyword: str) -> int:
-    """Tag of a keyword of the data dictionary (PS3.6)."""
-    tag = _TAGS.get(keyword)
-    if tag is None:
-        tag = _TAGS[keyword] = cast("int", tag_for_keyword(keyword))
-    return tag
+    """Tag of a keyword of the data dictionary (PS3.6): pydicom's, which it need not make of an integer each time."""
+    return BaseTag(cast("int", tag_for_keyword(keyword)))
+
+
+keyword_of = cache(keyword_for_tag)
+"""Keyword of a tag of the data dictionary; nothing of any other."""
 
 
 def _raw(data: Dataset, keyword: str) -> Any:
@@ -280,11 +283,14 @@ def invalid_uids(data: Iterable[Dataset]) -> list[str]:
                     vr = dictionary_VR(tag)
                 except KeyError:
                     continue
-            if vr != "UI":
-                continue
-            keyword = keyword_for_tag(tag)
-            # A private element has no keyword, and its bytes are those of any other.
-            value = text(part, keyword) if keyword else _plain(_decoded(element.value))
-            if value is not None and not all(is_uid(one.strip(" \0")) for one in value.split("\\")):
-                bad.append(keyword or f"({tag:08X})")
+            if vr == "UI" and has_invalid_uid(part, tag, element):
+                bad.append(keyword_of(tag) or f"({tag:08X})")
     return bad
+
+
+def has_invalid_uid(part: Dataset, tag: int, element: Any) -> bool:
+    """Whether an element of a data set, which holds UIDs, holds a malformed one."""
+    keyword = keyword_of(tag)
+    # A private element has no keyword, and its bytes are those of any other.
+    value = text(part, keyword) if keyword else _plain(_decoded(element.value))
+    return value is not None and not all(is_uid(one.strip(" \0")) for one in value.split("\\"))
