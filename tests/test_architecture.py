@@ -10,6 +10,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from support.releases import small_release
+
 import crlm_qc
 
 PACKAGE = Path(crlm_qc.__file__).parent
@@ -74,6 +76,39 @@ def test_listing_rules_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not HEAVY & set(json.loads(done.stdout))
+
+
+# Libraries that read and draw, whose place is in the processes that do, and some that only others import.
+NOT_TO_JUDGE = {
+    "pydicom",
+    "highdicom",
+    "openpyxl",
+    "cc3d",
+    "PIL",
+    "contourpy",
+    "scipy",
+    "great_expectations",
+    "hypothesis",
+    "rich",
+    "requests",
+}
+
+
+def test_the_process_that_judges_loads_nothing_to_read_or_draw_with(tmp_path: Path) -> None:
+    small_release(tmp_path / "release", patients=2)
+    code = (
+        "import atexit, json, sys\n"
+        "from crlm_qc.cli import main\n"
+        "tops = lambda: sorted({name.split('.')[0] for name, one in sys.modules.items() if one is not None})\n"
+        "atexit.register(lambda: print(json.dumps(tops())))\n"
+        "main()"
+    )
+    options = ["--depth", "headers", "--subset", "--jobs", "2", "--pictures", "none", "--out", str(tmp_path / "out")]
+    run = [sys.executable, "-c", code, "check", str(tmp_path / "release"), *options, "-qq"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert {"pandas", "pandera", "jinja2"} <= loaded
+    assert not NOT_TO_JUDGE & loaded
 
 
 def test_datasets_are_opened_in_one_room_only() -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver
-from crlm_qc.engines import pandera_engine
+from crlm_qc.engines import gx_engine, pandera_engine
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.request.request import Parts, Request
+from crlm_qc.rulebook.rule import Rule, RuleKind
 
 if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
@@ -96,9 +97,7 @@ def audit(
     if request.parts.clinical is not None and not profile.has_workbook:
         raise UsageError(f"--clinical: the profile of {profile.name} describes no clinical workbook")
     chosen, accepted = request.rules(), request.accepted()
-    # Pandera takes as long to import as a patient to read, so it is while patients are.
-    meanwhile = pandera_engine.load if any(rule.family in ("MET", "CLN") for rule in chosen) else lambda: None
-    evidence = _evidence(Path(release), request, progress, hashed=hashed, meanwhile=meanwhile)
+    evidence = _evidence(Path(release), request, progress, hashed=hashed, meanwhile=lambda: _load(chosen, settings))
     if on_evidence is not None:
         on_evidence(evidence)
     if evidence_to is not None:
@@ -107,6 +106,14 @@ def audit(
 
         save(redact(evidence, profile), Path(evidence_to))
     return judge(evidence, profile, settings, chosen, waivers=accepted, today=today)
+
+
+def _load(rules: Sequence[Rule], settings: Settings) -> None:
+    """Import what rules will run on. It takes longer than to read a patient, so it is done while patients are read."""
+    if any(rule.family in ("MET", "CLN") for rule in rules):
+        pandera_engine.load()
+    if not settings.partial and any(rule.kind is RuleKind.EXPECTATION for rule in rules):
+        gx_engine.load()
 
 
 def _evidence(

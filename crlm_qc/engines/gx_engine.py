@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crlm_qc.engines.imports import late
 from crlm_qc.model.family import CODE
 from crlm_qc.model.severity import Severity
 
@@ -135,6 +136,16 @@ def _expectation(raw: Mapping[str, Any], file: str, at: int) -> Expectation:
     return Expectation(meta["code"], raw["type"], kwargs, severity, meta)
 
 
+_SELDOM_USED = ("scipy.stats", "altair", "jsonschema", "mistune")
+"""What Great Expectations imports for a few expectations, for charts and for pages: half of what its import takes."""
+
+
+def load() -> None:
+    """Import Great Expectations."""
+    with _quiet(), late(*_SELDOM_USED):
+        import great_expectations  # noqa: F401
+
+
 def run_suite(suite: Suite, table: pd.DataFrame) -> list[Result]:
     """Run a suite over a table.
 
@@ -155,6 +166,7 @@ def run_suite(suite: Suite, table: pd.DataFrame) -> list[Result]:
     SuiteError
         Great Expectations refuses the suite, or an expectation crashed: a column that is not there, an unknown type.
     """
+    load()
     with _quiet():
         import great_expectations as gx
         from great_expectations.core import ExpectationSuite

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.words import plural
@@ -41,10 +42,13 @@ def template(package: str, name: str, **filters: Callable[..., Any]) -> Template
 
 @cache
 def _environment(package: str, filters: tuple[tuple[str, Callable[..., Any]], ...]) -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, StrictUndefined
+
+    from crlm_qc.report.compiled import CompiledLoader
 
     environment = Environment(
-        loader=PackageLoader(package),
+        # How they are compiled stands here.
+        loader=CompiledLoader(Path(str(files(package))) / "templates", Path(__file__).read_bytes()),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

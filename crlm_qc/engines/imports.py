@@ -1,0 +1,54 @@
+"""Imports of large libraries without what they import and seldom use."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
+from threading import RLock
+from types import ModuleType
+
+_ONE_AT_A_TIME = RLock()
+
+
+@contextmanager
+def late(*names: str) -> Iterator[None]:
+    """Have these modules load when something of them is first used, where they are imported within.
+
+    Nothing is looked for that is garbage meanwhile, either: what is imported stays.
+
+    Parameters
+    ----------
+    *names : str
+        Full names of modules. One that has been imported before stays as it is.
+    """
+    with _ONE_AT_A_TIME:
+        finder, collects = _Late(names), gc.isenabled()
+        gc.disable()
+        sys.meta_path.insert(0, finder)
+        try:
+            yield
+        finally:
+            sys.meta_path.remove(finder)
+            if collects:
+                gc.enable()
+
+
+class _Late:
+    """Finds modules where they are, and has them load late."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = frozenset(names)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in self._names:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = LazyLoader(spec.loader)
+        return spec
