@@ -1,7 +1,9 @@
 """Fixtures that more than one room of the tests needs."""
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -31,7 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     Without it every worker, and every process that a test starts, compiles pandas and all the rest again.
     """
     if sys.dont_write_bytecode and config.cache is not None:
-        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(config.cache.mkdir("bytecode"))
+        folder = config.cache.mkdir("bytecode")
+        # That of modules which tests wrote for themselves, under the same path, is of no use to another run.
+        for made in folder.joinpath(*Path(tempfile.gettempdir()).parts[1:]).glob("pytest-of-*"):
+            shutil.rmtree(made, ignore_errors=True)
+        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
         sys.dont_write_bytecode = False
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
