@@ -42,8 +42,9 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole suite, on all cores; arguments go to pytest: nox -s tests -- -k geometry."""
     session.install(".", *group("tests"))
-    # A file's tests share releases and audits that take longer to make than to test.
-    session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
+    # Neighbours share releases and audits that take longer to make than to test: each worker takes a run of them, and half
+    # of what another has left when it is done.
+    session.run("pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session(python=["3.12", "3.13"])
@@ -51,7 +52,7 @@ def newer(session: nox.Session) -> None:
     """A short selection of the suite on newer Pythons, those that can be had; arguments go to pytest."""
     session.install(".", *group("tests"))
     selection = ("tests/model", "tests/geometry", "tests/evidence", "tests/synthetic", "tests/engines", "tests/rules")
-    session.run("pytest", "-n", "auto", "--dist", "loadfile", "-q", *(session.posargs or selection))
+    session.run("pytest", "-n", "auto", "--dist", "worksteal", "-q", *(session.posargs or selection))
 
 
 @nox.session

@@ -1,11 +1,17 @@
 """Fixtures that more than one room of the tests needs."""
 
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import settings
+from support import releases
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
@@ -27,9 +33,30 @@ def pytest_configure(config: pytest.Config) -> None:
     Without it every worker, and every process that a test starts, compiles pandas and all the rest again.
     """
     if sys.dont_write_bytecode and config.cache is not None:
-        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(config.cache.mkdir("bytecode"))
+        folder = config.cache.mkdir("bytecode")
+        # That of modules which tests wrote for themselves, under the same path, is of no use to another run.
+        for made in folder.joinpath(*Path(tempfile.gettempdir()).parts[1:]).glob("pytest-of-*"):
+            shutil.rmtree(made, ignore_errors=True)
+        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
         sys.dont_write_bytecode = False
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def written(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where small releases are kept: a folder that the workers of a run share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "written"
+    folder.mkdir(exist_ok=True)
+    releases.written.append(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_are_made_once() -> Iterator[None]:
+    """Typer takes longer to make the commands of their functions than most of them to run in a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.pictures.choose import deserving
+from crlm_qc.rulebook.context import Context
 from crlm_qc.rules import registry
 from crlm_qc.synthetic.faults import FAULTS, Fault, plant
 
@@ -225,8 +226,9 @@ def test_a_fault_triggers_its_rules_and_no_other(
         if finding.severity != SEVERITIES.get((name, finding.rule), registry()[finding.rule].severity)
     ] == []
     # Pictures go by where findings are, whatever their words.
-    shown = pictured(evidence[0], profile, report.findings)
-    assert shown == pictured(evidence[0], profile, reworded(report.findings))
+    context = Context(evidence[0], profile)
+    shown = pictured(context, report.findings)
+    assert shown == pictured(context, reworded(report.findings))
     assert shown or not deserving(new)
     if fault.scope == "patient":
         # Nothing is said of patients that the fault is not in.

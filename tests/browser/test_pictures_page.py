@@ -1,7 +1,5 @@
 """The page's pictures in a browser: shown, in their place, without a request."""
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
 from io import BytesIO
@@ -20,22 +18,6 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not in
 pytestmark = pytest.mark.browser
 
 Driver = webdriver.Chrome
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage")
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Driver]:
-    browser, service = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or service is None:
-        pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
-    yield made
-    made.quit()
 
 
 @pytest.fixture(scope="module")

@@ -74,8 +74,8 @@ def test_pictures_do_not_go_by_words(profile: Profile, codes: tuple[str, ...]) -
     case = faulty(codes)
     report = judged(case, profile)
     assert set(codes) <= {one.rule for one in report.findings}
-    found = pictured(case.evidence(), profile, report.findings)
-    assert found == pictured(case.evidence(), profile, reworded(report.findings))
+    found = pictured(Context(case.evidence(), profile), report.findings)
+    assert found == pictured(Context(case.evidence(), profile), reworded(report.findings))
     # They are seen at all: a rule that is seen at the places of its findings gives them some.
     for code in set(codes) - HIDING:
         mine = [one for one in report.findings if one.rule == code]
@@ -94,7 +94,7 @@ def test_what_says_where_it_is_seen_says_how(profile: Profile, code: str) -> Non
 
 def test_the_reason_names_the_rules_that_hide_the_images(profile: Profile) -> None:
     case = faulty(["CTS003", *sorted(HIDING)])
-    (box,) = pictured(case.evidence(), profile, judged(case, profile).findings)
+    (box,) = pictured(Context(case.evidence(), profile), judged(case, profile).findings)
     assert isinstance(box, Picture)
     assert [item.code for item in registry() if item.code in box.reason] == sorted(HIDING)
 
@@ -109,7 +109,9 @@ def test_places_of_every_kind_of_misplaced_frame(profile: Profile) -> None:
     beside["position_z"] += 2.0
     report = judged(case, profile)
     titles = [
-        one.title for one in pictured(case.evidence(), profile, report.findings) if isinstance(one, PictureRequest)
+        one.title
+        for one in pictured(Context(case.evidence(), profile), report.findings)
+        if isinstance(one, PictureRequest)
     ]
     assert f"Frame {beside['frame']}, which DSO014 names" in titles
 
@@ -120,7 +122,7 @@ def test_numbers_that_leave_gaps_are_not_seen(profile: Profile) -> None:
     case.slice(24)["instance_number"] += 3
     report = judged(case, profile)
     assert [(one.rule, one.severity) for one in report.findings] == [("CTS011", Severity.WARNING)]
-    assert pictured(case.evidence(), profile, report.findings) == []
+    assert pictured(Context(case.evidence(), profile), report.findings) == []
 
 
 def test_frames_and_slices_by_what_names_them(profile: Profile) -> None:
@@ -140,7 +142,7 @@ def test_slices_are_found_whatever_their_files_are_called(profile: Profile) -> N
     for row in [*case["slices"], *case["files"]]:
         row["path"] = row["path"].replace("/1-", "/image-")
     report = judged(case, profile)
-    titles = [one.title for one in pictured(case.evidence(), profile, report.findings)]
+    titles = [one.title for one in pictured(Context(case.evidence(), profile), report.findings)]
     assert titles == [
         "Largest cross-section of the liver",
         *(f"Slice image-{name}.dcm, which CTS016 names" for name in ("09", 12)),
@@ -158,7 +160,7 @@ def test_a_finding_on_another_object_is_not_shown_on_this_one(profile: Profile) 
         "SEG009", Severity.WARNING, Subject(Kind.SEGMENT, other, segment=1), "", "", "", finding.patient, 1, (), "0" * 12,
         sight=Sight(Seen()),
     )  # fmt: skip
-    found = pictured(case.evidence(), profile, [finding, elsewhere])
+    found = pictured(Context(case.evidence(), profile), [finding, elsewhere])
     assert {mark for one in found for mark in one.findings} == {finding.fingerprint}
 
 
@@ -180,7 +182,7 @@ def test_a_gap_in_a_ct_without_an_object(profile: Profile) -> None:
     for table in ("dsos", "frames", "segments", "segment_pairs", "references", "alignments"):
         case.drop(table, lambda row: False)
     report = judged(case, profile)
-    assert [one.title for one in pictured(case.evidence(), profile, report.findings)] == [
+    assert [one.title for one in pictured(Context(case.evidence(), profile), report.findings)] == [
         "Middle of the series", "Coronal reformat", "Gap of 10 mm"
     ]  # fmt: skip
 

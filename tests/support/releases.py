@@ -1,7 +1,10 @@
 """Synthetic releases that many tests share."""
 
+import json
 import shutil
-from dataclasses import replace
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +22,54 @@ MAX_SLICES = 24
 """Size of the releases in tests: small enough to write many, large enough for every mask rule."""
 
 
-def small_release(root: Path, *, patients: int = 3, seed: int = 1, **options: Any) -> SyntheticRelease:
+written: list[Path] = []
+"""The folder that releases are kept in for the time of a run, for all its workers; none where tests run without fixtures."""
+
+
+def write_small(root: Path, *, patients: int = 3, seed: int = 1, **options: Any) -> SyntheticRelease:
     """Write a small release; `options` are those of `write_release`."""
     return write_release(root, patients=patients, seed=seed, **{"matrix": MATRIX, "max_slices": MAX_SLICES, **options})
 
 
-def copy_release(release: SyntheticRelease, destination: Path) -> SyntheticRelease:
-    """Copy a release to a folder that is not there yet; the copy may be changed."""
-    shutil.copytree(release.root, destination)
+def small_release(root: Path, **options: Any) -> SyntheticRelease:
+    """A small release, in a folder that is empty or not there yet: what `write_small` writes, written once a run."""
+    plain = all(isinstance(value, str | int) for value in options.values())
+    if not written or not plain:
+        return write_small(root, **options)
+    kept = written[0] / "-".join(("release", *(f"{name}-{value}" for name, value in sorted(options.items()))))
+    if not kept.exists():
+        # Another worker may write the same; the first that is done is kept.
+        made = Path(tempfile.mkdtemp(dir=written[0]))
+        release = write_small(made / "release", **options)
+        (made / "release.json").write_text(json.dumps(asdict(_moved(release, Path())), default=str), encoding="utf-8")
+        with suppress(OSError):
+            made.rename(kept)
+    facts = json.loads((kept / "release.json").read_text(encoding="utf-8"))
+    paths = {name: Path(facts[name]) for name in ("root", "collection", "metadata", "workbook", "manifest")}
+    release = _moved(SyntheticRelease(**{**facts, **paths, "patients": tuple(facts["patients"])}), kept / "release")
+    return copy_release(release, root)
+
+
+def _moved(release: SyntheticRelease, root: Path) -> SyntheticRelease:
+    """The release, as if it lay in another folder."""
 
     def moved(path: Path) -> Path:
-        return destination / path.relative_to(release.root)
+        return root / path.relative_to(release.root)
 
     return replace(
         release,
-        root=destination,
+        root=root,
         collection=moved(release.collection),
         metadata=moved(release.metadata),
         workbook=moved(release.workbook),
         manifest=moved(release.manifest),
     )
+
+
+def copy_release(release: SyntheticRelease, destination: Path) -> SyntheticRelease:
+    """Copy a release to a folder that is empty or not there yet; the copy may be changed."""
+    shutil.copytree(release.root, destination, dirs_exist_ok=True)
+    return _moved(release, destination)
 
 
 def with_ledger(profile: Profile, root: Path) -> Profile:

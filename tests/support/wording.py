@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from crlm_qc.collection.profile import Profile
-from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.picture import Picture, PictureMode, PictureRequest
 from crlm_qc.pictures.choose import choose_pictures
@@ -19,11 +17,11 @@ def reworded(findings: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def pictured(evidence: Evidence, profile: Profile, findings: Sequence[Finding]) -> list[PictureRequest | Picture]:
+def pictured(context: Context, findings: Sequence[Finding]) -> list[PictureRequest | Picture]:
     """The pictures of a report, without the words that they quote."""
 
     def silent(one: PictureRequest) -> PictureRequest:
         return replace(one, about="", candidates=tuple(map(silent, one.candidates)))
 
-    made = choose_pictures(Context(evidence, profile), findings, PictureMode.AUTO)
+    made = choose_pictures(context, findings, PictureMode.AUTO)
     return [silent(one) if isinstance(one, PictureRequest) else one for one in made]

@@ -11,7 +11,7 @@ import openpyxl
 import pydicom
 import pytest
 from support import deadly_writer
-from support.releases import MATRIX, MAX_SLICES, clean_release, copy_release, small_release
+from support.releases import MATRIX, MAX_SLICES, clean_release, copy_release, write_small
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
@@ -28,7 +28,7 @@ __all__ = ["clean_release"]
 @pytest.fixture(scope="module")
 def quirky(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRelease:
     """Six patients: the last but one has overlapping slices, the last is prone."""
-    return small_release(tmp_path_factory.mktemp("quirky") / "release", patients=6, seed=3, edition="april-2023")
+    return write_small(tmp_path_factory.mktemp("quirky") / "release", patients=6, seed=3, edition="april-2023")
 
 
 def plans_of(release: SyntheticRelease, profile: Profile) -> list[PatientPlan]:
@@ -50,22 +50,22 @@ def read_metadata(release: SyntheticRelease) -> list[dict[str, str]]:
 
 def test_same_arguments_same_bytes_whatever_the_processes(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    one = small_release(tmp_path / "one", patients=2, seed=7)
-    two = small_release(tmp_path / "two", patients=2, seed=7, jobs=2, progress=lambda *args: told.append(args))
+    one = write_small(tmp_path / "one", patients=2, seed=7)
+    two = write_small(tmp_path / "two", patients=2, seed=7, jobs=2, progress=lambda *args: told.append(args))
     assert digest(one.root) == digest(two.root)
     assert told == [("write", 1, 2), ("write", 2, 2)]
 
 
 def test_a_patient_whose_process_died_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = small_release(tmp_path / "whole", patients=2)
+    whole = write_small(tmp_path / "whole", patients=2)
     monkeypatch.setattr("crlm_qc.synthetic.writer._write_patient", deadly_writer.dies_once(tmp_path / "died"))
-    again = small_release(tmp_path / "again", patients=2, jobs=2)
+    again = write_small(tmp_path / "again", patients=2, jobs=2)
     assert (tmp_path / "died").is_file()
     assert digest(again.root) == digest(whole.root)
 
 
 def test_another_seed_gives_another_release(tmp_path: Path, clean_release: SyntheticRelease) -> None:
-    other = small_release(tmp_path / "other", patients=1, seed=2)
+    other = write_small(tmp_path / "other", patients=1, seed=2)
     assert {row["Series UID"] for row in read_metadata(other)}.isdisjoint(
         row["Series UID"] for row in read_metadata(clean_release)
     )
@@ -73,7 +73,7 @@ def test_another_seed_gives_another_release(tmp_path: Path, clean_release: Synth
 
 @pytest.mark.parametrize("layout", ["nbia", "card"])
 def test_layouts(tmp_path: Path, profile: Profile, layout: Any) -> None:
-    release = small_release(tmp_path / "release", patients=1, layout=layout)
+    release = write_small(tmp_path / "release", patients=1, layout=layout)
     manifest = release.root / "manifest-1669817128730"
     if layout == "nbia":
         assert release.metadata == manifest / "metadata.csv"
@@ -159,7 +159,7 @@ def test_ct_headers(quirky: SyntheticRelease, profile: Profile) -> None:
 
 def test_unsigned_series_have_no_padding(tmp_path: Path, profile: Profile) -> None:
     seed = next(seed for seed in range(200) if not draw(1, seed, profile, matrix=512)[0].scanner.signed)
-    release = small_release(tmp_path / "release", patients=1, seed=seed)
+    release = write_small(tmp_path / "release", patients=1, seed=seed)
     item = pydicom.dcmread(release.ct_files(release.patients[0])[0])
     assert item.PixelRepresentation == 0
     assert "PixelPaddingValue" not in item
@@ -265,12 +265,12 @@ def test_a_folder_that_holds_something_is_refused(tmp_path: Path, obstacle: str)
     else:
         root.write_text("mine")
     with pytest.raises(NotEmptyError, match="not an empty folder"):
-        small_release(root, patients=1)
+        write_small(root, patients=1)
     assert "mine" in ((root / "notes.txt") if root.is_dir() else root).read_text()
 
 
 def test_an_empty_folder_is_used(tmp_path: Path) -> None:
-    assert small_release(tmp_path, patients=1).root == tmp_path
+    assert write_small(tmp_path, patients=1).root == tmp_path
 
 
 @pytest.mark.parametrize(
