@@ -44,7 +44,7 @@ def audit(
     Parameters
     ----------
     release : str or pathlib.Path
-        Folder of the release, or a folder that an earlier audit wrote evidence to.
+        Folder or archive of the release, or a folder that an earlier audit wrote evidence to.
     settings : Settings, optional
         What to check, and how deep; everything by default.
     profile : Profile, optional

@@ -47,7 +47,9 @@ if TYPE_CHECKING:
 
 def check(
     ctx: typer.Context,
-    release: Annotated[Path, typer.Argument(help="Folder of the release, or of evidence that --evidence wrote.")],
+    release: Annotated[
+        Path, typer.Argument(help="Folder or archive of the release, or folder of evidence that --evidence wrote.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the reports. Default: reports/<release name>.")
     ] = None,

@@ -31,7 +31,9 @@ NAME = "missing.tcia"
 def fetch_list(
     release: Annotated[
         Path,
-        typer.Argument(metavar="RELEASE|FINDINGS.json", help="Folder of the release, or saved results of an audit."),
+        typer.Argument(
+            metavar="RELEASE|FINDINGS.json", help="Folder or archive of the release, or saved results of an audit."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Manifest to write.")] = Path(NAME),
     subset: Annotated[bool, typer.Option("--subset", help="Only series of the patients that are there.")] = False,

@@ -27,7 +27,7 @@ LISTED = 5
 
 
 def lock(
-    release: Annotated[Path, typer.Argument(help="Folder of the release.")],
+    release: Annotated[Path, typer.Argument(help="Folder or archive of the release.")],
     lock_file: Annotated[
         Path | None,
         typer.Option(

@@ -108,7 +108,7 @@ def saved_pictures(report: Report, findings: Path) -> dict[str, bytes]:
 
 
 def pictures(
-    release: Annotated[Path, typer.Argument(help="Folder of the release.")],
+    release: Annotated[Path, typer.Argument(help="Folder or archive of the release.")],
     patient: Annotated[str, typer.Argument(help="Patient ID, such as CRLM-CT-1046.")],
     segment: Annotated[
         str | None,

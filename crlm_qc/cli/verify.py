@@ -35,7 +35,7 @@ MAX_BYTES = 16 * 2**20
 
 
 def verify(
-    release: Annotated[Path, typer.Argument(help="Folder of the release.")],
+    release: Annotated[Path, typer.Argument(help="Folder or archive of the release.")],
     attestation: Annotated[
         Path, typer.Argument(metavar="ATTESTATION", help="Sign-off record that check --attest wrote.")
     ],

@@ -87,7 +87,7 @@ def collect(
     Parameters
     ----------
     root : pathlib.Path
-        Folder of the release, in either layout.
+        Folder or archive of the release, in any layout.
     profile : Profile
         The collection's profile.
     depth : Depth

@@ -86,7 +86,7 @@ def lock_release(root: Path, profile: Profile, *, jobs: int = 1, progress: Progr
     Parameters
     ----------
     root : pathlib.Path
-        Folder of the release.
+        Folder or archive of the release.
     profile : Profile
         The collection's profile.
     jobs : int

@@ -33,6 +33,7 @@ _REFUSED: Final = "!"
 _DAMAGED: Final = "it is damaged in the archive"
 _CUT: Final = "the archive is cut short: what else was in it was not read"
 _OTHER: Final = "the archive was changed since it was listed"
+_ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _ENCRYPTED: Final = 1
 _UTF8: Final = 0x800
 _MOST_TARGET: Final = 4096
@@ -196,7 +197,8 @@ def open_archive(root: Path, is_part: Callable[[str], bool]) -> Archive:
     try:
         changed = _changed(path.stat())
         compressed = compression_of(path)
-        if zipfile.is_zipfile(path) and compressed is None:
+        # By its beginning: a TAR may end with a workbook, which is a ZIP file.
+        if _begins(path, *_ZIP_STARTS):
             found: Archive = Zip(path, changed, path)
         else:
             found = Tar(path, changed, spooled(path, changed, compressed) if compressed else path)
@@ -208,6 +210,11 @@ def open_archive(root: Path, is_part: Callable[[str], bool]) -> Archive:
     except OSError as error:
         raise ReleaseError(f"{root} can't be read: {os.strerror(error.errno or 0).lower()}") from None
     return type(found)(path, changed, found.plain, top) if top else found
+
+
+def _begins(path: Path, *starts: bytes) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(starts[0])) in starts
 
 
 def _top(names: Iterable[str], is_part: Callable[[str], bool]) -> str:
