@@ -11,7 +11,7 @@ import datetime as dt
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
@@ -88,11 +88,13 @@ OURS: Final = frozenset(
             "relation",
             "differing",
         ),
-        *("patient", "pixels", "tool", "message"),
+        *("patient", "pixels", "pixels_detail", "tool", "message", "axis"),
     }
 )
 """Columns that hold words of this program, or numbers, and never a text of a file."""
 PATHS: Final = frozenset({"path", "folder", "dso", "file_location", "copy_of"})
+TECHNIQUE: Final = frozenset({"manufacturer", "manufacturer_model", "convolution_kernel", "contrast_agent"})
+"""Columns that say with what an image was made, in words of makers."""
 OLD: Final = GROUP + 1
 """What ages become that are over 89 and not given as one group: which of them it is, is not kept."""
 NO_AGE: Final = 131
@@ -480,6 +482,45 @@ def redact(evidence: Evidence, profile: Profile) -> Evidence:
         for number, largest in columns.items():
             tables[name][number] = tables[name][number].clip(-largest, largest)
     return Evidence(evidence.facts, tables)
+
+
+def tells_nobody(rows: Mapping[str, Sequence[Mapping[str, Any]]], profile: Profile) -> bool:
+    """Whether redaction would leave what was read of a patient as it is.
+
+    Of names of scanners and of how an image was made, which are no words of the collection, it is asked no more than that
+    they don't look like something that identifies a person.
+
+    Parameters
+    ----------
+    rows : mapping of str to sequence of mapping
+        Rows of the tables of a patient.
+    profile : Profile
+        The collection's profile.
+    """
+    redactor, show = _Redactor(profile), Show(profile)
+    parts: set[str] = set()
+    for name, members in rows.items():
+        largest = NUMBERS.get(name, {})
+        if any(abs(row.get(number) or 0) > most for number, most in largest.items() for row in members):
+            return False
+        for column in TABLES[name].columns:
+            if column.dtype != "str" or column.name in OURS:
+                continue
+            values = {row[column.name] for row in members if row.get(column.name) is not None}
+            if column.name in PATHS or (name, column.name) == ("files", "name"):
+                parts.update(part for value in values for part in re.split(r"[/\\]", value))
+            elif column.name in TECHNIQUE:
+                if any(show.pattern(value) is not None for value in values):
+                    return False
+            elif any(_changed(value, redactor, name, column.name) for value in values):
+                return False
+    return all(redactor.path(part) == part for part in parts)
+
+
+def _changed(value: str, redactor: _Redactor, table: str, column: str) -> bool:
+    """Whether redaction changes a text of a column; most are UIDs, which it does not."""
+    way = _way(redactor, table, column)
+    return way is not None and not (column.endswith("uid") and is_meant_as_uid(value)) and way(value) != value
 
 
 def _age_of_cell(text: str) -> str | None:

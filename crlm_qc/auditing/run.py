@@ -18,6 +18,7 @@ from crlm_qc.model.settings import Settings
 from crlm_qc.request.request import Parts, Request
 
 if TYPE_CHECKING:
+    from crlm_qc.auditing.memory import Memory
     from crlm_qc.model.evidence import Evidence
     from crlm_qc.workers import Progress
 
@@ -37,6 +38,7 @@ def audit(
     hashed: bool = False,
     on_evidence: Callable[[Evidence], None] | None = None,
     allow_did_waivers: bool = False,
+    memory: Memory | None = None,
 ) -> Report:
     """Audit a release, or the evidence of one.
 
@@ -65,9 +67,11 @@ def audit(
     hashed : bool
         Hash every file as it is read, even without a lock file.
     on_evidence : callable, optional
-        Given the evidence before it is judged.
+        Given the evidence before it is judged; not where the verdict itself was remembered.
     allow_did_waivers : bool
         Whether waivers may accept what identifies a person: errors of the family DID.
+    memory : Memory, optional
+        What earlier audits came to. With a lock file, or where every file is hashed, it is not asked.
 
     Returns
     -------
@@ -98,7 +102,13 @@ def audit(
     chosen, accepted = request.rules(), request.accepted()
     # Pandera takes as long to import as a patient to read, so it is while patients are.
     meanwhile = pandera_engine.load if any(rule.family in ("MET", "CLN") for rule in chosen) else lambda: None
-    evidence = _evidence(Path(release), request, progress, hashed=hashed, meanwhile=meanwhile)
+    remembered = memory if _may_remember(Path(release), request, hashed=hashed) else None
+    if remembered is not None:
+        remembered.look(Path(release), request)
+        day = today or dt.datetime.now(tz=dt.UTC).date()
+        if evidence_to is None and (verdict := remembered.verdict(request, chosen, accepted, day)) is not None:
+            return verdict
+    evidence = _evidence(Path(release), request, progress, hashed=hashed, meanwhile=meanwhile, memory=remembered)
     if on_evidence is not None:
         on_evidence(evidence)
     if evidence_to is not None:
@@ -109,8 +119,21 @@ def audit(
     return judge(evidence, profile, settings, chosen, waivers=accepted, today=today)
 
 
+def _may_remember(release: Path, request: Request, *, hashed: bool) -> bool:
+    """Whether what earlier audits came to may stand for this one: not for one that every byte is read for."""
+    from crlm_qc.evidence.store import is_evidence
+
+    return not hashed and request.lock is None and not is_evidence(release)
+
+
 def _evidence(
-    release: Path, request: Request, progress: Progress | None, *, hashed: bool, meanwhile: Callable[[], None]
+    release: Path,
+    request: Request,
+    progress: Progress | None,
+    *,
+    hashed: bool,
+    meanwhile: Callable[[], None],
+    memory: Memory | None,
 ) -> Evidence:
     """The evidence that was saved, or that a release gives."""
     from crlm_qc.evidence.collect import collect
@@ -144,4 +167,6 @@ def _evidence(
         jobs=request.jobs,
         progress=progress,
         meanwhile=meanwhile,
+        kept=memory,
+        found=None if memory is None else memory.release,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
@@ -55,6 +55,16 @@ class Work:
     """Whether the validators of the standard are run."""
 
 
+class Kept(Protocol):
+    """What was read of patients by earlier runs, and what is kept of this one."""
+
+    def get(self, work: Work) -> PatientRead | None:
+        """What was read of a patient whose files are as they were then; None if it must be read."""
+
+    def put(self, work: Work, read: PatientRead) -> None:
+        """Keep what was read of a patient, as soon as it was."""
+
+
 Unit = tuple[Callable[[Any], Any], Tables | Work]
 """A reader, and what it reads."""
 
@@ -74,6 +84,8 @@ def collect(
     jobs: int | None = None,
     progress: Progress | None = None,
     meanwhile: Callable[[], None] = lambda: None,
+    kept: Kept | None = None,
+    found: Release | None = None,
 ) -> Evidence:
     """Read a release.
 
@@ -101,6 +113,10 @@ def collect(
         Told of the phase, the patients done and the patients in all.
     meanwhile : callable, optional
         Called while other processes read, if any do: loads what will be needed after.
+    kept : Kept, optional
+        What earlier runs have read, which is not read again; not asked where every byte is hashed.
+    found : Release, optional
+        What `find_release` has just found there, so that it is not listed once more.
 
     Returns
     -------
@@ -113,12 +129,16 @@ def collect(
         The path is no folder that can be audited, a patient asked for is not there, or the lock file can't be used.
     """
     locked = () if lock is None else read_lock(lock)
-    release = find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
+    release = found or find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
     chosen = _choose(release, patients)
     hashed = hashed or lock is not None
     work = _work(chosen, profile, depth, hashed=hashed, standard=standard)
     jobs = default_jobs() if jobs is None else max(1, jobs)
-    if min(jobs, len(work)) > 1:
+    # Who asks for checksums wants every byte to be read.
+    kept = None if hashed else kept
+    known = {one.patient: found for one in work if kept is not None and (found := kept.get(one)) is not None}
+    unread = [one for one in work if one.patient not in known]
+    if min(jobs, len(unread)) > 1:
         start_server()
     # While the server imports what reads a patient, so does this process what it needs itself.
     from crlm_qc.evidence.outside import read_outside
@@ -128,7 +148,8 @@ def collect(
         empty("files")
         meanwhile()
 
-    read, tables = _read_all(work, _tables(release, profile), jobs, progress, prepare)
+    read, tables = _read_all(unread, _tables(release, profile), jobs, progress, prepare, kept)
+    read |= known
     # A table of another collection tells whose files lie where it leads to.
     outside = read_outside(release, profile, hashed=hashed, lock=lock, others=folders_of_others(tables, profile))
     reads: list[OutsideRead | PatientRead] = [outside, *(read[one.patient] for one in work)]
@@ -176,15 +197,14 @@ def _work(
     items: dict[str, tuple[Item, ...]] = {}
     for one in chosen:
         items[one.patient] = items.get(one.patient, ()) + one.items
-    # Who reads has no use for the ledger, which would go to another process with every patient.
-    profile = replace(profile, ledger={})
+    profile = profile.reading()
     return [Work(patient, items[patient], profile, depth, hashed, standard) for patient in sorted(items)]
 
 
 def _tables(release: Release, profile: Profile) -> list[Tables]:
     """A unit a part of the release that is a table or a list."""
     parts = dict.fromkeys(one.part for one in release.candidates)
-    bare = replace(release, patients=(), others=())
+    bare = replace(release, patients=(), others=(), folders=())
     return [
         Tables(replace(bare, candidates=tuple(one for one in release.candidates if one.part == part)), profile)
         for part in parts
@@ -249,6 +269,7 @@ def _read_all(
     jobs: int,
     progress: Progress | None,
     meanwhile: Callable[[], None],
+    kept: Kept | None = None,
 ) -> tuple[dict[str, PatientRead], Sources]:
     """What was read of each patient, and of the tables: by other processes too, so that the audit outlives what they hold."""
     # Those with most files first, so that no process is left alone with a long series at the end.
@@ -257,7 +278,14 @@ def _read_all(
     first = len(tables)
     # One patient is no work for several processes.
     jobs = jobs if len(work) > 1 else 1
-    reads = each(_done, units, jobs, phase=READING, progress=progress, lost=_lost, meanwhile=meanwhile, aside=first)
+
+    def keep(unit: Unit, read: Any) -> None:
+        if kept is not None and isinstance(unit[1], Work):
+            kept.put(unit[1], read)
+
+    reads = each(
+        _done, units, jobs, phase=READING, progress=progress, lost=_lost, meanwhile=meanwhile, aside=first, keep=keep
+    )
     patients = {one.patient: read for one, read in zip(ordered, reads[first:], strict=True)}
     return patients, {part: tuple(found) for read in reads[:first] for part, found in read.items() if found}
 
