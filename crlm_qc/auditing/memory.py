@@ -29,8 +29,8 @@ from crlm_qc.model.report import CacheUse, Report
 if TYPE_CHECKING:
     from crlm_qc.collection.profile import Profile
     from crlm_qc.collection.waivers import Waiver
-    from crlm_qc.evidence.collect import Work
-    from crlm_qc.evidence.patient import PatientRead
+    from crlm_qc.evidence.collect import Told, Work
+    from crlm_qc.evidence.columns import Columns
     from crlm_qc.evidence.release import Release
     from crlm_qc.evidence.source import Item
     from crlm_qc.request.request import Request
@@ -156,34 +156,33 @@ class Memory:
             }
             self._stored |= self.store.put(VERDICTS, self._verdict, content)
 
-    def get(self, work: Work) -> PatientRead | None:
+    def get(self, work: Work) -> Told | None:
         """What an earlier run read of a patient whose files have not changed since; None if there is nothing."""
-        from crlm_qc.evidence.kept import unpack
+        from crlm_qc.evidence.collect import Told
+        from crlm_qc.evidence.columns import Columns
 
         self._patients += 1
         key = self._key(work)
-        found = None if key is None else self.store.get(READS, key)
+        found: Any = None if key is None else self.store.get(READS, key)
         try:
-            read, day = unpack(found["tables"]), str(found["day"])
+            read, day = Told(Columns.recalled(found["tables"]), []), str(found["day"])
         except _UNFIT:
             return None
         self._days.append(day)
         return read
 
-    def put(self, work: Work, read: PatientRead) -> None:
+    def put(self, work: Work, read: Told) -> None:
         """Keep what was read of a patient, unless it is not all there is, or may identify somebody.
 
         Files that were changed a moment before they were listed, or while they were read, are read once more the next time.
         """
-        from crlm_qc.evidence.kept import pack
-
         key = self._key(work)
         if key is None or read.limits or self._whole is None or not self._settled(work.items):
             return
-        if not _tells_nobody(work.patient, read, self._whole):
+        if not _tells_nobody(work.patient, read.columns, self._whole):
             return
         if all(item.unchanged() for item in work.items):
-            self._stored |= self.store.put(READS, key, {"day": _today(), "tables": pack(read)})
+            self._stored |= self.store.put(READS, key, {"day": _today(), "tables": read.columns.kept()})
 
     def _key(self, work: Work) -> str | None:
         """What everything hangs on that is read of a patient; None where a file has nothing to know it again by."""
@@ -284,15 +283,13 @@ def _items(items: Iterable[Item]) -> list[Any] | None:
     return [[one.path, one.key, one.size, one.problem, one.detail, one.content, one.stamp] for one in told]
 
 
-def _tells_nobody(patient: str, read: PatientRead, profile: Profile) -> bool:
+def _tells_nobody(patient: str, read: Columns, profile: Profile) -> bool:
     """Whether nothing that was read of a patient may identify a person."""
     from crlm_qc.auditing.redaction import tells_nobody
 
-    odd = any(
-        row["pattern"] is not None or (row["attribute"] in _NAMES and row["state"] == "present")
-        for row in read.rows["identifiers"]
-    )
-    return not odd and profile.is_patient_id(patient) and tells_nobody(read.rows, profile)
+    found = (read.texts("identifiers", name) for name in ("attribute", "state", "pattern"))
+    odd = any(pattern or (name in _NAMES and state == "present") for name, state, pattern in zip(*found, strict=True))
+    return not odd and profile.is_patient_id(patient) and tells_nobody(read, profile)
 
 
 def _suites(request: Request) -> str | None:

@@ -11,7 +11,7 @@ import datetime as dt
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
@@ -38,6 +38,8 @@ from crlm_qc.subjects.workbook import codes_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from crlm_qc.evidence.columns import Columns
 
 OURS: Final = frozenset(
     {
@@ -484,7 +486,7 @@ def redact(evidence: Evidence, profile: Profile) -> Evidence:
     return Evidence(evidence.facts, tables)
 
 
-def tells_nobody(rows: Mapping[str, Sequence[Mapping[str, Any]]], profile: Profile) -> bool:
+def tells_nobody(read: Columns, profile: Profile) -> bool:
     """Whether redaction would leave what was read of a patient as it is.
 
     Of names of scanners and of how an image was made, which are no words of the collection, it is asked no more than that
@@ -492,21 +494,18 @@ def tells_nobody(rows: Mapping[str, Sequence[Mapping[str, Any]]], profile: Profi
 
     Parameters
     ----------
-    rows : mapping of str to sequence of mapping
+    read : Columns
         Rows of the tables of a patient.
     profile : Profile
         The collection's profile.
     """
     redactor, show = _Redactor(profile), Show(profile)
     parts: set[str] = set()
-    for name, members in rows.items():
-        largest = NUMBERS.get(name, {})
-        if any(abs(row.get(number) or 0) > most for number, most in largest.items() for row in members):
-            return False
-        for column in TABLES[name].columns:
+    for name, table in TABLES.items():
+        for column in table.columns:
             if column.dtype != "str" or column.name in OURS:
                 continue
-            values = {row[column.name] for row in members if row.get(column.name) is not None}
+            values = {value for value in read.texts(name, column.name) if value is not None}
             if column.name in PATHS or (name, column.name) == ("files", "name"):
                 parts.update(part for value in values for part in re.split(r"[/\\]", value))
             elif column.name in TECHNIQUE:
@@ -514,7 +513,13 @@ def tells_nobody(rows: Mapping[str, Sequence[Mapping[str, Any]]], profile: Profi
                     return False
             elif any(_changed(value, redactor, name, column.name) for value in values):
                 return False
-    return all(redactor.path(part) == part for part in parts)
+    large = (
+        abs(number) > most
+        for name, largest in NUMBERS.items()
+        for column, most in largest.items()
+        for number in read.numbers(name, column)
+    )
+    return not any(large) and all(redactor.path(part) == part for part in parts)
 
 
 def _changed(value: str, redactor: _Redactor, table: str, column: str) -> bool:

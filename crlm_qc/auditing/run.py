@@ -168,5 +168,5 @@ def _evidence(
         progress=progress,
         meanwhile=meanwhile,
         kept=memory,
-        found=None if memory is None else memory.release,
+        listed=None if memory is None else memory.release,
     )

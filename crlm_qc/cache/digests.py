@@ -95,7 +95,15 @@ def reader_digest() -> str:
     # Code, and not its version: one that is worked on changes without it.
     code = [_files(_PACKAGE / room) for room in _READERS]
     return digest(
-        [FORMAT, sys.version_info[:2], sys.platform, code, _files(expectations_folder()), _versions(_READS_WITH)]
+        [
+            FORMAT,
+            sys.version_info[:2],
+            sys.platform,
+            sys.byteorder,
+            code,
+            _files(expectations_folder()),
+            _versions(_READS_WITH),
+        ]
     )
 
 

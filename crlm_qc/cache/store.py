@@ -175,7 +175,8 @@ class Store:
             What was removed.
         """
         now = time.time()
-        removed, kept = [], []
+        removed: list[Entry] = []
+        kept: list[Entry] = []
         for entry in self.entries():
             longest = _DRAFT_SECONDS if entry.draft else days * 86_400
             (removed if now - entry.used > longest else kept).append(entry)

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
-
-from pydicom import Dataset
-from pydicom.filereader import read_partial
+from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.dicom.values import text
 from crlm_qc.evidence.source import Item, parents
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 _SERIES_INSTANCE_UID = 0x0020000E
 _START_BYTES = (1 << 13, 1 << 20)
@@ -58,6 +58,8 @@ def is_foreign(data: Dataset, profile: Profile) -> bool:
 
     A file that was not de-identified is never taken for one of another collection: it may be anybody's.
     """
+    from crlm_qc.evidence.dicom.values import text
+
     uids = (text(data, keyword) or "" for keyword in ("StudyInstanceUID", "SeriesInstanceUID"))
     return (
         text(data, "PatientIdentityRemoved") == "YES"
@@ -67,6 +69,11 @@ def is_foreign(data: Dataset, profile: Profile) -> bool:
 
 
 def _whose(item: Item, profile: Profile) -> Whose | None:
+    # Most releases are laid out so that no header is read before those of patients.
+    from pydicom.filereader import read_partial
+
+    from crlm_qc.evidence.dicom.values import text
+
     for length in _START_BYTES:
         # A start that is cut short may make the parser raise anything, or give what stood before.
         with suppress(Exception), warnings.catch_warnings():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.chosen import Rows, Sources, choose_sources, folders_of_others, lost, read_sources, unread_sources
+from crlm_qc.evidence.columns import Columns, frames
 from crlm_qc.evidence.lock import lock_rows, read_lock
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.source import Item
@@ -18,12 +19,11 @@ from crlm_qc.evidence.texts import text_rows
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.settings import Depth
-from crlm_qc.model.tables import TABLES, empty, frame
+from crlm_qc.model.tables import TABLES, empty
 from crlm_qc.model.words import suggest
 from crlm_qc.workers import ProcessDiedError, Progress, alone, default_jobs, each, start_server
 
 if TYPE_CHECKING:
-    from crlm_qc.evidence.outside import OutsideRead
     from crlm_qc.evidence.patient import PatientRead
 
 __all__ = ["ReleaseError", "collect"]
@@ -55,13 +55,21 @@ class Work:
     """Whether the validators of the standard are run."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a worker tells of one patient."""
+
+    columns: Columns
+    limits: list[str]
+
+
 class Kept(Protocol):
     """What was read of patients by earlier runs, and what is kept of this one."""
 
-    def get(self, work: Work) -> PatientRead | None:
+    def get(self, work: Work) -> Told | None:
         """What was read of a patient whose files are as they were then; None if it must be read."""
 
-    def put(self, work: Work, read: PatientRead) -> None:
+    def put(self, work: Work, read: Told) -> None:
         """Keep what was read of a patient, as soon as it was."""
 
 
@@ -85,7 +93,7 @@ def collect(
     progress: Progress | None = None,
     meanwhile: Callable[[], None] = lambda: None,
     kept: Kept | None = None,
-    found: Release | None = None,
+    listed: Release | None = None,
 ) -> Evidence:
     """Read a release.
 
@@ -115,7 +123,7 @@ def collect(
         Called while other processes read, if any do: loads what will be needed after.
     kept : Kept, optional
         What earlier runs have read, which is not read again; not asked where every byte is hashed.
-    found : Release, optional
+    listed : Release, optional
         What `find_release` has just found there, so that it is not listed once more.
 
     Returns
@@ -129,14 +137,14 @@ def collect(
         The path is no folder that can be audited, a patient asked for is not there, or the lock file can't be used.
     """
     locked = () if lock is None else read_lock(lock)
-    release = found or find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
+    release = listed or find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
     chosen = _choose(release, patients)
     hashed = hashed or lock is not None
     work = _work(chosen, profile, depth, hashed=hashed, standard=standard)
     jobs = default_jobs() if jobs is None else max(1, jobs)
     # Who asks for checksums wants every byte to be read.
     kept = None if hashed else kept
-    known = {one.patient: found for one in work if kept is not None and (found := kept.get(one)) is not None}
+    known = {} if kept is None else {one.patient: told for one in work if (told := kept.get(one)) is not None}
     unread = [one for one in work if one.patient not in known]
     if min(jobs, len(unread)) > 1:
         start_server()
@@ -152,34 +160,36 @@ def collect(
     read |= known
     # A table of another collection tells whose files lie where it leads to.
     outside = read_outside(release, profile, hashed=hashed, lock=lock, others=folders_of_others(tables, profile))
-    reads: list[OutsideRead | PatientRead] = [outside, *(read[one.patient] for one in work)]
-    rows: Rows = {name: [] for name in TABLES}
-    rows["patients"] = [
+    reads = [read[one.patient] for one in work]
+    folders = [
         {"patient": one.patient, "folder": one.folder, "valid": one.valid}
         for one in chosen
-        if profile.is_patient_id(one.patient) or not _others_alone(read[one.patient])
+        if profile.is_patient_id(one.patient) or not _others_alone(read[one.patient].columns)
     ]
-    rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
-    here = {row["series_uid"] for one in read.values() for row in one.rows.get("series", ()) if row["series_uid"]}
+    here = {uid for one in reads for uid in one.columns.texts("series", "series_uid") if uid}
     sources = [*choose_sources(tables, profile, here), {"sources": [one.row for one in release.near]}]
-    for part in (*(one.rows for one in reads), *sources):
-        for name, found in part.items():
-            rows[name] += found
-    rows["files"].sort(key=lambda row: originals_first(row["path"]))
-    rows["texts"] += text_rows(rows, profile)
+    rows: Rows = {name: [row for one in sources for row in one.get(name, ())] for name in TABLES}
+    rows["patients"] = folders
+    rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
+    columns = [Columns(outside.rows), *(one.columns for one in reads)]
+    paths, owners = ([text for one in columns for text in one.texts("files", name)] for name in ("path", "patient"))
+    ordered = sorted(range(len(paths)), key=lambda place: originals_first(str(paths[place])))
+    rows["texts"] += text_rows(rows, ((str(paths[place]), owners[place]) for place in ordered), profile)
+    limits = (*outside.limits, *(limit for one in reads for limit in one.limits))
     facts = Facts(
         root=release.source.name,
         layout=release.layout,
         depth=depth,
         patients_read=tuple(sorted(set(patients))),
-        limits=tuple(
-            dict.fromkeys(
-                (*release.limits, *unread_sources(sources), *(limit for one in reads for limit in one.limits))
-            )
-        ),
+        limits=tuple(dict.fromkeys((*release.limits, *unread_sources(sources), *limits))),
         tolerances=profile.tolerances.measuring,
     )
-    return Evidence(facts, {name: frame(name, found) for name, found in rows.items()})
+    # Nothing but the tables is held when they are made: not what they are made of.
+    columns.append(Columns(rows))
+    del read, reads, rows, known
+    found = frames(columns)
+    found["files"] = found["files"].take(ordered).reset_index(drop=True)
+    return Evidence(facts, found)
 
 
 def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:
@@ -230,22 +240,25 @@ def _lost_tables(tables: Tables, why: str = "the process that read it died") -> 
 def _done(unit: Unit) -> Any:
     """What comes of a unit."""
     read, work = unit
-    return read(work)
+    return read(work) if isinstance(work, Tables) else _in_columns(read(work))
 
 
 def _lost(unit: Unit) -> Any:
     """What comes of a unit whose process died."""
     _, work = unit
-    return _lost_tables(work) if isinstance(work, Tables) else _read_less(work)
+    return _lost_tables(work) if isinstance(work, Tables) else _in_columns(_read_less(work))
 
 
-def _others_alone(read: PatientRead) -> bool:
+def _in_columns(read: PatientRead) -> Told:
+    return Told(Columns(read.rows), read.limits)
+
+
+def _others_alone(read: Columns) -> bool:
     """Whether a folder that names no patient holds objects of others and nothing of the release; its files are nobody's then."""
-    kinds = {row["kind"] for row in read.rows["files"]}
+    kinds = set(read.texts("files", "kind"))
     if "other-object" not in kinds or kinds - {"other-object", "licence", "system"}:
         return False
-    for row in read.rows["files"]:
-        row["patient"] = None
+    read.clear("files", "patient")
     return True
 
 
@@ -270,7 +283,7 @@ def _read_all(
     progress: Progress | None,
     meanwhile: Callable[[], None],
     kept: Kept | None = None,
-) -> tuple[dict[str, PatientRead], Sources]:
+) -> tuple[dict[str, Told], Sources]:
     """What was read of each patient, and of the tables: by other processes too, so that the audit outlives what they hold."""
     # Those with most files first, so that no process is left alone with a long series at the end.
     ordered = sorted(work, key=lambda one: -len(one.items))

@@ -73,11 +73,11 @@ class TextScan:
         for row in tables["manifest"] if "manifest" in paths else ():
             yield from self.cell("manifest", row.get("path") or paths["manifest"], row["line"], "entry", row["entry"])
 
-    def names(self, files: Iterable[Row]) -> Iterator[Row]:
+    def names(self, files: Iterable[tuple[str, str | None]]) -> Iterator[Row]:
         """Rows of names of folders, once each, and of files."""
         seen: set[str] = set()
-        for file in files:
-            parts = file["path"].split("/")
+        for file, patient in files:
+            parts = file.split("/")
             for length in range(1, len(parts) + 1):
                 path = "/".join(parts[:length])
                 if path in seen:
@@ -89,7 +89,6 @@ class TextScan:
                 name = parts[length - 1]
                 if pattern := self._pattern(_own_name(name), dates=False) or self._pattern(name, dates=False):
                     source = "folder" if length < len(parts) else "file"
-                    patient = file["patient"]
                     yield {"source": source, "path": path, "pattern": pattern.value, "patient": patient}
 
 
@@ -99,13 +98,17 @@ def _own_name(part: str) -> str:
     return folder.description.removeprefix("NA-") if folder else part.rpartition(".")[0] or part
 
 
-def text_rows(tables: Mapping[str, Sequence[Row]], profile: Profile) -> list[Row]:
+def text_rows(
+    tables: Mapping[str, Sequence[Row]], files: Iterable[tuple[str, str | None]], profile: Profile
+) -> list[Row]:
     """Rows after the contract of `texts`.
 
     Parameters
     ----------
     tables : mapping of str to sequence of dict
-        Rows of the other tables, as they were read.
+        Rows of tables and lists of the release, as they were read.
+    files : iterable of tuple
+        Paths of all files, and the patients in whose folders they lie.
     profile : Profile
         The collection's profile.
 
@@ -115,4 +118,4 @@ def text_rows(tables: Mapping[str, Sequence[Row]], profile: Profile) -> list[Row
         In the order of the tables.
     """
     scan = TextScan(profile)
-    return [*scan.tables(tables), *scan.names(tables["files"])]
+    return [*scan.tables(tables), *scan.names(files)]

@@ -909,17 +909,19 @@ def frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             raise KeyError(f"table {name} has no column {', '.join(sorted(unknown))}")
     return pd.DataFrame(
         {
-            column: pd.array([row.get(column) for row in listed], dtype=_pandas_dtype(dtype))
+            column: pd.array([row.get(column) for row in listed], dtype=pandas_dtype(dtype))
             for column, dtype in table.dtypes.items()
         }
     )
 
 
-def _pandas_dtype(dtype: DType) -> Any:
+def pandas_dtype(dtype: DType) -> Any:
+    """The type that pandas has for a type of the contracts."""
     import numpy as np
     import pandas as pd
 
-    return pd.StringDtype(na_value=np.nan) if dtype == "str" else dtype
+    # Rules look at texts one by one, which pyarrow makes anew each time; and one that many rows hold is held once.
+    return pd.StringDtype("python", na_value=np.nan) if dtype == "str" else dtype
 
 
 def schema(name: str) -> pa.DataFrameSchema:
@@ -930,7 +932,7 @@ def schema(name: str) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
         {
             column.name: pa.Column(
-                _pandas_dtype(column.dtype), nullable=not column.required, title=column.name, description=column.doc
+                pandas_dtype(column.dtype), nullable=not column.required, title=column.name, description=column.doc
             )
             for column in table.columns
         },

@@ -24,8 +24,8 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.synthetic.release import SyntheticRelease
 
 
-def files(*paths: str) -> list[dict[str, Any]]:
-    return [{"path": path, "patient": None} for path in paths]
+def files(*paths: str) -> list[tuple[str, str | None]]:
+    return [(path, None) for path in paths]
 
 
 def names(profile: Profile, *paths: str) -> list[tuple[str, str, str]]:
@@ -165,7 +165,7 @@ def test_a_title_of_the_workbook_may_name_a_person(
 @pytest.mark.reference
 def test_the_real_tables_identify_nobody(reference: Path, profile: Profile) -> None:
     tables: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("sources", "clinical", "clinical_dictionary", "metadata", "manifest", "files")
+        name: [] for name in ("sources", "clinical", "clinical_dictionary", "metadata", "manifest")
     }
     (book,) = reference.glob("*.xlsx")
     for found in (
@@ -178,5 +178,5 @@ def test_the_real_tables_identify_nobody(reference: Path, profile: Profile) -> N
         for name in tables:
             tables[name] += found.get(name, [])
     assert len(tables["metadata"]) == 394
-    tables["files"] = [{"path": f"{row['file_location']}/1-001.dcm", "patient": None} for row in tables["metadata"]]
-    assert text_rows(tables, profile) == []
+    paths = files(*(f"{row['file_location']}/1-001.dcm" for row in tables["metadata"]))
+    assert text_rows(tables, paths, profile) == []
