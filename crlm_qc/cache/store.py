@@ -187,6 +187,10 @@ class Store:
             left -= removed[-1].size
         return [entry for entry in removed if _unlinked(entry.path)]
 
+    def clear(self) -> list[Entry]:
+        """Remove every entry; what was removed."""
+        return [entry for entry in self.entries() if _unlinked(entry.path)]
+
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / _VERSION / kind / key[:2] / key[2:]
 
