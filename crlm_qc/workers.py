@@ -95,6 +95,7 @@ def each(
     lost: Callable[[Unit], Result] | None = None,
     meanwhile: Callable[[], None] = lambda: None,
     aside: int = 0,
+    keep: Callable[[Unit, Result], None] = lambda _, __: None,
 ) -> list[Result]:
     """What comes of every unit, from several processes or this one.
 
@@ -116,6 +117,8 @@ def each(
         Called in this process while others work, if any do.
     aside : int
         How many units, the first ones, progress is not told of.
+    keep : callable, optional
+        Given each unit with its result as soon as it is there, in this process.
 
     Returns
     -------
@@ -127,7 +130,7 @@ def each(
     ProcessDiedError
         A process died twice of one unit, and there is no `lost`.
     """
-    work = _Work(do, units, phase, progress, lost, aside)
+    work = _Work(do, units, phase, progress, lost, aside, keep)
     if (processes := min(jobs, len(units))) > 1:
         work.share(processes, meanwhile)
     for place in work.waiting():
@@ -161,6 +164,7 @@ class _Work(Generic[Unit, Result]):
     progress: Progress | None
     lost: Callable[[Unit], Result] | None
     aside: int = 0
+    kept: Callable[[Unit, Result], None] = lambda _, __: None
     done: dict[int, Result] = field(default_factory=dict)
     """Results by the place of their unit."""
 
@@ -171,6 +175,7 @@ class _Work(Generic[Unit, Result]):
     def keep(self, place: int, result: Result) -> None:
         """Take a result, and tell of it."""
         self.done[place] = result
+        self.kept(self.units[place], result)
         if self.progress is not None and place >= self.aside:
             told = sum(one >= self.aside for one in self.done)
             self.progress(self.phase, told, len(self.units) - self.aside)

@@ -39,6 +39,8 @@ from crlm_qc.subjects.workbook import codes_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crlm_qc.evidence.columns import Columns
+
 OURS: Final = frozenset(
     {
         *(
@@ -88,11 +90,13 @@ OURS: Final = frozenset(
             "relation",
             "differing",
         ),
-        *("patient", "pixels", "tool", "message"),
+        *("patient", "pixels", "pixels_detail", "tool", "message", "axis"),
     }
 )
 """Columns that hold words of this program, or numbers, and never a text of a file."""
 PATHS: Final = frozenset({"path", "folder", "dso", "file_location", "copy_of"})
+TECHNIQUE: Final = frozenset({"manufacturer", "manufacturer_model", "convolution_kernel", "contrast_agent"})
+"""Columns that say with what an image was made, in words of makers."""
 OLD: Final = GROUP + 1
 """What ages become that are over 89 and not given as one group: which of them it is, is not kept."""
 NO_AGE: Final = 131
@@ -480,6 +484,48 @@ def redact(evidence: Evidence, profile: Profile) -> Evidence:
         for number, largest in columns.items():
             tables[name][number] = tables[name][number].clip(-largest, largest)
     return Evidence(evidence.facts, tables)
+
+
+def tells_nobody(read: Columns, profile: Profile) -> bool:
+    """Whether redaction would leave what was read of a patient as it is.
+
+    Of names of scanners and of how an image was made, which are no words of the collection, it is asked no more than that
+    they don't look like something that identifies a person.
+
+    Parameters
+    ----------
+    read : Columns
+        Rows of the tables of a patient.
+    profile : Profile
+        The collection's profile.
+    """
+    redactor, show = _Redactor(profile), Show(profile)
+    parts: set[str] = set()
+    for name, table in TABLES.items():
+        for column in table.columns:
+            if column.dtype != "str" or column.name in OURS:
+                continue
+            values = {value for value in read.texts(name, column.name) if value is not None}
+            if column.name in PATHS or (name, column.name) == ("files", "name"):
+                parts.update(part for value in values for part in re.split(r"[/\\]", value))
+            elif column.name in TECHNIQUE:
+                if any(show.pattern(value) is not None for value in values):
+                    return False
+            elif any(_changed(value, redactor, name, column.name) for value in values):
+                return False
+    large = (
+        abs(number) > most
+        for name, largest in NUMBERS.items()
+        for column, most in largest.items()
+        for number in read.numbers(name, column)
+    )
+    return not any(large) and all(redactor.path(part) == part for part in parts)
+
+
+def _changed(value: str, redactor: _Redactor, table: str, column: str) -> bool:
+    """Whether redaction changes a text of a column; most are UIDs, which it does not."""
+    way = _way(redactor, table, column)
+    return way is not None and not (column.endswith("uid") and is_meant_as_uid(value)) and way(value) != value
 
 
 def _age_of_cell(text: str) -> str | None:

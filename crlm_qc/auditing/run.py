@@ -19,6 +19,7 @@ from crlm_qc.request.request import Parts, Request
 from crlm_qc.rulebook.rule import Rule, RuleKind
 
 if TYPE_CHECKING:
+    from crlm_qc.auditing.memory import Memory
     from crlm_qc.model.evidence import Evidence
     from crlm_qc.workers import Progress
 
@@ -38,6 +39,7 @@ def audit(
     hashed: bool = False,
     on_evidence: Callable[[Evidence], None] | None = None,
     allow_did_waivers: bool = False,
+    memory: Memory | None = None,
 ) -> Report:
     """Audit a release, or the evidence of one.
 
@@ -66,9 +68,11 @@ def audit(
     hashed : bool
         Hash every file as it is read, even without a lock file.
     on_evidence : callable, optional
-        Given the evidence before it is judged.
+        Given the evidence before it is judged; not where the verdict itself was remembered.
     allow_did_waivers : bool
         Whether waivers may accept what identifies a person: errors of the family DID.
+    memory : Memory, optional
+        What earlier audits came to. With a lock file, or where every file is hashed, it is not asked.
 
     Returns
     -------
@@ -97,7 +101,15 @@ def audit(
     if request.parts.clinical is not None and not profile.has_workbook:
         raise UsageError(f"--clinical: the profile of {profile.name} describes no clinical workbook")
     chosen, accepted = request.rules(), request.accepted()
-    evidence = _evidence(Path(release), request, progress, hashed=hashed, meanwhile=lambda: _load(chosen, settings))
+    remembered = memory if _may_remember(Path(release), request, hashed=hashed) else None
+    if remembered is not None:
+        remembered.look(Path(release), request)
+        day = today or dt.datetime.now(tz=dt.UTC).date()
+        if evidence_to is None and (verdict := remembered.verdict(request, chosen, accepted, day)) is not None:
+            return verdict
+    evidence = _evidence(
+        Path(release), request, progress, hashed=hashed, meanwhile=lambda: _load(chosen, settings), memory=remembered
+    )
     if on_evidence is not None:
         on_evidence(evidence)
     if evidence_to is not None:
@@ -116,8 +128,21 @@ def _load(rules: Sequence[Rule], settings: Settings) -> None:
         gx_engine.load()
 
 
+def _may_remember(release: Path, request: Request, *, hashed: bool) -> bool:
+    """Whether what earlier audits came to may stand for this one: not for one that every byte is read for."""
+    from crlm_qc.evidence.store import is_evidence
+
+    return not hashed and request.lock is None and not is_evidence(release)
+
+
 def _evidence(
-    release: Path, request: Request, progress: Progress | None, *, hashed: bool, meanwhile: Callable[[], None]
+    release: Path,
+    request: Request,
+    progress: Progress | None,
+    *,
+    hashed: bool,
+    meanwhile: Callable[[], None],
+    memory: Memory | None,
 ) -> Evidence:
     """The evidence that was saved, or that a release gives."""
     from crlm_qc.evidence.collect import collect
@@ -151,4 +176,6 @@ def _evidence(
         jobs=request.jobs,
         progress=progress,
         meanwhile=meanwhile,
+        kept=memory,
+        listed=None if memory is None else memory.release,
     )

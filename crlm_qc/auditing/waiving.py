@@ -84,6 +84,15 @@ def apply_waivers(
     return Waived(marked, problems, _uses(every, applicable, matched, checked, present, today))
 
 
+def standing(waiver: Waiver, today: dt.date) -> tuple[bool, bool]:
+    """All that a day has to say of a waiver: whether it has expired, and whether it ends soon."""
+    return waiver.expired(today), _ends_soon(waiver, today)
+
+
+def _ends_soon(waiver: Waiver, today: dt.date) -> bool:
+    return waiver.until is not None and waiver.until - today <= dt.timedelta(days=SOON)
+
+
 def _uses(
     every: Sequence[Waiver],
     applicable: Sequence[Waiver],
@@ -102,8 +111,7 @@ def _uses(
         if waiver.expired(today):
             state = WaiverState.EXPIRED
         elif count:
-            soon = waiver.until is not None and waiver.until - today <= dt.timedelta(days=SOON)
-            state = WaiverState.ENDING if soon else WaiverState.USED
+            state = WaiverState.ENDING if _ends_soon(waiver, today) else WaiverState.USED
         else:
             state = WaiverState.UNUSED if judged else WaiverState.IDLE
         until = None if waiver.until is None else waiver.until.isoformat()

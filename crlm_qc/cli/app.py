@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from crlm_qc.cli.actions import say_safely
+from crlm_qc.cli.cache import cache
 from crlm_qc.cli.check import check
 from crlm_qc.cli.config import config
 from crlm_qc.cli.configured import ConfiguredCommand
@@ -62,6 +63,7 @@ app.command()(report)
 app.command()(show)
 app.command(epilog=EXIT_CODES)(verify)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(config)
+app.command(cls=ConfiguredCommand)(cache)
 app.command(epilog=EXIT_CODES)(pictures)
 app.command(cls=ConfiguredCommand, epilog=EXIT_CODES)(tables)
 app.command()(demo)

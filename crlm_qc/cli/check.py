@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from crlm_qc.auditing.memory import Memory, remember
 from crlm_qc.auditing.run import audit
 from crlm_qc.cli.actions import annotate, in_actions, say_safely, shown, summarise, summary_file
 from crlm_qc.cli.attest import AttestOption, Record
@@ -17,6 +18,7 @@ from crlm_qc.cli.clock import Watch, save_run
 from crlm_qc.cli.configured import request_by, tell_configuration
 from crlm_qc.cli.options import (
     AnchorOption,
+    CacheOption,
     ColourOption,
     ConfigOption,
     FailOn,
@@ -25,6 +27,7 @@ from crlm_qc.cli.options import (
     IsolatedOption,
     JobsOption,
     KnownIssuesOption,
+    NoCacheOption,
     ProfileOption,
     QuietOption,
     SelectOption,
@@ -89,6 +92,8 @@ def check(
         typer.Option("--all-objects", help="Also audit segmentation objects of others beside the published ones."),
     ] = False,
     jobs: JobsOption = None,
+    cache: CacheOption = None,
+    no_cache: NoCacheOption = False,
     evidence: Annotated[
         Path | None, typer.Option("--evidence", help="Also write the evidence tables (Parquet) to this folder.")
     ] = None,
@@ -155,10 +160,12 @@ def _check(release: Path, request: Request) -> ExitCode:
     keep_out(release, _places(folder, outputs, request, record))
     if not request.quiet:
         tell_configuration(request.configuration)
+    # What is signed for was read.
+    memory = None if record else remember(release, request, purpose=request.pictures)
     album = Album(release, request)
-    report = _audit(release, request, album, record)
+    report = _audit(release, request, album, record, memory)
     album.put(folder)
-    run = watch.stop()
+    run = replace(watch.stop(), cache=None if memory is None else memory.use)
     report = replace(report, run=run)
     save_run(run, folder)
     write_outputs(report, outputs, options_for(anchor=anchor, pictures=album.files))
@@ -178,7 +185,7 @@ def _places(folder: Path, outputs: Sequence[Output], request: Request, record: R
     ]
 
 
-def _audit(release: Path, request: Request, album: Album, record: Record | None) -> Report:
+def _audit(release: Path, request: Request, album: Album, record: Record | None, memory: Memory | None) -> Report:
     """What the audit came to, with its pictures; album and record get what they need of the evidence."""
 
     def keep(evidence: Evidence) -> None:
@@ -194,8 +201,15 @@ def _audit(release: Path, request: Request, album: Album, record: Record | None)
             progress=progress,
             hashed=record is not None,
             on_evidence=keep,
+            memory=memory,
         )
-        return album.illustrate(report, progress)
+        report = album.illustrate(report, progress)
+    if memory is not None:
+        album.take(memory.pictures)
+        if album.lasts:
+            memory.keep(report, album.files)
+        memory.end()
+    return report
 
 
 def _sign_off(record: Record | None, report: Report, to: TextIO | None) -> ExitCode:
@@ -216,6 +230,8 @@ def _tell(report: Report, outputs: Sequence[Output], folder: Path, request: Requ
         lines += [f"every finding: {shown(every)}"]
         if report.run and report.run.seconds is not None:
             lines += [f"audited in {words.duration(report.run.seconds)}"]
+        if report.run and report.run.cache is not None:
+            lines += [f"{words.from_cache(report.run.cache)}; --no-cache reads all"]
     for line in lines:
         say_safely(line, stream)
     if in_actions():

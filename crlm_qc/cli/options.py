@@ -15,6 +15,19 @@ from crlm_qc.request.files import FILE_NAME
 ProfileOption = Annotated[
     Path | None, typer.Option("--profile", help="Release profile (TOML) in place of the built-in one.")
 ]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="DIR",
+        # For the help: the variable itself is read by crlm_qc.request.
+        envvar="CRLM_QC_CACHE_DIR",
+        help="Folder of what earlier audits came to. Default: the user's cache; crlm-qc cache tells where.",
+    ),
+]
+NoCacheOption = Annotated[
+    bool, typer.Option("--no-cache", help="Read and judge everything, whatever earlier audits came to.")
+]
 JobsOption = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Processes to work with. Default: the cores.")
 ]

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,6 +51,7 @@ class Album:
     files: dict[str, bytes] = field(default_factory=dict, init=False)
     """Files of the pictures, by their names."""
     _evidence: list[Evidence] = field(default_factory=list, init=False)
+    _made: Sequence[Picture] = field(default=(), init=False)
 
     def keep(self, evidence: Evidence) -> None:
         """Take the evidence that pictures are chosen by."""
@@ -75,10 +76,23 @@ class Album:
             processes=asked.jobs or default_jobs(),
             progress=progress,
         )
+        self._made = made.pictures
         cut, self.files = fitted(made, files, page_size)
         for note in cut.picture_notes if files else ():
             say(f"crlm-qc: {note}", to=sys.stderr)
         return cut
+
+    def take(self, files: Mapping[str, bytes] | None) -> None:
+        """Take the files of a report that was remembered, if it was."""
+        if files is not None:
+            self.files = dict(files)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether all pictures are what they would be another time: none is missing for want of a process or of memory."""
+        from crlm_qc.pictures.make import lasts
+
+        return lasts(self._made)
 
     def put(self, folder: Path) -> None:
         """Write the files beside findings.json, and take away those of an earlier report.

@@ -43,6 +43,9 @@ MODALITIES: Mapping[str, Mapping[str, str]] = {
 PLAUSIBLE = ("liver_volume_ml", "liver_hu")
 """Bounds that a vocabulary with a liver needs."""
 
+READING = ("position_mm", "lattice_fraction", "direction", "shear_mm", "spacing_mm", "spacing_fraction")
+"""Tolerances that the reading of a patient uses: what it says of stacks, of lattices and of masks depends on them."""
+
 _SEPARATORS = re.compile(r"[\s_\-.]+")
 
 
@@ -286,6 +289,21 @@ class Profile:
             An unknown name, or a value that can't be.
         """
         return replace(self, tolerances=self.tolerances.replaced(values)) if values else self
+
+    def reading(self) -> Profile:
+        """The profile without what the reading of a patient has no use for: published figures, tables, words of reports.
+
+        Who reads is given this one alone, so that what is read can depend on nothing else of a profile.
+        """
+        used = {name: getattr(self.tolerances, name) for name in READING}
+        return replace(
+            self,
+            title="", doi="", licence="", suites=(), known_issues=None, folder=None,
+            published=Published(), plausible={}, ledger={},
+            metadata_columns=(), date_format="", date_form="",
+            patient_sheet="", dictionary_sheet="", patient_column="", missing_code=0.0, editions=(), variables={},
+            tolerances=Tolerances().replaced(used),
+        )  # fmt: skip
 
     @property
     def has_workbook(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
@@ -62,6 +62,16 @@ class Told:
     limits: list[str]
 
 
+class Kept(Protocol):
+    """What was read of patients by earlier runs, and what is kept of this one."""
+
+    def get(self, work: Work) -> Told | None:
+        """What was read of a patient whose files are as they were then; None if it must be read."""
+
+    def put(self, work: Work, read: Told) -> None:
+        """Keep what was read of a patient, as soon as it was."""
+
+
 Unit = tuple[Callable[[Any], Any], Tables | Work]
 """A reader, and what it reads."""
 
@@ -81,6 +91,8 @@ def collect(
     jobs: int | None = None,
     progress: Progress | None = None,
     meanwhile: Callable[[], None] = lambda: None,
+    kept: Kept | None = None,
+    listed: Release | None = None,
 ) -> Evidence:
     """Read a release.
 
@@ -108,6 +120,10 @@ def collect(
         Told of the phase, the patients done and the patients in all.
     meanwhile : callable, optional
         Called while other processes read, if any do: loads what will be needed after.
+    kept : Kept, optional
+        What earlier runs have read, which is not read again; not asked where every byte is hashed.
+    listed : Release, optional
+        What `find_release` has just found there, so that it is not listed once more.
 
     Returns
     -------
@@ -120,12 +136,16 @@ def collect(
         The path is no folder that can be audited, a patient asked for is not there, or the lock file can't be used.
     """
     locked = () if lock is None else read_lock(lock)
-    release = find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
+    release = listed or find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
     chosen = _choose(release, patients)
     hashed = hashed or lock is not None
     work = _work(chosen, profile, depth, hashed=hashed, standard=standard)
     jobs = default_jobs() if jobs is None else max(1, jobs)
-    if min(jobs, len(work)) > 1:
+    # Who asks for checksums wants every byte to be read.
+    kept = None if hashed else kept
+    known = {} if kept is None else {one.patient: told for one in work if (told := kept.get(one)) is not None}
+    unread = [one for one in work if one.patient not in known]
+    if min(jobs, len(unread)) > 1:
         start_server()
     # While the server imports what reads a patient, so does this process what it needs itself.
     from crlm_qc.evidence.outside import read_outside
@@ -135,7 +155,8 @@ def collect(
         empty("files")
         meanwhile()
 
-    read, tables = _read_all(work, _tables(release, profile), jobs, progress, prepare)
+    read, tables = _read_all(unread, _tables(release, profile), jobs, progress, prepare, kept)
+    read |= known
     # A table of another collection tells whose files lie where it leads to.
     outside = read_outside(release, profile, hashed=hashed, lock=lock, others=folders_of_others(tables, profile))
     reads = [read[one.patient] for one in work]
@@ -164,7 +185,7 @@ def collect(
     )
     # Nothing but the tables is held when they are made: not what they are made of.
     columns.append(Columns(rows))
-    del read, reads, rows
+    del read, reads, rows, known
     found = frames(columns)
     found["files"] = found["files"].take(ordered).reset_index(drop=True)
     return Evidence(facts, found)
@@ -185,15 +206,14 @@ def _work(
     items: dict[str, tuple[Item, ...]] = {}
     for one in chosen:
         items[one.patient] = items.get(one.patient, ()) + one.items
-    # Who reads has no use for the ledger, which would go to another process with every patient.
-    profile = replace(profile, ledger={})
+    profile = profile.reading()
     return [Work(patient, items[patient], profile, depth, hashed, standard) for patient in sorted(items)]
 
 
 def _tables(release: Release, profile: Profile) -> list[Tables]:
     """A unit a part of the release that is a table or a list."""
     parts = dict.fromkeys(one.part for one in release.candidates)
-    bare = replace(release, patients=(), others=())
+    bare = replace(release, patients=(), others=(), folders=())
     return [
         Tables(replace(bare, candidates=tuple(one for one in release.candidates if one.part == part)), profile)
         for part in parts
@@ -261,6 +281,7 @@ def _read_all(
     jobs: int,
     progress: Progress | None,
     meanwhile: Callable[[], None],
+    kept: Kept | None = None,
 ) -> tuple[dict[str, Told], Sources]:
     """What was read of each patient, and of the tables: by other processes too, so that the audit outlives what they hold."""
     # Those with most files first, so that no process is left alone with a long series at the end.
@@ -269,7 +290,14 @@ def _read_all(
     first = len(tables)
     # One patient is no work for several processes.
     jobs = jobs if len(work) > 1 else 1
-    reads = each(_done, units, jobs, phase=READING, progress=progress, lost=_lost, meanwhile=meanwhile, aside=first)
+
+    def keep(unit: Unit, read: Any) -> None:
+        if kept is not None and isinstance(unit[1], Work):
+            kept.put(unit[1], read)
+
+    reads = each(
+        _done, units, jobs, phase=READING, progress=progress, lost=_lost, meanwhile=meanwhile, aside=first, keep=keep
+    )
     from crlm_qc.evidence.arena import Arena
 
     Arena.release()

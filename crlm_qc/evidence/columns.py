@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -85,6 +86,46 @@ class Columns:
     def held(self) -> list[str]:
         """Its texts, by their places."""
         return self._texts
+
+    def numbers(self, table: str, column: str) -> list[float]:
+        """Values of a column of numbers, those that are there alone."""
+        cells, dtype = self._cells.get((table, column)), TABLES[table].dtypes[column]
+        if cells is None:
+            return []
+        found = array(_TYPES[dtype], cells.values)
+        missing = cells.missing or bytes(len(found))
+        return [value for value, none in zip(found, missing, strict=True) if not none]
+
+    def kept(self) -> dict[str, Any]:
+        """Plain values, ready for JSON, that `recalled` makes the same columns of."""
+        cells = [
+            [table, column, b64encode(one.values).decode(), b64encode(one.missing).decode()]
+            for (table, column), one in self._cells.items()
+        ]
+        return {"lengths": self._lengths, "cells": cells, "texts": self._texts}
+
+    @classmethod
+    def recalled(cls, kept: Mapping[str, Any]) -> Columns:
+        """The inverse of `kept`, by the same machine's types.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            It is something else.
+        """
+        found = cls({})
+        found._lengths = {str(name): int(length) for name, length in kept["lengths"].items()}
+        found._texts = [str(text) for text in kept["texts"]]
+        for table, column, values, missing in kept["cells"]:
+            cells, length = _Cells(b64decode(values), b64decode(missing)), found._lengths[table]
+            dtype = TABLES[table].dtypes[column]
+            held = array(_TYPES[dtype], cells.values)
+            if len(held) not in (1, length) or len(cells.missing) not in (0, length):
+                raise ValueError(column)
+            if dtype == "str" and not all(_NONE <= place < len(found._texts) for place in held):
+                raise ValueError(column)
+            found._cells[table, column] = cells
+        return found
 
     def take(self, table: str) -> tuple[int, dict[str, _Cells]]:
         """Take a table's rows out: how many they are, and the columns that hold anything."""

@@ -82,6 +82,8 @@ class Release:
     """Folders that could not be listed, in words."""
     unlisted: tuple[str, ...] = ()
     """Their paths."""
+    folders: tuple[str, ...] = ()
+    """Every folder of it."""
 
     def of(self, part: str) -> list[Item]:
         """Candidates of one part."""
@@ -155,6 +157,7 @@ def find_release(
             *(f"folder {show.path(path)} was not read: {reason}" for path, reason in tree.unlisted.items()),
         ),
         unlisted=tuple(tree.unlisted),
+        folders=tuple(tree.folders),
     )
 
 

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from crlm_qc.evidence.contents import link_content
 from crlm_qc.model.paths import resolved
@@ -48,6 +48,17 @@ def parents(path: str) -> Iterator[str]:
         yield path
 
 
+class Stamp(NamedTuple):
+    """What changes when a file does, as the system tells it without opening the file."""
+
+    size: int
+    modified: int
+    """Nanoseconds since 1970, as people may set it."""
+    changed: int
+    """The same, as nobody can set it."""
+    inode: int
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A file of a source, or what stands where a file could. Its bytes are had from it alone."""
@@ -67,6 +78,8 @@ class Item:
     """What the path that a link names tells of it, a code of `crlm_qc.model.contents.CONTENTS`."""
     listed: tuple[int, int] | None = None
     """Device and inode when it was listed, where there are such."""
+    stamp: Stamp | None = None
+    """Stamp when it was listed, of a link that can't be opened its own; None where nothing tells of a change."""
 
     @property
     def name(self) -> str:
@@ -152,6 +165,10 @@ class Item:
                 found.update(part)
             return found.hexdigest(), stream.tell()
 
+    def unchanged(self) -> bool:
+        """Whether its stamp is still that of the listing, so that what was read since is what was listed."""
+        return self.source is None or (self.stamp is not None and self.source.stamp(self.key) == self.stamp)
+
     def on_disk(self, copy: Path) -> Path:
         """Where the file lies on this machine, for a program that opens it by name.
 
@@ -221,6 +238,10 @@ class Source(ABC):
     @abstractmethod
     def open(self, key: str) -> BinaryIO:
         """The file of a key, open for reading at its beginning, seekable and buffered."""
+
+    def stamp(self, key: str) -> Stamp | None:  # noqa: ARG002 - most know none
+        """Stamp of the file of a key, as it is now; None where there is none."""
+        return None
 
     def is_listed(self, key: str, stream: BinaryIO, listed: tuple[int, int]) -> bool:  # noqa: ARG002 - most know no inodes
         """Whether an open file is that of the source that was listed under its key, by device and inode."""
@@ -324,31 +345,40 @@ class Folder(Source):
 
     def find(self, path: str) -> Item:
         """What a path ends at when all links on the way are followed; only a file of the release can be opened."""
-        shown, place = valid_name(path), self.top / path
+        shown, place, own = valid_name(path), self.top / path, self.stamp(path)
         status: os.stat_result | None = None
         try:
             target = place.resolve(strict=True)
             status = target.stat()
         except PermissionError:
-            return Item(shown, None, problem="permission", detail="a link whose target can't be looked at")
+            return Item(shown, None, problem="permission", detail="a link whose target can't be looked at", stamp=own)
         except (OSError, RuntimeError):
             # Where a broken link points to still tells whether it leads outside.
             target = Path(os.path.realpath(place))
         if not target.is_relative_to(self.top):
             outside = "a link that leads outside the release"
-            return Item(shown, None, problem="link-outside", detail=outside, content=_led_to(place))
+            return Item(shown, None, problem="link-outside", detail=outside, content=_led_to(place), stamp=own)
         if status is None:
-            return Item(shown, None, problem="link-broken", detail="a link to nothing", content=_led_to(place))
+            return Item(
+                shown, None, problem="link-broken", detail="a link to nothing", content=_led_to(place), stamp=own
+            )
         if stat.S_ISDIR(status.st_mode):
-            return Item(shown, None, problem="link-folder", detail="a link to a folder of the release")
+            return Item(shown, None, problem="link-folder", detail="a link to a folder of the release", stamp=own)
         if not stat.S_ISREG(status.st_mode):
-            return Item(shown, None, problem="not-a-file", detail="a link to a device, pipe or socket")
+            return Item(shown, None, problem="not-a-file", detail="a link to a device, pipe or socket", stamp=own)
         key = target.relative_to(self.top).as_posix()
-        return Item(shown, status.st_size, self, key, listed=_identity(status))
+        return Item(shown, status.st_size, self, key, listed=_identity(status), stamp=_stamp(status))
 
     def open(self, key: str) -> BinaryIO:
         """The file of a key, open for reading at its beginning."""
         return open(self.top / key, "rb", buffering=BUFFER, opener=_open_file)
+
+    def stamp(self, key: str) -> Stamp | None:
+        """Stamp of the file of a key, as it is now."""
+        try:
+            return _stamp((self.top / key).lstat())
+        except OSError:
+            return None
 
     def is_listed(self, key: str, stream: BinaryIO, listed: tuple[int, int]) -> bool:
         """Whether an open file is the one that was listed, or was put in its place: no link leads to it by now."""
@@ -451,7 +481,7 @@ def _file(folder: Folder, entry: os.DirEntry[str], key: str) -> Item:
         return Item(path, None, problem="permission", detail="its size can't be read")
     if not stat.S_ISREG(status.st_mode):
         return Item(path, None, problem="not-a-file", detail="a device, pipe or socket")
-    return Item(path, status.st_size, folder, key, listed=_identity(status))
+    return Item(path, status.st_size, folder, key, listed=_identity(status), stamp=_stamp(status))
 
 
 _CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -470,6 +500,13 @@ def _open_file(path: str, flags: int) -> int:
 def _identity(status: os.stat_result) -> tuple[int, int] | None:
     """Device and inode; None where there is none, as in listings of Windows."""
     return (status.st_dev, status.st_ino) if status.st_ino else None
+
+
+def _stamp(status: os.stat_result) -> Stamp | None:
+    """Stamp of a file; None where the system tells no inode: there its time of change may be another time too."""
+    if not status.st_ino:
+        return None
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:

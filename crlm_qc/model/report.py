@@ -161,6 +161,18 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What a run took from the cache."""
+
+    patients: int
+    """Patients whose files were not read, since they were as an earlier run had found them."""
+    read: int
+    """Patients whose files were."""
+    oldest: str
+    """Day on which the first of the former was read, as 2026-11-20, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """When and with what an audit ran: what is not the same for equal input, so that findings.json has none of it."""
 
@@ -172,6 +184,8 @@ class Run:
     """Versions of Python and of the libraries, by name."""
     system: str
     """Family of the operating system."""
+    cache: CacheUse | None = None
+    """None where everything was read."""
 
 
 @dataclass(frozen=True, slots=True)

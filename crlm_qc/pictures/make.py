@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ Made = list[tuple[Picture, bytes]]
 DRAWING = "drawing pictures"
 """The phase that progress is told of."""
 _DIED = "the process that drew it died"
+_PASSING = ("died", "MemoryError", "OSError", "can't be opened")
+"""What the reason of a missing picture says where it is of the machine, and not of the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,11 @@ def draw_all(jobs: Sequence[Job], processes: int, progress: Progress | None = No
         In the order of `jobs`, and the same for any number of processes.
     """
     return each(draw_patient, jobs, processes, phase=DRAWING, progress=progress, lost=_undrawn)
+
+
+def lasts(pictures: Iterable[Picture]) -> bool:
+    """Whether each picture that is missing would be missing another time too."""
+    return not any(one.file is None and word in one.reason for one in pictures for word in _PASSING)
 
 
 def _undrawn(job: Job) -> Made:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.outcome import Status
-from crlm_qc.model.report import Report, Verdict
+from crlm_qc.model.report import CacheUse, Report, Verdict
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.wholeness import SERIES, ListedBy, ToFetch
 from crlm_qc.model.words import plural
@@ -55,6 +55,12 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def from_cache(use: CacheUse) -> str:
+    """What a run took from the cache: `196 of 197 patients from the cache, read 2026-11-20 or later`."""
+    every = use.patients + use.read
+    return f"{use.patients:,} of {plural(every, 'patient')} from the cache, read {use.oldest} or later"
 
 
 def clean(text: str) -> str:

@@ -48,6 +48,8 @@ class Key:
     """A value in TOML."""
     other_option: str = ""
     """The option's name, where it is another."""
+    other_variable: str = ""
+    """The environment variable without its prefix, where it is not named after the option."""
 
     @property
     def option(self) -> str:
@@ -62,7 +64,11 @@ class Key:
     @property
     def variable(self) -> str:
         """The environment variable."""
-        return f"{PREFIX}_{self.parameter.upper()}"
+        return f"{PREFIX}_{self._in_environment}"
+
+    @property
+    def _in_environment(self) -> str:
+        return self.other_variable or self.parameter.upper()
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -87,7 +93,7 @@ class Key:
         UsageError
             It is not what the key takes.
         """
-        said = variable(self.parameter.upper())
+        said = variable(self._in_environment)
         return self.given(self.kind.in_variable(said)) if said else None
 
 
@@ -146,6 +152,8 @@ _KEYS = (
     Key("metadata", Place(), "metadata.csv, where it is not found.", '"metadata.csv"'),
     Key("clinical", Place(), "Clinical workbook, where it is not found.", '"clinical.xlsx"'),
     Key("manifest", Place(), "Manifest, where it is not found.", '"manifest.tcia"'),
+    Key("cache", Place(), "Folder of what earlier audits came to.", '"cache"', other_variable="CACHE_DIR"),
+    Key("no-cache", Flag(), "Read and judge everything again.", "true"),
     Key("jobs", Number(least=1), "Processes to read with.", "4"),
     Key("quiet", Number(least=0, most=2, default=0), "1 prints the verdict alone, 2 nothing, 0 all.", "0"),
     _choice("color", Choice(("auto", "always", "never"), default="auto"), "Colours in the terminal", '"auto"'),

@@ -59,6 +59,9 @@ class Request:
     parts: Parts = Parts()
     lock: Path | None = None
     """Lock file to compare every byte with."""
+    cache: Path | None = None
+    """Folder of what earlier audits came to; None for the user's."""
+    no_cache: bool = False
     jobs: int | None = None
     """Processes to work with; None for one a core."""
     waivers: tuple[Waiver, ...] = ()
@@ -132,6 +135,9 @@ class Request:
             profile=load_profile(settled.path("profile")).with_tolerances(settings.tolerances),
             parts=Parts(*(settled.path(name) for name in ("metadata", "clinical", "manifest"))),
             lock=settled.path("lock"),
+            cache=settled.path("cache"),
+            # Who names a folder on the command line means to use it, whatever a file or a variable says.
+            no_cache=settled["no-cache"] and not settled.overrules("cache", "no-cache"),
             jobs=settled["jobs"],
             waivers=tuple(waiver for path in settled.paths("waivers") for waiver in load_waivers(path)),
             allow_did_waivers=settled["allow-did-waivers"],

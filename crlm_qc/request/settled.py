@@ -30,6 +30,11 @@ class Settled:
         """The plain value of a key."""
         return self.held[key].value
 
+    def overrules(self, key: str, other: str) -> bool:
+        """Whether a key is set by a stronger source than another."""
+        strength = list(Origin)
+        return strength.index(self.held[key].origin) > strength.index(self.held[other].origin)
+
     def path(self, key: str) -> Path | None:
         """The path that a key names, if it names one."""
         return None if self[key] is None else Path(self[key])
