@@ -70,7 +70,7 @@ def _whole_hu(stored: npt.NDArray[np.integer], slope: float, intercept: float) -
         low, high = (min(max(value - shift, int(limits.min)), int(limits.max)) for value in DIGEST_HU)
         # Cut before they are shifted, what is left fits: sums of int16 that wrap around wrap back.
         whole: Values = stored.clip(low, high).astype("<i2", copy=False)
-        whole += np.array(shift).astype("<i2")
+        whole += np.int16((shift + (1 << 15)) % (1 << 16) - (1 << 15))
         return whole
     values = stored * np.float64(slope)
     values += intercept + _HALF

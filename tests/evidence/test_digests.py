@@ -55,6 +55,11 @@ def test_padding_and_a_cut_to_twelve_bits_make_no_other() -> None:
     )
 
 
+@pytest.mark.parametrize("intercept", [1e308, -1e308, 1e19, -70_000.0, 2.0**40])
+def test_an_intercept_beyond_all_values_leaves_none(intercept: float) -> None:
+    assert digest(np.array([[-5, 700]], dtype="<i2"), 1.0, intercept) is None
+
+
 @pytest.mark.parametrize("values", [[[7, 7]], [[-2000, -1]]])
 def test_a_slice_of_one_value_has_none(values) -> None:
     assert digest(np.array(values, dtype="<i2")) is None
