@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 from hypothesis import settings
-from support import releases
+from support import kept
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
@@ -48,12 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def written(tmp_path_factory: pytest.TempPathFactory) -> None:
+def releases_are_written_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Where small releases are kept: a folder that the workers of a run share."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "written"
     folder.mkdir(exist_ok=True)
-    releases.written.append(folder)
+    kept.folders.append(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)

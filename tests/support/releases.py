@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import kept
 
 from crlm_qc.collection.ledger import PublishedSeries
 from crlm_qc.collection.profile import Profile
@@ -22,10 +23,6 @@ MAX_SLICES = 24
 """Size of the releases in tests: small enough to write many, large enough for every mask rule."""
 
 
-written: list[Path] = []
-"""The folder that releases are kept in for the time of a run, for all its workers; none where tests run without fixtures."""
-
-
 def write_small(root: Path, *, patients: int = 3, seed: int = 1, **options: Any) -> SyntheticRelease:
     """Write a small release; `options` are those of `write_release`."""
     return write_release(root, patients=patients, seed=seed, **{"matrix": MATRIX, "max_slices": MAX_SLICES, **options})
@@ -34,20 +31,21 @@ def write_small(root: Path, *, patients: int = 3, seed: int = 1, **options: Any)
 def small_release(root: Path, **options: Any) -> SyntheticRelease:
     """A small release, in a folder that is empty or not there yet: what `write_small` writes, written once a run."""
     plain = all(isinstance(value, str | int) for value in options.values())
-    if not written or not plain:
+    if not kept.folders or not plain:
         return write_small(root, **options)
-    kept = written[0] / "-".join(("release", *(f"{name}-{value}" for name, value in sorted(options.items()))))
-    if not kept.exists():
+    place = kept.folders[0] / "-".join(("release", *(f"{name}-{value}" for name, value in sorted(options.items()))))
+    if not place.exists():
         # Another worker may write the same; the first that is done is kept.
-        made = Path(tempfile.mkdtemp(dir=written[0]))
+        made = Path(tempfile.mkdtemp(dir=kept.folders[0]))
         release = write_small(made / "release", **options)
         (made / "release.json").write_text(json.dumps(asdict(_moved(release, Path())), default=str), encoding="utf-8")
         with suppress(OSError):
-            made.rename(kept)
-    facts = json.loads((kept / "release.json").read_text(encoding="utf-8"))
+            made.rename(place)
+    facts = json.loads((place / "release.json").read_text(encoding="utf-8"))
     paths = {name: Path(facts[name]) for name in ("root", "collection", "metadata", "workbook", "manifest")}
-    release = _moved(SyntheticRelease(**{**facts, **paths, "patients": tuple(facts["patients"])}), kept / "release")
-    return copy_release(release, root)
+    release = _moved(SyntheticRelease(**{**facts, **paths, "patients": tuple(facts["patients"])}), place / "release")
+    shutil.copytree(release.root, root, dirs_exist_ok=True)
+    return _moved(release, root)
 
 
 def _moved(release: SyntheticRelease, root: Path) -> SyntheticRelease:
@@ -67,8 +65,8 @@ def _moved(release: SyntheticRelease, root: Path) -> SyntheticRelease:
 
 
 def copy_release(release: SyntheticRelease, destination: Path) -> SyntheticRelease:
-    """Copy a release to a folder that is empty or not there yet; the copy may be changed."""
-    shutil.copytree(release.root, destination, dirs_exist_ok=True)
+    """Copy a release to a folder that is not there yet; the copy may be changed."""
+    shutil.copytree(release.root, destination)
     return _moved(release, destination)
 
 
