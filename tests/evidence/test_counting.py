@@ -11,7 +11,9 @@ from hypothesis.extra import numpy as arrays
 
 from crlm_qc.evidence import tally as module
 from crlm_qc.evidence.images import StoredImage, count_within, ends_of, outside
+from crlm_qc.evidence.pixels import _coder
 from crlm_qc.evidence.tally import Tally
+from crlm_qc.geometry import placements
 
 KINDS = st.sampled_from([np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32])
 SLOPES = st.sampled_from([1.0, 0.5, 0.1, -1.0, -0.37, 2.5e-3, 1e6])
@@ -65,6 +67,14 @@ def test_what_is_no_padding(image: StoredImage) -> None:
     hu = image.stored.astype(np.float32) * image.slope + image.intercept
     for low_hu, high_hu in ((-200.0, 200.0), (-1100.0, 4000.0), (float(hu.min()), float(hu.max()))):
         assert image.count(low_hu, high_hu) == np.count_nonzero((hu[valid] >= low_hu) & (hu[valid] <= high_hu))
+
+
+@settings(max_examples=200)
+@given(padded())
+def test_codes_that_are_looked_up(image: StoredImage) -> None:
+    for part in (image.stored, image.stored[::2, ::-1]):
+        hu = part.astype(np.float32) * image.slope + image.intercept
+        assert (_coder(image)(part) == placements.encode(hu, outside(part, image.padding))).all()
 
 
 def test_without_ranges_nothing_is_left_out() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crlm_qc.evidence import levels as module
 from crlm_qc.evidence.levels import corner_fill, levels
 
 Image = npt.NDArray[Any]
@@ -127,3 +128,22 @@ def test_images_of_any_shape(shape: tuple[int, int]) -> None:
 def test_values_of_32_bits() -> None:
     values = np.random.default_rng(0).integers(-(2**31), 2**31 - 1, (64, 64), dtype="<i4")
     assert np.isfinite(levels(values, None, 32, 1.0, 0.0)["hu_rim"])
+
+
+@settings(max_examples=200)
+@given(
+    values=st.lists(st.integers(-40, 40) | st.integers(-2000, 2000), min_size=1, max_size=60),
+    width=st.integers(1, 90),
+    counts=st.sampled_from([16, 1 << 16]),
+)
+def test_the_mode_is_the_median_of_the_values_closest_together(values: list[int], width: int, counts: int) -> None:
+    held = np.array(values, np.int64)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "MOST_COUNTS", counts)
+        found = module._mode(held, width)
+    step = 1 + (max(values) - min(values)) // counts
+    wide = max(1, width // step)
+    bins = max((max(values) - min(values)) // step + 1, wide)
+    starts = [min(values) + step * place for place in range(bins - wide + 1)]
+    within = [held[(held >= start) & (held < start + wide * step)] for start in starts]
+    assert found == int(np.median(max(within, key=len)))
