@@ -180,7 +180,7 @@ class _Walk:
         self._file = file
         self._patient_id = patient_id
 
-    def data_set(self, data: Dataset | Item, path: str, depth: int) -> list[_Record]:
+    def data_set(self, data: Dataset | Item | list[tuple[int, Element]], path: str, depth: int) -> list[_Record]:
         """Count every element that matters; of an item of a sequence, give the records too."""
         found: list[_Record] = []
         file, todos = self._file, _TODO
@@ -315,7 +315,7 @@ class _Walk:
 
     def _sequence(self, data: Any, tag: int, element: Any, path: str, depth: int, creator: str) -> list[_Record]:
         bytes_there = isinstance(element.value, bytes) and bool(element.value)
-        items = items_of(data, tag, element, fast=tag != METHODS)
+        items = items_of(data, tag, element)
         if bytes_there and not items:
             return [self._count(tag, "SQ", path, "present", None, None, None, creator)]
         found = []

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz import mutators
+from support import both_ways
 from support.releases import small_release
 
 from crlm_qc.auditing import audit
@@ -345,10 +346,28 @@ class Results:
             FORMATS[rng.choice(list(FORMATS))].renderer()(report)
 
 
+class Sequences:
+    """Headers whose sequences are read by the reader of their usual encoding, and by pydicom alone."""
+
+    def __init__(self, folder: Path) -> None:
+        del folder
+        self.contents = both_ways.objects()
+
+    def __call__(self, rng: random.Random) -> None:
+        """Both read the same, or neither does."""
+        change = mutators.dicom if rng.random() < 0.5 else both_ways.in_sequences
+        content = change(rng, rng.choice(self.contents))
+        with watched():
+            usual, plain = both_ways.read(content), both_ways.read(content, plain=True)
+        if usual != plain:
+            raise BrokenError("sequences are read otherwise than pydicom reads them")
+
+
 Target = Callable[[random.Random], None]
 
 TARGETS: dict[str, tuple[Callable[[Path], Target], int]] = {
-    "patient": (Patient, 1110),
+    "patient": (Patient, 810),
+    "sequences": (Sequences, 300),
     "tables": (Tables, 300),
     "settings": (Given, 300),
     "results": (Results, 240),

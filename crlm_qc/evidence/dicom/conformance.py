@@ -80,7 +80,7 @@ class ValueScan:
 
     def _data_set(self, data: Any, depth: int) -> frozenset[Found]:
         found: set[Found] = set()
-        for key, element in data if isinstance(data, list) else data.items():
+        for key, element in data.items():
             tag, value = key | 0, element.value
             if tag & 0x10000 or not value:
                 continue
