@@ -223,7 +223,11 @@ class _Walk:
         self.data_set(elements, "", 0)
 
     def data_set(
-        self, data: Dataset | Item, path: str, depth: int, elements: Sequence[tuple[int, Any]] = ()
+        self,
+        data: Dataset | Item | list[tuple[int, Any]],
+        path: str,
+        depth: int,
+        elements: Sequence[tuple[int, Any]] = (),
     ) -> list[tuple[int, Sequence[_Record]]]:
         """Count every element that matters, and give the records by tag; elements are those of the data set if none are given."""
         found: list[tuple[int, Sequence[_Record]]] = []
@@ -359,7 +363,7 @@ class _Walk:
 
     def _sequence(self, data: Any, tag: int, element: Any, path: str, depth: int, creator: str) -> list[_Record]:
         bytes_there = isinstance(element.value, bytes) and bool(element.value)
-        items = items_of(data, tag, element, fast=tag != METHODS)
+        items = items_of(data, tag, element)
         if bytes_there and not items:
             return [self._count(tag, "SQ", path, "present", None, None, None, creator)]
         found = []
@@ -378,7 +382,7 @@ class _Walk:
         return found
 
 
-def _elements(data: Dataset | Item) -> Iterable[tuple[int, Any]]:
+def _elements(data: Dataset | Item | list[tuple[int, Any]]) -> Iterable[tuple[int, Any]]:
     return data if isinstance(data, list) else data.items()
 
 

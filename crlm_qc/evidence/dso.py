@@ -159,7 +159,7 @@ def _dimension_pointers(data: Dataset) -> str | None:
         return None
     pointers = []
     for item in dimensions:
-        element: Any = item.get_item("DimensionIndexPointer", keep_deferred=True)
+        element: Any = item.get_item(tag_of("DimensionIndexPointer"), keep_deferred=True)
         value = None if element is None else element.value
         if isinstance(value, bytes) and len(value) == 4:
             group, number = struct.unpack("<HH" if element.is_little_endian else ">HH", value)

@@ -21,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 from fuzz import mutators
-from support import dressed, tiny
+from support import both_ways, dressed, tiny
 from support.releases import small_release
 from support.sources import Memory
 
@@ -397,11 +397,29 @@ class Results:
             FORMATS[rng.choice(list(FORMATS))].renderer()(report)
 
 
+class Sequences:
+    """Headers whose sequences are read by the reader of their usual encoding, and by pydicom alone."""
+
+    def __init__(self, folder: Path) -> None:
+        del folder
+        self.contents = both_ways.objects()
+
+    def __call__(self, rng: random.Random) -> None:
+        """Both read the same, or neither does."""
+        change = mutators.dicom if rng.random() < 0.5 else both_ways.in_sequences
+        content = change(rng, rng.choice(self.contents))
+        with watched():
+            usual, plain = both_ways.read(content), both_ways.read(content, plain=True)
+        if usual != plain:
+            raise BrokenError("sequences are read otherwise than pydicom reads them")
+
+
 Target = Callable[[random.Random], None]
 
 TARGETS: dict[str, tuple[Callable[[Path], Target], int]] = {
-    "patient": (Patient, 910),
+    "patient": (Patient, 610),
     "series": (Series, 200),
+    "sequences": (Sequences, 300),
     "tables": (Tables, 300),
     "settings": (Given, 300),
     "results": (Results, 240),

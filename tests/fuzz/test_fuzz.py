@@ -10,6 +10,7 @@ from support import reports, tiny
 
 from crlm_qc.evidence import alike
 from crlm_qc.evidence.ct import Lacks
+from crlm_qc.evidence.dicom import items
 from crlm_qc.report.json_format import render
 
 CHANGES = {
@@ -31,9 +32,10 @@ def test_equal_numbers_give_equal_changes_and_most_change_something(name: str) -
     assert len(set(made)) > 40
 
 
-@pytest.mark.parametrize(
-    ("name", "count"), [("patient", 12), ("series", 40), ("tables", 4), ("settings", 20), ("results", 20)]
-)
+FEW = [("patient", 12), ("series", 40), ("sequences", 30), ("tables", 4), ("settings", 20), ("results", 20)]
+
+
+@pytest.mark.parametrize(("name", "count"), FEW)
 def test_a_few_inputs(name: str, count: int, tmp_path: Path) -> None:
     target = targets.TARGETS[name][0](tmp_path)
     for number in range(count):
@@ -67,6 +69,15 @@ def test_a_file_that_is_not_named_is_seen(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(targets, "read_patient", lambda who, items, *rest: read(who, items[1:], *rest))
     with pytest.raises(targets.BrokenError, match="not named"):
         target(random.Random(1))
+
+
+def test_a_sequence_read_otherwise_than_by_pydicom_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, parsed = targets.Sequences(tmp_path), items._parsed
+    monkeypatch.setattr(items, "_parsed", lambda *asked: parsed(*asked)[:1])
+    for owner, name in ((targets.mutators, "dicom"), (targets.both_ways, "in_sequences")):
+        monkeypatch.setattr(owner, name, lambda _, content: content)
+    with pytest.raises(targets.BrokenError, match="otherwise"):
+        target(random.Random(3))
 
 
 def test_what_is_written_into_a_release_is_seen(tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ class _Watch:
         found = self.seen
         if not self._counted and left > HEAD * self._allowed:
             self._counted = True
-            found += elements_ahead(self._stream, length, self._encoding, self._allowed)
+            found += elements_ahead(self._stream, length, self._encoding, self._allowed, seen=found)
             self._stream.seek(here)
         refuse(found, self._allowed, "its header has {} elements or more")
 

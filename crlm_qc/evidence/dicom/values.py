@@ -22,6 +22,7 @@ from pydicom.uid import (
 )
 
 from crlm_qc.collection.forms import is_uid
+from crlm_qc.evidence.dicom.items import list_of, read_items, usual_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -215,11 +216,11 @@ def reals(data: Dataset, keyword: str, length: int) -> tuple[float, ...] | None:
 
 def items(data: Dataset | None, keyword: str) -> list[Dataset] | None:
     """Items of a sequence; None if it is absent or can't be parsed."""
-    if data is None or tag_of(keyword) not in data:
+    tag = tag_of(keyword)
+    if data is None or tag not in data:
         return None
     try:
-        value = data[tag_of(keyword)].value
-        return list(value) if value is not None and not isinstance(value, (str, bytes)) else []
+        return read_items(data, tag, _raw(data, keyword))
     except Exception:  # noqa: BLE001 - a sequence whose bytes make no sense counts as absent
         return None
 
@@ -245,9 +246,11 @@ def raw_items(data: Dataset, keyword: str) -> tuple[bytes | None, Callable[[], l
     if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
         return None, lambda: items(data, keyword) or []
 
-    def parse() -> list[Dataset]:
+    def parse() -> list[Any]:
+        if (usual := usual_items(data, tag_of(keyword), element)) is not None:
+            return usual
         try:
-            return list(convert_raw_data_element(element, ds=data).value)
+            return list_of(convert_raw_data_element(element, ds=data).value)
         except Exception:  # noqa: BLE001 - a sequence whose bytes make no sense counts as absent
             return []
 
