@@ -30,7 +30,7 @@ _MEASURE = """
 import sys
 from pathlib import Path
 from crlm_qc.evidence.collect import collect
-from crlm_qc.model.profile import load_profile
+from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.settings import Depth
 collect(Path(sys.argv[1]), load_profile(), depth=Depth(sys.argv[2]), jobs=1)
 # What getrusage says survives exec, so it would be the parent's peak.
