@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from typing import Final
 
 from crlm_qc.collection.deidentification import Pattern, looks_like
@@ -33,6 +34,8 @@ _NO_AGE: Final = 130
 _NUMBER = re.compile(r"[+-]?[0-9]{1,4}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?")
 _MOST_DIGITS, _MOST_IN_A_ROW = 6, 4
 """Digits of a description that is shown: in all, and of numbers with no word between them."""
+_REMEMBERED: Final = 4096
+"""Parts of paths of which it is remembered how they are shown."""
 _MOST_OF_A_NUMBER = 5
 """Digits of a SeriesNumber that is shown, as `LARGEST` has."""
 _WORD = re.compile(r"[^\W\d_]+|\d+")
@@ -121,6 +124,8 @@ class Show:
         self._places = places
         self._contents = contents
         self._known: dict[tuple[str, bool], bool] = {}
+        # Files of all patients bear the same names.
+        self._part = lru_cache(maxsize=_REMEMBERED)(self._shown_part)
 
     def text(self, value: str | None, known: Collection[str] = ()) -> str:
         """Free text: itself if it is one of `known`, a number, or made of the collection's words; else its length.
@@ -276,7 +281,7 @@ class Show:
             return shown
         return Alias(shown if self._places is None else self._places(bare, self._part), shown, content)
 
-    def _part(self, part: str) -> str:
+    def _shown_part(self, part: str) -> str:
         if (
             part in ("", ".", "..")
             or part == self._profile.name

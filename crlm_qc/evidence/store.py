@@ -17,7 +17,7 @@ from crlm_qc.evidence.source import reason
 from crlm_qc.model.errors import ReleaseError, UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
-from crlm_qc.model.tables import SOURCE_TABLES, TABLES, empty
+from crlm_qc.model.tables import SOURCE_TABLES, TABLES, DType, pandas_dtype
 from crlm_qc.model.words import suggest
 
 FACTS_FILE = "evidence.json"
@@ -141,7 +141,11 @@ def load(folder: Path, patients: Sequence[str] = ()) -> Evidence:
     except PlainError:
         raise ReleaseError(f"{folder / FACTS_FILE} is damaged: collect the evidence again") from None
     proof = raw.get("tables")
-    tables = {name: _table(folder, name, proof.get(name) if isinstance(proof, dict) else None) for name in TABLES}
+    known: dict[str, str] = {}
+    tables = {
+        name: _table(folder, name, proof.get(name) if isinstance(proof, dict) else None, known) for name in TABLES
+    }
+    _give_back()
     return _only(Evidence(facts, tables), patients)
 
 
@@ -170,9 +174,11 @@ def _facts(folder: Path) -> dict[str, Any] | None:
     return raw if isinstance(raw, dict) else None
 
 
-def _table(folder: Path, name: str, proof: object) -> Any:
+def _table(folder: Path, name: str, proof: object, known: dict[str, str]) -> Any:
+    """A table that was saved; `known` are texts of others, and get its own, so that each stands in memory once."""
     import pandas as pd
     import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
 
     path = folder / f"{name}.parquet"
     try:
@@ -182,16 +188,37 @@ def _table(folder: Path, name: str, proof: object) -> Any:
                 f"{path} is not as it was saved, by the SHA-256 in {FACTS_FILE}, and damaged or changed since: "
                 "collect the evidence again"
             )
-        table = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
-        model = empty(name)
-        if list(table.columns) != list(model.columns) or len(table) != proof.get("rows"):
+        dtypes = TABLES[name].dtypes
+        texts = [column for column, dtype in dtypes.items() if dtype == "str"]
+        file = ParquetFile(io.BytesIO(content), read_dictionary=texts)
+        if file.schema_arrow.names != list(dtypes) or file.metadata.num_rows != proof.get("rows"):
             raise ValueError("other columns or rows")
+        # One column at a time, so that a table is not held twice.
+        table = pd.DataFrame({column: _column(file, column, dtypes[column], known) for column in dtypes}, copy=False)
         _check_json(name, table)
-        return table.astype(model.dtypes.to_dict())
+        return table
     except ReleaseError:
         raise
     except (OSError, ValueError, TypeError, RecursionError, pa.ArrowException):
         raise ReleaseError(f"{path} is missing or damaged: collect the evidence again") from None
+
+
+def _give_back() -> None:
+    """Give memory that Arrow read files with, and keeps for the next, back to the system."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+
+
+def _column(file: Any, name: str, dtype: DType, known: dict[str, str]) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    values = file.read([name]).to_pandas()[name]
+    if dtype == "str" and isinstance(values.dtype, pd.CategoricalDtype):
+        texts = np.array([*(known.setdefault(text, text) for text in values.cat.categories), np.nan], dtype=object)
+        values = texts[values.cat.codes]
+    return pd.array(values, dtype=pandas_dtype(dtype)) if dtype == "str" else values.astype(dtype)
 
 
 def _check_json(name: str, table: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from crlm_qc.collection.places import Places
@@ -34,7 +34,7 @@ class Context:
     def __post_init__(self) -> None:
         """Make the one gate through which values are shown."""
         places = self._places() if self.settings.redact_paths else None
-        object.__setattr__(self, "show", Show(self.profile, places, lambda path: _contents(self).get(path)))
+        object.__setattr__(self, "show", Show(self.profile, places, partial(_content, self)))
 
     def _places(self) -> Places:
         patients, files = self.evidence["patients"], self.evidence["files"]
@@ -85,31 +85,56 @@ def once(work: Callable[Concatenate[Context, P], T]) -> Callable[Concatenate[Con
     return remembered
 
 
+def _content(context: Context, path: str) -> str | None:
+    return _contents(context)(path)
+
+
 @once
-def _contents(context: Context) -> dict[str, str]:
-    """Which series or image of its patient each file and folder of images is.
+def _contents(context: Context) -> Callable[[str], str | None]:
+    """What tells which series or image of its patient a file or folder of images is.
 
     A patient's one CT series is `CT`, the one segmentation object `SEG`; of several a UID says which, if it may be shown.
     """
     files, show = context["files"], context.show
-    images = files[files["kind"].isin(["ct", "dso"]) & files["patient"].notna() & files["series_uid"].notna()]
+    folders, paths, instances = (files[name].tolist() for name in ("folder", "path", "sop_instance_uid"))
+    series, of_folder = _series(files)
     found: dict[str, str] = {}
-    for (_, kind), rows in images.groupby(["patient", "kind"], sort=False):
+    images: dict[str, tuple[str, int]] = {}
+    for (_, kind), own in series.items():
         word = "CT" if kind == "ct" else "SEG"
-        single = rows["series_uid"].nunique() == 1
-        for uid, own in rows.groupby("series_uid", sort=False):
-            name = word if single else f"{word}/{uid}"
-            if not single and show.uid(uid) != uid:
+        for uid, places in own.items():
+            name = word if len(own) == 1 else f"{word}/{uid}"
+            if len(own) > 1 and show.uid(uid) != uid:
                 continue
-            if own["folder"].nunique() == 1:
-                found[own["folder"].iloc[0] or "."] = name
-            for path, instance in zip(own["path"], own["sop_instance_uid"], strict=True):
-                if len(own) == 1:
-                    found[path] = name
-                elif isinstance(instance, str) and show.uid(instance) == instance:
-                    found[path] = f"{name}/{instance}"
+            if len({folders[place] for place in places if isinstance(folders[place], str)}) == 1:
+                found[folders[places[0]] or "."] = name
+            if len(places) == 1:
+                found[paths[places[0]]] = name
+            else:
+                images |= {paths[place]: (name, place) for place in places}
     # What holds several series is none of them.
-    series = images.groupby("folder")["series_uid"].nunique()
-    for folder in series[series > 1].index:
-        found.pop(str(folder) or ".", None)
-    return found
+    for folder, uids in of_folder.items():
+        if len(uids) > 1:
+            found.pop(folder or ".", None)
+
+    def content(path: str) -> str | None:
+        if path not in images:
+            return found.get(path)
+        name, place = images[path]
+        instance = instances[place]
+        return f"{name}/{instance}" if isinstance(instance, str) and show.uid(instance) == instance else None
+
+    return content
+
+
+def _series(files: Any) -> tuple[dict[tuple[str, str], dict[str, list[int]]], dict[str, set[str]]]:
+    """Places of images by patient and kind, and by series; and the series of each folder."""
+    columns = [files[name].tolist() for name in ("kind", "patient", "series_uid", "folder")]
+    series: dict[tuple[str, str], dict[str, list[int]]] = {}
+    of_folder: dict[str, set[str]] = {}
+    for place, (kind, patient, uid, folder) in enumerate(zip(*columns, strict=True)):
+        if kind in ("ct", "dso") and isinstance(patient, str) and isinstance(uid, str):
+            series.setdefault((patient, kind), {}).setdefault(uid, []).append(place)
+            if isinstance(folder, str):
+                of_folder.setdefault(folder, set()).add(uid)
+    return series, of_folder

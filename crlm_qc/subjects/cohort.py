@@ -42,6 +42,8 @@ FITS: Final = 0.5
 KNOWN: Final = 0.9
 """Part of a workbook's rows that must be those of an edition to be known as it: people mend a few cells."""
 PERMUTATIONS: Final = 9999
+AT_ONCE: Final = 100
+"""Permutations that are held at once."""
 SEED: Final = 20221001
 
 _SEX: Final = {"M": 1.0, "F": 2.0}
@@ -110,10 +112,9 @@ def _image_facts(context: Context) -> pd.DataFrame:
     facts: dict[str, dict[str, Any]] = {}
     for name in ("dsos", "slices"):
         table = context[name]
-        known = table[table["patient"].notna()]
         for column, made in (("patient_sex", "dicom_sex"), ("patient_age", "dicom_age")):
             distinct = (
-                known[["patient", column]]
+                table[["patient", column]]
                 .dropna()
                 .groupby(["patient", column], sort=False)
                 .size()
@@ -219,8 +220,13 @@ def _age_test(own: npt.NDArray[np.float64], images: npt.NDArray[np.float64], tol
     n = len(own)
     apart = np.abs(own[:, None] - images[None, :])
     observed = float(np.diagonal(apart).mean())
-    orders = np.random.default_rng(SEED).permuted(np.tile(np.arange(n), (PERMUTATIONS, 1)), axis=1)
-    by_chance = apart[np.arange(n), orders].mean(axis=1)
+    random, rows = np.random.default_rng(SEED), np.arange(n)
+    # All at once they would take most of the memory of a large release.
+    orders = (
+        random.permuted(np.tile(rows, (min(AT_ONCE, PERMUTATIONS - done), 1)), axis=1)
+        for done in range(0, PERMUTATIONS, AT_ONCE)
+    )
+    by_chance = np.concatenate([apart[rows, order].mean(axis=1) for order in orders])
     p = (1 + int((by_chance <= observed + 1e-9).sum())) / (1 + PERMUTATIONS)
     agree = int((np.diagonal(apart) <= tolerance).sum())
     return Test(n, agree, float((apart <= tolerance).sum() / n), p)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,40 +20,42 @@ SPACING = ("spacing_row", "spacing_col")
 
 
 class Columns:
-    """Rows of a table as arrays: text as objects with None, numbers as float64 with NaN."""
+    """Rows of a table as arrays, made when they are asked for: text as objects with None, numbers as float64 with NaN."""
 
-    def __init__(self, arrays: Mapping[str, Any], rows: Any = None) -> None:
-        self._arrays = arrays
+    def __init__(self, column: Callable[[str], Any], rows: Any = None) -> None:
+        self._column = column
         self._rows = slice(None) if rows is None else rows
         self._taken: dict[str, Any] = {}
         self._matrices: dict[tuple[str, ...], Floats] = {}
 
     @classmethod
-    def of(cls, table: Any) -> Columns:
-        """All rows of a table."""
+    def of(cls, table: Any, by: Sequence[str] = ()) -> Columns:
+        """All rows of a table, in the order of some of its columns if they are named."""
         import numpy as np
 
-        arrays: dict[str, Any] = {}
-        for name in table.columns:
+        def column(name: str) -> Any:
             values = table[name]
             if values.dtype in ("Int64", "boolean", "float64"):
-                arrays[name] = values.to_numpy(dtype="float64", na_value=np.nan)
-            else:
-                arrays[name] = values.astype(object).where(values.notna(), None).to_numpy(dtype=object)
-        return cls(arrays)
+                return values.to_numpy(dtype="float64", na_value=np.nan)
+            return values.to_numpy(dtype=object, na_value=None)
+
+        if not by:
+            return cls(column)
+        keys = table[list(by)].reset_index(drop=True)
+        return cls(column, _run(keys.sort_values(list(by), kind="stable").index.to_numpy()))
 
     def take(self, rows: Any) -> Columns:
         """Some of its rows, by index."""
-        return Columns({name: self[name] for name in self._arrays}, rows)
+        return Columns(self.__getitem__, _run(rows))
 
     def replaced(self, columns: Mapping[str, Any]) -> Columns:
         """The same rows with other values in some columns."""
-        return Columns({name: columns[name] if name in columns else self[name] for name in self._arrays})
+        return Columns(lambda name: columns[name] if name in columns else self[name])
 
     def __getitem__(self, name: str) -> Any:
         """One column."""
         if name not in self._taken:
-            self._taken[name] = self._arrays[name][self._rows]
+            self._taken[name] = self._column(name)[self._rows]
         return self._taken[name]
 
     def __len__(self) -> int:
@@ -90,8 +92,10 @@ class Columns:
     def listed(self, name: str) -> dict[str, list[int]]:
         """Rows by the words of a column that holds JSON lists of them."""
         places: dict[str, list[int]] = {}
-        for place, value in enumerate(self[name].tolist()):
-            for word in json.loads(value or "[]"):
+        values = self[name].tolist()
+        words = {value: json.loads(value or "[]") for value in set(values)}
+        for place, value in enumerate(values):
+            for word in words[value]:
                 places.setdefault(word, []).append(place)
         return places
 
@@ -108,6 +112,16 @@ class Columns:
             if value is not None:
                 places.setdefault(value, []).append(place)
         return {value: np.array(found, dtype=np.int64) for value, found in places.items()}
+
+
+def _run(rows: Any) -> Any:
+    """Rows that follow one another as a slice, which takes no memory: most series and objects lie so in their tables."""
+    import numpy as np
+
+    places = np.asarray(rows, dtype=np.int64)
+    if not len(places) or (np.diff(places) != 1).any():
+        return places
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 def common_row(values: Floats) -> Floats | None:

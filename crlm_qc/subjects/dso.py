@@ -176,7 +176,7 @@ class Dso:
 @once
 def dsos_of(context: Context) -> list[Dso]:
     """All segmentation objects."""
-    frames = Columns.of(context["frames"].sort_values(["dso", "frame"], kind="stable"))
+    frames = Columns.of(context["frames"], by=("dso", "frame"))
     of_dso = frames.groups("dso")
     segments: dict[str, list[Mapping[str, Any]]] = {}
     for row in context["segments"].to_dict("records"):

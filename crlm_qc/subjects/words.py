@@ -58,7 +58,10 @@ def most_common(values: Iterable[Any]) -> Any:
     """The commonest of the values that are not missing, among equals as `commonest_met`; None if there is none."""
     import pandas as pd
 
-    return commonest_met(Counter(value for value in values if not pd.isna(value)))
+    # NaN is not equal to itself, and whether pandas' own missing value is can't be asked.
+    return commonest_met(
+        Counter(value for value in values if value is not None and value is not pd.NA and value == value)
+    )
 
 
 def commonest(counts: Mapping[Any, int]) -> Any:

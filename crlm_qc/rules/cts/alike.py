@@ -91,6 +91,8 @@ def _differing(
         if keyword == _DATE:
             # Type 2 may be empty, but then in all slices of a study.
             given = {place: given.get(place, "") for place in range(len(values))}
+        if len(set(given.values())) < 2:
+            continue
         plain = _plain(context, keyword, {place: value for place, value in given.items() if place not in told})
         counts = Counter(plain.values())
         common = max(counts, key=lambda key: counts[key], default=None)

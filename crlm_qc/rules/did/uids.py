@@ -32,13 +32,22 @@ _UIDS = {
 )
 def uid_of_another_root(context: Context) -> Checked:
     """SOP Instance, Series, Study and Frame of Reference UID of every file; malformed ones are REL016's."""
+    import numpy as np
+
     root = context.profile.uid_root + "."
     files = context["files"]
     files = files[files["kind"].isin(["ct", "dso"])]
+    examined = len(files)
+    foreign = {
+        column: {one for one in files[column].unique() if is_uid(one) and not one.startswith(root)} for column in _UIDS
+    }
+    # Each UID is looked at once, and then the files of series with a foreign one.
+    suspect = np.logical_or.reduce([files[column].isin(list(uids)) for column, uids in foreign.items()])
+    files = files[files["series_uid"].fillna("").isin(files.loc[suspect, "series_uid"].fillna(""))]
     findings = []
     for (patient, uid), rows in files.groupby([files["patient"].fillna(""), files["series_uid"].fillna("")], sort=True):
         for column, keyword in _UIDS.items():
-            strange = [one for one in rows[column] if is_uid(one) and not one.startswith(root)]
+            strange = [one for one in rows[column] if one in foreign[column]]
             if strange:
                 shown: Sequence[str] = sorted({context.show.uid(one) for one in strange})
                 findings.append(
@@ -56,4 +65,4 @@ def uid_of_another_root(context: Context) -> Checked:
                         len(strange),
                     )
                 )
-    return Checked(len(files), findings)
+    return Checked(examined, findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import VESSEL
@@ -119,7 +119,7 @@ def _gaps(context: Context, dso: Dso) -> Iterator[tuple[int, list[tuple[str, Sli
     """Segments with frames on two planes or more, each with the planes between that it has no frame on, in words and as slices."""
     if whole(dso.row["number_of_frames"]) != whole(dso.row["n_frame_items"]) or not len(dso.frames):
         return
-    planes, names, slices = _planes(context, dso)
+    planes, name = _planes(context, dso)
     known = dso.declared_numbers
     background = {whole(row["segment_number"]) for row in dso.declared if dso.is_background(row)}
     lost = {int(planes[group[0]]) for group in frames_at_one_position(context, dso)} | _suspect_planes(dso)
@@ -132,7 +132,7 @@ def _gaps(context: Context, dso: Dso) -> Iterator[tuple[int, list[tuple[str, Sli
     for value, there in sorted(own.items()):
         if len(there) > 1 and value not in background:
             gap = sorted(set(range(min(there), max(there))) - there - lost)
-            yield value, [(names[plane], slices.get(plane)) for plane in gap]
+            yield value, [name(plane) for plane in gap]
 
 
 def _held(dso: Dso) -> list[list[int]]:
@@ -142,8 +142,8 @@ def _held(dso: Dso) -> list[list[int]]:
     return [json.loads(value) if isinstance(value, str) else [] for value in dso.frames["segments_held"].tolist()]
 
 
-def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str], dict[int, Slice]]:
-    """The plane that each frame belongs to, counted along the normal over planes that are there; names of planes; slices.
+def _planes(context: Context, dso: Dso) -> tuple[Ints, Callable[[int], tuple[str, Slice | None]]]:
+    """The plane that each frame belongs to, counted along the normal over planes that are there; name and slice of one.
 
     The CT's slices are the planes, by source image first and by position where there is none; without a CT the
     positions of all frames are. -1 for a frame that lies on no plane.
@@ -163,19 +163,23 @@ def _planes(context: Context, dso: Dso) -> tuple[Ints, dict[int, str], dict[int,
         source = sources_of(context, dso).slice
         placed = np.isin(source, stack.order)
         planes[placed] = stack.plane_of(source[placed])
-        order, ranks = stack.order.tolist(), stack.plane_of(stack.order).tolist()
-        names = dict(zip(ranks, ct.names(context, order), strict=True))
-        return planes, names, dict(zip(ranks, ct.places(order), strict=True))
+        slices = dict(zip(stack.plane_of(stack.order).tolist(), stack.order.tolist(), strict=True))
+        return planes, lambda plane: (ct.names(context, [slices[plane]])[0], ct.places([slices[plane]])[0])
     axes = dso.frames.matrix(ORIENTATION)[0]
     if not np.isfinite(unit_normal(axes[:3], axes[3:])).all():
-        return np.full(len(points), -1, dtype=np.int64), {}, {}
+        return np.full(len(points), -1, dtype=np.int64), _unnamed
     own, _ = stack_of(context, points, axes)
     planes = np.full(len(points), -1, dtype=np.int64)
     if own is None:
-        return planes, {}, {}
+        return planes, _unnamed
     planes[own.order] = own.plane_of(own.order)
-    names = {int(planes[place]): f"z {number(points[place, 2])} mm" for place in own.order.tolist()}
-    return planes, names, {}
+    first = {int(planes[place]): place for place in own.order.tolist()}
+    return planes, lambda plane: (f"z {number(points[first[plane], 2])} mm", None)
+
+
+def _unnamed(plane: int) -> tuple[str, None]:
+    """What a plane is called where frames lie on none."""
+    return str(plane), None
 
 
 def _suspect_planes(dso: Dso) -> set[int]:

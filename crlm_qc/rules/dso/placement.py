@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
@@ -270,7 +270,7 @@ def frame_off_lattice(context: Context) -> Checked:
                 expected,
                 plural(count, "frame"),
                 count=count,
-                examples=[words[place] for place in places],
+                examples=[words(place) for place in places[:MAX_EXAMPLES]],
                 places=(*dso.places(places[:MAX_EXAMPLES]), *first),
             )
 
@@ -280,7 +280,9 @@ def frame_off_lattice(context: Context) -> Checked:
     return each_on_its_ct(context, judge, examined)
 
 
-def _off_lattice(context: Context, dso: Dso, ct: CtSeries, nowhere: str) -> tuple[Flags, Flags, Flags, list[str]]:
+def _off_lattice(
+    context: Context, dso: Dso, ct: CtSeries, nowhere: str
+) -> tuple[Flags, Flags, Flags, Callable[[int], str]]:
     """Frames without a position, off the lattice, and outside of the stack; and where each lies, in words."""
     import numpy as np
 
@@ -304,11 +306,12 @@ def _off_lattice(context: Context, dso: Dso, ct: CtSeries, nowhere: str) -> tupl
     beyond = (np.round(index) < 0) | (np.round(index) > last)
     outside = free & ~off & beyond & ~named_elsewhere
     far_out = off & beyond & ~named_elsewhere & (np.abs(from_plane) > max(slack, spacing))
-    words = [
-        f"frame {int(frame)} {nowhere}"
-        if not np.isfinite(point).all()
-        else f"frame {int(frame)} at z {number(point[2])} mm, {number(abs(plane))} mm from the nearest slice"
-        + (f" and {number(aside)} mm sideways" if aside > in_plane else "")
-        for frame, point, plane, aside in zip(dso.frames["frame"], points, from_plane, sideways, strict=True)
-    ]
+
+    def words(place: int) -> str:
+        frame, point, aside = int(dso.frames["frame"][place]), points[place], sideways[place]
+        if unplaced[place]:
+            return f"frame {frame} {nowhere}"
+        away = f"frame {frame} at z {number(point[2])} mm, {number(abs(from_plane[place]))} mm from the nearest slice"
+        return away + (f" and {number(aside)} mm sideways" if aside > in_plane else "")
+
     return unplaced, off & ~far_out, outside | far_out, words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crlm_qc.collection.forms import day_of, downloaded, series_folder, study_folder, uid_tail
@@ -31,17 +32,21 @@ _LEAST_CUT = 12
 )
 def folder_name_contradicts(context: Context) -> Checked:
     """Every study and series folder whose name has the downloader's form."""
-    import pandas as pd
-
     columns = ["patient", "path", "study_date", "study_id", "study_description", "series_description"]
     columns += ["series_number", "study_uid", "series_uid"]
-    rows = pd.concat([context["slices"][columns], context["dsos"][columns]], ignore_index=True)
-    rows["folder"] = rows["path"].map(folder_of)
-    rows["parent"] = rows["folder"].map(folder_of)
+    rows: dict[str, list[Any]] = {
+        name: [value for table in ("slices", "dsos") for value in context[table][name].tolist()] for name in columns
+    }
+    rows["folder"] = [folder_of(path) for path in rows["path"]]
+    rows["parent"] = [folder_of(folder) for folder in rows["folder"]]
     examined, findings = 0, []
     for level, contradictions in (("parent", _study_contradictions), ("folder", _series_contradictions)):
-        for folder, group in rows.groupby(level, sort=True):
-            found = contradictions(context, name_of(str(folder)), group)
+        places: dict[str, list[int]] = {}
+        for place, folder in enumerate(rows[level]):
+            places.setdefault(folder, []).append(place)
+        for folder, own in sorted(places.items()):
+            group = {name: [rows[name][place] for place in own] for name in columns}
+            found = contradictions(context, name_of(folder), group)
             if found is None:
                 continue
             examined += 1
@@ -49,29 +54,31 @@ def folder_name_contradicts(context: Context) -> Checked:
                 keywords, expected, observed = zip(*found, strict=True)
                 findings.append(
                     Found(
-                        folder_subject(context, str(folder)),
-                        f"The folder's name contradicts {' and '.join(keywords)} of the {len(group)} files in it."
-                        if len(group) > 1
+                        folder_subject(context, folder),
+                        f"The folder's name contradicts {' and '.join(keywords)} of the {len(own)} files in it."
+                        if len(own) > 1
                         else f"The folder's name contradicts {' and '.join(keywords)} of the file in it.",
                         "; ".join(expected),
                         "; ".join(observed),
-                        text(group["patient"].iloc[0]),
+                        text(group["patient"][0]),
                     )
                 )
     return Checked(examined, findings)
 
 
 Contradictions = list[tuple[str, str, str]]
+Group = Mapping[str, Sequence[Any]]
+"""Columns of the files of one folder."""
 
 
-def _study_contradictions(context: Context, name: str, rows: Any) -> Contradictions | None:
+def _study_contradictions(context: Context, name: str, rows: Group) -> Contradictions | None:
     folder = study_folder(name)
     if folder is None:
         return None
     month, day, year = folder.date.split("-")
     found: Contradictions = []
     # One that can't be read is DID015's.
-    date = most_common(rows["study_date"].map(day_of))
+    date = most_common(map(day_of, rows["study_date"]))
     if date is not None and date != year + month + day:
         named = context.show.date(folder.date)
         found.append(("StudyDate", f"StudyDate {context.show.date(date)}", f"folder {named}"))
@@ -86,7 +93,7 @@ def _study_contradictions(context: Context, name: str, rows: Any) -> Contradicti
     return found + _tail(context, "StudyInstanceUID", folder.tail, most_common(rows["study_uid"]))
 
 
-def _series_contradictions(context: Context, name: str, rows: Any) -> Contradictions | None:
+def _series_contradictions(context: Context, name: str, rows: Group) -> Contradictions | None:
     folder = series_folder(name)
     if folder is None:
         return None

@@ -178,6 +178,12 @@ def series_surplus(context: Context) -> Checked:
     images = images[images["patient"].notna()]
     images = images[(images["kind"] != "ct") | ~images["series_uid"].isin(list(told_unknown(context)))]
     images = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
+    # Who has no more files of a kind than there may be series, or no more series, has none too many.
+    units = images["series_uid"].fillna("").where(images["kind"] == "ct", images["path"])
+    counted = images[["patient", "kind"]].assign(unit=units).drop_duplicates().groupby(["patient", "kind"]).size()
+    most = context.profile.published.series_per_patient
+    several = [patient for (patient, role), count in counted.items() if count > most["CT" if role == "ct" else "SEG"]]
+    images = images[images["patient"].isin(several)]
     words: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
     folders: dict[str, list[str]] = {}
@@ -185,7 +191,7 @@ def series_surplus(context: Context) -> Checked:
         # A folder that mixes series counts once; a segmentation object is one file.
         units = rows["path"] if role == "dso" else _merged(rows)
         count = int(units.nunique())
-        if count > context.profile.published.series_per_patient["CT" if role == "ct" else "SEG"]:
+        if count > most["CT" if role == "ct" else "SEG"]:
             what = "CT series" if role == "ct" else "segmentation objects"
             words.setdefault(str(patient), []).append(f"{count} {what}")
             counts[str(patient)] += count
@@ -276,7 +282,17 @@ def _whole_somewhere(files: Any) -> bool:
     return bool(files["sop_instance_uid"].notna().all() and held.max() == files["sop_instance_uid"].nunique())
 
 
+def _with_several(images: Any, one: str, other: str) -> Any:
+    """Images with a value of a column beside which another column has several."""
+    pairs = images[[one, other]].fillna("").drop_duplicates()
+    several = pairs.loc[pairs[one].duplicated(), one]
+    return images[images[one].fillna("").isin(several)]
+
+
 def _spread(context: Context, images: Any) -> Iterator[Found]:
+    images = _with_several(images, "series_uid", "folder")
+    if images.empty:
+        return
     every = images_of(context).groupby("series_uid").groups
     for (patient, uid), rows in images.groupby(["patient", "series_uid"], dropna=False, sort=True):
         if rows["folder"].nunique() > 1 and _whole_somewhere(context["files"].loc[every[uid]]):
@@ -294,6 +310,7 @@ def _spread(context: Context, images: Any) -> Iterator[Found]:
 
 
 def _mixed(context: Context, images: Any) -> Iterator[Found]:
+    images = _with_several(images, "folder", "series_uid")
     for folder, rows in images.groupby(images["folder"].fillna(""), sort=True):
         counts = Counter(rows["series_uid"])
         if len(counts) > 1:
