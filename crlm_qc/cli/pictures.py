@@ -7,14 +7,16 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crlm_qc.auditing.memory import remember
 from crlm_qc.cli.actions import shown
-from crlm_qc.cli.options import ProfileOption
+from crlm_qc.cli.configured import request_by
+from crlm_qc.cli.options import CacheOption, NoCacheOption, ProfileOption
 from crlm_qc.cli.terminal import progress_on, say
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
@@ -122,6 +124,7 @@ def saved_pictures(report: Report, findings: Path) -> dict[str, bytes]:
 
 
 def pictures(
+    ctx: typer.Context,
     release: Annotated[Path, typer.Argument(help="Folder or archive of the release.")],
     patient: Annotated[str, typer.Argument(help="Patient ID, such as CRLM-CT-1046.")],
     segment: Annotated[
@@ -134,6 +137,8 @@ def pictures(
         Path | None, typer.Option("--out", help="Folder to write to. Default: reports/<release name>/<patient>.")
     ] = None,
     profile: ProfileOption = None,
+    cache: CacheOption = None,
+    no_cache: NoCacheOption = False,
 ) -> None:
     """Write pictures of a patient as PNG: CT slices in a liver window, with the contours of the masks.
 
@@ -152,8 +157,22 @@ def pictures(
     if is_evidence(release):
         raise UsageError(f"{release} is saved evidence, which holds no images: give the release itself")
     used = load_profile(profile)
+    # Of options that other sources may set, this command has those of the cache alone.
+    asked = request_by(ctx, {"release": release, "cache": cache, "no_cache": no_cache})
+    memory = remember(release, asked)
     with progress_on(quiet=False) as progress:
-        evidence = collect(release, used, depth=Depth.MASKS, patients=[patient], jobs=1, progress=progress)
+        if memory is not None:
+            memory.look(release, replace(asked, profile=used))
+        evidence = collect(
+            release,
+            used,
+            depth=Depth.MASKS,
+            patients=[patient],
+            jobs=1,
+            progress=progress,
+            kept=memory,
+            listed=None if memory is None else memory.release,
+        )
         context = Context(evidence, used)
         chosen = overview(context, patient, _segment(segments_of(context, patient), segment, patient))
         made, files = make(chosen, release, used, progress=progress, png=True)

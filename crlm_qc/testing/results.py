@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crlm_qc.auditing.memory import remember
 from crlm_qc.auditing.run import audit
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import Report
@@ -99,7 +100,10 @@ class Results:
         try:
             with _silence():
                 evidence_to = None if asked.saved else self._tables
-                self._report = audit(asked.source, **asked.request.audited(), evidence_to=evidence_to)
+                memory = None if asked.saved else remember(asked.source, asked.request)
+                self._report = audit(asked.source, **asked.request.audited(), evidence_to=evidence_to, memory=memory)
+                if memory is not None:
+                    memory.end()
             put(self._saved, json_format.render(self._report))
         except UsageError as error:
             self._failed = f"crlm-qc: {words.clean(str(error))}"

@@ -286,6 +286,8 @@ ENVIRONMENT = {
     "metadata": ("m.csv", "m.csv"),
     "clinical": ("c.xlsx", "c.xlsx"),
     "manifest": ("m.tcia", "m.tcia"),
+    "cache": ("kept", "kept"),
+    "no-cache": ("1", True),
     "jobs": ("3", 3),
     "quiet": ("1", 1),
     "color": ("never", "never"),
@@ -295,7 +297,8 @@ ENVIRONMENT = {
 @pytest.mark.parametrize("key", KEYS)
 def test_every_option_has_an_environment_variable(run: Run, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     given, value = ENVIRONMENT[key]
-    monkeypatch.setenv(f"CRLM_QC_{'TOLERANCE' if key == 'tolerances' else key.upper().replace('-', '_')}", given)
+    named = {"tolerances": "TOLERANCE", "cache": "CACHE_DIR"}.get(key) or key.upper().replace("-", "_")
+    monkeypatch.setenv(f"CRLM_QC_{named}", given)
     settings = shown(run)
     assert (settings[key]["value"], settings[key]["origin"]) == (value, "environment")
     assert [name for name in KEYS if settings[name]["origin"] != "default"] == [key]

@@ -60,6 +60,8 @@ SAMPLES: Mapping[str, list[Any]] = {
     "metadata": ["/x/m.csv", "/y/m.csv"],
     "clinical": ["/x/c.xlsx"],
     "manifest": ["/x/m.tcia"],
+    "cache": ["/x/cache", "/y"],
+    "no-cache": [True, False],
     "jobs": [1, 4],
     "quiet": [0, 1, 2],
     "color": ["auto", "always", "never"],
