@@ -19,7 +19,7 @@ from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.release import Other, Release
 from crlm_qc.evidence.source import parents
 from crlm_qc.evidence.workbook.file import unpacks_to_much
-from crlm_qc.model.tables import TOO_LARGE
+from crlm_qc.model.tables import NOT_FETCHED, TOO_LARGE
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ def read_outside(
             row = _row(other, scan, profile, others)
         except OSError as error:
             row = file_row(None, other.item, other.kind, in_collection=other.in_collection) | refused(error)
-        if row["problem"] in ("permission", "io-error"):
+        if row["problem"] in ("permission", "io-error", NOT_FETCHED):
             limits.append(f"{show.path(other.item.path)} was not read: {row['detail']}")
         if hashed and (own is None or other.item.key != own):
             hash_file(row, other.item, limits)
