@@ -5,8 +5,9 @@ from __future__ import annotations
 from crlm_qc.evidence.contents import FIRST_BYTES, content_of, named_content
 from crlm_qc.evidence.kinds import aside_kind
 from crlm_qc.evidence.rows import Row
-from crlm_qc.evidence.source import Item, reason
+from crlm_qc.evidence.source import Item, NotFetchedError, reason
 from crlm_qc.model.contents import ARCHIVES
+from crlm_qc.model.tables import NOT_FETCHED
 
 
 def file_row(patient: str | None, item: Item, kind: str, *, in_collection: bool = True) -> Row:
@@ -90,5 +91,8 @@ def unread(patient: str | None, error: OSError) -> str:
 
 def refused(error: OSError) -> Row:
     """What `files` holds of a file that the system would not give: that is no fault of its content."""
-    denied = isinstance(error, PermissionError)
-    return {"problem": "permission" if denied else "io-error", "detail": reason(error)}
+    if isinstance(error, NotFetchedError):
+        problem = NOT_FETCHED
+    else:
+        problem = "permission" if isinstance(error, PermissionError) else "io-error"
+    return {"problem": problem, "detail": reason(error)}

@@ -16,7 +16,7 @@ from crlm_qc.evidence.release import Other, Release
 from crlm_qc.evidence.rows import Row
 from crlm_qc.evidence.source import parents
 from crlm_qc.evidence.workbook.file import unpacks_to_much
-from crlm_qc.model.tables import TOO_LARGE
+from crlm_qc.model.tables import NOT_FETCHED, TOO_LARGE
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.deidentification import IdentifierScan
@@ -76,7 +76,7 @@ def read_outside(
                 row = _read_dicom(row, other, scan, profile, others)
         except OSError as error:
             row = file_row(None, other.item, other.kind, in_collection=other.in_collection) | refused(error)
-        if row["problem"] in ("permission", "io-error"):
+        if row["problem"] in ("permission", "io-error", NOT_FETCHED):
             limits.append(f"{show.path(other.item.path)} was not read: {row['detail']}")
         if hashed and (own is None or other.item.key != own):
             hash_file(row, other.item, limits)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
@@ -105,8 +105,11 @@ def read_patient(
         warnings.simplefilter("ignore")
         ordered = sorted(items, key=lambda item: originals_first(item.path))
         state.lists = read_lists(patient, ordered, state.read.limits)
-        for item in ordered:
-            state.read.rows["files"].append(_read_file(state, item))
+        with _ahead(
+            [item for item in ordered if hashed or not aside_kind(item)], whole=hashed or depth.covers(Depth.PIXELS)
+        ):
+            for item in ordered:
+                state.read.rows["files"].append(_read_file(state, item))
         _leave_out(state, _copies(state.read.rows["files"], items))
         _measure(state)
     state.arena.give_back()
@@ -119,6 +122,12 @@ def read_patient(
     if state.identifiers.too_deep:
         state.read.limits.append(f"{patient}: {TOO_DEEP}")
     return state.read
+
+
+def _ahead(items: Sequence[Item], *, whole: bool) -> AbstractContextManager[None]:
+    """Where a place is slow to answer, it is asked for several files at a time."""
+    source = next((item.source for item in items if item.source is not None), None)
+    return nullcontext() if source is None else source.ahead(items, whole=whole)
 
 
 def _copies(files: Sequence[Row], items: Sequence[Item]) -> set[str]:

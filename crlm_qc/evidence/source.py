@@ -17,6 +17,7 @@ import shutil
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
@@ -32,6 +33,10 @@ _AT_ONCE = 256 << 10
 
 class SourceError(OSError):
     """A place does not give a file; says why in words of ours."""
+
+
+class NotFetchedError(SourceError):
+    """A place elsewhere does not give a file: that tells nothing of the file."""
 
 
 def reason(error: OSError) -> str:
@@ -275,6 +280,18 @@ class Source(ABC):
         OutsideError
             They start in the release and lead out of it.
         """
+
+    def ahead(self, items: Sequence[Item], *, whole: bool) -> AbstractContextManager[None]:  # noqa: ARG002 - of no use on disk
+        """While it is entered, files that will be opened soon, in this order, may be fetched before they are.
+
+        Parameters
+        ----------
+        items : sequence of Item
+            The files.
+        whole : bool
+            Whether all of each will be read, or mostly their headers.
+        """
+        return nullcontext()
 
     def locate(self, path: Path) -> str | None:  # noqa: ARG002 - most sources hold no file of this machine
         """Key of a file of this machine, if it lies in the release."""

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
 from crlm_qc.model.errors import UsageError
 
+_URL: Final = re.compile("(s3|gs|az):/+([^/].*)")
 _ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _OTHER_ARCHIVES: Final = (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+
+def url_of(path: Path) -> str | None:
+    """The URL of a bucket, and of what is in it, that was taken for a path: paths have no two slashes together."""
+    match = _URL.fullmatch(path.as_posix())
+    return f"{match[1]}://{match[2]}" if match else None
 
 
 def archive_name(name: str) -> str:

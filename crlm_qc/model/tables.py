@@ -190,7 +190,7 @@ TABLES: Mapping[str, Table] = {
                 ),
                 _text(
                     "problem",
-                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `too-large` (it asks for more than any real file), `link-outside`, `link-broken`, `link-folder`, `not-a-file`, `unfinished` (as its name tells); of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
+                    "Code of what is wrong with it as a file: `empty`, `not-dicom`, `cut-header`, `bad-header`, `permission`, `io-error` (the disk did not give it), `not-fetched` (a place elsewhere did not give it), `too-large` (it asks for more than any real file), `link-outside`, `link-broken`, `link-folder`, `not-a-file`, `unfinished` (as its name tells); of a file that was read all the same, `no-file-meta` (neither preamble nor file meta), `no-preamble` or `no-transfer-syntax`; missing if nothing is.",
                 ),
                 _text("detail", "The problem in words, with no text from the file."),
                 _text(
@@ -865,6 +865,7 @@ TABLES: Mapping[str, Table] = {
 }
 
 TOO_LARGE = "too-large"
+NOT_FETCHED = "not-fetched"
 """What `files.problem`, `slices.pixels` and `dsos.masks` say of what asks for more than any real file."""
 ENCAPSULATED = "encapsulated"
 """What `encoding_found` says of Pixel Data in fragments, where no transfer syntax of such is known."""

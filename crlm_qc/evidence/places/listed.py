@@ -64,8 +64,11 @@ class Listed(Source):
 
     def beside(self, levels: int, suffixes: Collection[str]) -> Iterator[list[Item]]:
         """Files of the folders above that hold the place, if it lies on this machine."""
-        if self.beside_of is not None:
-            yield from files_beside(self.beside_of, levels, suffixes)
+        if self.beside_of is None:
+            return
+        for items in files_beside(self.beside_of, levels, suffixes):
+            # What is packed does not lie beside itself.
+            yield [item for item in items if not _is(item, self.beside_of)]
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,10 @@ def _led(path: str) -> str | None:
     if normal == ".." or normal.startswith(("/", "../")):
         return None
     return "" if normal == "." else normal
+
+
+def _is(item: Item, place: Path) -> bool:
+    return isinstance(item.source, Folder) and item.source.top / item.key == place
 
 
 def _posix(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crlm_qc.evidence.source import Folder, Source, siblings
 from crlm_qc.model.errors import ReleaseError
-from crlm_qc.model.paths import archive_name, is_packed, resolved
+from crlm_qc.model.paths import archive_name, is_packed, resolved, url_of
 from crlm_qc.model.words import suggest
 
 
@@ -19,7 +19,7 @@ def open_source(root: Path, is_part: Callable[[str], bool] = lambda _: False) ->
     Parameters
     ----------
     root : pathlib.Path
-        Folder of a release, or an archive of it.
+        Folder of a release, an archive of it, or the URL of a bucket and prefix.
     is_part : callable, optional
         Tells of the name of a folder whether it is one of many in a release, such as a patient's. All others that hold
         everything else in an archive are the release itself.
@@ -34,6 +34,10 @@ def open_source(root: Path, is_part: Callable[[str], bool] = lambda _: False) ->
     ReleaseError
         It does not exist, is neither folder nor archive, or can't be listed.
     """
+    if (url := url_of(root)) is not None:
+        from crlm_qc.evidence.places.objects import open_objects
+
+        return open_objects(url)
     try:
         mode = root.stat().st_mode
     except PermissionError:

@@ -11,7 +11,7 @@ from crlm_qc.collection.forms import UID_RULES
 from crlm_qc.model.contents import ARCHIVES, CONTENTS, POINTERS
 from crlm_qc.model.finding import RELEASE, Found
 from crlm_qc.model.severity import ERROR, INFO, WARNING
-from crlm_qc.model.tables import TOO_LARGE
+from crlm_qc.model.tables import NOT_FETCHED, TOO_LARGE
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
@@ -44,7 +44,7 @@ def file_unreadable(context: Context) -> Checked:
     candidates = files[files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"])]
     candidates = candidates[candidates["problem"].fillna("") != "unfinished"]
     # Those that ask for too much are REL027's.
-    unread = candidates[(candidates["kind"] == "unreadable") & (candidates["problem"] != TOO_LARGE)]
+    unread = candidates[(candidates["kind"] == "unreadable") & ~candidates["problem"].isin([TOO_LARGE, NOT_FETCHED])]
     causes = unread["content"].fillna(unread["problem"])
     findings = []
     for patient, subject, rows in by_cause(context, unread, causes, len(candidates)):

@@ -144,6 +144,7 @@ def test_files_beside_it_and_steps_from_them(folder: Path) -> None:
     source, beside = open_source(path), local_file(path.parent / "list.csv")
     ((near,),) = source.beside(1, {".csv"})
     assert near.read(0, 9) == b"x"
+    assert [one.name for found in source.beside(1, {".csv", ".zip"}) for one in found] == ["list.csv"]
     assert source.folder([]) == "."
     assert source.folder(["release", "a", "b"], beside) == source.folder(["b"], item(source, "a/f.dcm")) == "a/b"
     assert source.folder(["a", "f.dcm"]) is source.folder(["other", "a"], beside) is source.folder(["c"]) is None
