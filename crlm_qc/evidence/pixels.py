@@ -437,10 +437,8 @@ def _gather(overlay: _Overlay, rank: int, image: StoredImage) -> None:
             mask = masks.unpack(packed, box).view(np.bool_)
             if coder is not None and number in overlay.faces and rank % overlay.every == 0:
                 _add_faces(overlay, number, mask, image.stored, coder)
-            under = image.stored[box.slices][mask]
-            if (valid := image.valid(under)) is not None:
-                under = under[valid]
-            overlay.values.setdefault(number, Tally()).add(under, image.slope, image.intercept)
+            tally = overlay.values.setdefault(number, Tally())
+            tally.add(image.stored[box.slices][mask], image.slope, image.intercept, image.padding.keys())
     if coder is not None:
         overlay.coarse[rank] = coder(overlay.thinned(image.stored))
 
