@@ -91,6 +91,13 @@ class StoredImage:
         """How many pixels are no padding."""
         return self.stored.size - sum(self.padding.values())
 
+    def thinned(self, step: int) -> StoredImage:
+        """Every `step`-th row and column."""
+        some = np.ascontiguousarray(self.stored[::step, ::step])
+        ends = ends_of(some)
+        counts = {one: count for one in self.padding if (count := count_within(some, ends, *one))}
+        return StoredImage(some, ends, counts, self.slope, self.intercept)
+
     def span(self) -> Range:
         """The lowest and the highest stored value that is no padding; there must be one."""
         low, high = self.ends
@@ -129,6 +136,8 @@ def stored_between(
     low: float, high: float, kind: np.dtype[Any], slope: np.float32, intercept: np.float32
 ) -> Range | None:
     """The lowest and the highest stored value of `low` to `high` HU, of all that a type has; None if it has none."""
+    if not (np.isfinite(slope) and np.isfinite(intercept)):
+        return None
     limits = np.iinfo(kind)
     every = range(int(limits.min), int(limits.max) + 1)
     rising = every if slope > 0 else every[::-1]
