@@ -53,8 +53,13 @@ def count_within(stored: Stored, ends: Range, low: int, high: int) -> int:
         return 0
     if low == high:
         return int(np.count_nonzero(stored == low))
-    count = stored.size if low == ends[0] else int(np.count_nonzero(stored >= low))
-    return count if high == ends[1] else count - int(np.count_nonzero(stored > high))
+    if low == ends[0]:
+        return stored.size - (0 if high == ends[1] else int(np.count_nonzero(stored > high)))
+    if high == ends[1]:
+        return int(np.count_nonzero(stored >= low))
+    # What lies below wraps around to beyond all others.
+    above = np.subtract(stored, stored.dtype.type(low)).view(f"u{stored.dtype.itemsize}")
+    return int(np.count_nonzero(above <= above.dtype.type(high - low)))
 
 
 def outside(stored: Stored, ranges: Iterable[Range]) -> Flags | None:
@@ -94,9 +99,8 @@ class StoredImage:
     def thinned(self, step: int) -> StoredImage:
         """Every `step`-th row and column."""
         some = np.ascontiguousarray(self.stored[::step, ::step])
-        ends = ends_of(some)
-        counts = {one: count for one in self.padding if (count := count_within(some, ends, *one))}
-        return StoredImage(some, ends, counts, self.slope, self.intercept)
+        counts = {one: count for one in self.padding if (count := count_within(some, self.ends, *one))}
+        return StoredImage(some, self.ends, counts, self.slope, self.intercept)
 
     def span(self) -> Range:
         """The lowest and the highest stored value that is no padding; there must be one."""
