@@ -454,23 +454,22 @@ def _gather(overlay: _Overlay, rank: int, image: StoredImage) -> None:
 
 def _coder(image: StoredImage) -> Coder:
     """Gives the codes of parts of an image: those of its values, of which there are fewer than pixels, are looked up."""
-    low, high = image.ends
+    low, high = min(image.ends[0], 0), max(image.ends[1], 0)
     if high - low >= image.stored.size:
         return lambda part: placements.encode(image.hu(part), image.valid(part))
     limits = np.iinfo(image.stored.dtype)
     # Slices of one series differ a little in their ends.
     first = max(low - low % CODES_TOGETHER, int(limits.min))
     last = min(high - high % CODES_TOGETHER + CODES_TOGETHER - 1, int(limits.max))
-    codes = _table(first, last, image.stored.dtype, tuple(image.padding), image.slope, image.intercept)
-    return lambda part: codes.take(np.subtract(part, first, dtype=np.intp))
+    return _table(first, last, image.stored.dtype, tuple(image.padding), image.slope, image.intercept).take
 
 
 @lru_cache(maxsize=16)
 def _table(
     first: int, last: int, kind: np.dtype[Any], padding: tuple[Range, ...], slope: np.float32, intercept: np.float32
 ) -> Codes:
-    """Codes of all stored values from the first to the last."""
-    every = np.arange(first, last + 1).astype(kind)
+    """Codes by stored value, from 0 to the last; then those of negative ones, which indices below 0 find from the end."""
+    every = np.roll(np.arange(first, last + 1), first).astype(kind)
     return placements.encode(to_hu(every, slope, intercept), outside(every, padding))
 
 
