@@ -12,7 +12,7 @@ from crlm_qc.geometry.masks import Packed
 
 DIGEST_HU = (-1024, 3071)
 """CT values that a digest tells apart: those of 12 bits, so that another padding, or none, gives the same digest."""
-_LEAST_WITHIN = 0.1
+LEAST_WITHIN = 0.1
 """Part of the pixels that must lie within, those of air at the lower end left out."""
 # Where slope and intercept give the half of a HU, rounding of binary fractions must not decide where it goes.
 _HALF = 0.5 + 1e-6
@@ -20,7 +20,7 @@ _HALF = 0.5 + 1e-6
 Values = npt.NDArray[np.int16]
 
 
-def pixel_digest(stored: npt.NDArray[np.integer], slope: float, intercept: float) -> str | None:
+def pixel_digest(stored: npt.NDArray[np.integer], slope: float, intercept: float, *, tells: bool = False) -> str | None:
     """A digest of the CT values of an image, in whole HU.
 
     It is the same however they are encoded: in which transfer syntax, with which sign, slope and intercept.
@@ -31,6 +31,8 @@ def pixel_digest(stored: npt.NDArray[np.integer], slope: float, intercept: float
         Stored values.
     slope, intercept : float
         RescaleSlope, not 0, and RescaleIntercept.
+    tells : bool, optional
+        It is known that at least `LEAST_WITHIN` of the values lie within, and not all are one.
 
     Returns
     -------
@@ -39,12 +41,11 @@ def pixel_digest(stored: npt.NDArray[np.integer], slope: float, intercept: float
         beyond `DIGEST_HU`, as where slope or intercept are wrong: what is left would be the same in any image.
     """
     values = _whole_hu(stored, slope, intercept)
-    least = _LEAST_WITHIN * values.size
+    least = LEAST_WITHIN * values.size
     # What some rows in the middle tell is true of all.
     rows = len(values)
-    return (
-        _digest(values) if _tells(values[rows // 2 : rows // 2 + rows // 4], least) or _tells(values, least) else None
-    )
+    tells = tells or _tells(values[rows // 2 : rows // 2 + rows // 4], least) or _tells(values, least)
+    return _digest(values) if tells else None
 
 
 def _tells(values: Values, least: float) -> bool:

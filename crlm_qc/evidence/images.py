@@ -53,8 +53,13 @@ def count_within(stored: Stored, ends: Range, low: int, high: int) -> int:
         return 0
     if low == high:
         return int(np.count_nonzero(stored == low))
-    count = stored.size if low == ends[0] else int(np.count_nonzero(stored >= low))
-    return count if high == ends[1] else count - int(np.count_nonzero(stored > high))
+    if low == ends[0]:
+        return stored.size - (0 if high == ends[1] else int(np.count_nonzero(stored > high)))
+    if high == ends[1]:
+        return int(np.count_nonzero(stored >= low))
+    # What lies below wraps around to beyond all others.
+    above = np.subtract(stored, stored.dtype.type(low)).view(f"u{stored.dtype.itemsize}")
+    return int(np.count_nonzero(above <= above.dtype.type(high - low)))
 
 
 def outside(stored: Stored, ranges: Iterable[Range]) -> Flags | None:
@@ -90,6 +95,12 @@ class StoredImage:
     def size(self) -> int:
         """How many pixels are no padding."""
         return self.stored.size - sum(self.padding.values())
+
+    def thinned(self, step: int) -> StoredImage:
+        """Every `step`-th row and column."""
+        some = np.ascontiguousarray(self.stored[::step, ::step])
+        counts = {one: count for one in self.padding if (count := count_within(some, self.ends, *one))}
+        return StoredImage(some, self.ends, counts, self.slope, self.intercept)
 
     def span(self) -> Range:
         """The lowest and the highest stored value that is no padding; there must be one."""
@@ -129,6 +140,8 @@ def stored_between(
     low: float, high: float, kind: np.dtype[Any], slope: np.float32, intercept: np.float32
 ) -> Range | None:
     """The lowest and the highest stored value of `low` to `high` HU, of all that a type has; None if it has none."""
+    if not (np.isfinite(slope) and np.isfinite(intercept)):
+        return None
     limits = np.iinfo(kind)
     every = range(int(limits.min), int(limits.max) + 1)
     rising = every if slope > 0 else every[::-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -78,13 +79,10 @@ def levels(stored: Stored, valid: Flags | None, bits: int, slope: float, interce
     dict
         Columns of `slices`.
     """
-    # Beyond it nothing is reconstructed: padding may lie there, also such as lossy compression has smeared.
-    inside = _ellipse(*stored.shape)
-    valid = inside if valid is None else valid & inside
-    seen, rim = _picked(stored, valid, max(1, min(stored.shape) // SIDE))
+    seen, rim = (np.sort(part).astype(np.int64) for part in _picked(stored, valid))
     if not rim.size or not seen.size:
         return {}
-    ends = [float((seen == end).mean()) for end in (seen.min(), seen.max())]
+    ends = [int(np.count_nonzero(seen == end)) / seen.size for end in (seen[0], seen[-1])]
     low_share, high_share = ends if slope > 0 else ends[::-1]
     row: Row = {"hu_at_min": low_share, "hu_at_max": high_share}
     signed = np.issubdtype(stored.dtype, np.signedinteger)
@@ -93,9 +91,9 @@ def levels(stored: Stored, valid: Flags | None, bits: int, slope: float, interce
     width = max(1, (high - low) // 50)
     # The middle of what lies about the mode: noise that is cut at the lowest stored value does not move it.
     near = rim[np.abs(rim - _mode(rim, width)) <= max(1, (high - low) // 7)]
-    air = int(np.median(near))
+    air = int(_middle(near))
     row["hu_rim"] = _declared(air, 1 << bits, signed) * slope + intercept
-    row["hu_rim_spread"] = float(np.median(np.abs(near - air))) * abs(slope)
+    row["hu_rim_spread"] = _middle(np.sort(np.abs(near - air))) * abs(slope)
     above, below = high - air, air - low
     far = seen[seen > air + above / 2] if above >= below else seen[seen < air - below / 2]
     if far.size >= LEAST_BODY * seen.size:
@@ -103,9 +101,20 @@ def levels(stored: Stored, valid: Flags | None, bits: int, slope: float, interce
     return row
 
 
-def _picked(stored: Stored, valid: Flags, step: int) -> tuple[Values, Values]:
-    """Every `step`-th of the valid pixels of the image and of its rim."""
-    deep = max(1, round(RIM * min(stored.shape)))
+def _picked(stored: Stored, valid: Flags | None) -> Iterator[Stored]:
+    """Some of the valid pixels of the image, and of its rim."""
+    pixels = stored.ravel()
+    for places in _places(*stored.shape):
+        picked = pixels.take(places)
+        yield picked if valid is None else picked[valid.ravel().take(places)]
+
+
+@lru_cache(maxsize=4)
+def _places(rows: int, columns: int) -> tuple[Values, Values]:
+    """Indices of the pixels that are looked at, and of those of the rim."""
+    inside = _ellipse(rows, columns)
+    step = max(1, min(rows, columns) // SIDE)
+    deep = max(1, round(RIM * min(rows, columns)))
     thin = slice(None, None, step)
     inner = slice(deep, -deep, step)
     # The rim is looked at more closely: it is small.
@@ -117,25 +126,31 @@ def _picked(stored: Stored, valid: Flags, step: int) -> tuple[Values, Values]:
         (inner, slice(0, deep)),
         (inner, slice(-deep, None)),
     ]
-    found = [stored[part][valid[part]].astype(np.int64) for part in parts]
+    index = np.arange(rows * columns).reshape(rows, columns)
+    found = [index[part][inside[part]] for part in parts]
     return found[0], np.concatenate(found[1:])
 
 
-@lru_cache(maxsize=4)
 def _ellipse(rows: int, columns: int) -> Flags:
-    """Pixels within the ellipse that touches all four sides."""
+    """Pixels within the ellipse that touches all four sides.
+
+    Beyond it nothing is reconstructed: padding may lie there, also such as lossy compression has smeared.
+    """
     across, down = (((2 * np.arange(size) + 1) / size - 1) ** 2 for size in (columns, rows))
     inside: Flags = down[:, None] + across <= 1
     return inside
 
 
 def _on_one_side(seen: Values, rim: Values, span: int, signed: bool) -> tuple[Values, Values]:
-    """Values read with or without sign, whichever leaves most of them closer together: a CT has no gap in between."""
-    if np.ptp(seen) < span // 2:
+    """Values read with or without sign, whichever leaves most of them closer together: a CT has no gap in between.
+
+    They are in their order, before and after.
+    """
+    if seen[-1] - seen[0] < span // 2:
         return seen, rim
 
     def other(values: Values) -> Values:
-        return values % span if signed else (values + span // 2) % span - span // 2
+        return np.sort(values % span if signed else (values + span // 2) % span - span // 2)
 
     turned = other(seen)
     (low, high), (least, most) = _ends(seen), _ends(turned)
@@ -148,10 +163,13 @@ def _declared(value: int, span: int, signed: bool) -> int:
 
 
 def _ends(values: Values) -> tuple[int, int]:
-    """Where the lowest and the highest hundredth end."""
-    first, last = places = [values.size // 100, values.size - 1 - values.size // 100]
-    parted = np.partition(values, places)
-    return int(parted[first]), int(parted[last])
+    """Where the lowest and the highest hundredth of values in their order end."""
+    return int(values[values.size // 100]), int(values[values.size - 1 - values.size // 100])
+
+
+def _middle(values: Values) -> float:
+    """Median of values in their order."""
+    return (int(values[(values.size - 1) // 2]) + int(values[values.size // 2])) / 2
 
 
 def _mode(values: Values, width: int) -> int:

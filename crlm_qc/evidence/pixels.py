@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,9 @@ from crlm_qc.evidence.dicom.decoding import (
 )
 from crlm_qc.evidence.dicom.header import Header, PixelElement, compressed, undecodable
 from crlm_qc.evidence.dicom.values import integer
-from crlm_qc.evidence.digests import pixel_digest
+from crlm_qc.evidence.digests import LEAST_WITHIN, pixel_digest
 from crlm_qc.evidence.dso import DsoRows
-from crlm_qc.evidence.images import Flags, Range, Stored, StoredImage, count_within, ends_of, hu_of, outside
+from crlm_qc.evidence.images import Flags, Range, Stored, StoredImage, count_within, ends_of, hu_of, outside, to_hu
 from crlm_qc.evidence.levels import corner_fill, levels
 from crlm_qc.evidence.limits import Beyond, refuse
 from crlm_qc.evidence.masks.stack import MaskStack, Plane
@@ -59,6 +60,8 @@ FACES_STEP = 2
 """Every how manieth line of the coarse copy is."""
 AROUND = 2
 """How many of them what lies just outside of a mask is wide."""
+CODES_TOGETHER = 1 << 10
+"""Stored values whose codes are made together."""
 LEVELLED = 16
 """Most slices of a series that levels are measured of: what is wrong with all values is wrong in each slice."""
 QUARTILE = 0.6745
@@ -184,8 +187,9 @@ def measure_pixels(
             continue
         padding = _padding(stored, ends, source)
         image = StoredImage(stored, ends, padding, np.float32(slope), np.float32(intercept))
-        source.row.update(_figures(image))
-        source.row["pixel_digest"] = pixel_digest(stored, slope, intercept)
+        figures = _figures(image)
+        source.row.update(figures)
+        source.row["pixel_digest"] = pixel_digest(stored, slope, intercept, tells=_tells(figures, image))
         if source.row["path"] in levelled:
             source.row.update(levels(stored, image.valid(stored), _bits(stored, source.row), slope, intercept))
         for overlay in overlays:
@@ -338,18 +342,23 @@ def _figures(image: StoredImage) -> Row:
     if low < POSSIBLE_HU[0] or high > POSSIBLE_HU[1]:
         beyond = count - image.count(*POSSIBLE_HU)
     soft = image.count(*SOFT_TISSUE_HU)
-    some = image.stored[::LUNG_STEP, ::LUNG_STEP]
-    if (valid := image.valid(some)) is not None:
-        some = some[valid]
-    values = image.hu(some)
-    lung = np.count_nonzero((values >= LUNG_HU[0]) & (values <= LUNG_HU[1]))
+    some = image.thinned(LUNG_STEP)
+    looked = some.size
+    lung = some.count(*LUNG_HU) if looked else 0
     return {
         "hu_min": low,
         "hu_max": high,
         "hu_soft": soft / count,
-        "hu_lung": lung / some.size if some.size else None,
+        "hu_lung": lung / looked if looked else None,
         "hu_outside": beyond / count,
     }
+
+
+def _tells(figures: Row, image: StoredImage) -> bool:
+    """Whether the figures already say that the image has soft tissue, and more than one value: a digest tells it from others."""
+    if not figures or figures["hu_soft"] * image.size < LEAST_WITHIN * image.stored.size:
+        return False
+    return bool(figures["hu_max"] - figures["hu_min"] > 2)
 
 
 def _overlay(found: DsoRows, stack: MaskStack, sources: Sequence[SlicePixels], profile: Profile) -> _Overlay | None:
@@ -437,25 +446,31 @@ def _gather(overlay: _Overlay, rank: int, image: StoredImage) -> None:
             mask = masks.unpack(packed, box).view(np.bool_)
             if coder is not None and number in overlay.faces and rank % overlay.every == 0:
                 _add_faces(overlay, number, mask, image.stored, coder)
-            under = image.stored[box.slices][mask]
-            if (valid := image.valid(under)) is not None:
-                under = under[valid]
-            overlay.values.setdefault(number, Tally()).add(under, image.slope, image.intercept)
+            tally = overlay.values.setdefault(number, Tally())
+            tally.add(image.stored[box.slices][mask], image.slope, image.intercept, image.padding.keys())
     if coder is not None:
         overlay.coarse[rank] = coder(overlay.thinned(image.stored))
 
 
 def _coder(image: StoredImage) -> Coder:
     """Gives the codes of parts of an image: those of its values, of which there are fewer than pixels, are looked up."""
-
-    def encoded(part: Stored) -> Codes:
-        return placements.encode(image.hu(part), image.valid(part))
-
-    low, high = image.ends
+    low, high = min(image.ends[0], 0), max(image.ends[1], 0)
     if high - low >= image.stored.size:
-        return encoded
-    codes = encoded(np.arange(low, high + 1).astype(image.stored.dtype))
-    return lambda part: codes[np.subtract(part, low, dtype=np.intp)]
+        return lambda part: placements.encode(image.hu(part), image.valid(part))
+    limits = np.iinfo(image.stored.dtype)
+    # Slices of one series differ a little in their ends.
+    first = max(low - low % CODES_TOGETHER, int(limits.min))
+    last = min(high - high % CODES_TOGETHER + CODES_TOGETHER - 1, int(limits.max))
+    return _table(first, last, image.stored.dtype, tuple(image.padding), image.slope, image.intercept).take
+
+
+@lru_cache(maxsize=16)
+def _table(
+    first: int, last: int, kind: np.dtype[Any], padding: tuple[Range, ...], slope: np.float32, intercept: np.float32
+) -> Codes:
+    """Codes by stored value, from 0 to the last; then those of negative ones, which indices below 0 find from the end."""
+    every = np.roll(np.arange(first, last + 1), first).astype(kind)
+    return placements.encode(to_hu(every, slope, intercept), outside(every, padding))
 
 
 def _add_faces(overlay: _Overlay, number: int, mask: Flags, stored: Stored, coder: Coder) -> None:

@@ -95,13 +95,17 @@ class Faces:
         values : numpy.ndarray of uint8, shape (lines, n + 2 * (reach + 1))
             Codes of the image, so much farther on both ends; `NOTHING` where there is none.
         """
-        padded = np.zeros((mask.shape[0], mask.shape[1] + 2), dtype=np.int8)
+        lines, size = mask.shape
+        padded = np.zeros((lines, size + 2), dtype=np.int8)
         padded[:, 1:-1] = mask
-        change = np.diff(padded, axis=1)
-        windows = np.lib.stride_tricks.sliding_window_view(values, 2 * self.reach, axis=1)
-        for parts, sign, order in ((self.high, -1, 1), (self.low, 1, -1)):
-            line, place = np.nonzero(change == sign)
-            parts.append(windows[line, place + 1][:, ::order])
+        change = (padded[:, 1:] - padded[:, :-1]).ravel()
+        ends = np.flatnonzero(change)
+        line, place = np.divmod(ends, size + 1)
+        begins = line * values.shape[1] + place + 1
+        taken = values.ravel().take(begins[:, None] + np.arange(2 * self.reach))
+        leaving = change[ends] < 0
+        self.high.append(taken[leaving])
+        self.low.append(taken[~leaving][:, ::-1])
 
 
 def measured(axes: Iterable[Faces]) -> list[Border]:

@@ -192,36 +192,35 @@ def fits(image: Codes, places: Ints, placements: Sequence[Placement], around: In
     list of Fit
         One a placement.
     """
-    inside = _Voxels(image, places)
-    outside = None if around is None else _Voxels(image, around)
-    return [
-        _fit(
-            inside.counts(placement, inside.ends),
-            None if outside is None else outside.counts(placement, inside.ends),
-        )
-        for placement in placements
-    ]
+    if around is None:
+        around = places[:, :0]
+    ends = _ends(places)
+    voxels = _Voxels(image, np.concatenate([places, around], axis=1), places.shape[1])
+    counts = np.array([voxels.counts(placement, ends) for placement in placements]).reshape(-1, 2, CODES)
+    counts[:, :, NOTHING] = 0
+    return _fits(counts[:, 0], counts[:, 1])
 
 
 class _Voxels:
-    """Some voxels of a mask over an image, wherever they are laid.
+    """Some voxels of a mask, and some around it, over an image, wherever they are laid.
 
     Where a placement leads along an axis is a sum, so that voxels become indices once, and only those that it leads out of
     the image are looked at one by one.
     """
 
-    def __init__(self, image: Codes, places: Ints) -> None:
+    def __init__(self, image: Codes, places: Ints, inside: int) -> None:
         self.image = image
         self.places = places
+        self.inside = inside
         self.ends = _ends(places)
         self.steps = (image.shape[1] * image.shape[2], image.shape[2], 1)
         self.along = [axis * step for axis, step in zip(places, self.steps, strict=True)]
         self.index = self.along[0] + self.along[1] + self.along[2]
 
-    def counts(self, placement: Placement, about: Sequence[tuple[int, int]]) -> Ints:
-        """How often each code lies under them; `NOTHING`, and places beyond the image, are not counted."""
+    def counts(self, placement: Placement, about: Sequence[tuple[int, int]]) -> tuple[Ints, Ints]:
+        """How often each code lies under those of the mask, and under the others; places beyond the image have `NOTHING`."""
         if placement.kind == "transposed":
-            return _Voxels(self.image, self.places[[0, 2, 1]]).counts(Placement("stated"), about)
+            return _Voxels(self.image, self.places[[0, 2, 1]], self.inside).counts(Placement("stated"), about)
         index, on = self.index, None
         for axis, (sign, by) in enumerate(_moves(self.image.shape, placement, about)):
             if sign < 0:
@@ -233,23 +232,32 @@ class _Voxels:
                 moved = sign * self.places[axis] + by
                 there = (moved >= 0) & (moved < self.image.shape[axis])
                 on = there if on is None else on & there
-        counts = np.bincount(self.image.ravel()[index if on is None else index[on]], minlength=CODES)
-        counts[NOTHING] = 0
-        return counts
+        codes = self.image.ravel().take(index if on is None else np.where(on, index, 0))
+        if on is not None:
+            codes[~on] = NOTHING
+        inside, outside = codes[: self.inside], codes[self.inside :]
+        return np.bincount(inside, minlength=CODES), np.bincount(outside, minlength=CODES)
 
 
 _VALUES = LOWEST_HU + STEP_HU * (np.arange(CODES) - 0.5)
 """CT value in the middle of each code."""
 
 
-def _fit(counts: Ints, around: Ints | None) -> Fit:
-    total = int(counts.sum())
-    if not total:
-        return Fit(0, float("nan"), float("nan"), float("nan"))
-    median = float(_VALUES[int(np.searchsorted(np.cumsum(counts), total / 2))])
-    spread = float(counts @ np.minimum(np.abs(_VALUES - median), CLIP_HU)) / total
-    alike = float("nan")
-    if around is not None and around.any():
-        inside, outside = (part.reshape(-1, _GROUP).sum(axis=1) / part.sum() for part in (counts, around))
-        alike = float(np.minimum(inside, outside).sum())
-    return Fit(total, median, spread, float(counts[_VALUES < BELOW_HU].sum()) / total, alike)
+def _fits(counts: Ints, around: Ints) -> list[Fit]:
+    """What lies under the mask at each placement: how often each code does, and around it, shape (placements, codes)."""
+    totals, totals_around = counts.sum(axis=1), around.sum(axis=1)
+    some = np.maximum(totals, 1)
+    medians = _VALUES[(np.cumsum(counts, axis=1) < (some / 2)[:, None]).sum(axis=1).clip(max=CODES - 1)]
+    far = np.minimum(np.abs(_VALUES - medians[:, None]), CLIP_HU)
+    spreads = [float(own @ distances) / int(total) for own, distances, total in zip(counts, far, some, strict=True)]
+    below = counts[:, _VALUES < BELOW_HU].sum(axis=1) / some
+    parts = [
+        part.reshape(len(part), -1, _GROUP).sum(axis=2) / np.maximum(total, 1)[:, None]
+        for part, total in ((counts, totals), (around, totals_around))
+    ]
+    alike = np.where(totals_around > 0, np.minimum(*parts).sum(axis=1), np.nan)
+    nothing = Fit(0, float("nan"), float("nan"), float("nan"))
+    return [
+        Fit(int(total), float(median), spread, float(under), float(like)) if total else nothing
+        for total, median, spread, under, like in zip(totals, medians, spreads, below, alike, strict=True)
+    ]
