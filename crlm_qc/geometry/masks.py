@@ -25,6 +25,7 @@ _RIGHTWARD, _DOWNWARD = _DIRECTIONS >= 0
 _NOWHERE = -(1 << 40)
 _ROUNDED_UP = 1 + 1e-9
 _ROWS_AT_ONCE = 1 << 14
+_PAIRS_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,20 +292,21 @@ def supports(first: Ints, last: Ints, spacing_row: float, spacing_col: float) ->
 
 
 def _supports(first: Ints, last: Ints, spacing_row: float, spacing_col: float) -> npt.NDArray[np.float64]:
+    planes, rows = first.shape
     nothing = last < 0
-    reach = np.empty((len(first), N_ANGLES))
+    reach = np.empty((N_ANGLES, planes))
     # Only the ends of a row can lie on the hull; to the right its last end reaches farther, to the left its first.
     for rightward, ends, sign in ((True, last + 1, 1), (False, first, -1)):
         outward = np.where(nothing, _NOWHERE, sign * ends)
         for downward in (True, False):
             # In a quarter of the directions, no row matters beyond which another reaches farther to the side.
-            plane, row = np.nonzero(_records(outward[:, ::-1])[:, ::-1] if downward else _records(outward))
+            at = np.flatnonzero(_records(outward[:, ::-1])[:, ::-1] if downward else _records(outward))
             angles = (rightward == _RIGHTWARD) & (downward == _DOWNWARD)
-            points = _DIRECTIONS[:, angles].T @ np.stack([ends[plane, row] * spacing_col, row * spacing_row])
-            starts = np.searchsorted(plane, np.arange(len(first)))
-            reach[:, angles] = np.maximum.reduceat(points, starts, axis=1).T
-    reach += np.maximum(_DIRECTIONS[1], 0.0) * spacing_row
-    return reach
+            points = np.stack([ends.ravel()[at] * spacing_col, at % rows * spacing_row])
+            starts = np.searchsorted(at, np.arange(planes) * rows)
+            reach[angles] = np.maximum.reduceat(_DIRECTIONS[:, angles].T @ points, starts, axis=1)
+    reach += np.maximum(_DIRECTIONS[1], 0.0)[:, None] * spacing_row
+    return np.ascontiguousarray(reach.T)
 
 
 def _records(values: Ints) -> npt.NDArray[np.bool_]:
@@ -349,14 +351,18 @@ def diameters(
     # No two planes are farther apart than either of them is from all others taken together.
     widest = (placed + opposite.max(axis=0)).max(axis=1)
     bounds = np.hypot(np.minimum(widest[:, None], widest), heights) * _ROUNDED_UP
-    farthest = bounds.max(axis=1)
-    whole = 0.0
-    for plane in np.argsort(-farthest).tolist():
-        if farthest[plane] <= whole:
+    # From one plane that may be farthest, nearly as far as it gets; what may be farther yet is looked at pair by pair.
+    outer = int(bounds.max(axis=1).argmax())
+    whole = float(np.hypot((placed[outer] + opposite).max(axis=1), heights[outer]).max())
+    pairs = np.flatnonzero(np.triu(bounds > whole))
+    pairs = pairs[np.argsort(-bounds.ravel()[pairs])]
+    for start in range(0, pairs.size, _PAIRS_AT_ONCE):
+        some = pairs[start : start + _PAIRS_AT_ONCE]
+        if bounds.ravel()[some[0]] <= whole:
             break
-        others = np.flatnonzero(bounds[plane] > whole)
-        widths = (placed[plane] + opposite[others]).max(axis=1)
-        whole = max(whole, float(np.hypot(widths, heights[plane, others]).max()))
+        one, other = np.divmod(some, len(along))
+        widths = (placed[one] + opposite[other]).max(axis=1)
+        whole = max(whole, float(np.hypot(widths, heights.ravel()[some]).max()))
     return axial, whole
 
 

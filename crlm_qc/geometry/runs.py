@@ -120,7 +120,7 @@ def rows_of(volume: Packed) -> Rows:
     columns, most = 8 * stride, volume.size * 8 // _FEWEST_BITS
     first, last = np.zeros(planes * rows, dtype=np.int64), np.full(planes * rows, -1, dtype=np.int64)
     down = across = found = 0
-    kept = []
+    kept: list[tuple[Ints, Ints]] = []
     some = max(_AT_ONCE // (rows * stride), 1)
     for plane in range(0, planes, some):
         starts, stops = _runs(volume[plane : plane + some])
@@ -138,7 +138,8 @@ def rows_of(volume: Packed) -> Rows:
     shape = planes, rows
     runs = None
     if found <= most:
-        runs = Runs(*(np.concatenate(ends) for ends in zip(*kept, strict=True)), rows, columns)
+        starts, stops = (np.concatenate(places) for places in zip(*kept, strict=True))
+        runs = Runs(starts, stops, rows, columns)
     return Rows(first.reshape(shape), last.reshape(shape), down, across, runs)
 
 
