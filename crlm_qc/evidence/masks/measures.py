@@ -65,10 +65,11 @@ def measure_masks(
     size = header.pixels.file.size or 0 if header.pixels else 0
     try:
         frames = _held(frame_masks(header, found), size)
-        counts = [{number: masks.count(plane) for number, plane in frame.items()} for frame in frames]
+        rows = _rows([mask for frame in frames for mask in frame.values()])
+        counts = [{number: masks.count(mask[rows]) for number, mask in frame.items()} for frame in frames]
         stack = build_stack(found, frames, counts, slices, series, profile)
         boxes = _boxes(stack, size)
-        overlapping = _overlapping(stack)
+        overlapping = _overlapping(stack, boxes)
     except Unmeasured as reason:
         found.dso |= {"masks": reason.status, "masks_detail": reason.detail}
         return None, []
@@ -112,6 +113,12 @@ def _held(frames: Iterable[FrameMasks], size: int) -> list[FrameMasks]:
     return held
 
 
+def _rows(planes: Sequence[Packed]) -> slice:
+    """Rows of the image in which any mask has a voxel: to look at these alone takes half of the time or less."""
+    box = masks.bounds(masks.union(planes)) if planes else None
+    return slice(0) if box is None else box.slices[0]
+
+
 def _boxes(stack: MaskStack, size: int) -> dict[int, Box]:
     """The rectangle that holds a segment on all planes, by Segment Number; the file has so many bytes.
 
@@ -137,7 +144,7 @@ def _boxes(stack: MaskStack, size: int) -> dict[int, Box]:
     return boxes
 
 
-def _overlapping(stack: MaskStack) -> list[Plane]:
+def _overlapping(stack: MaskStack, boxes: Mapping[int, Box]) -> list[Plane]:
     """Planes on which segments share voxels: their union has fewer than they have by themselves.
 
     Raises
@@ -145,10 +152,14 @@ def _overlapping(stack: MaskStack) -> list[Plane]:
     Beyond
         More pairs of segments would have to be compared than in any real object.
     """
+    if not boxes:
+        return []
+    rows = slice(min(box.row_min for box in boxes.values()), max(box.row_max for box in boxes.values()) + 1)
     found = [
         plane
         for plane in stack.planes
-        if len(plane.masks) > 1 and sum(plane.counts.values()) > masks.count(masks.union(list(plane.masks.values())))
+        if len(plane.masks) > 1
+        and sum(plane.counts.values()) > masks.count(masks.union([mask[rows] for mask in plane.masks.values()]))
     ]
     refuse(sum(math.comb(len(plane.masks), 2) for plane in found), limits.PAIRS, "{} pairs of segments may overlap")
     return found
