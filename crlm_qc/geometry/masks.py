@@ -25,9 +25,7 @@ _RIGHTWARD, _DOWNWARD = _DIRECTIONS >= 0
 _NOWHERE = -(1 << 40)
 _ROUNDED_UP = 1 + 1e-9
 _ROWS_AT_ONCE = 1 << 14
-_LOWEST = np.array([0] + [(byte & -byte).bit_length() - 1 for byte in range(1, 256)])
-_HIGHEST = np.array([0] + [byte.bit_length() - 1 for byte in range(1, 256)])
-"""Places of the lowest and the highest set bit of each byte."""
+_PAIRS_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,110 +270,43 @@ def bounds(plane: Packed) -> Box | None:
     return Box(int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1]))
 
 
-def cut(planes: Sequence[Packed], box: Box) -> Packed:
-    """The part of planes that a rectangle lies in, still packed.
-
-    Parameters
-    ----------
-    planes : sequence of numpy.ndarray of uint8, shape (rows, stride)
-        At least one plane.
-    box : Box
-        The rectangle.
-
-    Returns
-    -------
-    numpy.ndarray of uint8, shape (n, rows of the box, bytes that its columns lie in)
-        Planes that begin with the first row of the box, at the byte of its first column.
-    """
-    rows, columns = slice(box.row_min, box.row_max + 1), slice(box.column_min // 8, box.column_max // 8 + 1)
-    return np.stack([plane[rows, columns] for plane in planes])
-
-
-def row_ends(planes: Packed) -> tuple[Ints, Ints]:
-    """Columns of the first and the last set voxel of every row.
-
-    Parameters
-    ----------
-    planes : numpy.ndarray of uint8, shape (..., rows, stride)
-        Planes.
-
-    Returns
-    -------
-    first, last : numpy.ndarray of int64, shape (..., rows)
-        0 and -1 for a row without a set voxel.
-    """
-    held = planes != 0
-    left = held.argmax(axis=-1)
-    right = planes.shape[-1] - 1 - held[..., ::-1].argmax(axis=-1)
-    lowest, highest = (np.take_along_axis(planes, at[..., None], axis=-1)[..., 0] for at in (left, right))
-    first, last = 8 * left + _LOWEST[lowest], 8 * right + _HIGHEST[highest]
-    empty = lowest == 0
-    first[empty], last[empty] = 0, -1
-    return first, last
-
-
-def may_enclose(volume: Packed) -> bool:
-    """Whether a voxel that is not set may be enclosed: set ones lie on both sides of it along each of the three axes.
-
-    Parameters
-    ----------
-    volume : numpy.ndarray of uint8, shape (planes, rows, stride)
-        Neighbouring planes.
-
-    Returns
-    -------
-    bool
-        False only if no voxel is enclosed.
-    """
-    between = ~volume
-    for axis in (0, 1):
-        between &= np.bitwise_or.accumulate(volume, axis=axis)
-        between &= np.flip(np.bitwise_or.accumulate(np.flip(volume, axis), axis=axis), axis)
-    rows = np.nonzero(between.any(axis=2))
-    first, last = row_ends(volume[rows])
-    columns = np.arange(8 * volume.shape[2])
-    inside = (columns > first[:, None]) & (columns < last[:, None])
-    return bool((between[rows] & pack(inside)).any())
-
-
-def supports(planes: Packed, shift: int, spacing_row: float, spacing_col: float) -> npt.NDArray[np.float64]:
+def supports(first: Ints, last: Ints, spacing_row: float, spacing_col: float) -> npt.NDArray[np.float64]:
     """How far the voxels of each plane reach in each of `N_ANGLES` directions, their edges included.
 
     Parameters
     ----------
-    planes : numpy.ndarray of uint8, shape (n, rows, stride)
-        Planes, each with at least one set voxel.
-    shift : int
-        The column from which is measured.
+    first, last : numpy.ndarray of int64, shape (n, rows)
+        Columns of the first and the last voxel of every row of each plane; -1 for the last of a row without any. Each
+        plane has at least one voxel.
     spacing_row, spacing_col : float
         Distance between rows and between columns, mm.
 
     Returns
     -------
     numpy.ndarray, shape (n, N_ANGLES)
-        Support functions of the convex hulls of their voxels, mm from the corner of the first voxel of that column.
+        Support functions of the convex hulls of their voxels, mm from the corner of the voxel at row and column 0.
     """
-    some = max(_ROWS_AT_ONCE // planes.shape[1], 1)
-    parts = [planes[start : start + some] for start in range(0, len(planes), some)]
-    return np.concatenate([_supports(part, shift, spacing_row, spacing_col) for part in parts])
+    some = max(_ROWS_AT_ONCE // first.shape[1], 1)
+    parts = [slice(start, start + some) for start in range(0, len(first), some)]
+    return np.concatenate([_supports(first[part], last[part], spacing_row, spacing_col) for part in parts])
 
 
-def _supports(planes: Packed, shift: int, spacing_row: float, spacing_col: float) -> npt.NDArray[np.float64]:
-    first, last = row_ends(planes)
+def _supports(first: Ints, last: Ints, spacing_row: float, spacing_col: float) -> npt.NDArray[np.float64]:
+    planes, rows = first.shape
     nothing = last < 0
-    reach = np.empty((len(planes), N_ANGLES))
+    reach = np.empty((N_ANGLES, planes))
     # Only the ends of a row can lie on the hull; to the right its last end reaches farther, to the left its first.
-    for rightward, ends, sign in ((True, last + 1 - shift, 1), (False, first - shift, -1)):
+    for rightward, ends, sign in ((True, last + 1, 1), (False, first, -1)):
         outward = np.where(nothing, _NOWHERE, sign * ends)
         for downward in (True, False):
             # In a quarter of the directions, no row matters beyond which another reaches farther to the side.
-            plane, row = np.nonzero(_records(outward[:, ::-1])[:, ::-1] if downward else _records(outward))
+            at = np.flatnonzero(_records(outward[:, ::-1])[:, ::-1] if downward else _records(outward))
             angles = (rightward == _RIGHTWARD) & (downward == _DOWNWARD)
-            points = _DIRECTIONS[:, angles].T @ np.stack([ends[plane, row] * spacing_col, row * spacing_row])
-            starts = np.searchsorted(plane, np.arange(len(planes)))
-            reach[:, angles] = np.maximum.reduceat(points, starts, axis=1).T
-    reach += np.maximum(_DIRECTIONS[1], 0.0) * spacing_row
-    return reach
+            points = np.stack([ends.ravel()[at] * spacing_col, at % rows * spacing_row])
+            starts = np.searchsorted(at, np.arange(planes) * rows)
+            reach[angles] = np.maximum.reduceat(_DIRECTIONS[:, angles].T @ points, starts, axis=1)
+    reach += np.maximum(_DIRECTIONS[1], 0.0)[:, None] * spacing_row
+    return np.ascontiguousarray(reach.T)
 
 
 def _records(values: Ints) -> npt.NDArray[np.bool_]:
@@ -420,14 +351,18 @@ def diameters(
     # No two planes are farther apart than either of them is from all others taken together.
     widest = (placed + opposite.max(axis=0)).max(axis=1)
     bounds = np.hypot(np.minimum(widest[:, None], widest), heights) * _ROUNDED_UP
-    farthest = bounds.max(axis=1)
-    whole = 0.0
-    for plane in np.argsort(-farthest).tolist():
-        if farthest[plane] <= whole:
+    # From one plane that may be farthest, nearly as far as it gets; what may be farther yet is looked at pair by pair.
+    outer = int(bounds.max(axis=1).argmax())
+    whole = float(np.hypot((placed[outer] + opposite).max(axis=1), heights[outer]).max())
+    pairs = np.flatnonzero(np.triu(bounds > whole))
+    pairs = pairs[np.argsort(-bounds.ravel()[pairs])]
+    for start in range(0, pairs.size, _PAIRS_AT_ONCE):
+        some = pairs[start : start + _PAIRS_AT_ONCE]
+        if bounds.ravel()[some[0]] <= whole:
             break
-        others = np.flatnonzero(bounds[plane] > whole)
-        widths = (placed[plane] + opposite[others]).max(axis=1)
-        whole = max(whole, float(np.hypot(widths, heights[plane, others]).max()))
+        one, other = np.divmod(some, len(along))
+        widths = (placed[one] + opposite[other]).max(axis=1)
+        whole = max(whole, float(np.hypot(widths, heights.ravel()[some]).max()))
     return axial, whole
 
 

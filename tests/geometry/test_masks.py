@@ -21,6 +21,12 @@ def whole(volume: np.ndarray) -> Box:
     return Box(0, volume.shape[1] - 1, 0, volume.shape[2] - 1)
 
 
+def ends(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of the first and the last voxel of every row; the last is -1 for a row without any."""
+    columns = np.arange(volume.shape[2])
+    return volume.argmax(axis=2), np.where(volume > 0, columns, -1).max(axis=2)
+
+
 @given(VOLUMES)
 def test_frames_of_any_width_unpack_to_what_was_packed(volume):
     planes = masks.planes_from_pixel_data(native(volume), *volume.shape)
@@ -102,7 +108,7 @@ def test_diameters_are_those_of_the_farthest_voxel_corners(volume, spacing):
         for index in planes
     )
     shift = np.array([[2.0 * index, -1.0 * index] for index in planes])
-    reaches = masks.supports(masks.pack(volume[planes]), 0, row, col)
+    reaches = masks.supports(*ends(volume[planes]), row, col)
     along = np.array(planes) * thickness
     axial, whole = masks.diameters(reaches, np.zeros((len(planes), 2)), along, thickness)
     assert axial == pytest.approx(in_plane, rel=2e-4)
@@ -127,7 +133,7 @@ def test_planes_reach_as_far_as_their_farthest_voxel_corner(volume, spacing, at_
         expected.append(reaches.max(axis=0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masks, "_ROWS_AT_ONCE", at_once)
-        np.testing.assert_allclose(masks.supports(masks.pack(held), shift, *spacing), expected, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(masks.supports(*ends(held[..., shift:]), *spacing), expected, rtol=0, atol=1e-12)
 
 
 @settings(max_examples=60, deadline=None)
@@ -144,45 +150,6 @@ def test_the_farthest_planes_are_those_of_all_pairs(data, n, tilt):
         for other, there in zip(placed, along, strict=True)
     ]
     assert masks.diameters(reaches, origins, along, 2.5)[1] == max(pairs)
-
-
-@given(VOLUMES)
-def test_ends_of_rows(volume):
-    first, last = masks.row_ends(masks.pack(volume))
-    for at in np.ndindex(first.shape):
-        columns = np.flatnonzero(volume[at])
-        assert (first[at], last[at]) == ((columns[0], columns[-1]) if columns.size else (0, -1))
-
-
-@given(VOLUMES)
-def test_a_box_is_cut_out_packed(volume):
-    box = masks.bounds(masks.union(list(masks.pack(volume))))
-    if box is not None:
-        part = np.unpackbits(masks.cut(list(masks.pack(volume)), box), axis=-1, bitorder="little")
-        start = box.column_min % 8
-        np.testing.assert_array_equal(part[..., start : start + box.shape[1]], volume[:, *box.slices])
-
-
-def between(volume: np.ndarray) -> np.ndarray:
-    """Voxels that are not set and have set ones on both sides along each axis."""
-    found = volume == 0
-    for axis in range(3):
-        for flipped in (volume, np.flip(volume, axis)):
-            seen = np.maximum.accumulate(flipped, axis=axis)
-            found &= (seen if flipped is volume else np.flip(seen, axis)) > 0
-    return found
-
-
-@given(
-    hnp.arrays(
-        np.uint8,
-        st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 20)),
-        elements=st.integers(0, 1),
-        fill=st.just(1),
-    )
-)
-def test_what_may_be_enclosed(volume):
-    assert masks.may_enclose(masks.pack(volume)) == between(volume).any()
 
 
 @given(VOLUMES)
