@@ -80,7 +80,7 @@ def test_what_was_imported_is_not_looked_through_for_garbage() -> None:
 
 def test_a_module_that_is_absent_is_found_afterwards(modules: list[str]) -> None:
     with absent("big_one"), pytest.raises(ModuleNotFoundError):
-        import big_one  # noqa: F401
+        import big_one
     import big_one
 
     with absent("big_one"):
