@@ -12,6 +12,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver
 from crlm_qc.engines import gx_engine, pandera_engine
+from crlm_qc.engines.imports import lasting
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
@@ -122,10 +123,13 @@ def audit(
 
 def _load(rules: Sequence[Rule], settings: Settings) -> None:
     """Import what rules will run on. It takes longer than to read a patient, so it is done while patients are read."""
-    if any(rule.family in ("MET", "CLN") for rule in rules):
-        pandera_engine.load()
-    if not settings.partial and any(rule.kind is RuleKind.EXPECTATION for rule in rules):
-        gx_engine.load()
+    with lasting():
+        import pandas  # noqa: F401, ICN001
+
+        if any(rule.family in ("MET", "CLN") for rule in rules):
+            pandera_engine.load()
+        if not settings.partial and any(rule.kind is RuleKind.EXPECTATION for rule in rules):
+            gx_engine.load()
 
 
 def _may_remember(release: Path, request: Request, *, hashed: bool) -> bool:

@@ -10,6 +10,7 @@ documentation site is made.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.engines.imports import late
+from crlm_qc.engines.imports import absent, late
 from crlm_qc.model.family import CODE
 from crlm_qc.model.severity import Severity
 
@@ -136,14 +137,45 @@ def _expectation(raw: Mapping[str, Any], file: str, at: int) -> Expectation:
     return Expectation(meta["code"], raw["type"], kwargs, severity, meta)
 
 
+_ABSENT = ("boto3", "botocore")
+"""What Great Expectations does without where it is not installed, and takes long to import where it is."""
+
 _SELDOM_USED = ("scipy.stats", "altair", "jsonschema", "mistune")
 """What Great Expectations imports for a few expectations, for charts and for pages: half of what its import takes."""
 
 
 def load() -> None:
     """Import Great Expectations."""
-    with _quiet(), late(*_SELDOM_USED):
+    with _quiet(), late(*_SELDOM_USED), absent(*_ABSENT), _copied_sparingly():
         import great_expectations  # noqa: F401
+
+
+@contextmanager
+def _copied_sparingly() -> Iterator[None]:
+    """Have a model take over the fields of the one that it extends without copies of what no model changes.
+
+    Pydantic copies all that can be reached from a field, here half a million objects. What it changes of a field that was
+    copied is what is copied here; it sets all else anew.
+    """
+    try:
+        from pydantic.v1.fields import ModelField
+    except ImportError:
+        yield
+        return
+
+    def copied(field: ModelField, memo: dict[int, Any]) -> ModelField:
+        made = copy.copy(field)
+        made.class_validators = dict(field.class_validators)
+        made.field_info = copy.copy(field.field_info)
+        made.sub_fields = copy.deepcopy(field.sub_fields, memo)
+        made.key_field = copy.deepcopy(field.key_field, memo)
+        return made
+
+    ModelField.__deepcopy__ = copied  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        del ModelField.__deepcopy__  # type: ignore[attr-defined]
 
 
 def run_suite(suite: Suite, table: pd.DataFrame) -> list[Result]:

@@ -18,21 +18,52 @@ _ONE_AT_A_TIME = RLock()
 def late(*names: str) -> Iterator[None]:
     """Have these modules load when something of them is first used, where they are imported within.
 
-    Nothing is looked for that is garbage meanwhile, either: what is imported stays.
-
     Parameters
     ----------
     *names : str
         Full names of modules. One that has been imported before stays as it is.
     """
     with _ONE_AT_A_TIME:
-        finder, collects = _Late(names), gc.isenabled()
-        gc.disable()
+        finder = _Late(names)
         sys.meta_path.insert(0, finder)
         try:
             yield
         finally:
             sys.meta_path.remove(finder)
+
+
+@contextmanager
+def absent(*names: str) -> Iterator[None]:
+    """Have these modules not be found within, as where they are not installed, unless they have been imported before.
+
+    Parameters
+    ----------
+    *names : str
+        Full names of modules that other modules can do without.
+    """
+    with _ONE_AT_A_TIME:
+        hidden = [name for name in names if name not in sys.modules]
+        sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+        try:
+            yield
+        finally:
+            for name in hidden:
+                sys.modules.pop(name, None)
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """Look for no garbage while modules are imported within, and never among what they made: it stays.
+
+    What else there is then is never looked at again either, so it is for the first imports of a process.
+    """
+    with _ONE_AT_A_TIME:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            gc.freeze()
             if collects:
                 gc.enable()
 

@@ -151,9 +151,9 @@ def collect(
     from crlm_qc.evidence.outside import read_outside
 
     def prepare() -> None:
-        # Imports pandas.
-        empty("files")
         meanwhile()
+        # Imports pandas, and what it imports when it makes its first table.
+        empty("files")
 
     read, tables = _read_all(unread, _tables(release, profile), jobs, progress, prepare, kept)
     read |= known

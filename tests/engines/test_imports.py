@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crlm_qc.engines.imports import late
+from crlm_qc.engines.imports import absent, lasting, late
 
 USES = """
 import big_one
@@ -60,11 +60,33 @@ def test_the_collector_is_as_before_even_after_an_error(collects: bool) -> None:
     before = gc.isenabled()
     (gc.enable if collects else gc.disable)()
     try:
-        with pytest.raises(ModuleNotFoundError), late("big_one"):
+        with pytest.raises(ModuleNotFoundError), lasting():
             import not_there  # noqa: F401
         assert gc.isenabled() is collects
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def test_what_was_imported_is_not_looked_through_for_garbage() -> None:
+    before = gc.get_freeze_count()
+    made: list[list[object]] = [[] for _ in range(1000)]
+    try:
+        with lasting():
+            assert not gc.isenabled()
+        assert gc.get_freeze_count() >= before + len(made)
+    finally:
+        gc.unfreeze()
+
+
+def test_a_module_that_is_absent_is_found_afterwards(modules: list[str]) -> None:
+    with absent("big_one"), pytest.raises(ModuleNotFoundError):
+        import big_one
+    import big_one
+
+    with absent("big_one"):
+        import big_one as again
+    assert again is big_one
+    assert modules == ["big_one"]
 
 
 def test_great_expectations_runs_a_suite_without_what_it_seldom_uses(tmp_path: Path) -> None:
