@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.subjects.ct import CtSeries, series_of
 from crlm_qc.subjects.dso import Dso, dsos_of
 from crlm_qc.subjects.words import text
+
+if TYPE_CHECKING:
+    from crlm_qc.subjects.columns import Objects
 
 T = TypeVar("T")
 
@@ -22,17 +25,26 @@ class Holder(Generic[T]):
 
     patient: str
     what: T
-    places: Mapping[str, Sequence[int]]
-    """Digest to the slices or frames that have it."""
+    digests: Objects
+    """The digest of each slice or frame; None of those that have none, or that an earlier holder has too."""
+
+    @property
+    def places(self) -> dict[str, list[int]]:
+        """Digest to the slices or frames that have it."""
+        places: dict[str, list[int]] = {}
+        for place, digest in enumerate(self.digests.tolist()):
+            if digest is not None:
+                places.setdefault(digest, []).append(place)
+        return places
 
     @property
     def size(self) -> int:
         """Slices or frames that have a digest."""
-        return sum(map(len, self.places.values()))
+        return sum(digest is not None for digest in self.digests.tolist())
 
     def having(self, digests: AbstractSet[str]) -> list[int]:
         """The slices or frames that have one of some digests."""
-        return sorted(place for digest in digests & self.places.keys() for place in self.places[digest])
+        return [place for place, digest in enumerate(self.digests.tolist()) if digest in digests]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +74,13 @@ def groups(
     enough : callable, optional
         Whether the digests that two of them have in common say that they are the same; by default, one is enough.
     """
+    first: dict[str, int] = {}
     owners: dict[str, list[int]] = {}
     for place, holder in enumerate(holders):
-        for digest in holder.places:
-            owners.setdefault(digest, []).append(place)
+        for digest in dict.fromkeys(holder.digests.tolist()):
+            # Most digests have one holder, and no list.
+            if digest is not None and first.setdefault(digest, place) != place:
+                owners.setdefault(digest, [first[digest]]).append(place)
     pairs: dict[tuple[int, int], set[str]] = {}
     for digest, places in owners.items():
         for pair in combinations(places, 2):
@@ -90,13 +105,13 @@ def scans(context: Context) -> list[Holder[CtSeries]]:
     found = []
     for series in series_of(context):
         uids = series.slices["sop_instance_uid"].tolist()
-        places: dict[str, list[int]] = {}
-        for place, (digest, uid) in enumerate(zip(series.slices["pixel_digest"].tolist(), uids, strict=True)):
-            if digest is not None and uid not in known:
-                places.setdefault(digest, []).append(place)
+        digests = series.slices["pixel_digest"]
+        if not known.isdisjoint(uids):
+            digests = digests.copy()
+            digests[[uid in known for uid in uids]] = None
         known.update(uid for uid in uids if uid is not None)
         if series.patient is not None:
-            found.append(Holder(series.patient, series, places))
+            found.append(Holder(series.patient, series, digests))
     return found
 
 
@@ -110,12 +125,8 @@ def drawings(context: Context) -> list[Holder[Dso]]:
             continue
         if uid is not None:
             known.add(uid)
-        places: dict[str, list[int]] = {}
-        for place, digest in enumerate(dso.frames["mask_digest"].tolist()):
-            if digest is not None:
-                places.setdefault(digest, []).append(place)
         if dso.patient is not None:
-            found.append(Holder(dso.patient, dso, places))
+            found.append(Holder(dso.patient, dso, dso.frames["mask_digest"]))
     return found
 
 
@@ -135,8 +146,9 @@ def same_drawings(context: Context) -> list[Group[Dso]]:
     tolerances = context.tolerances
 
     def enough(one: Holder[Dso], other: Holder[Dso], common: set[str]) -> bool:
-        voxels = [float(one.what.frames["voxels"][one.places[digest][0]]) for digest in common]
-        most = len(common) >= tolerances.shared_masks_fraction * min(len(one.places), len(other.places))
+        places, others = one.places, other.places
+        voxels = [float(one.what.frames["voxels"][places[digest][0]]) for digest in common]
+        most = len(common) >= tolerances.shared_masks_fraction * min(len(places), len(others))
         telling = tolerances.repeated_mask_voxels if most else tolerances.shared_mask_voxels
         return sum(size >= telling for size in voxels) >= _FEWEST
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
     Ints = npt.NDArray[np.int64]
+    Objects = npt.NDArray[np.object_]
 
 POSITION = ("position_x", "position_y", "position_z")
 ORIENTATION = ("row_x", "row_y", "row_z", "col_x", "col_y", "col_z")
@@ -22,11 +25,12 @@ SPACING = ("spacing_row", "spacing_col")
 class Columns:
     """Rows of a table as arrays, made when they are asked for: text as objects with None, numbers as float64 with NaN."""
 
+    __slots__ = ("_column", "_rows", "_taken")
+
     def __init__(self, column: Callable[[str], Any], rows: Any = None) -> None:
         self._column = column
         self._rows = slice(None) if rows is None else rows
         self._taken: dict[str, Any] = {}
-        self._matrices: dict[tuple[str, ...], Floats] = {}
 
     @classmethod
     def of(cls, table: Any, by: Sequence[str] = ()) -> Columns:
@@ -37,12 +41,14 @@ class Columns:
             values = table[name]
             if values.dtype in ("Int64", "boolean", "float64"):
                 return values.to_numpy(dtype="float64", na_value=np.nan)
-            return values.to_numpy(dtype=object, na_value=None)
+            # Where nothing is missing, the table's own array does.
+            return values.to_numpy(dtype=object, na_value=None) if values.hasnans else values.to_numpy(dtype=object)
 
         if not by:
-            return cls(column)
+            return cls(cache(column))
         keys = table[list(by)].reset_index(drop=True)
-        return cls(column, _run(keys.sort_values(list(by), kind="stable").index.to_numpy()))
+        rows = _run(keys.sort_values(list(by), kind="stable").index.to_numpy())
+        return cls(cache(column) if isinstance(rows, slice) else column, rows)
 
     def take(self, rows: Any) -> Columns:
         """Some of its rows, by index."""
@@ -54,6 +60,9 @@ class Columns:
 
     def __getitem__(self, name: str) -> Any:
         """One column."""
+        if isinstance(self._rows, slice):
+            # A view, of which there would be very many to keep.
+            return self._column(name)[self._rows]
         if name not in self._taken:
             self._taken[name] = self._column(name)[self._rows]
         return self._taken[name]
@@ -66,10 +75,7 @@ class Columns:
         """Columns of numbers side by side, shape (n, len(names))."""
         import numpy as np
 
-        key = tuple(names)
-        if key not in self._matrices:
-            self._matrices[key] = np.stack([self[name] for name in names], axis=1)
-        return self._matrices[key]
+        return np.stack([self[name] for name in names], axis=1)
 
     def present(self, name: str) -> Flags:
         """Whether each row has a value in a column."""
@@ -107,11 +113,54 @@ class Columns:
         """Indices of the rows of each value of a text column, in the order of rows; missing values left out."""
         import numpy as np
 
-        places: dict[str, list[int]] = {}
-        for place, value in enumerate(self[name].tolist()):
-            if value is not None:
-                places.setdefault(value, []).append(place)
-        return {value: np.array(found, dtype=np.int64) for value, found in places.items()}
+        values = self[name]
+        ends = [*(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)] if len(values) else []
+        runs: dict[str, list[Ints]] = {}
+        for start, end in pairwise([0, *ends]):
+            if values[start] is not None:
+                runs.setdefault(values[start], []).append(np.arange(start, end))
+        return {value: found[0] if len(found) == 1 else np.concatenate(found) for value, found in runs.items()}
+
+
+class Row(Mapping[str, Any]):
+    """One row of a table, whose cells are looked up when they are asked for; made by `rows_of`."""
+
+    __slots__ = ("_cells", "_names", "_place")
+
+    def __init__(self, names: Sequence[str], cells: Callable[[str], list[Any]], place: int) -> None:
+        self._names = names
+        self._cells = cells
+        self._place = place
+
+    def __getitem__(self, name: str) -> Any:
+        """One cell."""
+        return self._cells(name)[self._place]
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the columns."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """How many columns there are."""
+        return len(self._names)
+
+
+def rows_of(table: Any) -> list[Row]:
+    """The rows of a table. Its columns are made lists of when a first cell of them is asked for.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Any table; it must not change.
+    """
+
+    @cache
+    def cells(name: str) -> list[Any]:
+        found: list[Any] = table[name].tolist()
+        return found
+
+    names = tuple(table.columns)
+    return [Row(names, cells, place) for place in range(len(table))]
 
 
 def _run(rows: Any) -> Any:

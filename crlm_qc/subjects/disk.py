@@ -24,7 +24,8 @@ class OnDisk:
     uid: str
     patients: set[str | None] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
-    instances: set[str] = field(default_factory=set)
+    n_instances: int = 0
+    """Its instances; a file without a SOP Instance UID is one."""
     roles: set[str] = field(default_factory=set)
     """`ct`, `dso`."""
     n_files: int = 0
@@ -109,10 +110,12 @@ def _disk(files: Any, *, flat: bool) -> Disk:
     series: dict[str, OnDisk] = {}
     folders: dict[str, Folder] = {}
     columns = ("kind", "patient", "folder", "size", "sop_instance_uid", "series_uid", "invalid_uids")
-    listed = files[files["kind"].isin(["ct", "dso", "unreadable", "link"])]
-    listed = listed.assign(size=listed["size"].fillna(0))
+    chosen = files["kind"].isin(["ct", "dso", "unreadable", "link"])
+    listed = files.loc[chosen, list(columns)]
+    listed["size"] = listed["size"].fillna(0)
+    instances: dict[str, set[str]] = {}
     for bad, (kind, patient, place, size, instance, uid, invalid) in zip(
-        unsound(listed), listed[list(columns)].itertuples(index=False, name=None), strict=True
+        unsound(files)[chosen], listed.itertuples(index=False, name=None), strict=True
     ):
         folder = folders.setdefault(text(place) or "", Folder())
         known = kind in ("ct", "dso") and isinstance(uid, str) and is_uid(uid)
@@ -125,9 +128,11 @@ def _disk(files: Any, *, flat: bool) -> Disk:
         one.folders.add(text(place) or "")
         one.roles.add(kind)
         one.n_files += 1
-        one.instances.add(instance if isinstance(instance, str) else f"file {one.n_files}")
+        instances.setdefault(uid, set()).add(instance if isinstance(instance, str) else f"file {one.n_files}")
         one.size += int(size)
         one.sound = one.sound and not bad
+    for uid, one in series.items():
+        one.n_instances = len(instances[uid])
     return Disk(series, folders, elsewhere(files), flat)
 
 

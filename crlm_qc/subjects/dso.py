@@ -18,7 +18,7 @@ from crlm_qc.model.sight import Frame, Place
 from crlm_qc.model.tables import TOO_LARGE
 from crlm_qc.model.words import agree, listed
 from crlm_qc.rulebook.context import Context, once
-from crlm_qc.subjects.columns import Columns
+from crlm_qc.subjects.columns import Columns, rows_of
 from crlm_qc.subjects.ct import CtSeries, series_of, undecoded
 from crlm_qc.subjects.turned import as_the_ct
 from crlm_qc.subjects.words import folder_of, ranges, text, whole
@@ -45,8 +45,8 @@ class Dso:
     """Series that its top-level list names."""
     instances: tuple[str, ...]
     """Instances that its top-level list names, each once."""
-    sources: tuple[tuple[int, str | None], ...]
-    """Frame numbers, each with a source image that the frame names."""
+    references: Columns
+    """Its rows of `references`."""
     ct: CtSeries | None
     """The patient's CT series; of several (REL009), the one that it refers to. None if there is none (REL008), or if it
     can't be told which (DSO031)."""
@@ -93,6 +93,14 @@ class Dso:
             severity,
             tuple(places),
         )
+
+    @property
+    def sources(self) -> list[tuple[int, str | None]]:
+        """Frame numbers, each with a source image that the frame names."""
+        columns = (self.references[name].tolist() for name in ("level", "frame", "sop_instance_uid"))
+        return [
+            (int(frame), uid) for level, frame, uid in zip(*columns, strict=True) if level == "frame" and frame == frame
+        ]
 
     @property
     def framed(self) -> bool:
@@ -179,19 +187,22 @@ def dsos_of(context: Context) -> list[Dso]:
     frames = Columns.of(context["frames"], by=("dso", "frame"))
     of_dso = frames.groups("dso")
     segments: dict[str, list[Mapping[str, Any]]] = {}
-    for row in context["segments"].to_dict("records"):
+    for row in rows_of(context["segments"]):
         segments.setdefault(row["dso"], []).append(row)
-    references = _references(context)
+    references = Columns.of(context["references"])
+    references_of = references.groups("dso")
     by_patient: dict[str, list[CtSeries]] = {}
     for series in series_of(context):
         if series.patient is not None:
             by_patient.setdefault(series.patient, []).append(series)
-    own_series = _own_series(context)
+    slices = Columns.of(context["slices"])
+    slices_of = slices.groups("patient")
     found = []
-    for row in context["dsos"].to_dict("records"):
+    for row in rows_of(context["dsos"]):
         path, patient = row["path"], text(row["patient"])
-        named, instances, sources = references.get(path, ((), (), ()))
-        meant = own_series.get(patient or "", OwnSeries(())).meant(named, (uid for _, uid in sources))
+        own_references = references.take(references_of.get(path, []))
+        named, instances, sources = _references(own_references)
+        meant = _own_series(slices.take(slices_of.get(patient or "", []))).meant(named, sources)
         ct, choices = _judged(by_patient.get(patient or "", []), meant)
         own = {uid for uid in named if uid is not None}
         stored = frames.take(of_dso.get(path, []))
@@ -206,7 +217,7 @@ def dsos_of(context: Context) -> list[Dso]:
                 tuple(segments.get(path, ())),
                 named,
                 instances,
-                sources,
+                own_references,
                 ct,
                 choices,
                 foreign=ct is not None and bool(own) and ct.uid not in own,
@@ -216,39 +227,26 @@ def dsos_of(context: Context) -> list[Dso]:
     return found
 
 
-Named = tuple[tuple[str | None, ...], tuple[str, ...], tuple[tuple[int, str | None], ...]]
-
-
-def _references(context: Context) -> dict[str, Named]:
-    """Series, instances and frames' source images that each object names."""
-    table = Columns.of(context["references"])
-    columns = (table[name].tolist() for name in ("dso", "level", "series_uid", "sop_instance_uid", "frame"))
-    series: dict[str, dict[str | None, None]] = {}
-    instances: dict[str, dict[str, None]] = {}
-    sources: dict[str, list[tuple[int, str | None]]] = {}
-    for dso, level, series_uid, uid, frame in zip(*columns, strict=True):
+def _references(own: Columns) -> tuple[tuple[str | None, ...], tuple[str, ...], list[str | None]]:
+    """Series and instances that an object names, each once, and the source images of its frames."""
+    columns = (own[name].tolist() for name in ("level", "series_uid", "sop_instance_uid", "frame"))
+    series: dict[str | None, None] = {}
+    instances: dict[str, None] = {}
+    sources: list[str | None] = []
+    for level, series_uid, uid, frame in zip(*columns, strict=True):
         if level == "series":
-            series.setdefault(dso, {})[series_uid] = None
+            series[series_uid] = None
         elif level == "instance" and uid is not None:
-            instances.setdefault(dso, {})[uid] = None
+            instances[uid] = None
         elif level == "frame" and frame == frame:
-            sources.setdefault(dso, []).append((int(frame), uid))
-    return {
-        dso: (tuple(series.get(dso, ())), tuple(instances.get(dso, ())), tuple(sources.get(dso, ())))
-        for dso in {*series, *instances, *sources}
-    }
+            sources.append(uid)
+    return tuple(series), tuple(instances), sources
 
 
-def _own_series(context: Context) -> dict[str, OwnSeries]:
-    """The CT series of every patient, whether they are judged or not."""
-    names = ["patient", "series_uid", "sop_instance_uid", "path"]
-    slices = Columns.of(context["slices"][names])
-    rows: dict[str, list[tuple[str | None, str | None, str]]] = {}
-    columns = (slices[name].tolist() for name in names)
-    for patient, uid, instance, path in zip(*columns, strict=True):
-        if patient is not None:
-            rows.setdefault(patient, []).append((uid, instance, folder_of(path)))
-    return {patient: OwnSeries(of_patient) for patient, of_patient in rows.items()}
+def _own_series(slices: Columns) -> OwnSeries:
+    """The CT series of a patient, whether they are judged or not."""
+    columns = (slices[name].tolist() for name in ("series_uid", "sop_instance_uid", "path"))
+    return OwnSeries((uid, instance, folder_of(path)) for uid, instance, path in zip(*columns, strict=True))
 
 
 def _judged(series: list[CtSeries], meant: Meant) -> tuple[CtSeries | None, tuple[CtSeries, ...]]:

@@ -145,14 +145,20 @@ def every_series(context: Context) -> list[Series]:
         No DICOM header was read.
     """
     rows: dict[tuple[str, str], list[_Held]] = {}
-    table = context["identifiers"].astype(object)
-    table = table.where(table.notna(), None)
-    columns = [table[name] for name in ("patient", "series_uid", *_Held._fields)]
-    for patient, uid, *held in zip(*columns, strict=True):
-        rows.setdefault((patient or "", uid or ""), []).append(_Held(*held))
+    # Headers of most patients hold the same, of which one row does.
+    alike: dict[_Held, _Held] = {}
+    table = context["identifiers"]
+    columns = [
+        table[name].astype(object).where(table[name].notna(), None)
+        for name in ("patient", "series_uid", *_Held._fields)
+    ]
+    for patient, uid, *values in zip(*columns, strict=True):
+        held = _Held(*values)
+        rows.setdefault((patient or "", uid or ""), []).append(alike.setdefault(held, held))
     files = context["files"]
-    files = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
-    keyed = files.assign(**{name: files[name].fillna("") for name in ("patient", "series_uid", "folder")})
+    listed = files["kind"].isin(["ct", "dso", "other-dicom"])
+    keyed = files.loc[listed, ["patient", "series_uid", "folder", "kind", "meta_sop_class_uid"]]
+    keyed = keyed.assign(**{name: keyed[name].fillna("") for name in ("patient", "series_uid", "folder")})
     keyed["is_dso"] = keyed["kind"] == "dso"
     keyed["is_directory"] = keyed["meta_sop_class_uid"] == DIRECTORY
     grouped = keyed.groupby(["patient", "series_uid"], sort=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context, once
+from crlm_qc.subjects.columns import Row, rows_of
 from crlm_qc.subjects.words import number, whole
 
 _TOWARDS = (("left", "right"), ("back", "front"), ("head", "feet"))
@@ -75,13 +76,16 @@ def alignments(context: Context) -> dict[tuple[str, int], Alignment]:
         here = next((row for row in rows if row["placement"] == "stated"), None)
         if here is not None and here["voxels"] >= context.tolerances.alignment_voxels:
             border = _border(context, borders.get(key, ()))
-            found[key] = Alignment(here, _best(context, here, rows, border), border)
+            best = _best(context, here, rows, border)
+            # What stays must not hold all placements.
+            kept = [None if row is None else dict(row) for row in (best, border)]
+            found[key] = Alignment(dict(here), *kept)
     return found
 
 
-def _by_liver(context: Context, table: str) -> dict[tuple[str, int], list[dict[str, Any]]]:
-    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for row in context[table].to_dict("records"):
+def _by_liver(context: Context, table: str) -> dict[tuple[str, int], list[Row]]:
+    grouped: dict[tuple[str, int], list[Row]] = {}
+    for row in rows_of(context[table]):
         grouped.setdefault((row["dso"], int(row["segment_number"])), []).append(row)
     return grouped
 

@@ -221,13 +221,13 @@ def several_ct_series(context: Context) -> Checked:
 def reference_contradicts_image(context: Context) -> Checked:
     """Every reference, top-level or of a frame, to an image that is on disk."""
     images = _images(context)
-    rows = _references_to(context, images)
 
     def judge(dso: Dso) -> Iterable[Found]:
-        yield from _misclassed(context, dso, rows[dso.path], images)
-        yield from _misframed(context, dso, rows[dso.path], images)
+        rows = _references_to(dso, images)
+        yield from _misclassed(context, dso, rows, images)
+        yield from _misframed(context, dso, rows, images)
 
-    return each_dso(context, judge, lambda dso: len(rows.get(dso.path, ())))
+    return each_dso(context, judge, lambda dso: _count_to(dso, images))
 
 
 class _Reference(NamedTuple):
@@ -252,28 +252,37 @@ class _Image(NamedTuple):
 def _images(context: Context) -> dict[str, _Image]:
     """Every file that has a SOP Instance UID."""
     files, slices = context["files"], context["slices"]
-    classes: dict[str, set[str]] = {}
-    for uid, sop_class in zip(files["sop_instance_uid"].tolist(), files["sop_class_uid"].tolist(), strict=True):
-        if isinstance(uid, str):
-            classes.setdefault(uid, set()).update([sop_class] if isinstance(sop_class, str) else [])
     counts = slices["number_of_frames"].fillna(1).astype("int64").tolist()
     frames: dict[str, int] = {}
     for uid, count in zip(slices["sop_instance_uid"].tolist(), counts, strict=True):
+        if isinstance(uid, str) and count > 1:
+            frames[uid] = max(count, frames.get(uid, 1))
+    # Most images are alike, and one object says what they are.
+    alike: dict[_Image, _Image] = {}
+    images: dict[str, _Image] = {}
+    for uid, sop_class in zip(files["sop_instance_uid"].tolist(), files["sop_class_uid"].tolist(), strict=True):
         if isinstance(uid, str):
-            frames[uid] = max(1, count, frames.get(uid, 1))
-    return {uid: _Image(frozenset(found), frames.get(uid, 1)) for uid, found in classes.items()}
+            own = frozenset([sop_class] if isinstance(sop_class, str) else [])
+            image = _Image(own | images[uid].classes if uid in images else own, frames.get(uid, 1))
+            images[uid] = alike.setdefault(image, image)
+    return images
 
 
-def _references_to(context: Context, images: Mapping[str, _Image]) -> dict[str, list[_Reference]]:
-    """References of each object to images on disk."""
-    table = context["references"]
-    columns = [table[name].tolist() for name in ("dso", "level", "sop_class_uid", "sop_instance_uid")]
-    numbers = [table[name].astype("float64").tolist() for name in ("frame", "frame_number")]
-    rows: dict[str, list[_Reference]] = {}
-    for dso, level, sop_class, uid, frame, number_of_frame in zip(*columns, *numbers, strict=True):
-        if level != "series" and uid in images:
-            rows.setdefault(dso, []).append(_Reference(level, frame, sop_class, uid, number_of_frame))
-    return rows
+def _count_to(dso: Dso, images: Mapping[str, _Image]) -> int:
+    """How many references of an object are to images on disk."""
+    columns = (dso.references[name].tolist() for name in ("level", "sop_instance_uid"))
+    return sum(level != "series" and uid in images for level, uid in zip(*columns, strict=True))
+
+
+def _references_to(dso: Dso, images: Mapping[str, _Image]) -> list[_Reference]:
+    """References of an object to images on disk."""
+    columns = (dso.references[name].tolist() for name in ("level", "frame", "sop_class_uid", "sop_instance_uid"))
+    numbers = dso.references["frame_number"].tolist()
+    return [
+        _Reference(level, frame, sop_class, uid, number)
+        for level, frame, sop_class, uid, number in zip(*columns, numbers, strict=True)
+        if level != "series" and uid in images
+    ]
 
 
 def _misclassed(

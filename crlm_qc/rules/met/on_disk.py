@@ -198,7 +198,7 @@ def images_differ(context: Context) -> Checked:
         if one is None or said is None or label in unusable:
             continue
         examined += 1
-        if one.uid in published or len(one.instances) <= said <= one.n_files + found.uncertain(one):
+        if one.uid in published or one.n_instances <= said <= one.n_files + found.uncertain(one):
             continue
         shown = context.show.number(said)
         message = f"Number of Images is {shown}, on disk are {plural(one.n_files, 'file')}."
@@ -327,7 +327,7 @@ def size_differs(context: Context) -> Checked:
         one, images = found.series.get(row.series_uid), whole(row.images)
         if one is None or row.size_decimal != row.size_decimal:
             continue
-        complete = images is None or images == one.n_files == len(one.instances)
+        complete = images is None or images == one.n_files == one.n_instances
         if not (complete and one.sound) or found.uncertain(one) or one.uid in published:
             continue
         examined += 1

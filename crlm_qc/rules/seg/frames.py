@@ -63,7 +63,7 @@ def mask_repeated(context: Context) -> Checked:
             )
 
     return tally(
-        [(masks, *drawn) for masks in masks_of(context) for drawn in _drawings(masks)],
+        ((masks, *drawn) for masks in masks_of(context) for drawn in _drawings(masks)),
         judge,
         lambda _, __, drawings: len(drawings) > 1,
     )
@@ -96,7 +96,7 @@ def masks_in_blocks(context: Context) -> Checked:
             )
 
     return tally(
-        [(masks, *drawn) for masks in masks_of(context) for drawn in _drawings(masks) if drawn[0].role == LIVER],
+        ((masks, *drawn) for masks in masks_of(context) for drawn in _drawings(masks) if drawn[0].role == LIVER),
         judge,
         lambda _, __, drawings: len(drawings) >= least,
     )
