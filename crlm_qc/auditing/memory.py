@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 GRAIN_NS = 2_000_000_000
 """A file that changed so short a time before it was listed may change once more without its times telling: FAT counts in 2 s."""
 _NAMES = frozenset({"PatientName", "PatientID"})
-_UNFIT = (KeyError, TypeError, ValueError, AttributeError)
+_UNFIT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What is raised where an entry holds something else than was kept."""
 
 
@@ -119,14 +119,14 @@ class Memory:
             Equal to what the audit would come to; None if there is nothing to know that by.
         """
         release = self.release
-        items = None if release is None else _items(_every(release))
-        if release is None or items is None:
+        files = None if release is None else _files(release)
+        if release is None or files is None:
             return None
         days = [standing(waiver, today) for waiver in waivers]
         asked = [request.settings, request.profile, _suites(request), [rule.code for rule in chosen], waivers, days]
         beside = [one.row for one in release.near]
         # Where it lies has a say in what paths of tables outside of it lead to.
-        found = [repr(release.source), release.layout, release.limits, release.unlisted, release.folders, items, beside]
+        found = [repr(release.source), release.layout, release.limits, release.unlisted, release.folders, files, beside]
         validators = _validators() if request.settings.standard else None
         self._verdict = digest([tool_digest(), asked, self.purpose, request.allow_did_waivers, validators, found])
         return self._recalled(self.store.get(VERDICTS, self._verdict))
@@ -135,8 +135,8 @@ class Memory:
         try:
             report = Report.from_dict(found["report"])
             pictures = {name: b64decode(content) for name, content in found["pictures"].items()}
-            use = CacheUse(found["patients"], 0, found["day"])
-        except (*_UNFIT, PlainError):
+            use = from_plain(CacheUse, {"patients": found["patients"], "read": 0, "oldest": _day(found)})
+        except _UNFIT:
             return None
         self.pictures, self._use = pictures, use
         return report
@@ -170,7 +170,7 @@ class Memory:
             self._work[work.patient] = key, work
         found: Any = None if key is None else self.store.get(READS, key)
         try:
-            read, day = Told(Columns.recalled(found["tables"]), []), str(found["day"])
+            read, day = Told(Columns.recalled(found["tables"]), []), _day(found)
         except _UNFIT:
             return None
         self._days.append(day)
@@ -314,15 +314,37 @@ def _is_told_whole(report: Report) -> bool:
 def _every(release: Release) -> list[Item]:
     """All files of a release, and those of its tables that lie elsewhere."""
     within = [item for one in release.patients for item in one.items] + [one.item for one in release.others]
-    return within + [one.item for one in release.candidates]
+    return within + _tables(release)
+
+
+def _files(release: Release) -> list[Any] | None:
+    """Everything that the listing told of files, and whose and what they were taken for; None if it told too little of one."""
+    patients = [[one.patient, one.folder, one.valid, _items(one.items)] for one in release.patients]
+    others = [[one.kind, one.in_collection] for one in release.others]
+    tables = [[one.part, one.named] for one in release.candidates]
+    groups = [
+        *(items for *_, items in patients),
+        *map(_items, ([one.item for one in release.others], _tables(release))),
+    ]
+    return None if None in groups else [patients, others, tables, groups[-2:]]
+
+
+def _tables(release: Release) -> list[Item]:
+    """Tables and lists, those that lie elsewhere too."""
+    return [one.item for one in release.candidates]
 
 
 def _items(items: Iterable[Item]) -> list[Any] | None:
-    """Everything that the listing told of files; None if it told too little of one."""
-    told = sorted(items, key=lambda one: one.path)
+    """Everything that the listing told of files, in its order; None if it told too little of one."""
+    told = list(items)
     if any(one.readable and one.stamp is None for one in told):
         return None
     return [[one.path, one.key, one.size, one.problem, one.detail, one.content, one.stamp] for one in told]
+
+
+def _day(found: Mapping[str, Any]) -> str:
+    """The day of an entry."""
+    return dt.date.fromisoformat(found["day"]).isoformat()
 
 
 def _tells_nobody(patient: str, read: Columns, profile: Profile) -> bool:

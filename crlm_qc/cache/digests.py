@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -68,7 +69,8 @@ def digest(value: Any) -> str:
     TypeError
         It holds something else.
     """
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain).encode()).hexdigest()
+    # Keys are not sorted: the order of a profile's words is that of a report's.
+    return hashlib.sha256(json.dumps(value, separators=(",", ":"), default=_plain).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -97,8 +99,10 @@ def reader_digest() -> str:
     return digest(
         [
             FORMAT,
-            sys.version_info[:2],
+            sys.implementation.name,
+            sys.version,
             sys.platform,
+            platform.machine(),
             sys.byteorder,
             code,
             _files(expectations_folder()),
