@@ -161,18 +161,14 @@ class Memory:
 
     def get(self, work: Work) -> Told | None:
         """What an earlier run read of a patient whose files have not changed since; None if there is nothing."""
-        from crlm_qc.evidence.collect import Told
-        from crlm_qc.evidence.columns import Columns
-
         self._patients += 1
         key = self._key(work)
-        if key is not None:
-            self._work[work.patient] = key, work
-        found: Any = None if key is None else self.store.get(READS, key)
-        try:
-            read, day = Told(Columns.recalled(found["tables"]), []), _day(found)
-        except _UNFIT:
+        if key is None:
             return None
+        self._work[work.patient] = key, work
+        if (found := _told(self.store.get(READS, key))) is None:
+            return None
+        read, day = found
         self._days.append(day)
         return read
 
@@ -200,11 +196,7 @@ class Memory:
             How they are drawn: plain values.
         """
         key, _ = self._drawing(requests, how)
-        found: Any = None if key is None else self.store.get(PICTURES, key)
-        try:
-            return [(from_plain(Picture, picture), b64decode(content)) for picture, content in found["made"]]
-        except _UNFIT:
-            return None
+        return None if key is None else _pictured(self.store.get(PICTURES, key))
 
     def keep_drawn(self, requests: Sequence[PictureRequest], how: Any, made: list[tuple[Picture, bytes]]) -> None:
         """Keep what was drawn of a patient, unless its files were changed a moment before they were listed, or since."""
@@ -340,6 +332,25 @@ def _items(items: Iterable[Item]) -> list[Any] | None:
     if any(one.readable and one.stamp is None for one in told):
         return None
     return [[one.path, one.key, one.size, one.problem, one.detail, one.content, one.stamp] for one in told]
+
+
+def _told(found: Any) -> tuple[Told, str] | None:
+    """What an entry holds that was read of a patient, and the day; None if it holds something else."""
+    from crlm_qc.evidence.collect import Told
+    from crlm_qc.evidence.columns import Columns
+
+    try:
+        return Told(Columns.recalled(found["tables"]), []), _day(found)
+    except _UNFIT:
+        return None
+
+
+def _pictured(found: Any) -> list[tuple[Picture, bytes]] | None:
+    """What an entry holds that was drawn of a patient; None if it holds something else."""
+    try:
+        return [(from_plain(Picture, picture), b64decode(content)) for picture, content in found["made"]]
+    except _UNFIT:
+        return None
 
 
 def _day(found: Mapping[str, Any]) -> str:
