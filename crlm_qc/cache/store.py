@@ -29,6 +29,9 @@ MOST_DAYS = 60
 MOST_BYTES = 1_000_000_000
 """Bytes that all entries may have at the end of a run; a patient has some 30,000, without pictures."""
 
+MOST_OF_ONE = 64_000_000
+"""Bytes that one entry may have as JSON: a larger one is not kept, and what pretends to be one is not inflated."""
+
 _VERSION = "v1"
 _TAG = "CACHEDIR.TAG"
 _TAGGED = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by crlm-qc: what earlier audits came to. It can go at any time.\n"
@@ -112,25 +115,30 @@ class Store:
         """
         path = self._path(kind, key)
         try:
-            raw = path.read_bytes()
-            if hashlib.sha256(raw[_DIGEST:]).digest() != raw[:_DIGEST]:
+            raw = _read(path)
+            if _checksum(kind, key, raw[_DIGEST:]) != raw[:_DIGEST]:
                 return None
-            found = json.loads(zlib.decompress(raw[_DIGEST:]))
-        except (OSError, ValueError, zlib.error, RecursionError):
+            inflating = zlib.decompressobj()
+            content = inflating.decompress(raw[_DIGEST:], MOST_OF_ONE)
+            found = json.loads(content) if inflating.eof else None
+        except (OSError, ValueError, zlib.error, RecursionError, MemoryError):
             return None
         with suppress(OSError):
             os.utime(path)
         return found
 
     def put(self, kind: str, key: str, value: Any) -> bool:
-        """Keep plain values under a key; whether that could be done.
+        """Keep plain values under a key; whether that could be done, and they are no more than one entry may have.
 
         Raises
         ------
         TypeError
             Something of it is no value of JSON.
         """
-        content = zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
+        written = json.dumps(value, separators=(",", ":")).encode()
+        if len(written) >= MOST_OF_ONE:
+            return False
+        content = zlib.compress(written, 1)
         path = self._path(kind, key)
         try:
             _make(path.parent, within=self.folder)
@@ -139,7 +147,7 @@ class Store:
             return False
         try:
             with os.fdopen(number, "wb") as stream:
-                stream.write(hashlib.sha256(content).digest() + content)
+                stream.write(_checksum(kind, key, content) + content)
             os.replace(draft, path)  # noqa: PTH105 - the path of a draft is a text
         except OSError:
             with suppress(OSError):
@@ -193,6 +201,18 @@ class Store:
 
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / _VERSION / kind / key[:2] / key[2:]
+
+
+def _checksum(kind: str, key: str, content: bytes) -> bytes:
+    """SHA-256 of an entry and of where it belongs, so that it is none in another's place."""
+    return hashlib.sha256(f"{kind}/{key}\0".encode() + content).digest()
+
+
+def _read(path: Path) -> bytes:
+    """A file, cut where no entry can be so long; a link is not followed, a pipe not waited for."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as stream:
+        return stream.read(MOST_OF_ONE)
 
 
 def _make(folder: Path, within: Path | None = None) -> None:

@@ -203,7 +203,7 @@ def _audit(release: Path, request: Request, album: Album, record: Record | None,
             on_evidence=keep,
             memory=memory,
         )
-        report = album.illustrate(report, progress)
+        report = album.illustrate(report, progress, memory)
     if memory is not None:
         album.take(memory.pictures)
         if album.lasts:

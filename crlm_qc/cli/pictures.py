@@ -31,6 +31,7 @@ from crlm_qc.request.request import Request, keep_out, reports_of
 
 if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
+    from crlm_qc.pictures.make import Kept
     from crlm_qc.workers import Progress
 
 PICTURED = ("html", "html-dir")
@@ -59,7 +60,7 @@ class Album:
         """Take the evidence that pictures are chosen by."""
         self._evidence.append(evidence)
 
-    def illustrate(self, report: Report, progress: Progress | None) -> Report:
+    def illustrate(self, report: Report, progress: Progress | None, kept: Kept | None = None) -> Report:
         """The report with as many pictures as a page may have; what was cut is said on standard error.
 
         It stays as it is if no evidence was kept.
@@ -77,6 +78,7 @@ class Album:
             asked.pictures,
             processes=asked.jobs or default_jobs(),
             progress=progress,
+            kept=kept,
         )
         self._made = made.pictures
         cut, self.files = fitted(made, files, page_size)
@@ -175,7 +177,9 @@ def pictures(
         )
         context = Context(evidence, used)
         chosen = overview(context, patient, _segment(segments_of(context, patient), segment, patient))
-        made, files = make(chosen, release, used, progress=progress, png=True)
+        made, files = make(chosen, release, used, progress=progress, png=True, kept=memory)
+    if memory is not None:
+        memory.end()
     for name, content in files.items():
         put(folder / name, content)
     for picture in made:

@@ -116,6 +116,7 @@ class Columns:
         found = cls({})
         found._lengths = {str(name): int(length) for name, length in kept["lengths"].items()}
         found._texts = [str(text) for text in kept["texts"]]
+        backed: set[str] = set()
         for table, column, values, missing in kept["cells"]:
             cells, length = _Cells(b64decode(values), b64decode(missing)), found._lengths[table]
             dtype = TABLES[table].dtypes[column]
@@ -125,6 +126,11 @@ class Columns:
             if dtype == "str" and not all(_NONE <= place < len(found._texts) for place in held):
                 raise ValueError(column)
             found._cells[table, column] = cells
+            if len(held) == length:
+                backed.add(table)
+        if not found._lengths.keys() <= backed:
+            # Else a few bytes could claim any number of rows.
+            raise ValueError("rows that no column has values of")
         return found
 
     def take(self, table: str) -> tuple[int, dict[str, _Cells]]:

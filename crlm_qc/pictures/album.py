@@ -19,6 +19,7 @@ from crlm_qc.rulebook.context import Context
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.source import Source
+    from crlm_qc.pictures.make import Kept
     from crlm_qc.workers import Progress
 
 Measure = Callable[[Report, Mapping[str, bytes]], int]
@@ -55,6 +56,7 @@ def illustrate(
     *,
     processes: int = 1,
     progress: Progress | None = None,
+    kept: Kept | None = None,
 ) -> tuple[Report, dict[str, bytes]]:
     """Give a report its pictures.
 
@@ -74,6 +76,8 @@ def illustrate(
         Processes to draw with.
     progress : callable, optional
         Told of the drawing's progress.
+    kept : Kept, optional
+        What earlier runs have drawn.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def illustrate(
 
     context = Context(_only(evidence, wanted), profile, report.settings)
     chosen = choose_pictures(context, report.findings, mode)
-    pictures, files = make(chosen, release, profile, processes=processes, progress=progress)
+    pictures, files = make(chosen, release, profile, processes=processes, progress=progress, kept=kept)
     return replace(report, pictures=pictures), files
 
 
@@ -124,6 +128,7 @@ def make(
     processes: int = 1,
     progress: Progress | None = None,
     png: bool = False,
+    kept: Kept | None = None,
 ) -> tuple[tuple[Picture, ...], dict[str, bytes]]:
     """Make pictures, each with a file of a name of its own.
 
@@ -141,6 +146,8 @@ def make(
         Told of the drawing's progress.
     png : bool
         Whether to make PNG files with the contours burnt in, in place of WebP files without.
+    kept : Kept, optional
+        What earlier runs have drawn.
 
     Returns
     -------
@@ -162,7 +169,7 @@ def make(
     classes = tuple(profile.modalities["CT"])
     source = _opened(release, profile) if requests else None
     jobs = [Job(source, classes, tuple(mine), png) for mine in requests.values()]
-    for patient, made in zip(requests, draw_all(jobs, processes, progress), strict=True):
+    for patient, made in zip(requests, draw_all(jobs, processes, progress, kept), strict=True):
         by_patient[patient] += made
     pictures, files = [], {}
     taken: set[str] = set()

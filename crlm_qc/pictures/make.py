@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crlm_qc.model.picture import Picture, PictureRequest, Plane, View, no_picture
 from crlm_qc.workers import Progress, each
@@ -23,6 +23,16 @@ _PASSING = ("died", "MemoryError", "OSError", "can't be opened")
 """What the reason of a missing picture says where it is of the machine, and not of the files."""
 
 
+class Kept(Protocol):
+    """What earlier runs have drawn, and what is kept of this one."""
+
+    def drawn(self, requests: Sequence[PictureRequest], how: Any) -> Made | None:
+        """What was drawn of a patient for the same requests, in the same way, and of the same files; None if there is nothing."""
+
+    def keep_drawn(self, requests: Sequence[PictureRequest], how: Any, made: Made) -> None:
+        """Keep what was drawn of a patient, as soon as it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """The pictures of one patient."""
@@ -33,6 +43,11 @@ class Job:
     requests: tuple[PictureRequest, ...]
     png: bool = False
     """Whether contours are burnt in."""
+
+    @property
+    def how(self) -> list[Any]:
+        """All but the requests and the files that a picture depends on: plain values."""
+        return [sorted(self.classes), self.png]
 
 
 def draw_patient(job: Job) -> Made:
@@ -93,7 +108,9 @@ def _unmade(request: PictureRequest, reason: str) -> Picture:
     return replace(box, plane=request.plane, group=request.group, title=request.title, caption=request.caption)
 
 
-def draw_all(jobs: Sequence[Job], processes: int, progress: Progress | None = None) -> list[Made]:
+def draw_all(
+    jobs: Sequence[Job], processes: int, progress: Progress | None = None, kept: Kept | None = None
+) -> list[Made]:
     """Draw the pictures of several patients.
 
     Parameters
@@ -104,13 +121,23 @@ def draw_all(jobs: Sequence[Job], processes: int, progress: Progress | None = No
         Processes to draw with; one draws in this process.
     progress : callable, optional
         Told of the phase, the patients done and the patients in all.
+    kept : Kept, optional
+        What earlier runs have drawn, which is not drawn again.
 
     Returns
     -------
     list of list of (Picture, bytes)
         In the order of `jobs`, and the same for any number of processes.
     """
-    return each(draw_patient, jobs, processes, phase=DRAWING, progress=progress, lost=_undrawn)
+    known = {} if kept is None else {at: kept.drawn(job.requests, job.how) for at, job in enumerate(jobs)}
+    undrawn = [job for at, job in enumerate(jobs) if known.get(at) is None]
+
+    def keep(job: Job, made: Made) -> None:
+        if kept is not None and lasts(picture for picture, _ in made):
+            kept.keep_drawn(job.requests, job.how, made)
+
+    drawn = iter(each(draw_patient, undrawn, processes, phase=DRAWING, progress=progress, lost=_undrawn, keep=keep))
+    return [next(drawn) if (made := known.get(at)) is None else made for at in range(len(jobs))]
 
 
 def lasts(pictures: Iterable[Picture]) -> bool:

@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 import time
+import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crlm_qc.cache import store as store_module
 from crlm_qc.cache.digests import digest
 from crlm_qc.cache.store import PICTURES, READS, VERDICTS, Store
 from crlm_qc.model.errors import UsageError
@@ -129,6 +131,58 @@ def test_a_damaged_entry_is_none_and_is_written_anew(store: Store, how: str) -> 
     assert store.get(READS, KEY) == [2]
 
 
+def test_an_entry_in_the_place_of_another_is_none(store: Store) -> None:
+    """Two patients' entries that somebody swapped are both read again."""
+    for key in (KEY, OTHER):
+        store.put(READS, key, key)
+    first, second = sorted(files(store))
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+    assert store.get(READS, KEY) is store.get(READS, OTHER) is None
+    store.put(READS, KEY, 1)
+    moved = store.folder / "v1" / VERDICTS / KEY[:2] / KEY[2:]
+    moved.parent.mkdir(parents=True)
+    first.rename(moved)
+    assert store.get(VERDICTS, KEY) is None
+
+
+def test_what_would_be_inflated_without_end_is_none(store: Store) -> None:
+    """A gigabyte in a megabyte, with a checksum that is right."""
+    packing = zlib.compressobj(9)
+    part = b" " * (1 << 20)
+    content = b"".join([*(packing.compress(part) for _ in range(1024)), packing.compress(b"1"), packing.flush()])
+    store.put(READS, KEY, 1)
+    files(store)[0].write_bytes(store_module._checksum(READS, KEY, content) + content)
+    tracemalloc.start()
+    assert store.get(READS, KEY) is None
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 4 * store_module.MOST_OF_ONE
+
+
+def test_what_is_larger_than_an_entry_may_be_is_not_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "MOST_OF_ONE", 1000)
+    assert store.put(READS, KEY, "x" * 997)
+    assert store.get(READS, KEY) == "x" * 997
+    assert not store.put(READS, OTHER, "x" * 998)
+    assert store.get(READS, OTHER) is None
+
+
+@posix
+def test_a_link_or_a_pipe_in_place_of_an_entry_is_none(store: Store, tmp_path: Path) -> None:
+    store.put(READS, KEY, 1)
+    entry = files(store)[0]
+    entry.rename(tmp_path / "elsewhere")
+    entry.symlink_to(tmp_path / "elsewhere")
+    assert store.get(READS, KEY) is None
+    entry.unlink()
+    os.mkfifo(entry)
+    assert store.get(READS, KEY) is None
+    assert store.put(READS, KEY, 2)
+    assert store.get(READS, KEY) == 2
+
+
 def test_a_folder_in_place_of_an_entry_does_no_harm(store: Store) -> None:
     (store.folder / "v1" / READS / KEY[:2] / KEY[2:]).mkdir(parents=True)
     assert store.get(READS, KEY) is None
@@ -187,7 +241,7 @@ def test_any_plain_value_comes_back_equal(store: Store, value: object) -> None:
 
 
 def test_digests_tell_what_is_equal() -> None:
-    assert digest({"b": {2, 1}, "a": Path("x")}) == digest({"a": Path("x"), "b": frozenset((1, 2))})
+    assert digest({"a": Path("x"), "b": {2, 1}}) == digest({"a": Path("x"), "b": frozenset((1, 2))})
     assert digest([1, 2]) != digest([2, 1])
     with pytest.raises(TypeError):
         digest(object())

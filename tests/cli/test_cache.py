@@ -3,12 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from support.releases import clean_release, copy_release
 
 from crlm_qc.auditing import memory
+from crlm_qc.cache.store import Store
 from crlm_qc.cli import app as cli
+from crlm_qc.pictures import make
 from crlm_qc.report import FORMATS
 from crlm_qc.synthetic.release import SyntheticRelease
 
@@ -102,3 +105,60 @@ def test_the_command_tells_and_clears(clean_release: SyntheticRelease, run: Run,
     assert run("cache", "prune", "--cache", "cache")[1].startswith("0 entries")
     assert run("cache", "prune", "--megabytes", 0, "--cache", "cache")[1].startswith("4 entries")
     assert run("cache", "clear", "--cache", "cache")[1].startswith("0 entries")
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Patients of whom pictures are drawn."""
+    patients: list[str] = []
+    draw = make.draw_patient
+
+    def watched(job: make.Job) -> make.Made:
+        patients.append(job.requests[0].patient)
+        return draw(job)
+
+    monkeypatch.setattr(make, "draw_patient", watched)
+    return patients
+
+
+def test_pictures_are_drawn_anew_of_a_patient_whose_files_changed_and_of_no_other(
+    clean_release: SyntheticRelease, run: Run, tmp_path: Path, drawn: list[str]
+) -> None:
+    release = copy_release(clean_release, tmp_path / "Release").root
+
+    def check(out: str, *more: object) -> dict[str, bytes]:
+        asked = ["--subset", "--depth", "masks", "--select", "CTS", "--pictures", "all", "--jobs", 1, *more]
+        drawn.clear()
+        run("check", release, "--out", out, *asked)
+        return written(tmp_path / out / "pictures")
+
+    plain = check("plain", "--no-cache")
+    assert plain
+    every = list(drawn)
+    assert check("first", "--cache", "cache") == plain
+    assert drawn == every
+    next(release.rglob("CRLM-CT-1002/**/*.dcm")).touch()
+    assert check("touched", "--cache", "cache") == plain
+    assert drawn == ["CRLM-CT-1002"]
+    # What was drawn is the same whatever rules ran, as long as pictures show none of their findings.
+    assert check("more", "--ignore", "CTS014", "--cache", "cache") == plain
+    assert drawn == []
+
+
+def test_pictures_on_request_are_drawn_once_and_make_room(
+    clean_release: SyntheticRelease, run: Run, tmp_path: Path, drawn: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = copy_release(clean_release, tmp_path / "Release").root
+    asked = ["pictures", release, "CRLM-CT-1001", "--cache", "cache", "--out"]
+    first, again = run(*asked, "first"), run(*asked, "again")
+    assert (first[0], again[0], drawn) == (0, 0, ["CRLM-CT-1001"])
+    assert written(tmp_path / "first") == written(tmp_path / "again") != {}
+    run("pictures", release, "CRLM-CT-1001", "--segment", "Liver", "--cache", "cache", "--out", "liver")
+    assert len(drawn) == 2
+    pruned = mock.Mock()
+    monkeypatch.setattr(Store, "prune", pruned)
+    run("pictures", release, "CRLM-CT-1002", "--cache", "cache", "--out", "other")
+    pruned.assert_called_once()
+    next(release.rglob("CRLM-CT-1001/**/*.dcm")).touch()
+    run(*asked, "touched")
+    assert drawn[2:] == ["CRLM-CT-1002", "CRLM-CT-1001"]
