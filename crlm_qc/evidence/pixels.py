@@ -252,11 +252,11 @@ def _within_bits(stored: Stored, source: SlicePixels) -> tuple[Stored, Range]:
     padding may be any value.
     """
     ends = ends_of(stored)
-    allocated, bits = np.iinfo(stored.dtype).bits, source.row.get("bits_stored") or 0
+    allocated, bits = 8 * stored.itemsize, source.row.get("bits_stored") or 0
     if not 0 < bits < allocated:
         return stored, ends
     source.row["wide_pixels"] = 0
-    least = -(1 << bits - 1) if np.issubdtype(stored.dtype, np.signedinteger) else 0
+    least = -(1 << bits - 1) if stored.dtype.kind == "i" else 0
     if least <= ends[0] and ends[1] < least + (1 << bits):
         return stored, ends
     cut = (stored << (allocated - bits)) >> (allocated - bits)
@@ -322,14 +322,14 @@ def _declared(stored: Stored, ends: Range, source: SlicePixels) -> dict[Range, i
 
 def _as_stored(value: int, stored: Stored, row: Row) -> int:
     """A padding value as the pixels hold it: written as US for signed pixels, 63536 is -2000; as SS for others, the reverse."""
-    span, signed = 1 << _bits(stored, row), np.issubdtype(stored.dtype, np.signedinteger)
+    span, signed = 1 << _bits(stored, row), stored.dtype.kind == "i"
     least = -(span // 2) if signed else 0
     return (value - least) % span + least
 
 
 def _bits(stored: Stored, row: Row) -> int:
     """Bits Stored, or all that the values were stored in."""
-    allocated, bits = np.iinfo(stored.dtype).bits, row.get("bits_stored") or 0
+    allocated, bits = 8 * stored.itemsize, row.get("bits_stored") or 0
     return bits if 0 < bits < allocated else allocated
 
 
