@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
+from pydicom.valuerep import VR
 
 from crlm_qc.collection.forms import day_of, is_day
 from crlm_qc.evidence.dicom.items import MAX_DEPTH, items_of
@@ -52,6 +53,7 @@ _DS_LENGTH = 16
 Problem = str | None
 Found = tuple[str, str, str]
 """Keyword, VR and what is wrong."""
+_NOTHING: Final[frozenset[Found]] = frozenset()
 
 
 class ValueScan:
@@ -95,11 +97,11 @@ class ValueScan:
     ) -> frozenset[Found]:
         found: set[Found] = set()
         for key, element in data if isinstance(data, list) else data.items():
-            tag, value = key | 0, element.value
-            if tag & 0x10000 or not value:
+            tag, vr, value = key | 0, element.VR, element.value
+            if tag & 0x10000 or not value or vr in _UNJUDGED:
                 continue
             if isinstance(value, bytes):
-                known = tag, element.VR, value
+                known = tag, vr, value
                 wrong = self._memo.get(known)
                 if wrong is None:
                     wrong = self._memo[known] = self._element(data, tag, element, depth)
@@ -110,15 +112,16 @@ class ValueScan:
                 found |= wrong
                 if by_element is not None:
                     by_element[tag] = wrong
-        return frozenset(found)
+        return frozenset(found) if found else _NOTHING
 
     def _element(self, data: Any, tag: int, element: Any, depth: int) -> frozenset[Found]:
         vr = _vr(tag, element.VR)
         if vr == "SQ":
             items = items_of(data, tag, element) if depth < MAX_DEPTH else []
-            return frozenset().union(*(self._data_set(item, depth + 1) for item in items if len(item)))
+            found = [wrong for item in items if len(item) and (wrong := self._data_set(item, depth + 1))]
+            return frozenset().union(*found) if found else _NOTHING
         problem = _problem(tag, vr, element.value) if isinstance(element.value, bytes) else None
-        return frozenset({(_keyword(tag), vr, problem)}) if problem else frozenset()
+        return frozenset({(_keyword(tag), vr, problem)}) if problem else _NOTHING
 
 
 @cache
@@ -261,3 +264,5 @@ _JUDGES: Final[Mapping[str, Callable[[bytes], Problem]]] = {
     "PN": _name,
     **{vr: _text(vr) for vr in _LONGEST},
 }
+_UNJUDGED: Final = frozenset({vr.value for vr in VR} - {*_ITEMS_OF, *_JUDGES, "SQ"})
+"""VRs whose values may be any; most values of a segmentation object's references are UIDs."""
