@@ -62,6 +62,7 @@ def source(context: Context) -> Source:
     return sources(context)[0]
 
 
+@once
 def sources(context: Context) -> list[Source]:
     """Those that are read as one, of which the first has the most columns.
 
