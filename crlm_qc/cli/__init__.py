@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -24,16 +25,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             start_server()
         # Pandera imports it, where it is, to make tables up for tests.
         sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]
-    # What is imported stays, so that nobody need look for garbage there; nor when all memory goes anyway.
-    gc.disable()
+    _import_commands()
     from crlm_qc.cli import app
 
-    gc.freeze()
-    gc.enable()
+    app.main(given)
+
+
+def _import_commands() -> None:
+    """Import the commands, without looking for garbage among what stays; nor is any looked for when all memory goes."""
+    if "crlm_qc.cli.app" in sys.modules:
+        return
+    gc.disable()
     try:
-        app.main(given)
+        import crlm_qc.cli.app  # noqa: F401
     finally:
         gc.freeze()
+        gc.enable()
+    atexit.register(gc.freeze)
 
 
 def _may_be_remembered(given: Sequence[str]) -> bool:
