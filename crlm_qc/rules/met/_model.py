@@ -117,7 +117,15 @@ def rows(context: Context, *needed: str, unsure: bool = False) -> pd.DataFrame:
         if not given.has(column):
             raise Skip(f"{FILE} has no column {HEADINGS[column]}")
     table: pd.DataFrame = context["metadata"]
-    return table if unsure else table[~table["unsure"].fillna(value=False).astype(bool)]
+    return table if unsure else _sure(context)
+
+
+@once
+def _sure(context: Context) -> pd.DataFrame:
+    """The rows whose fields could be told apart; no rule changes them."""
+    table = context["metadata"]
+    found: pd.DataFrame = table[~table["unsure"].fillna(value=False).astype(bool)]
+    return found
 
 
 @once
