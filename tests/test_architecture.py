@@ -153,6 +153,7 @@ BY_PATH = {
     "read_csv",
     "read_excel",
     "read_parquet",
+    "ParquetFile",
     "memmap",
     "fromfile",
 }
@@ -170,7 +171,7 @@ NO_FILE_OF_A_RELEASE = {
     "evidence/store.py": {
         "read_text": "saved evidence",
         "read_bytes": "likewise",
-        "read_parquet": "of bytes in memory",
+        "ParquetFile": "of bytes in memory",
     },
     "evidence/pixels.py": {"dcmread": "of a file that is open"},
     "evidence/workbook/file.py": {

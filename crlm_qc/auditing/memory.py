@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.auditing.waiving import standing
 from crlm_qc.cache.digests import digest, drawer_digest, reader_digest, tool_digest
-from crlm_qc.cache.store import PICTURES, READS, VERDICTS, Store
+from crlm_qc.cache.store import PICTURES, READS, VERDICTS, Store, user_cache
 from crlm_qc.model.errors import ProfileError, UsageError
 from crlm_qc.model.paths import resolved
 from crlm_qc.model.picture import Picture, PictureRequest
@@ -285,13 +285,6 @@ def remember(release: Path, request: Request, purpose: Any = None) -> Memory | N
             raise
         return None
     return None if store is None else Memory(store, purpose)
-
-
-def user_cache() -> Path:
-    """The folder of this user's cache, as the system has it."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("crlm-qc", appauthor=False)
 
 
 def _is_told_whole(report: Report) -> bool:

@@ -238,3 +238,15 @@ def _unlinked(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def user_cache() -> Path:
+    """The folder of this user's cache, as the system has it."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("crlm-qc", appauthor=False)
+
+
+def ever_kept(folder: Path, kind: str) -> bool:
+    """Whether there may be entries of a kind in a folder, without a look at any."""
+    return bool(_listed(folder / _VERSION / kind))

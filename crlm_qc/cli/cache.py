@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from crlm_qc.auditing.memory import user_cache
-from crlm_qc.cache.store import KINDS, MOST_BYTES, MOST_DAYS, Entry, Store
+from crlm_qc.cache.store import KINDS, MOST_BYTES, MOST_DAYS, Entry, Store, user_cache
 from crlm_qc.cli.actions import shown
 from crlm_qc.cli.configured import settled_by
 from crlm_qc.cli.options import CacheOption

@@ -41,6 +41,7 @@ def _entries(context: Context) -> pd.DataFrame:
     return table
 
 
+@once
 def _source(context: Context) -> pd.Series:
     sources = context["sources"]
     found = sources[(sources["source"] == "manifest") & sources["used"]]

@@ -67,13 +67,18 @@ def test_the_collector_is_as_before_even_after_an_error(collects: bool) -> None:
         (gc.enable if before else gc.disable)()
 
 
-def test_what_was_imported_is_not_looked_through_for_garbage() -> None:
-    before = gc.get_freeze_count()
-    made: list[list[object]] = [[] for _ in range(1000)]
+def test_what_was_imported_is_not_looked_through_for_garbage(modules: list[str]) -> None:
+    gc.freeze()
     try:
+        before = gc.get_freeze_count()
+        made: list[list[object]] = [[] for _ in range(1000)]
         with lasting():
             assert not gc.isenabled()
+        assert gc.get_freeze_count() <= before
+        with lasting():
+            import big_one
         assert gc.get_freeze_count() >= before + len(made)
+        assert modules == [big_one.__name__]
     finally:
         gc.unfreeze()
 

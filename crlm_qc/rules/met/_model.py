@@ -62,6 +62,7 @@ def source(context: Context) -> Source:
     return sources(context)[0]
 
 
+@once
 def sources(context: Context) -> list[Source]:
     """Those that are read as one, of which the first has the most columns.
 
@@ -116,7 +117,15 @@ def rows(context: Context, *needed: str, unsure: bool = False) -> pd.DataFrame:
         if not given.has(column):
             raise Skip(f"{FILE} has no column {HEADINGS[column]}")
     table: pd.DataFrame = context["metadata"]
-    return table if unsure else table[~table["unsure"].fillna(value=False).astype(bool)]
+    return table if unsure else _sure(context)
+
+
+@once
+def _sure(context: Context) -> pd.DataFrame:
+    """The rows whose fields could be told apart; no rule changes them."""
+    table = context["metadata"]
+    found: pd.DataFrame = table[~table["unsure"].fillna(value=False).astype(bool)]
+    return found
 
 
 @once

@@ -58,8 +58,7 @@ def each_refused(
     wrong: dict[Any, list[str]] = {}
     for failure in refused:
         wrong.setdefault(failure.row, []).append(failure.column or "")
-    chosen = table.loc[list(wrong)]
-    told = [say(row, wrong[label]) for label, row in labelled(chosen)]
+    told = [say(row, wrong[label]) for label, row in labelled(table.loc[list(wrong)])] if wrong else []
     return Checked(len(table), gathered(context, told, len(table)))
 
 
