@@ -20,7 +20,7 @@ from crlm_qc.synthetic.writer import profile_for, write_release
 
 PROFILE = profile_for(64)
 PATIENTS, COPIES = 20, 100
-MAX_RSS_MB = 1400
+MAX_RSS_MB = 1000
 OF_THE_RELEASE = frozenset({"sources", "clinical_dictionary", "workbook", "list_notes"})
 """Tables that do not grow with the patients."""
 _PATIENT = re.compile(r"(?<=CRLM-CT-)\d{4}")
