@@ -170,7 +170,6 @@ NO_FILE_OF_A_RELEASE = {
     "evidence/store.py": {
         "read_text": "saved evidence",
         "read_bytes": "likewise",
-        "read_parquet": "of bytes in memory",
     },
     "evidence/pixels.py": {"dcmread": "of a file that is open"},
     "evidence/workbook/file.py": {
