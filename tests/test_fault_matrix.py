@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.faults import ReleaseFor, release_for
@@ -13,6 +14,7 @@ from support.matrix import Cell, render
 from support.releases import copy_release, small_profile, with_ledger
 from support.wording import pictured, reworded
 
+from crlm_qc.auditing import judging
 from crlm_qc.auditing.run import audit
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence import collect
@@ -20,7 +22,6 @@ from crlm_qc.evidence.lock import lock_release, render_lock
 from crlm_qc.evidence.patient import PatientRead
 from crlm_qc.evidence.source import Folder, Item
 from crlm_qc.evidence.standard import OBJECT, validator
-from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
@@ -62,7 +63,6 @@ def report_of(
     *,
     subset: bool = True,
     lock: Path | None = None,
-    on_evidence: Callable[[Evidence], None] | None = None,
     standard: bool = False,
 ) -> Report:
     # Counts over the whole release are those of 197 patients.
@@ -71,7 +71,7 @@ def report_of(
     settings = replace(
         Settings(subset=True) if subset else Settings(ignore=whole_release), known_issues=False, standard=standard
     )
-    return audit(root, profile=profile, settings=settings, lock=lock, jobs=1, on_evidence=on_evidence)
+    return audit(root, profile=profile, settings=settings, lock=lock, jobs=1)
 
 
 def of_the_standard(fault: Fault) -> bool:
@@ -146,6 +146,19 @@ def patients_left_alone_are_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def contexts(monkeypatch: pytest.MonkeyPatch) -> list[Context]:
+    """What rules were run over, in the order of the audits: pictures need not work out again what the rules did."""
+    made: list[Context] = []
+
+    def make(*of: Any) -> Context:
+        made.append(Context(*of))
+        return made[-1]
+
+    monkeypatch.setattr(judging, "Context", make)
+    return made
+
+
 @pytest.fixture(scope="module")
 def matrix(request: pytest.FixtureRequest) -> Iterator[dict[str, Cell]]:
     """What each fault came to; printed where output is shown."""
@@ -191,6 +204,7 @@ def test_a_fault_triggers_its_rules_and_no_other(
     clean_report: Callable[[Fault], Report],
     profile_of: Callable[[Fault], Profile],
     tmp_path: Path,
+    contexts: list[Context],
     matrix: dict[str, Cell],
 ) -> None:
     fault = FAULTS[name]
@@ -203,14 +217,12 @@ def test_a_fault_triggers_its_rules_and_no_other(
         lock.write_bytes(render_lock(lock_release(release.root, profile).entries))
     plant(release, name)
 
-    evidence: list[Evidence] = []
     whole = name in SHOWN_BY_THE_WHOLE
     report = report_of(
         release.root,
         profile,
         subset=not whole,
         lock=lock,
-        on_evidence=evidence.append,
         standard=of_the_standard(fault),
     )
 
@@ -226,9 +238,8 @@ def test_a_fault_triggers_its_rules_and_no_other(
         if finding.severity != SEVERITIES.get((name, finding.rule), registry()[finding.rule].severity)
     ] == []
     # Pictures go by where findings are, whatever their words.
-    context = Context(evidence[0], profile)
-    shown = pictured(context, report.findings)
-    assert shown == pictured(context, reworded(report.findings))
+    shown = pictured(contexts[0], report.findings)
+    assert shown == pictured(contexts[0], reworded(report.findings))
     assert shown or not deserving(new)
     if fault.scope == "patient":
         # Nothing is said of patients that the fault is not in.

@@ -13,6 +13,7 @@ from support.wording import pictured, reworded
 
 from crlm_qc.auditing.judging import judge
 from crlm_qc.collection.profile import Profile
+from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Finding, Kind, Subject
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.picture import Picture, PictureMode, PictureRequest
@@ -57,8 +58,8 @@ def faulty(codes: Iterable[str]) -> Case:
     return case
 
 
-def judged(case: Case, profile: Profile) -> Report:
-    report = judge(case.evidence(), profile, rules=[item for item in registry() if item.code in SEEN])
+def judged(evidence: Evidence, profile: Profile) -> Report:
+    report = judge(evidence, profile, rules=[item for item in registry() if item.code in SEEN])
     assert [one.rule for one in report.outcomes if one.status is Status.ERRORED] == []
     return report
 
@@ -71,11 +72,12 @@ def test_there_is_a_fault_for_every_rule_that_is_seen() -> None:
 
 @pytest.mark.parametrize("codes", [*((code,) for code in VISIBLE), *TOGETHER], ids="+".join)
 def test_pictures_do_not_go_by_words(profile: Profile, codes: tuple[str, ...]) -> None:
-    case = faulty(codes)
-    report = judged(case, profile)
+    evidence = faulty(codes).evidence()
+    report = judged(evidence, profile)
     assert set(codes) <= {one.rule for one in report.findings}
-    found = pictured(Context(case.evidence(), profile), report.findings)
-    assert found == pictured(Context(case.evidence(), profile), reworded(report.findings))
+    context = Context(evidence, profile)
+    found = pictured(context, report.findings)
+    assert found == pictured(context, reworded(report.findings))
     # They are seen at all: a rule that is seen at the places of its findings gives them some.
     for code in set(codes) - HIDING:
         mine = [one for one in report.findings if one.rule == code]
@@ -94,7 +96,7 @@ def test_what_says_where_it_is_seen_says_how(profile: Profile, code: str) -> Non
 
 def test_the_reason_names_the_rules_that_hide_the_images(profile: Profile) -> None:
     case = faulty(["CTS003", *sorted(HIDING)])
-    (box,) = pictured(Context(case.evidence(), profile), judged(case, profile).findings)
+    (box,) = pictured(Context(case.evidence(), profile), judged(case.evidence(), profile).findings)
     assert isinstance(box, Picture)
     assert [item.code for item in registry() if item.code in box.reason] == sorted(HIDING)
 
@@ -107,7 +109,7 @@ def test_places_of_every_kind_of_misplaced_frame(profile: Profile) -> None:
     for frame in nowhere:
         frame.update(position_x=None, position_y=None, position_z=None)
     beside["position_z"] += 2.0
-    report = judged(case, profile)
+    report = judged(case.evidence(), profile)
     titles = [
         one.title
         for one in pictured(Context(case.evidence(), profile), report.findings)
@@ -120,14 +122,14 @@ def test_numbers_that_leave_gaps_are_not_seen(profile: Profile) -> None:
     """They are no disorder: the slices lie as their numbers say."""
     case = clean()
     case.slice(24)["instance_number"] += 3
-    report = judged(case, profile)
+    report = judged(case.evidence(), profile)
     assert [(one.rule, one.severity) for one in report.findings] == [("CTS011", Severity.WARNING)]
     assert pictured(Context(case.evidence(), profile), report.findings) == []
 
 
 def test_frames_and_slices_by_what_names_them(profile: Profile) -> None:
     case = faulty(["DSO011"])
-    (finding,) = judged(case, profile).findings
+    (finding,) = judged(case.evidence(), profile).findings
     frames = [case.frames(1)[place] for place in (3, 8)]
     paths = [
         row["path"] for frame in frames for row in case.of("slices") if row["sop_instance_uid"] == frame["source_uid"]
@@ -141,7 +143,7 @@ def test_slices_are_found_whatever_their_files_are_called(profile: Profile) -> N
     case = faulty(["CTS016"])
     for row in [*case["slices"], *case["files"]]:
         row["path"] = row["path"].replace("/1-", "/image-")
-    report = judged(case, profile)
+    report = judged(case.evidence(), profile)
     titles = [one.title for one in pictured(Context(case.evidence(), profile), report.findings)]
     assert titles == [
         "Largest cross-section of the liver",
@@ -151,7 +153,7 @@ def test_slices_are_found_whatever_their_files_are_called(profile: Profile) -> N
 
 def test_a_finding_on_another_object_is_not_shown_on_this_one(profile: Profile) -> None:
     case = faulty(["SEG015"])
-    report = judged(case, profile)
+    report = judged(case.evidence(), profile)
     (finding,) = report.findings
     other = case.dso()["path"].replace("1-1.dcm", "1-2.dcm")
     for table, key in (("dsos", "path"), ("frames", "dso"), ("segments", "dso"), ("references", "dso")):
@@ -181,14 +183,14 @@ def test_a_gap_in_a_ct_without_an_object(profile: Profile) -> None:
     case = faulty(["CTS008"])
     for table in ("dsos", "frames", "segments", "segment_pairs", "references", "alignments"):
         case.drop(table, lambda row: False)
-    report = judged(case, profile)
+    report = judged(case.evidence(), profile)
     assert [one.title for one in pictured(Context(case.evidence(), profile), report.findings)] == [
         "Middle of the series", "Coronal reformat", "Gap of 10 mm"
     ]  # fmt: skip
 
 
 def test_places_are_in_no_report(profile: Profile) -> None:
-    report = judged(faulty(["SEG006"]), profile)
+    report = judged(faulty(["SEG006"]).evidence(), profile)
     assert any(one.sight is not None and one.sight.places for one in report.findings)
     saved = json.loads(render_json(report))
     assert "sight" not in {key for one in saved["findings"] for key in one}
@@ -196,7 +198,7 @@ def test_places_are_in_no_report(profile: Profile) -> None:
     assert {one.sight for one in again.findings} == {None}
     assert again.findings == tuple(report.findings)
     # Paths are as they are on disk: they show nowhere.
-    (finding,) = judged(faulty(["CTS003"]), profile).findings
+    (finding,) = judged(faulty(["CTS003"]).evidence(), profile).findings
     assert finding.sight is not None
     assert repr(finding.sight.places) not in repr(finding)
 

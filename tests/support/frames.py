@@ -6,9 +6,11 @@ import json
 import pickle
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from crlm_qc.auditing.judging import judge
 from crlm_qc.collection.profile import Profile
@@ -115,7 +117,19 @@ class Case:
     def evidence(self) -> Evidence:
         self.tables["series"] = series_rows(self)
         self.tables["ct_series"] = ct_series_rows(self)
-        return Evidence(self.facts, {name: frame(name, rows) for name, rows in self.tables.items()})
+        return Evidence(self.facts, {name: _table(name, pickle.dumps(rows)) for name, rows in self.tables.items()})
+
+
+def _table(name: str, rows: bytes) -> pd.DataFrame:
+    # pandas copies what is written to, so that what somebody does to a table is seen in no other.
+    return _table_once(name, rows).copy(deep=False)
+
+
+@lru_cache(maxsize=64)
+def _table_once(name: str, rows: bytes) -> pd.DataFrame:
+    """A table of pickled rows: most tests change one or two tables of all that a case has."""
+    made: pd.DataFrame = frame(name, pickle.loads(rows))
+    return made
 
 
 def fit_bytes(dso: Row) -> None:
