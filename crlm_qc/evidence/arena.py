@@ -22,8 +22,8 @@ class Arena:
         self._rest = memoryview(b"")
 
     def room(self, size: int) -> memoryview | None:
-        """Memory for so many bytes; None if they are more than a block has."""
-        if size > BLOCK:
+        """Memory for so many bytes; None if there are none, or more than a block has."""
+        if not 0 < size <= BLOCK:
             return None
         if size > len(self._rest):
             self._rest = self._left.pop() if self._left else np.empty(BLOCK, dtype=np.uint8).data

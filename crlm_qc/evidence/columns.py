@@ -217,9 +217,9 @@ def _packed(dtype: DType, values: list[Any], places: dict[str, int]) -> _Cells |
     elif dtype == "float64":
         numbers = [math.nan if value is None else value for value in values]
     elif dtype == "boolean":
-        numbers = [_UNKNOWN if value is None else bool(value) for value in values]
+        numbers = [_UNKNOWN if value is None or value != value else bool(value) for value in values]
     else:
-        missing = bytes(value is None or value != value for value in values)
+        missing = bytes(1 if value is None or value != value else 0 for value in values)
         numbers = [0 if none else value for value, none in zip(values, missing, strict=True)]
     packed = array(_TYPES[dtype], numbers)
     content, first = packed.tobytes(), packed[:1].tobytes()

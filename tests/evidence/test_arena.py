@@ -40,6 +40,16 @@ def test_pieces_do_not_overlap_and_arrays_of_any_type_may_begin_there(monkeypatc
     assert arena.room(1001) is None
 
 
+def test_a_first_slice_without_pixels_is_read_all_the_same(tmp_path: Path) -> None:
+    slices = [tiny.ct_slice(index) for index in range(3)]
+    slices[0].PixelData = b""
+    tiny.write_patient(tmp_path / "release" / tiny.PATIENT, slices)
+    (found,) = find_release(tmp_path / "release", load_profile()).patients
+    read = patient.read_patient(found.patient, found.items, load_profile(), Depth.PIXELS)
+    assert [row["kind"] for row in read.rows["files"]] == ["ct"] * 3
+    assert sorted(row["pixels"] for row in read.rows["slices"]) == ["failed", "read", "read"]
+
+
 def test_another_patient_gets_the_same_memory() -> None:
     one = Arena()
     first = one.room(10)

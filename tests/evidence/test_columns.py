@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -15,9 +16,9 @@ from crlm_qc.model.tables import TABLES, Column, frame
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "str": st.none() | st.sampled_from(["", "CT", "1.2.840", "\U0001f9e0", "a\0b"]) | st.text(max_size=3),
-    "Int64": st.none() | st.sampled_from([0, 1, 2**53 + 1]) | st.integers(-(2**63), 2**63 - 1),
+    "Int64": st.none() | st.sampled_from([0, 1, 2**53 + 1, math.nan, np.int64(-3)]) | st.integers(-(2**63), 2**63 - 1),
     "float64": st.none() | st.sampled_from([0.0, -0.0, math.nan, math.inf]) | st.floats(),
-    "boolean": st.none() | st.booleans(),
+    "boolean": st.none() | st.booleans() | st.sampled_from([math.nan, np.True_]),
 }
 PARTS = ("files", "segments", "alignments", "dsos")
 

@@ -23,6 +23,7 @@ from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dso import dso_rows
 from crlm_qc.evidence.limits import Beyond
 
+_usual_items = items.usual_items
 _MASK = np.ones((8, 16), np.uint8)
 _FRAMES = [(segment, at, _MASK) for segment in (1, 2, 3) for at in range(1, 5)]
 
@@ -78,8 +79,8 @@ def read(content: bytes, *, plain: bool = False) -> Any:
 
 def _by_pydicom(data: Any, tag: int, element: RawDataElement) -> list[Any] | None:
     """What `usual_items` gives, read by pydicom; it is not put into the data set, as that of `usual_items` is not."""
-    del tag
-    if element.VR != "SQ" or element.is_implicit_VR:
+    # What it leaves to pydicom is asked of the data set, which reads the creator of a private sequence too, and may fail by it.
+    if _usual_items(data, tag, element) is None:
         return None
     try:
         return items.list_of(convert_raw_data_element(element, encoding=data.original_character_set).value)
