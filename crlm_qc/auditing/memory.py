@@ -10,6 +10,7 @@ time. Verdicts and pictures hold what reports show, and nothing else.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import time
 from base64 import b64decode, b64encode
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from crlm_qc.auditing.waiving import standing
 from crlm_qc.cache.digests import digest, drawer_digest, reader_digest, tool_digest
 from crlm_qc.cache.store import PICTURES, READS, VERDICTS, Store
-from crlm_qc.model.errors import ProfileError, UsageError
+from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
 from crlm_qc.model.picture import Picture, PictureRequest
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
@@ -123,7 +124,14 @@ class Memory:
         if release is None or files is None:
             return None
         days = [standing(waiver, today) for waiver in waivers]
-        asked = [request.settings, request.profile, _suites(request), [rule.code for rule in chosen], waivers, days]
+        asked = [
+            request.settings,
+            request.profile,
+            _suites(request.profile),
+            [rule.code for rule in chosen],
+            waivers,
+            days,
+        ]
         beside = [one.row for one in release.near]
         # Where it lies has a say in what paths of tables outside of it lead to.
         found = [repr(release.source), release.layout, release.limits, release.unlisted, release.folders, files, beside]
@@ -367,13 +375,11 @@ def _tells_nobody(patient: str, read: Columns, profile: Profile) -> bool:
     return not odd and profile.is_patient_id(patient) and tells_nobody(read, profile)
 
 
-def _suites(request: Request) -> str | None:
+def _suites(profile: Profile) -> list[str] | None:
     """What the profile's suites of expectations ask; None if one can't be read."""
-    from crlm_qc.auditing.attestation import rule_set
-
     try:
-        return rule_set({}, request.settings, request.profile).sha256
-    except ProfileError:
+        return [hashlib.sha256(((profile.folder or Path()) / name).read_bytes()).hexdigest() for name in profile.suites]
+    except OSError:
         return None
 
 
