@@ -321,12 +321,20 @@ def _files(release: Release) -> list[Any] | None:
     """Everything that the listing told of files, and whose and what they were taken for; None if it told too little of one."""
     patients = [[one.patient, one.folder, one.valid, _items(one.items)] for one in release.patients]
     others = [[one.kind, one.in_collection] for one in release.others]
-    tables = [[one.part, one.named] for one in release.candidates]
+    # Paths in a table that lies elsewhere start from its folder.
+    tables = [[one.part, one.named, _reached(one.item, release)] for one in release.candidates]
     groups = [
         *(items for *_, items in patients),
         *map(_items, ([one.item for one in release.others], _tables(release))),
     ]
     return None if None in groups else [patients, others, tables, groups[-2:]]
+
+
+def _reached(table: Item, release: Release) -> list[tuple[str, str]]:
+    """What paths in a table that lies outside of the release may lead through."""
+    from crlm_qc.evidence.source import folders_beside
+
+    return [] if table.source == release.source else folders_beside(table)
 
 
 def _tables(release: Release) -> list[Item]:
