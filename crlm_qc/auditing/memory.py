@@ -10,7 +10,6 @@ time. Verdicts and pictures hold what reports show, and nothing else.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import time
 from base64 import b64decode, b64encode
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.auditing.waiving import standing
-from crlm_qc.cache.digests import digest, drawer_digest, reader_digest, tool_digest
+from crlm_qc.cache.digests import digest, digest_of_files, drawer_digest, reader_digest, tool_digest
 from crlm_qc.cache.store import PICTURES, READS, VERDICTS, Store
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
@@ -127,7 +126,7 @@ class Memory:
         asked = [
             request.settings,
             request.profile,
-            _suites(request.profile),
+            digest_of_files(request.profile.folder, request.profile.suites),
             [rule.code for rule in chosen],
             waivers,
             days,
@@ -381,14 +380,6 @@ def _tells_nobody(patient: str, read: Columns, profile: Profile) -> bool:
     found = (read.texts("identifiers", name) for name in ("attribute", "state", "pattern"))
     odd = any(pattern or (name in _NAMES and state == "present") for name, state, pattern in zip(*found, strict=True))
     return not odd and profile.is_patient_id(patient) and tells_nobody(read, profile)
-
-
-def _suites(profile: Profile) -> list[str] | None:
-    """What the profile's suites of expectations ask; None if one can't be read."""
-    try:
-        return [hashlib.sha256(((profile.folder or Path()) / name).read_bytes()).hexdigest() for name in profile.suites]
-    except OSError:
-        return None
 
 
 def _validators() -> list[Any]:
