@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.auditing.waiving import standing
-from crlm_qc.cache.digests import digest, drawer_digest, reader_digest, tool_digest
+from crlm_qc.cache.digests import digest, digest_of_files, drawer_digest, reader_digest, tool_digest
 from crlm_qc.cache.store import PICTURES, READS, VERDICTS, Store, user_cache
-from crlm_qc.model.errors import ProfileError, UsageError
+from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
 from crlm_qc.model.picture import Picture, PictureRequest
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
@@ -123,7 +123,14 @@ class Memory:
         if release is None or files is None:
             return None
         days = [standing(waiver, today) for waiver in waivers]
-        asked = [request.settings, request.profile, _suites(request), [rule.code for rule in chosen], waivers, days]
+        asked = [
+            request.settings,
+            request.profile,
+            digest_of_files(request.profile.folder, request.profile.suites),
+            [rule.code for rule in chosen],
+            waivers,
+            days,
+        ]
         beside = [one.row for one in release.near]
         # Where it lies has a say in what paths of tables outside of it lead to.
         found = [repr(release.source), release.layout, release.limits, release.unlisted, release.folders, files, beside]
@@ -306,12 +313,20 @@ def _files(release: Release) -> list[Any] | None:
     """Everything that the listing told of files, and whose and what they were taken for; None if it told too little of one."""
     patients = [[one.patient, one.folder, one.valid, _items(one.items)] for one in release.patients]
     others = [[one.kind, one.in_collection] for one in release.others]
-    tables = [[one.part, one.named] for one in release.candidates]
+    # Paths in a table that lies elsewhere start from its folder.
+    tables = [[one.part, one.named, _reached(one.item, release)] for one in release.candidates]
     groups = [
         *(items for *_, items in patients),
         *map(_items, ([one.item for one in release.others], _tables(release))),
     ]
     return None if None in groups else [patients, others, tables, groups[-2:]]
+
+
+def _reached(table: Item, release: Release) -> list[tuple[str, str]]:
+    """What paths in a table that lies outside of the release may lead through."""
+    from crlm_qc.evidence.source import folders_beside
+
+    return [] if table.source == release.source else folders_beside(table)
 
 
 def _tables(release: Release) -> list[Item]:
@@ -358,16 +373,6 @@ def _tells_nobody(patient: str, read: Columns, profile: Profile) -> bool:
     found = (read.texts("identifiers", name) for name in ("attribute", "state", "pattern"))
     odd = any(pattern or (name in _NAMES and state == "present") for name, state, pattern in zip(*found, strict=True))
     return not odd and profile.is_patient_id(patient) and tells_nobody(read, profile)
-
-
-def _suites(request: Request) -> str | None:
-    """What the profile's suites of expectations ask; None if one can't be read."""
-    from crlm_qc.auditing.attestation import rule_set
-
-    try:
-        return rule_set({}, request.settings, request.profile).sha256
-    except ProfileError:
-        return None
 
 
 def _validators() -> list[Any]:

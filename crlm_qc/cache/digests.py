@@ -91,6 +91,14 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no digest")
 
 
+def digest_of_files(folder: Path | None, names: Iterable[str]) -> list[str] | None:
+    """SHA-256 of files of a profile's folder, or of the current one; None if one can't be read."""
+    try:
+        return [hashlib.sha256(((folder or Path()) / name).read_bytes()).hexdigest() for name in names]
+    except OSError:
+        return None
+
+
 @cache
 def reader_digest() -> str:
     """Digest of what reads a patient: its code byte by byte, Python, the system, and the libraries that it reads with."""

@@ -582,8 +582,7 @@ def _window(overlay: _Overlay, number: int) -> tuple[slice, slice]:
     for part, size in zip(overlay.boxes[number].slices, (overlay.stack.rows, overlay.stack.columns), strict=True):
         every = overlay.places(size)
         first, last = ((end - every.start) // overlay.step for end in (part.start, part.stop))
-        most = len(range(*every.indices(size)))
-        found.append(slice(max(first - AROUND, 0), min(last + AROUND + 1, most)))
+        found.append(slice(max(first - AROUND, 0), min(last + AROUND + 1, len(range(*every.indices(size))))))
     return found[0], found[1]
 
 

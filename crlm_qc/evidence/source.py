@@ -475,6 +475,18 @@ def siblings(path: Path) -> list[str]:
         return []
 
 
+def folders_beside(item: Item) -> list[tuple[str, str]]:
+    """Names of the folders beside a file of this machine and of the links there, each with where it leads to."""
+    if not isinstance(item.source, Folder):
+        return []
+    try:
+        entries = _entries((item.source.top / item.key).parent)
+    except OSError:
+        return []
+    found = [one for one in entries if _is_link(one) or one.is_dir(follow_symlinks=False)]
+    return [(one.name, os.path.realpath(one.path)) for one in found]
+
+
 def valid_name(name: str) -> str:
     """A name that any table can hold: bytes that are no UTF-8 become replacement characters."""
     try:

@@ -264,3 +264,18 @@ def test_two_audits_at_once_with_one_cache_tell_the_same(
     assert told[0] == told[1] != ""
     assert sorted(path.parts[-3] for path in entries(audits)) == [*[READS] * 3, VERDICTS]
     assert all(not path.name.startswith(".part-") for path in entries(audits))
+
+
+def test_folders_beside_a_table_that_lies_elsewhere_have_a_say(
+    release: SyntheticRelease, audits: Audits, tmp_path: Path
+) -> None:
+    """Its File Location may lead through them into the release."""
+    table = tmp_path / "elsewhere" / "metadata.csv"
+    table.parent.mkdir()
+    release.metadata.rename(table)
+    settings, parts = replace(SETTINGS, select=("MET0",)), Parts(metadata=table)
+    assert [audits(release.root, settings, parts) for _ in range(2)] == ["0", "verdict"]
+    (table.parent / release.collection.name).symlink_to(release.collection)
+    assert [audits(release.root, settings, parts) for _ in range(2)] == ["3", "verdict"]
+    (table.parent / "note.txt").write_text("x")
+    assert audits(release.root, settings, parts) == "verdict"
