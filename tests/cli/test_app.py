@@ -116,7 +116,8 @@ def test_two_runs_give_equal_bytes(run: Run, audit: Audit, release: Path, monkey
 def test_a_run_is_told_beside_the_findings_and_never_in_them(run: Run, audit: Audit, release: Path) -> None:
     done = run("check", release, "--out", "a")
     told = json.loads(Path("a/run.json").read_text(encoding="utf-8"))
-    assert set(told) == {"started", "seconds", "versions", "system"}
+    assert set(told) == {"started", "seconds", "versions", "system", "cache"}
+    assert told["cache"] is None
     assert set(told["versions"]) == {"Python", *LIBRARIES}
     assert {"connected-components-3d", "numpy", "openpyxl", "pyarrow", "pydicom"} < set(told["versions"])
     assert "unknown" not in told["versions"].values()
