@@ -32,6 +32,11 @@ class Failing(io.BytesIO):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return super().read(size)
 
+    def readinto(self, room: Any, /) -> int:
+        content = self.read(len(room))
+        room[: len(content)] = content
+        return len(content)
+
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRelease:
