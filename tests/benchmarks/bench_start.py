@@ -27,7 +27,19 @@ PANDAS = "import pandas"
 
 
 def commands(release: Path, out: Path) -> dict[str, list[str]]:
-    check = [sys.executable, "-m", "crlm_qc", "check", str(release), "--isolated", "--pictures", "none", "--jobs", "2"]
+    check = [
+        sys.executable,
+        "-m",
+        "crlm_qc",
+        "check",
+        "--no-cache",
+        str(release),
+        "--isolated",
+        "--pictures",
+        "none",
+        "--jobs",
+        "2",
+    ]
     listed = {PANDAS: [sys.executable, "-c", PANDAS]}
     for depth in DEPTHS:
         listed[depth] = [*check, "--depth", depth, "--out", str(out)]
