@@ -67,7 +67,8 @@ def test_tables_are_the_folder_s_and_requests_few(
     objects_of_masks = int((expected["files"]["kind"] == "dso").sum())
     assert len(images) <= files + (0 if depth is Depth.PIXELS else 3 * objects_of_masks)
     assert store.sent <= {Depth.HEADERS: 16_384 * files, Depth.MASKS: total, Depth.PIXELS: total}[depth] + 500_000
-    assert 1 < store.most <= objects.AHEAD
+    # The store may count a request for a moment longer than whoever has its answer.
+    assert 1 < store.most <= 2 * objects.AHEAD
 
 
 def test_findings_are_the_same_byte_for_byte(store: Store, clean_release: SyntheticRelease, profile: Profile) -> None:
