@@ -199,7 +199,7 @@ def _table(folder: Path, name: str, proof: object, known: dict[str, str]) -> Any
         return table
     except ReleaseError:
         raise
-    except (OSError, ValueError, TypeError, RecursionError, pa.ArrowException):
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, pa.ArrowException):
         raise ReleaseError(f"{path} is missing or damaged: collect the evidence again") from None
 
 

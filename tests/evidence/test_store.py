@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -185,17 +186,23 @@ def test_tolerances_that_are_none_are_damage(evidence, tmp_path, tolerances):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("change", ["rows", "no JSON"])
+@pytest.mark.parametrize("change", ["rows", "no JSON", "a column of another name"])
 def test_a_table_and_its_proof_that_disagree_are_damage(evidence, tmp_path, change):
     table = evidence["dsos"]
     save(
         Evidence(evidence.facts, {**evidence.tables, "dsos": table.assign(missing="{") if change != "rows" else table}),
         tmp_path,
     )
+    raw = json.loads((tmp_path / FACTS_FILE).read_text(encoding="utf-8"))
+    proof = raw["tables"]["dsos"]
     if change == "rows":
-        raw = json.loads((tmp_path / FACTS_FILE).read_text(encoding="utf-8"))
-        raw["tables"]["dsos"]["rows"] += 1
-        (tmp_path / FACTS_FILE).write_text(json.dumps(raw), encoding="utf-8")
+        proof["rows"] += 1
+    elif change == "a column of another name":
+        # In Parquet's own words; those that Arrow leaves beside them still have it.
+        path = tmp_path / "dsos.parquet"
+        path.write_bytes(path.read_bytes().replace(b"series_uid", b"series_uie"))
+        proof["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / FACTS_FILE).write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(ReleaseError, match=r"dsos\.parquet is missing or damaged"):
         load(tmp_path)
 
