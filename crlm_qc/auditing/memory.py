@@ -14,7 +14,7 @@ import json
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ class Memory:
         parts = request.parts
         self.release = find_release(
             root,
-            replace(request.profile, others=()) if request.settings.all_objects else request.profile,
+            request.profile_to_read,
             metadata=parts.metadata,
             clinical=parts.clinical,
             manifest=parts.manifest,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,7 +167,7 @@ def _evidence(
         return saved
     return collect(
         release,
-        replace(request.profile, others=()) if request.settings.all_objects else request.profile,
+        request.profile_to_read,
         depth=request.settings.depth,
         patients=request.settings.patients,
         metadata=request.parts.metadata,

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,6 +151,23 @@ def slice_row(header: Header, shared: Row) -> Row:
 Reader = Callable[[Header], Row]
 
 
+def _text(column: str, keyword: str, header: Header) -> Row:
+    return {column: text(header.data, keyword)}
+
+
+def _integer(column: str, keyword: str, header: Header) -> Row:
+    return {column: header.integer(keyword)}
+
+
+def _real(column: str, keyword: str, header: Header) -> Row:
+    return {column: header.real(keyword)}
+
+
+def _optional(column: str, keyword: str, header: Header) -> Row:
+    values = reals(header.data, keyword, 1)
+    return {column: None if values is None else values[0]}
+
+
 def _readers() -> dict[str, list[Reader]]:
     """What reads columns of `slices`, by the keyword of the one attribute that each of them looks at."""
     readers: dict[str, list[Reader]] = {}
@@ -159,13 +177,13 @@ def _readers() -> dict[str, list[Reader]]:
 
     for column, keyword in _TEXTS:
         if column not in IDENTITY:
-            add(keyword, lambda header, column=column, keyword=keyword: {column: text(header.data, keyword)})  # type: ignore[misc]
+            add(keyword, partial(_text, column, keyword))
     for column, keyword in _INTEGERS:
-        add(keyword, lambda header, column=column, keyword=keyword: {column: header.integer(keyword)})  # type: ignore[misc]
+        add(keyword, partial(_integer, column, keyword))
     for column, keyword in _REALS.items():
-        add(keyword, lambda header, column=column, keyword=keyword: {column: header.real(keyword)})  # type: ignore[misc]
+        add(keyword, partial(_real, column, keyword))
     for column, keyword in _OPTIONAL_REALS.items():
-        add(keyword, lambda header, column=column, keyword=keyword: {column: _optional(header, keyword)})  # type: ignore[misc]
+        add(keyword, partial(_optional, column, keyword))
     add("AcquisitionTime", lambda header: {"acquisition_time": _seconds(text(header.data, "AcquisitionTime"))})
     add(_SPACING, lambda header: _NO_SPACING | spacing(header.spacings(_SPACING, 2)))
     add(
@@ -187,11 +205,6 @@ READ_AS_TEXT = frozenset({"AcquisitionTime", *IDENTITY.values(), *(keyword for _
 
 def _vector(header: Header, keyword: str) -> tuple[float, ...] | None:
     return header.reals(keyword, _VECTORS[keyword])
-
-
-def _optional(header: Header, keyword: str) -> float | None:
-    values = reals(header.data, keyword, 1)
-    return None if values is None else values[0]
 
 
 class Lacks(NamedTuple):

@@ -18,7 +18,7 @@ from crlm_qc.evidence.arena import Arena
 from crlm_qc.evidence.checksums import Listed, checksum_rows, read_lists
 from crlm_qc.evidence.ct import Row, expected_bytes, identity, lacks_of, series_rows, slice_row, unpadded_bytes
 from crlm_qc.evidence.deidentification import TOO_DEEP, IdentifierScan
-from crlm_qc.evidence.dicom.conformance import ValueScan
+from crlm_qc.evidence.dicom.conformance import ValueScan, each_once
 from crlm_qc.evidence.dicom.header import Header, Unreadable, quiet, read_header, undecodable
 from crlm_qc.evidence.dicom.values import invalid_uids, tag_of, text
 from crlm_qc.evidence.dso import DsoRows, dso_rows, is_dso
@@ -234,7 +234,7 @@ def _describe(state: _Patient, header: Header, row: Row, stream: BinaryIO) -> Ro
     shared: Row = {"patient": row["patient"], "path": row["path"], **identity(header)}
     columns = {key: value for key, value in shared.items() if key not in ("patient", "path")}
     by_element = state.values.by_element(header.data)
-    wrong = sorted(frozenset().union(*by_element.values()))
+    wrong = each_once(by_element)
     columns["invalid_values"] = json.dumps(wrong) if wrong else None
     columns["meta_sop_instance_uid"] = text(header.meta, "MediaStorageSOPInstanceUID")
     columns["meta_sop_class_uid"] = text(header.meta, "MediaStorageSOPClassUID")

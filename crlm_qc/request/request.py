@@ -6,7 +6,7 @@ Every face of the tool makes one, and reads it: the command line, pytest, the as
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -154,6 +154,11 @@ class Request:
             color=settled["color"],
             configuration=settled.configuration,
         )
+
+    @property
+    def profile_to_read(self) -> Profile:
+        """The profile that a release is read with: where objects of others are judged too, it knows of none."""
+        return replace(self.profile, others=()) if self.settings.all_objects else self.profile
 
     def audited(self) -> Audited:
         """What an audit takes of it, by the names of its parameters."""

@@ -14,7 +14,7 @@ from support import tiny
 from support.sources import UNREAD
 
 from crlm_qc.collection.forms import day_of, is_day
-from crlm_qc.evidence.dicom.conformance import ValueScan
+from crlm_qc.evidence.dicom.conformance import ValueScan, each_once
 from crlm_qc.evidence.dicom.header import quiet, read_header
 from crlm_qc.evidence.dicom.values import tag_of
 
@@ -29,7 +29,7 @@ def element(keyword: str, value: bytes, *, implicit: bool = False) -> RawDataEle
 def told(keyword: str, value: bytes, **options: bool) -> str | None:
     data = Dataset()
     data[tag_of(keyword)] = element(keyword, value, **options)
-    found = ValueScan().forbidden(data)
+    found = each_once(ValueScan().by_element(data))
     assert all((name, vr) == (keyword, dictionary_VR(keyword)) for name, vr, _ in found)
     return found[0][2] if found else None
 
@@ -127,13 +127,13 @@ def test_items_are_looked_into_and_private_elements_are_not(syntax: str) -> None
     header = read_header(io.BytesIO(raw), UNREAD)
     scan = ValueScan()
     for _ in range(2):
-        assert scan.forbidden(header.data) == [("PatientAge", "AS", "has no unit")]
+        assert each_once(scan.by_element(header.data)) == [("PatientAge", "AS", "has no unit")]
 
 
 def test_objects_of_this_project_hold_no_forbidden_value() -> None:
     quiet()
     for made in (tiny.ct_slice(), tiny.segmentation([(1, 1, tiny.np.ones((8, 16), tiny.np.uint8))])):
-        assert ValueScan().forbidden(read_header(io.BytesIO(tiny.to_bytes(made)), UNREAD).data) == []
+        assert each_once(ValueScan().by_element(read_header(io.BytesIO(tiny.to_bytes(made)), UNREAD).data)) == []
 
 
 @given(st.sampled_from(["StudyDate", "PatientAge", "PixelSpacing", "OperatorsName", "ImageType", "Rows"]), st.binary())

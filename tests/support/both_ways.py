@@ -18,7 +18,7 @@ from crlm_qc.collection.reading import load_profile
 from crlm_qc.evidence.ct import identity
 from crlm_qc.evidence.deidentification import IdentifierScan
 from crlm_qc.evidence.dicom import items, values
-from crlm_qc.evidence.dicom.conformance import ValueScan
+from crlm_qc.evidence.dicom.conformance import ValueScan, each_once
 from crlm_qc.evidence.dicom.header import Unreadable, quiet, read_header
 from crlm_qc.evidence.dso import dso_rows
 from crlm_qc.evidence.limits import Beyond
@@ -95,7 +95,7 @@ def _made(content: bytes) -> Any:
         # What pydicom makes of one that is none stays in its data sets, and shows in what is read of them later.
         if ODD in repr(elements):
             return elements
-        wrong = ValueScan().forbidden(header.data)
+        wrong = each_once(ValueScan().by_element(header.data))
         rows = dso_rows(header, {"patient": "p", "path": "f", **identity(header)})
         scan = IdentifierScan("p", load_profile())
         scan.add(header)

@@ -65,28 +65,18 @@ class ValueScan:
     def __init__(self) -> None:
         self._memo: dict[tuple[int, str | None, bytes], frozenset[Found]] = {}
 
-    def forbidden(self, data: Any) -> list[Found]:
-        """What is wrong in a data set, in items of its sequences too.
-
-        Parameters
-        ----------
-        data : pydicom.dataset.Dataset
-            A header, best before its values were converted.
-
-        Returns
-        -------
-        list of (str, str, str)
-            Keyword, VR and what is wrong with the value, each once, sorted.
-        """
-        return sorted(frozenset().union(*self.by_element(data).values()))
-
     def by_element(self, data: Any) -> dict[int, frozenset[Found]]:
-        """The same by the tag of the element that it was found in; of those that nothing is wrong with, nothing.
+        """What is wrong in a data set, in items of its sequences too, by the tag of the element that it was found in.
 
         Parameters
         ----------
         data : pydicom.dataset.Dataset, or list of tag and element
-            A header, or some of its elements; these are no sequences.
+            A header, best before its values were converted; or some of its elements, which are no sequences.
+
+        Returns
+        -------
+        dict of int to frozenset of (str, str, str)
+            Keyword, VR and what is wrong with the value; nothing of elements that nothing is wrong with.
         """
         found: dict[int, frozenset[Found]] = {}
         self._data_set(data, 0, found)
@@ -122,6 +112,11 @@ class ValueScan:
             return frozenset().union(*found) if found else _NOTHING
         problem = _problem(tag, vr, element.value) if isinstance(element.value, bytes) else None
         return frozenset({(_keyword(tag), vr, problem)}) if problem else _NOTHING
+
+
+def each_once(by_element: Mapping[int, frozenset[Found]]) -> list[Found]:
+    """What `ValueScan.by_element` found in any element, each once, sorted."""
+    return sorted(_NOTHING.union(*by_element.values()))
 
 
 @cache
