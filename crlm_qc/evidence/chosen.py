@@ -16,6 +16,7 @@ from crlm_qc.collection.forms import is_uid
 from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.release import Candidate, Release
+from crlm_qc.model.tables import NOT_FETCHED
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -25,7 +26,7 @@ _OF_A_DOWNLOAD = ("series_uid", "file_location", "download_timestamp")
 """Columns that two downloads of one series may well differ in, and the one that they are matched by."""
 _NOTHING = ("", "na", "null")
 
-_REFUSED = frozenset({"permission", "unreadable"})
+_REFUSED = frozenset({"permission", "unreadable", NOT_FETCHED})
 """Problems of a table that are none of its content."""
 _NAMES = {"metadata": "metadata.csv", "clinical": "the clinical workbook", "manifest": "the manifest"}
 

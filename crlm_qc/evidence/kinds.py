@@ -5,7 +5,7 @@ from __future__ import annotations
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.contents import meant_name
 from crlm_qc.evidence.metadata import looks_like_metadata
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Item, NotFetchedError
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
 from crlm_qc.evidence.workbook.sheets import looks_like_workbook
 from crlm_qc.model.tables import TOO_LARGE
@@ -86,6 +86,9 @@ def outside_kind(item: Item, profile: Profile, *, in_collection: bool) -> str:
         if part := part_kind(item, profile):
             return part
         is_image = item.suffix in (".dcm", "") and _is_dicom(item)
+    except NotFetchedError:
+        # What a spreadsheet that was not fetched holds is not known: no other may be missing.
+        return "clinical" if profile.has_workbook and item.suffix in TABLE_SUFFIXES - {".csv"} else "document"
     except OSError:
         is_image = False
     return "unexpected" if in_collection or is_image else "document"

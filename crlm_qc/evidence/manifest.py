@@ -9,7 +9,7 @@ from crlm_qc.collection.forms import is_meant_as_uid
 from crlm_qc.collection.invisible import plainly
 from crlm_qc.evidence import limits
 from crlm_qc.evidence.contents import FIRST_BYTES, content_of
-from crlm_qc.evidence.source import Item, reason
+from crlm_qc.evidence.source import Item, problem_of, reason
 from crlm_qc.model.contents import told
 
 Rows = list[dict[str, Any]]
@@ -38,7 +38,7 @@ def read_manifest(file: Item) -> dict[str, Rows]:
     try:
         content = file.read(0, limits.MANIFEST_BYTES + 1)
     except OSError as error:
-        problem: tuple[str, str, int | None] | None = ("permission", reason(error), None)
+        problem: tuple[str, str, int | None] | None = (problem_of(error), reason(error), None)
     else:
         problem, listed = _listed(content)
         for line, text in listed:

@@ -26,7 +26,7 @@ from crlm_qc.evidence.series_list.lines import (
     read_lines,
     split,
 )
-from crlm_qc.evidence.source import Item, OutsideError, Source, reason
+from crlm_qc.evidence.source import Item, OutsideError, Source, problem_of, reason
 from crlm_qc.evidence.texts import TextScan
 from crlm_qc.model.contents import told
 from crlm_qc.model.tables import TABLES
@@ -101,7 +101,7 @@ def read_metadata(file: Item, release: Source, profile: Profile) -> dict[str, Ro
     dict of str to list of dict
         Rows of the tables `sources` (one) and `metadata`, of `list_notes` for what was put right or passed over, and of
         `texts` for columns that `metadata` has none for. A file that can't be parsed as a whole gives no row of
-        `metadata`, since half a list would make what it lacks look missing; `sources.problem` says why: `permission`,
+        `metadata`, since half a list would make what it lacks look missing; `sources.problem` says why: `permission`, `not-fetched`,
         `too-large`, `empty`, `encoding`, `not-text`, `delimiter`, `headings`, `syntax`, `ragged` or `no-rows`.
     """
     source: dict[str, Any] = {"source": "metadata", "path": file.path, "used": True}
@@ -142,7 +142,7 @@ def _text(file: Item) -> str:
     try:
         content = file.read(0, limits.METADATA_BYTES + 1)
     except OSError as error:
-        raise Problem("permission", reason(error)) from None
+        raise Problem(problem_of(error), reason(error)) from None
     if len(content) > limits.METADATA_BYTES:
         raise Problem("too-large", f"the file holds more than {limits.METADATA_BYTES // limits.MIB} MiB")
     if content.startswith(_WIDE_BOMS):

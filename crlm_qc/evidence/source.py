@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from crlm_qc.evidence.contents import link_content
 from crlm_qc.model.paths import resolved
+from crlm_qc.model.tables import NOT_FETCHED
 
 BUFFER = 16 << 10
 """Most headers of the collection are read at one go."""
@@ -44,6 +45,11 @@ def reason(error: OSError) -> str:
     if isinstance(error, SourceError):
         return str(error)
     return os.strerror(error.errno).lower() if error.errno else "it can't be read"
+
+
+def problem_of(error: OSError, otherwise: str = "permission") -> str:
+    """Code of a table or list that could not be read: of one that a place elsewhere did not give, nothing is known."""
+    return NOT_FETCHED if isinstance(error, NotFetchedError) else otherwise
 
 
 def parents(path: str) -> Iterator[str]:

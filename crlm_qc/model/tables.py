@@ -865,8 +865,9 @@ TABLES: Mapping[str, Table] = {
 }
 
 TOO_LARGE = "too-large"
-NOT_FETCHED = "not-fetched"
 """What `files.problem`, `slices.pixels` and `dsos.masks` say of what asks for more than any real file."""
+NOT_FETCHED = "not-fetched"
+"""What `files.problem` and `sources.problem` say of what a place elsewhere did not give: nothing is known of it."""
 ENCAPSULATED = "encapsulated"
 """What `encoding_found` says of Pixel Data in fragments, where no transfer syntax of such is known."""
 SOURCE_TABLES = frozenset(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
+from crlm_qc.model.tables import NOT_FETCHED
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Skip, rule
@@ -132,6 +133,8 @@ def manifest_unreadable(context: Context) -> Checked:
     used = _source(context)
     if text(used["problem"]) is None:
         return Checked(1)
+    if text(used["problem"]) == NOT_FETCHED:
+        raise Skip("the manifest was not fetched")
     detail, line = text(used["detail"]) or "it can't be read", whole(used["line"])
     where = "" if line is None else f" (line {line})"
     return Checked(

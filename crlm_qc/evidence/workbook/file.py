@@ -17,7 +17,7 @@ from crlm_qc.collection.invisible import plain_text
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence import limits
 from crlm_qc.evidence.contents import FIRST_BYTES, content_of
-from crlm_qc.evidence.source import Item, reason
+from crlm_qc.evidence.source import Item, problem_of, reason
 from crlm_qc.evidence.workbook.book import Book, Cell, Sheet, UnusableError
 from crlm_qc.evidence.workbook.facts import workbook_facts
 from crlm_qc.model.contents import CONTENTS, told
@@ -52,9 +52,8 @@ def read_book(file: Item, profile: Profile) -> Book:
     try:
         data = file.read(0, limits.WORKBOOK_BYTES + 1)
     except OSError as error:
-        raise UnusableError(
-            "permission" if isinstance(error, PermissionError) else "unreadable", reason(error)
-        ) from None
+        refused = "permission" if isinstance(error, PermissionError) else "unreadable"
+        raise UnusableError(problem_of(error, refused), reason(error)) from None
     if len(data) > limits.WORKBOOK_BYTES:
         raise _beyond(f"the file holds more than {limits.WORKBOOK_BYTES // limits.MIB} MiB")
     if not data.strip():

@@ -15,7 +15,7 @@ from typing import Any, Final
 from crlm_qc.collection.headings import loose_heading, paired
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence import limits
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Item, NotFetchedError
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES, Row, Sheet, UnusableError, column_letters
 from crlm_qc.evidence.workbook.file import csv_text, plain_strings, read_book
 
@@ -90,6 +90,8 @@ def looks_like_workbook(file: Item, profile: Profile) -> bool:
             return _matches(re.split(r"[,;\t]", line.replace('"', "")), _known(profile)) >= _least(profile)
         strings = re.sub(rb"[\s_\-.]+", b"", plain_strings(file))
         return sum(name.encode() in strings for name in _known(profile)) >= _least(profile)
+    except NotFetchedError:
+        raise
     except Exception:  # noqa: BLE001 - what a damaged archive raises is open; it is a document then
         return False
 

@@ -9,6 +9,7 @@ from crlm_qc.collection.headings import loose_heading, nearest
 from crlm_qc.collection.invisible import plain_text
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.tables import NOT_FETCHED
 from crlm_qc.model.words import capitalised, listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
@@ -38,6 +39,8 @@ def workbook_unreadable(context: Context) -> Checked:
     need_workbook(context)
     if used.empty:
         raise Skip("no clinical workbook")
+    if (used["problem"] == NOT_FETCHED).any():
+        raise Skip("the clinical workbook was not fetched")
     found = []
     for source in used[used["problem"].notna()].itertuples():
         subject = Subject(Kind.FILE, path=context.show.path(str(source.path)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
+from crlm_qc.model.tables import NOT_FETCHED
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
@@ -34,11 +35,13 @@ def not_parsed(context: Context) -> Checked:
     given = source(context)
     if given.problem is None:
         return Checked(1)
+    if given.problem == NOT_FETCHED:
+        raise Skip(f"{FILE} was not fetched")
     where = "" if given.line is None else f" (line {given.line})"
     expected = "CSV in UTF-8 with commas and the downloader's columns"
     table = context["sources"]
     parts = table[(table["source"] == "metadata") & (table["relation"] == "part")]
-    rest = parts[parts["problem"].notna() & (parts["path"] != given.path)]
+    rest = parts[parts["problem"].notna() & (parts["problem"] != NOT_FETCHED) & (parts["path"] != given.path)]
     more = f" Nor can {listed([context.show.path(path) for path in rest['path']])}." if len(rest) else ""
     found = Found(
         Subject(Kind.FILE, path=context.show.path(given.path), row=given.line),

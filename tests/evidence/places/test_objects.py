@@ -20,7 +20,9 @@ from crlm_qc.evidence.places import objects
 from crlm_qc.evidence.places.opening import open_source
 from crlm_qc.evidence.source import reason
 from crlm_qc.model.errors import ReleaseError
+from crlm_qc.model.report import ExitCode
 from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import TABLES
 from crlm_qc.report.json_format import render
 from crlm_qc.synthetic.release import SyntheticRelease
@@ -126,6 +128,23 @@ def test_what_is_never_given_is_a_limit_and_no_finding(
     before = {(one.rule, one.patient) for one in expected.findings}
     assert {(one.rule, one.patient) for one in report.findings} <= before
     assert "127.0.0.1" not in json.dumps(str(report))
+
+
+def test_tables_that_are_never_given_are_limits_and_no_findings(
+    store: Store, clean_release: SyntheticRelease, profile: Profile
+) -> None:
+    names = ("metadata.csv", ".xlsx", ".tcia")
+    store.fault = lambda path, _: "500" if path.endswith(names) else None
+    report = audit(URL, profile=profile, settings=Settings(subset=True, depth=Depth.HEADERS), jobs=1)
+    assert report.exit_code(Severity.ERROR) is ExitCode.INCOMPLETE
+    assert sorted(report.limits) == [
+        f"{name} was not read: the server did not give it"
+        for name in ("metadata.csv", "the clinical workbook", "the manifest")
+    ]
+    expected = audit(clean_release.root, profile=profile, settings=Settings(subset=True, depth=Depth.HEADERS), jobs=1)
+    assert {one.rule for one in report.findings} <= {one.rule for one in expected.findings}
+    reasons = {one.rule: one.reason for one in report.outcomes}
+    assert (reasons["MET020"], reasons["MAN001"]) == ("metadata.csv was not fetched", "the manifest was not fetched")
 
 
 def test_an_object_that_was_changed_since_is_not_read(store: Store) -> None:
