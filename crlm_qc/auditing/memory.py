@@ -217,12 +217,9 @@ class Memory:
         read, work = self._work.get(requests[0].patient, (None, None))
         if read is None or work is None:
             return None, ()
-        # A link is looked at anew when it is drawn, so that it may lead elsewhere by then.
-        known = {item.path for item in work.items if item.key == item.path}
-        every = [one for request in requests for one in (request, *request.candidates)]
-        shown = {image.path for one in every for image in one.images} | {
-            one.dso for one in every if one.dso is not None
-        }
+        # A link in a folder is looked at anew when it is drawn, so that it may lead elsewhere by then.
+        known = {item.path for item in work.items if item.key == item.path or item.as_listed}
+        shown = {path for request in requests for path in request.paths}
         return (digest([drawer_digest(), read, requests, how]) if shown <= known else None), work.items
 
     def _key(self, work: Work) -> str | None:
@@ -240,7 +237,8 @@ class Memory:
 
     def _settled(self, items: Iterable[Item]) -> bool:
         """Whether all files had been left alone for a while when they were listed."""
-        return all(max(one.stamp[1:3]) < self._since - GRAIN_NS for one in items if one.stamp is not None)
+        stamps = [one.stamp for one in items if one.stamp is not None]
+        return all(one.tag or max(one.modified, one.changed) < self._since - GRAIN_NS for one in stamps)
 
     @property
     def use(self) -> CacheUse | None:

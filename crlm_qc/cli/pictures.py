@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crlm_qc.auditing.memory import remember
+from crlm_qc.auditing.memory import Memory, remember
 from crlm_qc.cli.actions import shown
 from crlm_qc.cli.configured import request_by
 from crlm_qc.cli.options import CacheOption, NoCacheOption, ProfileOption
@@ -30,8 +30,8 @@ from crlm_qc.report.writing import can_be_written, put
 from crlm_qc.request.request import Request, keep_out, reports_of
 
 if TYPE_CHECKING:
+    from crlm_qc.evidence.source import Source
     from crlm_qc.model.evidence import Evidence
-    from crlm_qc.pictures.make import Kept
     from crlm_qc.workers import Progress
 
 PICTURED = ("html", "html-dir")
@@ -60,7 +60,7 @@ class Album:
         """Take the evidence that pictures are chosen by."""
         self._evidence.append(evidence)
 
-    def illustrate(self, report: Report, progress: Progress | None, kept: Kept | None = None) -> Report:
+    def illustrate(self, report: Report, progress: Progress | None, memory: Memory | None = None) -> Report:
         """The report with as many pictures as a page may have; what was cut is said on standard error.
 
         It stays as it is if no evidence was kept.
@@ -78,7 +78,8 @@ class Album:
             asked.pictures,
             processes=asked.jobs or default_jobs(),
             progress=progress,
-            kept=kept,
+            kept=memory,
+            source=_listed(memory),
         )
         self._made = made.pictures
         cut, self.files = fitted(made, files, page_size)
@@ -113,6 +114,11 @@ class Album:
                 raise UsageError(f"{old} can't be removed: {os.strerror(error.errno or 0).lower()}") from None
         for name, content in self.files.items():
             put(folder / FOLDER / name, content)
+
+
+def _listed(memory: Memory | None) -> Source | None:
+    """The release as it was listed before it was read: what is kept of its pictures must be of that."""
+    return None if memory is None or memory.release is None else memory.release.source
 
 
 def saved_pictures(report: Report, findings: Path) -> dict[str, bytes]:
@@ -177,7 +183,7 @@ def pictures(
         )
         context = Context(evidence, used)
         chosen = overview(context, patient, _segment(segments_of(context, patient), segment, patient))
-        made, files = make(chosen, release, used, progress=progress, png=True, kept=memory)
+        made, files = make(chosen, release, used, progress=progress, png=True, kept=memory, source=_listed(memory))
     if memory is not None:
         memory.end()
     for name, content in files.items():

@@ -16,7 +16,7 @@ from crlm_qc.evidence.dicom.values import integer, text
 from crlm_qc.evidence.dso import dso_rows
 from crlm_qc.evidence.masks.frames import FrameMasks, frame_masks
 from crlm_qc.evidence.pixels import SlicePixels, slice_pixels, stored_values, valid_pixels
-from crlm_qc.evidence.source import Source
+from crlm_qc.evidence.source import Finds
 from crlm_qc.geometry import display
 from crlm_qc.model.picture import Hatched, ImageLine, MaskRequest, PictureRequest, Plane
 
@@ -78,7 +78,7 @@ class PictureRead:
 class PictureReader:
     """Reads for the pictures of one patient; every file is opened once."""
 
-    release: Source
+    release: Finds
     """Where the release lies."""
     classes: Collection[str]
     """SOP Class UIDs that may be shown."""
@@ -324,13 +324,13 @@ def hatched_parts(masks: Sequence[MaskRead], hatched: Hatched) -> list[MaskRead]
 
 
 def read_pictures(
-    release: Source | None, classes: Collection[str], requests: Sequence[PictureRequest]
+    release: Finds | None, classes: Collection[str], requests: Sequence[PictureRequest]
 ) -> list[PictureRead | Unshown]:
     """Read for every picture of one patient; nothing that is wrong with a file makes it raise.
 
     Parameters
     ----------
-    release : Source or None
+    release : Finds or None
         The release; None if it can't be opened any more.
     classes : collection of str
         SOP Class UIDs that may be shown.

@@ -16,11 +16,11 @@ import os
 import shutil
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from crlm_qc.evidence.contents import link_content
 from crlm_qc.model.paths import resolved
@@ -68,6 +68,13 @@ class Stamp(NamedTuple):
     changed: int
     """The same, as nobody can set it."""
     inode: int
+    tag: str = ""
+    """What a place elsewhere calls this content, and no other: it tells of a change by itself, whatever the times say."""
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Stamp of what lies on this machine."""
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,11 @@ class Item:
     def readable(self) -> bool:
         """Whether it is a file that may be opened."""
         return self.source is not None
+
+    @property
+    def as_listed(self) -> bool:
+        """Whether its place is not looked at anew to find it."""
+        return self.source is not None and self.source.lists_once
 
     def opened(self) -> BinaryIO:
         """The file, open for reading at its beginning, seekable and buffered.
@@ -224,8 +236,18 @@ class OutsideError(Exception):
     """Steps lead out of the release."""
 
 
+class Finds(Protocol):
+    """What knows files by their paths."""
+
+    def find(self, path: str) -> Item:
+        """The file of a path, as `Source.find` has it."""
+
+
 class Source(ABC):
     """A place that a release lies in. It can be pickled, so that other processes open what this one listed."""
+
+    lists_once = False
+    """Whether what was listed is all that is known of it afterwards."""
 
     @property
     @abstractmethod
@@ -245,6 +267,10 @@ class Source(ABC):
         Item
             With a problem if it may not be opened, or is there no more.
         """
+
+    def only(self, paths: Iterable[str]) -> Finds:  # noqa: ARG002 - a folder is looked at anew
+        """What finds some paths in another process, without listing all of the place there once more."""
+        return self
 
     @abstractmethod
     def open(self, key: str) -> BinaryIO:
@@ -539,9 +565,7 @@ def _identity(status: os.stat_result) -> tuple[int, int] | None:
 
 def _stamp(status: os.stat_result) -> Stamp | None:
     """Stamp of a file; None where the system tells no inode: there its time of change may be another time too."""
-    if not status.st_ino:
-        return None
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return stamp_of(status) if status.st_ino else None
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:

@@ -188,6 +188,12 @@ class PictureRequest:
     candidates: tuple[PictureRequest, ...] = ()
     """The same on other slices: the one where most is hatched is made, of equals the first."""
 
+    @property
+    def paths(self) -> set[str]:
+        """Paths of all files that may be opened for it."""
+        own = {image.path for image in self.images} | ({self.dso} if self.dso is not None else set())
+        return own.union(*(one.paths for one in self.candidates))
+
 
 @dataclass(frozen=True, slots=True)
 class Contour:

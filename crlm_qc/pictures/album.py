@@ -57,6 +57,7 @@ def illustrate(
     processes: int = 1,
     progress: Progress | None = None,
     kept: Kept | None = None,
+    source: Source | None = None,
 ) -> tuple[Report, dict[str, bytes]]:
     """Give a report its pictures.
 
@@ -78,6 +79,8 @@ def illustrate(
         Told of the drawing's progress.
     kept : Kept, optional
         What earlier runs have drawn.
+    source : Source, optional
+        The release as it was listed for the audit; by default it is opened anew.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def illustrate(
 
     context = Context(_only(evidence, wanted), profile, report.settings)
     chosen = choose_pictures(context, report.findings, mode)
-    pictures, files = make(chosen, release, profile, processes=processes, progress=progress, kept=kept)
+    pictures, files = make(chosen, release, profile, processes=processes, progress=progress, kept=kept, source=source)
     return replace(report, pictures=pictures), files
 
 
@@ -129,6 +132,7 @@ def make(
     progress: Progress | None = None,
     png: bool = False,
     kept: Kept | None = None,
+    source: Source | None = None,
 ) -> tuple[tuple[Picture, ...], dict[str, bytes]]:
     """Make pictures, each with a file of a name of its own.
 
@@ -148,6 +152,8 @@ def make(
         Whether to make PNG files with the contours burnt in, in place of WebP files without.
     kept : Kept, optional
         What earlier runs have drawn.
+    source : Source, optional
+        The release as it was listed for the audit; by default it is opened anew.
 
     Returns
     -------
@@ -167,8 +173,12 @@ def make(
         if isinstance(one, Picture):
             by_patient[one.patient].append((one, b""))
     classes = tuple(profile.modalities["CT"])
-    source = _opened(release, profile) if requests else None
-    jobs = [Job(source, classes, tuple(mine), png) for mine in requests.values()]
+    if requests and source is None:
+        source = _opened(release, profile)
+    jobs = [
+        Job(source and source.only(path for one in mine for path in one.paths), classes, tuple(mine), png)
+        for mine in requests.values()
+    ]
     for patient, made in zip(requests, draw_all(jobs, processes, progress, kept), strict=True):
         by_patient[patient] += made
     pictures, files = [], {}

@@ -11,7 +11,7 @@ from crlm_qc.workers import Progress, each
 
 if TYPE_CHECKING:
     from crlm_qc.evidence.pictures import PictureRead
-    from crlm_qc.evidence.source import Source
+    from crlm_qc.evidence.source import Finds
 
 Made = list[tuple[Picture, bytes]]
 """Pictures, each with the bytes of its file; none where there is no file."""
@@ -37,7 +37,7 @@ class Kept(Protocol):
 class Job:
     """The pictures of one patient."""
 
-    release: Source | None
+    release: Finds | None
     """None if it can't be opened any more."""
     classes: Collection[str]
     requests: tuple[PictureRequest, ...]

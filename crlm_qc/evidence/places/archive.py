@@ -11,7 +11,7 @@ import zlib
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
@@ -21,7 +21,7 @@ from crlm_qc.evidence import limits
 from crlm_qc.evidence.limits import Beyond, refuse
 from crlm_qc.evidence.places.listed import Lazy, Listed, followed, proper
 from crlm_qc.evidence.places.spool import compression_of, spooled
-from crlm_qc.evidence.source import BUFFER, Item, SourceError, Tree, parents, valid_name
+from crlm_qc.evidence.source import BUFFER, Item, SourceError, Stamp, Tree, parents, stamp_of, valid_name
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.paths import archive_name, resolved
 from crlm_qc.model.tables import TOO_LARGE
@@ -65,9 +65,9 @@ class Archive(Listed):
 
     path: Path
     """Where it is, all links on the way to it resolved."""
-    changed: tuple[int, int]
-    """Its size and time of change when it was listed."""
-    plain: Path
+    changed: Stamp
+    """Its stamp when it was listed."""
+    plain: Path = field(repr=False)
     """Itself, or a copy of it without its compression."""
     top: str = ""
     """The folder in it that is the release; empty if it is the archive itself."""
@@ -103,7 +103,7 @@ class Archive(Listed):
         for path, member in named:
             if times[path] > 1 or (times[path] and path in folders):
                 reason = "the archive has several files of its name"
-                files[path] = Item(path, member.size, self, f"{_REFUSED}{reason}")
+                files[path] = Item(path, member.size, self, f"{_REFUSED}{reason}", stamp=_stamp(self))
             elif member.target is not None:
                 links[path] = member.target
             elif not member.is_folder:
@@ -118,6 +118,13 @@ class Archive(Listed):
         if key.startswith(_REFUSED):
             raise SourceError(key.removeprefix(_REFUSED))
         return BufferedReader(self.raw(key), BUFFER)
+
+    def stamp(self, key: str) -> Stamp | None:  # noqa: ARG002 - no member changes without its archive
+        """Stamp of the archive, as it is now."""
+        try:
+            return stamp_of(self.path.stat())
+        except OSError:
+            return None
 
     @abstractmethod
     def raw(self, key: str) -> Lazy:
@@ -134,7 +141,7 @@ class Zip(Archive):
     def raw(self, key: str) -> Lazy:
         """The member of a number."""
         archive = _zip(self.plain, self.changed)
-        info = archive.infolist()[int(key)]
+        info = archive.infolist()[int(key.partition(":")[0])]
         try:
             member = archive.open(info)
         except (*_BROKEN, NotImplementedError):
@@ -161,7 +168,7 @@ class Tar(Archive):
         """The member that lies where its key says."""
         begin, size = map(int, key.split(":"))
         stream = self.plain.open("rb", buffering=0)
-        if self.plain == self.path and _changed(os.fstat(stream.fileno())) != self.changed:
+        if self.plain == self.path and not _same(os.fstat(stream.fileno()), self.changed):
             stream.close()
             raise SourceError(_OTHER)
 
@@ -195,7 +202,7 @@ def open_archive(root: Path, is_part: Callable[[str], bool]) -> Archive:
     """
     path = resolved(root)
     try:
-        changed = _changed(path.stat())
+        changed = stamp_of(path.stat())
         compressed = compression_of(path)
         # By its beginning: a TAR may end with a workbook, which is a ZIP file.
         if _begins(path, *_ZIP_STARTS):
@@ -251,28 +258,34 @@ def _item(archive: Archive, path: str, member: Member) -> Item:
             refuse(member.size, most, f"{member.packed:,} bytes of the archive unpack to {{}}")
     except Beyond as reason:
         return Item(path, member.size, problem=TOO_LARGE, detail=str(reason))
-    return Item(path, member.size, archive, member.key)
+    return Item(path, member.size, archive, member.key, stamp=_stamp(archive))
 
 
-def _changed(status: os.stat_result) -> tuple[int, int]:
-    return status.st_size, status.st_mtime_ns
+def _stamp(archive: Archive) -> Stamp | None:
+    """Stamp of a member: its archive's, as its key tells it from all others there."""
+    return archive.changed if archive.changed.inode else None
+
+
+def _same(status: os.stat_result, changed: Stamp) -> bool:
+    """Whether what is read is what was listed: a further name or other rights of a file make it no other one."""
+    return (status.st_size, status.st_mtime_ns) == changed[:2]
 
 
 @lru_cache(maxsize=2)
-def _zip(path: Path, changed: tuple[int, int]) -> zipfile.ZipFile:
+def _zip(path: Path, changed: Stamp) -> zipfile.ZipFile:
     """A ZIP file, kept open: its directory may have many thousand entries."""
     try:
         archive = zipfile.ZipFile(path)
     except _BROKEN:
         raise SourceError(_OTHER) from None
-    if _changed(path.stat()) != changed:
+    if not _same(path.stat(), changed):
         archive.close()
         raise SourceError(_OTHER)
     return archive
 
 
 @lru_cache(maxsize=2)
-def _zip_members(path: Path, changed: tuple[int, int]) -> Members:
+def _zip_members(path: Path, changed: Stamp) -> Members:
     archive = _zip(path, changed)
     return tuple(_zip_member(archive, number, info) for number, info in enumerate(archive.infolist())), False
 
@@ -280,7 +293,7 @@ def _zip_members(path: Path, changed: tuple[int, int]) -> Members:
 def _zip_member(archive: zipfile.ZipFile, number: int, info: zipfile.ZipInfo) -> Member:
     name, size = _zip_name(info), info.file_size
     encrypted = bool(info.flag_bits & _ENCRYPTED)
-    key = f"{_REFUSED}it is encrypted in the archive" if encrypted else str(number)
+    key = f"{_REFUSED}it is encrypted in the archive" if encrypted else f"{number}:{info.header_offset}:{info.CRC:08x}"
     mode = info.external_attr >> 16
     if info.is_dir() or name.endswith("/"):
         return Member(name, 0, key, is_folder=True)
@@ -309,7 +322,7 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
 
 
 @lru_cache(maxsize=2)
-def _tar_members(path: Path, changed: tuple[int, int]) -> Members:  # noqa: ARG001 - one that was changed is another
+def _tar_members(path: Path, changed: Stamp) -> Members:  # noqa: ARG001 - one that was changed is another
     found: list[Member] = []
     files: dict[str | None, Member] = {}
     length = path.stat().st_size

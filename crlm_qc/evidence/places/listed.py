@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import RawIOBase
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crlm_qc.evidence.contents import link_content
-from crlm_qc.evidence.source import Folder, Item, OutsideError, Source, SourceError, Tree, files_beside, parents
+from crlm_qc.evidence.source import Finds, Folder, Item, OutsideError, Source, SourceError, Tree, files_beside, parents
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -24,6 +24,8 @@ _MOST_LINKS = 40
 
 class Listed(Source):
     """A place of which all is known once it was listed. Folders are what names of files tell, and those listed as such."""
+
+    lists_once = True
 
     @abstractmethod
     def listing(self) -> Tree:
@@ -41,6 +43,10 @@ class Listed(Source):
     def find(self, path: str) -> Item:
         """The file of a path, as listed."""
         return _indexed(self).items.get(path) or Item(path, None, problem="link-broken", detail="there is no such file")
+
+    def only(self, paths: Iterable[str]) -> Finds:
+        """These files as they were listed."""
+        return _Known({path: self.find(path) for path in paths})
 
     def folder(self, steps: Sequence[str], start: Item | None = None) -> str | None:
         """The folder that steps lead to, as they would had the place been unpacked where it lies."""
@@ -69,6 +75,17 @@ class Listed(Source):
         for items in files_beside(self.beside_of, levels, suffixes):
             # What is packed does not lie beside itself.
             yield [item for item in items if not _is(item, self.beside_of)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Some files of a place."""
+
+    items: Mapping[str, Item]
+
+    def find(self, path: str) -> Item:
+        """One of them."""
+        return self.items[path]
 
 
 @dataclass(frozen=True)

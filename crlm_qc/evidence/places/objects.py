@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from io import BufferedReader, BytesIO
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from crlm_qc.evidence.limits import MIB
 from crlm_qc.evidence.places.listed import Lazy, Listed, proper
-from crlm_qc.evidence.source import BUFFER, Item, NotFetchedError, Tree, parents
+from crlm_qc.evidence.source import BUFFER, Item, NotFetchedError, Stamp, Tree, parents
 from crlm_qc.model.errors import ReleaseError
 
 GROWTH: Final = 4
@@ -50,7 +50,7 @@ _WORDS: Final = {
     "NotFoundError": "it is there no more",
     "PermissionDeniedError": "access was refused",
     "UnauthenticatedError": "access was refused",
-    "PreconditionError": "it was changed since it was listed",
+    "PreconditionError": "it was changed during the audit",
 }
 _NOT_GIVEN: Final = "the server did not give it"
 """Messages of the library hold URLs and keys, so these words stand for them."""
@@ -62,7 +62,7 @@ class Bucket(Listed):
 
     url: str
     """Of the prefix, without credentials."""
-    listed: int
+    listed: int = field(repr=False)
     """When it was listed: a later audit lists it anew."""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -85,10 +85,21 @@ class Bucket(Listed):
         for path, one in sorted(sizes.items()):
             # An empty object of a folder's name is how consoles make a folder.
             if path not in folders:
-                tree.items.append(Item(path, one["size"], self, f"{one['size']}\t{one['e_tag'] or ''}\t{one['path']}"))
+                tree.items.append(self.item(path, one))
         if strange := len(found) - len(sizes):
             tree.limits.append(f"{strange} objects were not read: their keys are no paths, or one is of two")
         return tree
+
+    def item(self, path: str, told: Any) -> Item:
+        """What a server tells of an object, under a path of the release."""
+        key = "\t".join((str(told["size"]), told["e_tag"] or "", str(told["last_modified"]), told["path"]))
+        return Item(path, told["size"], self, key, stamp=self.stamp(key))
+
+    def stamp(self, key: str) -> Stamp | None:
+        """Stamp of an object as it was listed: another content is not given for it. None where nothing tells it from another."""
+        size, tag, modified, _ = key.split("\t", 3)
+        strong = bool(tag) and not tag.startswith("W/")
+        return Stamp(int(size), 0, 0, 0, f"{tag} {modified}") if strong else None
 
     def open(self, key: str) -> BinaryIO:
         """The object of a key, open for reading at its beginning."""
@@ -109,7 +120,7 @@ class Bucket(Listed):
         """
         import obstore
 
-        size, tag, path = key.split("\t", 2)
+        size, tag, _, path = key.split("\t", 3)
         end = min(start + length, int(size))
         if end <= start:
             return b""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from crlm_qc.evidence import limits
-from crlm_qc.evidence.source import SourceError
+from crlm_qc.evidence.source import SourceError, Stamp
 
 _AT_ONCE: Final = 1 << 20
 _OPENERS: Final[Mapping[bytes, Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
@@ -34,15 +34,15 @@ def compression_of(path: Path) -> bytes | None:
     return next((magic for magic in _OPENERS if start.startswith(magic)), None)
 
 
-def spooled(path: Path, changed: tuple[int, int], compression: bytes) -> Path:
+def spooled(path: Path, changed: Stamp, compression: bytes) -> Path:
     """A temporary file with what a compressed file inflates to; it goes with this process, or when another is needed.
 
     Parameters
     ----------
     path : pathlib.Path
         The compressed file.
-    changed : (int, int)
-        Its size and time of change.
+    changed : Stamp
+        Its stamp.
     compression : bytes
         As `compression_of` tells.
 
@@ -80,11 +80,11 @@ class _Spool:
 
 
 @lru_cache(maxsize=1)
-def _spool(path: Path, changed: tuple[int, int], compression: bytes) -> _Spool:
+def _spool(path: Path, changed: Stamp, compression: bytes) -> _Spool:
     spool = _Spool()
     try:
         with _OPENERS[compression](path, "rb") as packed, spool.path.open("wb") as copied:
-            _inflate(packed, copied, changed[0], spool.path.parent)
+            _inflate(packed, copied, changed.size, spool.path.parent)
     except BaseException:
         spool.remove()
         raise

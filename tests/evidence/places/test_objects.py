@@ -152,7 +152,7 @@ def test_an_object_that_was_changed_since_is_not_read(store: Store) -> None:
     put(store.state["client"], f"data/release/{found.path}", b"x" * (found.size or 0))
     with pytest.raises(OSError) as caught:  # noqa: PT011 - its words are what counts
         found.digest()
-    assert reason(caught.value) == "it was changed since it was listed"
+    assert reason(caught.value) == "it was changed during the audit"
 
 
 def test_markers_of_folders_are_no_files(store: Store) -> None:
