@@ -95,6 +95,7 @@ class Memory:
             metadata=parts.metadata,
             clinical=parts.clinical,
             manifest=parts.manifest,
+            access=request.access,
         )
 
     def verdict(

@@ -12,6 +12,7 @@ from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver
 from crlm_qc.engines import gx_engine, pandera_engine
 from crlm_qc.engines.imports import lasting
+from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
@@ -40,6 +41,7 @@ def audit(
     on_evidence: Callable[[Evidence], None] | None = None,
     allow_did_waivers: bool = False,
     memory: Memory | None = None,
+    access: Access = PLAIN,
 ) -> Report:
     """Audit a release, or the evidence of one.
 
@@ -73,6 +75,8 @@ def audit(
         Whether waivers may accept what identifies a person: errors of the family DID.
     memory : Memory, optional
         What earlier audits came to. With a lock file, or where every file is hashed, it is not asked.
+    access : Access, optional
+        What is said of a release that lies elsewhere: its listing, the server, whether requests are signed.
 
     Returns
     -------
@@ -93,6 +97,7 @@ def audit(
         settings=settings,
         profile=profile,
         parts=parts or Parts(),
+        access=access,
         lock=lock,
         jobs=jobs,
         waivers=tuple(waivers),
@@ -173,6 +178,7 @@ def _evidence(
         metadata=request.parts.metadata,
         clinical=request.parts.clinical,
         manifest=request.parts.manifest,
+        access=request.access,
         lock=request.lock,
         hashed=hashed,
         standard=request.settings.standard,

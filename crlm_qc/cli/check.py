@@ -18,11 +18,14 @@ from crlm_qc.cli.clock import Watch, save_run
 from crlm_qc.cli.configured import request_by, tell_configuration
 from crlm_qc.cli.options import (
     AnchorOption,
+    AnonymousOption,
     CacheOption,
     ColourOption,
     ConfigOption,
+    EndpointOption,
     FailOn,
     FailOnOption,
+    FileListOption,
     IgnoreOption,
     IsolatedOption,
     JobsOption,
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
 def check(
     ctx: typer.Context,
     release: Annotated[
-        Path, typer.Argument(help="Folder or archive of the release, or folder of evidence that --evidence wrote.")
+        Path, typer.Argument(help="Folder, archive or URL of the release, or folder of evidence that --evidence wrote.")
     ],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the reports. Default: reports/<release name>.")
@@ -102,6 +105,9 @@ def check(
         Path | None, typer.Option("--clinical", help="Clinical workbook, where it is not found.")
     ] = None,
     manifest: Annotated[Path | None, typer.Option("--manifest", help=".tcia manifest, where it is not found.")] = None,
+    listing: FileListOption = None,
+    endpoint: EndpointOption = None,
+    anonymous: AnonymousOption = False,
     lock: Annotated[
         Path | None, typer.Option("--lock", help="Compare every byte with the lock file that crlm-qc lock wrote.")
     ] = None,

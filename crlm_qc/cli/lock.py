@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from crlm_qc.cli.actions import shown
-from crlm_qc.cli.options import JobsOption, ProfileOption
+from crlm_qc.cli.options import AnonymousOption, EndpointOption, FileListOption, JobsOption, ProfileOption
 from crlm_qc.cli.terminal import progress_on, say
 from crlm_qc.collection.reading import load_profile
+from crlm_qc.model.access import Access
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.model.words import plural
@@ -27,7 +28,7 @@ LISTED = 5
 
 
 def lock(
-    release: Annotated[Path, typer.Argument(help="Folder or archive of the release.")],
+    release: Annotated[Path, typer.Argument(help="Folder, archive or URL of the release.")],
     lock_file: Annotated[
         Path | None,
         typer.Option(
@@ -36,6 +37,9 @@ def lock(
             help=f"Lock file to write. Default: reports/<release name>/{LOCK_NAME}.",
         ),
     ] = None,
+    listing: FileListOption = None,
+    endpoint: EndpointOption = None,
+    anonymous: AnonymousOption = False,
     jobs: JobsOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -55,7 +59,13 @@ def lock(
     if is_evidence(release):
         raise UsageError(f"{release} is saved evidence: give the release itself")
     with progress_on(quiet=False) as progress:
-        found = lock_release(release, load_profile(profile), jobs=jobs or default_jobs(), progress=progress)
+        found = lock_release(
+            release,
+            load_profile(profile),
+            jobs=jobs or default_jobs(),
+            progress=progress,
+            access=Access(listing, endpoint, anonymous),
+        )
     if found.unread:
         for said in found.unread[:LISTED]:
             say(f"crlm-qc: {words.clean(said)}", to=sys.stderr)

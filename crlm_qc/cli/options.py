@@ -94,6 +94,19 @@ class Listing(StrEnum):
 
 
 ListingOption = Annotated[Listing, typer.Option("--format", help="For people or for programs.")]
+FileListOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--listing",
+        metavar="FILE",
+        help="What lies at the URL: a lock file or other checksums, or the index of the Imaging Data Commons.",
+    ),
+]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option("--endpoint", metavar="URL", help="Another server that speaks the language of the bucket."),
+]
+AnonymousOption = Annotated[bool, typer.Option("--anonymous", help="Sign no request, whatever the environment holds.")]
 ColourOption = Annotated[Colour, typer.Option("--color", help="Colours in the terminal.")]
 QuietOption = Annotated[
     int, typer.Option("--quiet", "-q", count=True, help="Print the verdict alone; twice (-qq), nothing.")

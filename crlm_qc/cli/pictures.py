@@ -16,7 +16,14 @@ import typer
 from crlm_qc.auditing.memory import Memory, remember
 from crlm_qc.cli.actions import shown
 from crlm_qc.cli.configured import request_by
-from crlm_qc.cli.options import CacheOption, NoCacheOption, ProfileOption
+from crlm_qc.cli.options import (
+    AnonymousOption,
+    CacheOption,
+    EndpointOption,
+    FileListOption,
+    NoCacheOption,
+    ProfileOption,
+)
 from crlm_qc.cli.terminal import progress_on, say
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
@@ -80,6 +87,7 @@ class Album:
             progress=progress,
             kept=memory,
             source=_listed(memory),
+            access=asked.access,
         )
         self._made = made.pictures
         cut, self.files = fitted(made, files, page_size)
@@ -133,7 +141,7 @@ def saved_pictures(report: Report, findings: Path) -> dict[str, bytes]:
 
 def pictures(
     ctx: typer.Context,
-    release: Annotated[Path, typer.Argument(help="Folder or archive of the release.")],
+    release: Annotated[Path, typer.Argument(help="Folder, archive or URL of the release.")],
     patient: Annotated[str, typer.Argument(help="Patient ID, such as CRLM-CT-1046.")],
     segment: Annotated[
         str | None,
@@ -144,6 +152,9 @@ def pictures(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to. Default: reports/<release name>/<patient>.")
     ] = None,
+    listing: FileListOption = None,
+    endpoint: EndpointOption = None,
+    anonymous: AnonymousOption = False,
     profile: ProfileOption = None,
     cache: CacheOption = None,
     no_cache: NoCacheOption = False,
@@ -165,8 +176,18 @@ def pictures(
     if is_evidence(release):
         raise UsageError(f"{release} is saved evidence, which holds no images: give the release itself")
     used = load_profile(profile)
-    # Of options that other sources may set, this command has those of the cache alone.
-    asked = request_by(ctx, {"release": release, "cache": cache, "no_cache": no_cache})
+    # Of options that other sources may set, this command has those of the cache and of places alone.
+    asked = request_by(
+        ctx,
+        {
+            "release": release,
+            "cache": cache,
+            "no_cache": no_cache,
+            "listing": listing,
+            "endpoint": endpoint,
+            "anonymous": anonymous,
+        },
+    )
     memory = remember(release, asked)
     with progress_on(quiet=False) as progress:
         if memory is not None:
@@ -180,10 +201,13 @@ def pictures(
             progress=progress,
             kept=memory,
             listed=None if memory is None else memory.release,
+            access=asked.access,
         )
         context = Context(evidence, used)
         chosen = overview(context, patient, _segment(segments_of(context, patient), segment, patient))
-        made, files = make(chosen, release, used, progress=progress, png=True, kept=memory, source=_listed(memory))
+        made, files = make(
+            chosen, release, used, progress=progress, png=True, kept=memory, source=_listed(memory), access=asked.access
+        )
     if memory is not None:
         memory.end()
     for name, content in files.items():

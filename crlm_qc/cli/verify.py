@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from crlm_qc.cli.actions import say_safely
+from crlm_qc.cli.options import AnonymousOption, EndpointOption, FileListOption
 from crlm_qc.cli.terminal import progress_on
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
+from crlm_qc.model.access import Access
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
 from crlm_qc.model.report import ExitCode, Verdict
@@ -35,7 +37,7 @@ MAX_BYTES = 16 * 2**20
 
 
 def verify(
-    release: Annotated[Path, typer.Argument(help="Folder or archive of the release.")],
+    release: Annotated[Path, typer.Argument(help="Folder, archive or URL of the release.")],
     attestation: Annotated[
         Path, typer.Argument(metavar="ATTESTATION", help="Sign-off record that check --attest wrote.")
     ],
@@ -53,6 +55,9 @@ def verify(
     profile: Annotated[
         Path | None, typer.Option("--profile", help="Release profile (TOML) that the release was audited with.")
     ] = None,
+    listing: FileListOption = None,
+    endpoint: EndpointOption = None,
+    anonymous: AnonymousOption = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Files to hash at a time. Default: the cores.")
     ] = None,
@@ -65,7 +70,12 @@ def verify(
     used = load_profile(profile)
     statement = _read(attestation)
     listed, another = _listed(attestation, lock, statement)
-    found = _without(_hash(release, used, jobs), release, attestation, lock or _beside(attestation, statement))
+    found = _without(
+        _hash(release, used, jobs, Access(listing, endpoint, anonymous)),
+        release,
+        attestation,
+        lock or _beside(attestation, statement),
+    )
     same = _compare(found, listed, statement, used)
     _tell_record(statement, used)
     _say("Signature: not checked by crlm-qc, which neither signs nor verifies signatures.")
@@ -142,12 +152,12 @@ def _without(found: Lock, release: Path, attestation: Path, lock: Path) -> Lock:
     return replace(found, entries=kept)
 
 
-def _hash(release: Path, profile: Profile, jobs: int | None) -> Lock:
+def _hash(release: Path, profile: Profile, jobs: int | None, access: Access) -> Lock:
     from crlm_qc.evidence.lock import lock_release
     from crlm_qc.workers import default_jobs
 
     with progress_on(quiet=False) as progress:
-        found = lock_release(release, profile, jobs=jobs or default_jobs(), progress=progress)
+        found = lock_release(release, profile, jobs=jobs or default_jobs(), progress=progress, access=access)
     if found.unread:
         rest = f", and {len(found.unread) - LISTED} more" if len(found.unread) > LISTED else ""
         _stop(f"not verified: {'; '.join(found.unread[:LISTED])}{rest}", ExitCode.INCOMPLETE)

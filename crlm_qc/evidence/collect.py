@@ -18,6 +18,7 @@ from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.rows import PatientRead
 from crlm_qc.evidence.source import Item
 from crlm_qc.evidence.texts import text_rows
+from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.settings import Depth
@@ -93,6 +94,7 @@ def collect(
     meanwhile: Callable[[], None] = lambda: None,
     kept: Kept | None = None,
     listed: Release | None = None,
+    access: Access = PLAIN,
 ) -> Evidence:
     """Read a release.
 
@@ -124,6 +126,8 @@ def collect(
         What earlier runs have read, which is not read again; not asked where every byte is hashed.
     listed : Release, optional
         What `find_release` has just found there, so that it is not listed once more.
+    access : Access, optional
+        What the user said of a release that lies elsewhere.
 
     Returns
     -------
@@ -136,7 +140,9 @@ def collect(
         The path is no folder that can be audited, a patient asked for is not there, or the lock file can't be used.
     """
     locked = () if lock is None else read_lock(lock)
-    release = listed or find_release(root, profile, metadata=metadata, clinical=clinical, manifest=manifest)
+    release = listed or find_release(
+        root, profile, metadata=metadata, clinical=clinical, manifest=manifest, access=access
+    )
     chosen = _choose(release, patients)
     hashed = hashed or lock is not None
     work = _work(chosen, profile, depth, hashed=hashed, standard=standard)

@@ -23,6 +23,8 @@ from crlm_qc.collection.show import Show
 from crlm_qc.evidence.kinds import aside_kind
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.sums import escaped, unescaped
+from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.tables import TOO_LARGE
 from crlm_qc.model.words import suggest
@@ -41,8 +43,6 @@ _ABOUT = """\
 _MAX_BYTES = 256 * 2**20
 _LINE = re.compile(r"(\\?)([0-9a-fA-F]{64}) [ *](.+)", re.DOTALL)
 _COUNT, _SIZE = re.compile(r"# files: ([0-9]{1,12})"), re.compile(r"# size: ([0-9]{1,15})")
-_ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}
-_ESCAPED = {escape: character for character, escape in _ESCAPES.items()}
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _LEFT_OUT = frozenset({"link-outside", "link-broken", "link-folder", "not-a-file"})
 """Problems of what no bytes are read from."""
@@ -80,7 +80,9 @@ class Lock:
     """Files whose path holds text that is not the collection's own, which reports do not show."""
 
 
-def lock_release(root: Path, profile: Profile, *, jobs: int = 1, progress: Progress | None = None) -> Lock:
+def lock_release(
+    root: Path, profile: Profile, *, jobs: int = 1, progress: Progress | None = None, access: Access = PLAIN
+) -> Lock:
     """Hash every file of a release but those that systems make by themselves (`.DS_Store`, hidden folders).
 
     Parameters
@@ -93,6 +95,8 @@ def lock_release(root: Path, profile: Profile, *, jobs: int = 1, progress: Progr
         Files to hash at a time.
     progress : callable, optional
         Told of the phase, the files done and the files in all.
+    access : Access, optional
+        What the user said of a release that lies elsewhere.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def lock_release(root: Path, profile: Profile, *, jobs: int = 1, progress: Progr
     LockError
         A file's name is no valid Unicode, so that no lock file can name it.
     """
-    release = find_release(root, profile)
+    release = find_release(root, profile, access=access)
     found = [*(other.item for other in release.others), *(item for one in release.patients for item in one.items)]
     items = sorted((item for item in found if aside_kind(item) != "system"), key=lambda item: item.path)
     show = Show(profile)
@@ -197,7 +201,7 @@ def render_lock(entries: Iterable[Entry]) -> bytes:
     ordered = sorted(entries, key=lambda entry: entry.path)
     lines = [f"{_ABOUT}# files: {len(ordered)}\n"]
     for entry in ordered:
-        path = "".join(_ESCAPES.get(character, character) for character in entry.path)
+        path = escaped(entry.path)
         size = "" if entry.size is None else f"# size: {entry.size}\n"
         lines.append(f"{size}{'' if path == entry.path else chr(92)}{entry.sha256}  {path}\n")
     return "".join(lines).encode()
@@ -272,12 +276,9 @@ def _entry(path: Path, number: int, line: str, size: int | None) -> Entry:
             f"{path}, line {number}: not a SHA-256 of 64 hexadecimal digits, two spaces and a path, "
             f"as sha256sum writes it; {_AGAIN}"
         )
-    escaped, sha256, name = match.groups()
-    if escaped:
-        parts = re.split(r"(\\.?)", name, flags=re.DOTALL)
-        if not all(part in _ESCAPED for part in parts[1::2]):
-            raise LockError(f"{path}, line {number}: a backslash is followed by neither n, r nor a backslash; {_AGAIN}")
-        name = "".join(_ESCAPED.get(part, part) for part in parts)
+    mark, sha256, name = match.groups()
+    if mark and (name := unescaped(name)) is None:
+        raise LockError(f"{path}, line {number}: a backslash is followed by neither n, r nor a backslash; {_AGAIN}")
     if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
         raise LockError(
             f"{path}, line {number}: the path leads outside of the release (absolute, or with ..). "

@@ -21,6 +21,7 @@ from crlm_qc.evidence.near import Near, near_misses
 from crlm_qc.evidence.places.opening import open_source
 from crlm_qc.evidence.source import Item, Source, Tree, local_file, parents, siblings
 from crlm_qc.evidence.workbook.book import TABLE_SUFFIXES
+from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.contents import ARCHIVES
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.paths import resolved
@@ -97,6 +98,7 @@ def find_release(
     metadata: Path | None = None,
     clinical: Path | None = None,
     manifest: Path | None = None,
+    access: Access = PLAIN,
 ) -> Release:
     """Find the parts of a release.
 
@@ -108,6 +110,8 @@ def find_release(
         The collection's profile: its name, and the form of its patient IDs.
     metadata, clinical, manifest : pathlib.Path, optional
         Parts that lie elsewhere, or that are to be used in place of those found.
+    access : Access, optional
+        What the user said of a release that lies elsewhere.
 
     Returns
     -------
@@ -120,7 +124,7 @@ def find_release(
         The path does not exist, is no folder or archive, can't be listed, or is (or lies in) the folder of one patient; or a part
         that the user named is not there.
     """
-    source = open_source(root, profile.is_patient_id)
+    source = open_source(root, profile.is_patient_id, access, profile.name)
     tree = source.tree()
     places = _places(tree, profile, source.name)
     if not places.patients:

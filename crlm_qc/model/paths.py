@@ -9,7 +9,7 @@ from typing import Final
 
 from crlm_qc.model.errors import UsageError
 
-_URL: Final = re.compile("(s3|gs|az):/+([^/].*)")
+_URL: Final = re.compile("(s3|gs|az|https?):/+([^/].*)")
 _ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _OTHER_ARCHIVES: Final = (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 

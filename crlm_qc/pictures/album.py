@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import Profile
+from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.picture import PICTURE_FILE, SMALL_SIDE, Picture, PictureMode, PictureRequest
@@ -58,6 +59,7 @@ def illustrate(
     progress: Progress | None = None,
     kept: Kept | None = None,
     source: Source | None = None,
+    access: Access = PLAIN,
 ) -> tuple[Report, dict[str, bytes]]:
     """Give a report its pictures.
 
@@ -81,6 +83,8 @@ def illustrate(
         What earlier runs have drawn.
     source : Source, optional
         The release as it was listed for the audit; by default it is opened anew.
+    access : Access, optional
+        What the user said of a release that lies elsewhere.
 
     Returns
     -------
@@ -102,7 +106,9 @@ def illustrate(
 
     context = Context(_only(evidence, wanted), profile, report.settings)
     chosen = choose_pictures(context, report.findings, mode)
-    pictures, files = make(chosen, release, profile, processes=processes, progress=progress, kept=kept, source=source)
+    pictures, files = make(
+        chosen, release, profile, processes=processes, progress=progress, kept=kept, source=source, access=access
+    )
     return replace(report, pictures=pictures), files
 
 
@@ -133,6 +139,7 @@ def make(
     png: bool = False,
     kept: Kept | None = None,
     source: Source | None = None,
+    access: Access = PLAIN,
 ) -> tuple[tuple[Picture, ...], dict[str, bytes]]:
     """Make pictures, each with a file of a name of its own.
 
@@ -154,6 +161,8 @@ def make(
         What earlier runs have drawn.
     source : Source, optional
         The release as it was listed for the audit; by default it is opened anew.
+    access : Access, optional
+        What the user said of a release that lies elsewhere.
 
     Returns
     -------
@@ -174,7 +183,7 @@ def make(
             by_patient[one.patient].append((one, b""))
     classes = tuple(profile.modalities["CT"])
     if requests and source is None:
-        source = _opened(release, profile)
+        source = _opened(release, profile, access)
     jobs = [
         Job(source and source.only(path for one in mine for path in one.paths), classes, tuple(mine), png)
         for mine in requests.values()
@@ -195,12 +204,12 @@ def make(
     return tuple(pictures), files
 
 
-def _opened(release: Path, profile: Profile) -> Source | None:
+def _opened(release: Path, profile: Profile, access: Access) -> Source | None:
     """The release; None if it can't be opened any more."""
     from crlm_qc.evidence.places.opening import open_source
 
     try:
-        return open_source(release, profile.is_patient_id)
+        return open_source(release, profile.is_patient_id, access, profile.name)
     except ReleaseError:
         return None
 

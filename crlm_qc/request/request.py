@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver, load_waivers
+from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import archive_name, resolved
 from crlm_qc.model.picture import PictureMode
@@ -43,6 +44,7 @@ class Audited(TypedDict):
     settings: Settings
     profile: Profile
     parts: Parts
+    access: Access
     lock: Path | None
     jobs: int | None
     waivers: Sequence[Waiver]
@@ -57,6 +59,8 @@ class Request:
     profile: Profile = field(default_factory=load_profile)
     """The collection's profile, with the tolerances of the settings."""
     parts: Parts = Parts()
+    access: Access = PLAIN
+    """What is said of a release that lies elsewhere."""
     lock: Path | None = None
     """Lock file to compare every byte with."""
     cache: Path | None = None
@@ -134,6 +138,7 @@ class Request:
             settings=settings,
             profile=load_profile(settled.path("profile")).with_tolerances(settings.tolerances),
             parts=Parts(*(settled.path(name) for name in ("metadata", "clinical", "manifest"))),
+            access=Access(settled.path("listing"), settled["endpoint"], settled["anonymous"]),
             lock=settled.path("lock"),
             cache=settled.path("cache"),
             # Who names a folder on the command line means to use it, whatever a file or a variable says.
@@ -166,6 +171,7 @@ class Request:
             "settings": self.settings,
             "profile": self.profile,
             "parts": self.parts,
+            "access": self.access,
             "lock": self.lock,
             "jobs": self.jobs,
             "waivers": self.waivers,

@@ -76,7 +76,12 @@ def _patients(source: Path, request: Request) -> tuple[bool, tuple[str, ...]]:
     else:
         parts = request.parts
         release = find_release(
-            source, request.profile, metadata=parts.metadata, clinical=parts.clinical, manifest=parts.manifest
+            source,
+            request.profile,
+            metadata=parts.metadata,
+            clinical=parts.clinical,
+            manifest=parts.manifest,
+            access=request.access,
         )
         found = {one.patient for one in release.patients}
         if lost := [patient for patient in asked if patient not in found]:

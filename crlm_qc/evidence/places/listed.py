@@ -66,7 +66,11 @@ class Listed(Source):
         if not _within(here, root):
             return None
         found = posixpath.relpath(here, root)
-        return found if found in _indexed(self).folders else None
+        return found if found == "." or found in self.known_folders() else None
+
+    def known_folders(self) -> frozenset[str]:
+        """All its folders."""
+        return _indexed(self).folders
 
     def beside(self, levels: int, suffixes: Collection[str]) -> Iterator[list[Item]]:
         """Files of the folders above that hold the place, if it lies on this machine."""
@@ -99,7 +103,7 @@ class _Index:
 def _indexed(place: Listed) -> _Index:
     """What a place holds; another process lists it once, for however many patients it is given."""
     tree = place.listing()
-    return _Index(tree, {item.path: item for item in tree.items}, frozenset((*tree.folders, ".")))
+    return _Index(tree, {item.path: item for item in tree.items}, frozenset(tree.folders))
 
 
 class Lazy(RawIOBase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,8 +18,10 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from crlm_qc.evidence.limits import MIB
+from crlm_qc.evidence.places.given import Given, read_given
 from crlm_qc.evidence.places.listed import Lazy, Listed, proper
 from crlm_qc.evidence.source import BUFFER, Item, NotFetchedError, Stamp, Tree, parents
+from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import ReleaseError
 
 GROWTH: Final = 4
@@ -30,7 +32,7 @@ WHOLE: Final = 64 * MIB
 """Bytes of an object that is fetched whole at once, and of all that are fetched ahead."""
 AHEAD: Final = 16
 """Requests at a time for one patient: on loopback with 20 ms a request 16 take a seventh of the time, 32 no less."""
-_RETRIES: Final = 3
+RETRIES: Final = 3
 _PATIENCE = timedelta(seconds=60)
 """How long a request may take."""
 _ALL_PATIENCE: Final = timedelta(seconds=180)
@@ -46,14 +48,26 @@ _CREDENTIALS: Final = {
     ),
 }
 """Variables of the environment one of which makes requests be signed; without any, the store is asked as anybody may."""
+_ENDPOINTS: Final = {"s3": ("endpoint", "endpoint_url_s3"), "gs": ("base_url",), "az": ("endpoint",)}
+"""What obstore calls the URL of another server; that of S3 may also be named by a variable of its own."""
+_TRUST: dict[str, Any] = {}
+"""Whom the certificates of web servers are to be of, where that is not whom the system trusts."""
+REFUSED: Final = "!"
+"""A key that begins so says why an object is not given."""
+GONE: Final = "it is not there"
 _WORDS: Final = {
-    "NotFoundError": "it is there no more",
+    "FileNotFoundError": GONE,
+    "NotFoundError": GONE,
     "PermissionDeniedError": "access was refused",
     "UnauthenticatedError": "access was refused",
     "PreconditionError": "it was changed during the audit",
 }
-_NOT_GIVEN: Final = "the server did not give it"
+NOT_GIVEN: Final = "the server did not give it"
 """Messages of the library hold URLs and keys, so these words stand for them."""
+
+
+Told = Any
+"""What a server tells of an object, as obstore has it; words of ours where it did not tell."""
 
 
 @dataclass(frozen=True)
@@ -64,45 +78,95 @@ class Bucket(Listed):
     """Of the prefix, without credentials."""
     listed: int = field(repr=False)
     """When it was listed: a later audit lists it anew."""
+    access: Access = PLAIN
+    """What else the user said of it."""
+    collection: str = ""
+    """Name of the collection that a listing is to tell of."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Bucket, (self.url, self.listed)
+        return type(self), (self.url, self.listed, self.access, self.collection)
 
     @property
     def name(self) -> str:
         """Last part of the prefix, or the bucket."""
         return PurePosixPath(urlsplit(self.url).path).name or urlsplit(self.url).netloc
 
-    def listing(self) -> Tree:
-        """Its objects, and the folders that their keys tell."""
-        import obstore
+    @property
+    def given(self) -> Given | None:
+        """What the user's listing says that there is, if there is one."""
+        if self.access.listing is None:
+            return None
+        return read_given(self.access.listing, self.collection, urlsplit(self.url).netloc)
 
-        with _said():
-            found = [one for part in obstore.list(_store(self.url)) for one in part]
-        sizes = {path: one for one in found if (path := proper(one["path"]))}
-        folders = {above for path in sizes for above in parents(path) if above}
+    @property
+    def whole_only(self) -> bool:
+        """Whether the server gives no parts of objects."""
+        return False
+
+    def known_folders(self) -> frozenset[str]:
+        """All its folders: of a listing that was given, nothing is asked for them."""
+        given = self.given
+        return super().known_folders() if given is None else given.folders
+
+    def listing(self) -> Tree:
+        """Its objects, and the folders that their keys tell; of those in the user's listing, if there is one."""
+        given = self.given
+        found = self._every() if given is None else list(self.told_of(given))
+        told = {path: one for name, one in found if (path := proper(name))}
+        folders = {above for path in told for above in parents(path) if above}
         tree = Tree(folders=sorted(folders))
-        for path, one in sorted(sizes.items()):
+        for path, one in sorted(told.items()):
             # An empty object of a folder's name is how consoles make a folder.
             if path not in folders:
                 tree.items.append(self.item(path, one))
-        if strange := len(found) - len(sizes):
+        if strange := len(found) - len(told):
             tree.limits.append(f"{strange} objects were not read: their keys are no paths, or one is of two")
+        if given is not None:
+            tree.limits += _lacking(given, told)
         return tree
 
-    def item(self, path: str, told: Any) -> Item:
+    def _every(self) -> list[tuple[str, Told]]:
+        import obstore
+
+        with said():
+            return [(one["path"], one) for part in obstore.list(store_of(self)) for one in part]
+
+    def told_of(self, given: Given) -> Iterator[tuple[str, Told]]:
+        """What a listing names and the server has, by paths in the release: asked for folder by folder."""
+        import obstore
+
+        def inside(folder: str) -> Sequence[Any]:
+            with said():
+                return obstore.list_with_delimiter(store_of(self), folder or None)["objects"]
+
+        folders = sorted({*given.series, *(path.rpartition("/")[0] for path in given.files)})
+        with ThreadPoolExecutor(AHEAD, thread_name_prefix="listing") as pool:
+            for folder, objects in zip(folders, pool.map(inside, folders), strict=True):
+                for one in objects:
+                    path = one["path"]
+                    if shown := given.files.get(path):
+                        yield shown, one
+                    elif folder in given.series:
+                        yield f"{given.series[folder]}/{path.rpartition('/')[2]}", one
+
+    def item(self, path: str, told: Told) -> Item:
         """What a server tells of an object, under a path of the release."""
+        if isinstance(told, str):
+            return Item(path, None, self, f"{REFUSED}{told}")
         key = "\t".join((str(told["size"]), told["e_tag"] or "", str(told["last_modified"]), told["path"]))
         return Item(path, told["size"], self, key, stamp=self.stamp(key))
 
     def stamp(self, key: str) -> Stamp | None:
         """Stamp of an object as it was listed: another content is not given for it. None where nothing tells it from another."""
+        if key.startswith(REFUSED):
+            return None
         size, tag, modified, _ = key.split("\t", 3)
-        strong = bool(tag) and not tag.startswith("W/")
-        return Stamp(int(size), 0, 0, 0, f"{tag} {modified}") if strong else None
+        return Stamp(int(size), 0, 0, 0, f"{tag} {modified}") if is_strong(tag) else None
 
     def open(self, key: str) -> BinaryIO:
         """The object of a key, open for reading at its beginning."""
+        if key.startswith(REFUSED):
+            raise NotFetchedError(key.removeprefix(REFUSED))
         queue = _QUEUES.get(self)
         begun = queue.take(key) if queue is not None else b""
         size = int(key.partition("\t")[0])
@@ -111,7 +175,27 @@ class Bucket(Listed):
         return BufferedReader(Lazy(size, _Ranges(self, key, begun).read), BUFFER)
 
     def fetch(self, key: str, start: int, length: int) -> bytes:
-        """A range of the object of a key, as it was when it was listed.
+        """A range of the object of a key, as it was when it was listed; more of it where the server gives no ranges.
+
+        Raises
+        ------
+        NotFetchedError
+            It can't be had.
+        """
+        size, tag, _, path = key.split("\t", 3)
+        end = min(start + length, int(size))
+        if end <= start:
+            return b""
+        options: Any = {"if_match": tag} if is_strong(tag) else {}
+        if start or end < int(size):
+            options["range"] = (start, end)
+        _, found = self.got(path, options)
+        if len(found) != end - start:
+            raise NotFetchedError(NOT_GIVEN)
+        return found
+
+    def got(self, path: str, options: Any) -> tuple[Any, bytes]:
+        """What a server tells of an object, and what it gives.
 
         Raises
         ------
@@ -120,18 +204,9 @@ class Bucket(Listed):
         """
         import obstore
 
-        size, tag, _, path = key.split("\t", 3)
-        end = min(start + length, int(size))
-        if end <= start:
-            return b""
-        options: Any = {"if_match": tag} if tag else {}
-        if start or end < int(size):
-            options["range"] = (start, end)
-        with _said():
-            found = bytes(obstore.get(_store(self.url), path, options=options).bytes())
-        if len(found) != end - start:
-            raise NotFetchedError(_NOT_GIVEN)
-        return found
+        with said():
+            result = obstore.get(store_of(self), path, options=options)
+            return result.meta, bytes(result.bytes())
 
     @contextmanager
     def ahead(self, items: Sequence[Item], *, whole: bool) -> Iterator[None]:
@@ -205,20 +280,40 @@ class _Queue:
 
     def _bytes(self, key: str) -> int:
         size = int(key.partition("\t")[0])
-        return size if self._whole and size <= WHOLE else min(size, BUFFER)
+        return size if (self._whole or self._bucket.whole_only) and size <= WHOLE else min(size, BUFFER)
 
 
 _QUEUES: dict[Bucket, _Queue] = {}
 """What is being fetched ahead in this process."""
 
 
-def open_objects(url: str) -> Bucket:
-    """A prefix of a bucket that a user named.
+def _lacking(given: Given, told: Collection[str]) -> Iterator[str]:
+    """What a listing names that is not there, in words."""
+    if lost := sum(path not in told for path in given.files.values()):
+        yield f"{lost} of the {len(given.files)} files of the listing are not there"
+    filled = {path.rpartition("/")[0] for path in told}
+    if empty := sum(folder not in filled for folder in given.series.values()):
+        yield f"{empty} of the {len(given.series)} series of the listing are not there"
+    if given.elsewhere:
+        yield f"{given.elsewhere} series of the listing lie in another bucket, and were not read"
+
+
+def is_strong(tag: str) -> bool:
+    """Whether an ETag is of one content alone, byte for byte."""
+    return bool(tag) and not tag.startswith("W/")
+
+
+def open_objects(url: str, access: Access, collection: str) -> Bucket:
+    """A prefix of a bucket, or a folder of a web server, that a user named.
 
     Parameters
     ----------
     url : str
-        `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.
+        `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX` or `https://HOST/PATH`.
+    access : Access
+        What else the user said.
+    collection : str
+        Name of the collection that is looked for in a listing.
 
     Returns
     -------
@@ -230,51 +325,63 @@ def open_objects(url: str) -> Bucket:
     ReleaseError
         It can't be listed, or holds nothing; or what reads it is not installed.
     """
-    parts = urlsplit(url)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ReleaseError("a URL must hold no credentials, query or fragment: give them by the environment")
+    for one in (url, access.endpoint or ""):
+        parts = urlsplit(one)
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ReleaseError("a URL must hold no credentials, query or fragment: give them by the environment")
+    if access.endpoint and not access.endpoint.startswith(("https://", "http://")):
+        raise ReleaseError("--endpoint is the URL of a server: https://HOST")
     try:
         import obstore  # noqa: F401 - whether it is there
     except ImportError:
         raise ReleaseError(f"{url} needs a further package: pip install 'crlm-qc[remote]'") from None
-    found = Bucket(url.rstrip("/"), time_ns())
+    if urlsplit(url).scheme in ("https", "http"):
+        from crlm_qc.evidence.places.web import Web
+
+        kind: type[Bucket] = Web
+    else:
+        kind = Bucket
+    found = kind(url.rstrip("/"), time_ns(), access, collection)
     try:
         if not found.tree().items:
-            raise ReleaseError(f"{url} holds nothing: is the prefix right?")
+            raise ReleaseError(f"{url} holds nothing: is the {'listing' if access.listing else 'prefix'} right?")
     except NotFetchedError as error:
         raise ReleaseError(f"{url} can't be listed: {error}") from None
     return found
 
 
-def _store(url: str) -> Any:
+def store_of(place: Bucket) -> Any:
     """What asks the server. Each process makes its own: one that is sent elsewhere would hold the credentials."""
-    return _made(url, os.environ.get("AWS_ENDPOINT_URL", ""))
+    endpoint = place.access.endpoint or os.environ.get("AWS_ENDPOINT_URL", "")
+    return _made(place.url, endpoint, place.access.endpoint is not None, place.access.anonymous)
 
 
 @lru_cache(maxsize=4)
-def _made(url: str, endpoint: str) -> Any:
-    from obstore.store import from_url
+def _made(url: str, endpoint: str, named: bool, anonymous: bool) -> Any:
+    from obstore.store import HTTPStore, from_url
 
     scheme = urlsplit(url).scheme
-    signed = any(os.environ.get(name) for name in _CREDENTIALS[scheme])
-    config: Any = {} if signed else {"skip_signature": True}
     client: Any = {"timeout": _PATIENCE, "connect_timeout": timedelta(seconds=10)}
+    retry: Any = {"max_retries": RETRIES, "retry_timeout": _ALL_PATIENCE}
+    if scheme in ("https", "http"):
+        # Without this, a redirect to a URL that is not encrypted is no more followed than one to a file.
+        client |= {"allow_http": True} if scheme == "http" else {}
+        return HTTPStore.from_url(url, client_options=client | _TRUST, retry_config=retry)
+    signed = not anonymous and any(os.environ.get(name) for name in _CREDENTIALS[scheme])
+    config: Any = {} if signed else {"skip_signature": True}
+    if named:
+        config |= dict.fromkeys(_ENDPOINTS[scheme], endpoint)
     if endpoint.startswith("http://"):
         client["allow_http"] = True
-    return from_url(
-        url,
-        config=config,
-        client_options=client,
-        retry_config={"max_retries": _RETRIES, "retry_timeout": _ALL_PATIENCE},
-    )
+    return from_url(url, config=config, client_options=client, retry_config=retry)
 
 
 @contextmanager
-def _said() -> Iterator[None]:
+def said() -> Iterator[None]:
     """Whatever the library raises, in words of ours."""
     try:
         yield
     except NotFetchedError:
         raise
     except Exception as error:  # noqa: BLE001 - its errors are of several kinds, and all mean that nothing was fetched
-        raise NotFetchedError(_WORDS.get(type(error).__name__, _NOT_GIVEN)) from None
+        raise NotFetchedError(_WORDS.get(type(error).__name__, NOT_GIVEN)) from None

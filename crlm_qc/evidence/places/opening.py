@@ -8,21 +8,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crlm_qc.evidence.source import Folder, Source, siblings
+from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.paths import archive_name, is_packed, resolved, url_of
 from crlm_qc.model.words import suggest
 
 
-def open_source(root: Path, is_part: Callable[[str], bool] = lambda _: False) -> Source:
+def open_source(
+    root: Path,
+    is_part: Callable[[str], bool] = lambda _: False,
+    access: Access = PLAIN,
+    collection: str = "",
+) -> Source:
     """The place that a user named.
 
     Parameters
     ----------
     root : pathlib.Path
-        Folder of a release, an archive of it, or the URL of a bucket and prefix.
+        Folder of a release, an archive of it, or the URL of a bucket and prefix or of a web server.
     is_part : callable, optional
         Tells of the name of a folder whether it is one of many in a release, such as a patient's. All others that hold
         everything else in an archive are the release itself.
+    access : Access, optional
+        What the user said of a release that lies elsewhere.
+    collection : str
+        Name of the collection, which a listing that the user gave may hold others beside.
 
     Returns
     -------
@@ -37,7 +47,9 @@ def open_source(root: Path, is_part: Callable[[str], bool] = lambda _: False) ->
     if (url := url_of(root)) is not None:
         from crlm_qc.evidence.places.objects import open_objects
 
-        return open_objects(url)
+        return open_objects(url, access, collection)
+    if access.listing is not None:
+        raise ReleaseError(f"--listing says what lies at a URL: {root} is on this machine, and listed as it is")
     try:
         mode = root.stat().st_mode
     except PermissionError:
