@@ -48,10 +48,12 @@ _CREDENTIALS: Final = {
     ),
 }
 """Variables of the environment one of which makes requests be signed; without any, the store is asked as anybody may."""
-_ENDPOINTS: Final = {"s3": ("endpoint", "endpoint_url_s3"), "gs": ("base_url",), "az": ("endpoint",)}
-"""What obstore calls the URL of another server; that of S3 may also be named by a variable of its own."""
+_ENDPOINT: Final = {"s3": "endpoint", "gs": "base_url", "az": "endpoint"}
+"""What obstore calls the URL of another server."""
 _TRUST: dict[str, Any] = {}
 """Whom the certificates of web servers are to be of, where that is not whom the system trusts."""
+_OVER_ALL: Final = "AWS_ENDPOINT_URL_S3"
+"""A variable that obstore heeds more than what it is told."""
 REFUSED: Final = "!"
 """A key that begins so says why an object is not given."""
 GONE: Final = "it is not there"
@@ -342,6 +344,7 @@ def open_objects(url: str, access: Access, collection: str) -> Bucket:
     else:
         kind = Bucket
     found = kind(url.rstrip("/"), time_ns(), access, collection)
+    _can_be_asked(found)
     try:
         if not found.tree().items:
             raise ReleaseError(f"{url} holds nothing: is the {'listing' if access.listing else 'prefix'} right?")
@@ -350,9 +353,27 @@ def open_objects(url: str, access: Access, collection: str) -> Bucket:
     return found
 
 
+def _can_be_asked(place: Bucket) -> None:
+    """Whether what the user and the environment say fits together.
+
+    Raises
+    ------
+    ReleaseError
+        It does not.
+    """
+    over = os.environ.get(_OVER_ALL)
+    if place.access.endpoint and over and place.url.startswith("s3:") and over != place.access.endpoint:
+        raise ReleaseError(f"--endpoint is not the server that {_OVER_ALL} names: unset that variable")
+    try:
+        store_of(place)
+    except Exception:  # noqa: BLE001 - its errors are of several kinds, and hold what is secret
+        needs = ", which must name the account: AZURE_STORAGE_ACCOUNT_NAME" if place.url.startswith("az:") else ""
+        raise ReleaseError(f"{place.url} can't be asked with what stands in the environment{needs}") from None
+
+
 def store_of(place: Bucket) -> Any:
     """What asks the server. Each process makes its own: one that is sent elsewhere would hold the credentials."""
-    endpoint = place.access.endpoint or os.environ.get("AWS_ENDPOINT_URL", "")
+    endpoint = place.access.endpoint or os.environ.get(_OVER_ALL) or os.environ.get("AWS_ENDPOINT_URL", "")
     return _made(place.url, endpoint, place.access.endpoint is not None, place.access.anonymous)
 
 
@@ -370,7 +391,7 @@ def _made(url: str, endpoint: str, named: bool, anonymous: bool) -> Any:
     signed = not anonymous and any(os.environ.get(name) for name in _CREDENTIALS[scheme])
     config: Any = {} if signed else {"skip_signature": True}
     if named:
-        config |= dict.fromkeys(_ENDPOINTS[scheme], endpoint)
+        config[_ENDPOINT[scheme]] = endpoint
     if endpoint.startswith("http://"):
         client["allow_http"] = True
     return from_url(url, config=config, client_options=client, retry_config=retry)

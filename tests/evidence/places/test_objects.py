@@ -1,6 +1,7 @@
 """Buckets: what is read of them, by how many requests, and what becomes of what could not be fetched."""
 
 import json
+import os
 import pickle
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,6 +20,7 @@ from crlm_qc.evidence.lock import lock_release
 from crlm_qc.evidence.places import objects
 from crlm_qc.evidence.places.opening import open_source
 from crlm_qc.evidence.source import reason
+from crlm_qc.model.access import Access
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.model.settings import Depth, Settings
@@ -178,6 +180,27 @@ def test_what_can_not_be_listed_is_said_without_secrets(store: Store, url: str, 
     assert "127.0.0.1" not in str(caught.value)
 
 
+def test_another_server_may_be_named_by_an_option(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    found = open_source(URL, access=Access(endpoint=endpoint, anonymous=True))
+    first = pickle.loads(pickle.dumps(found.tree().items[0]))
+    assert first.digest()[1] == first.size
+    assert objects.store_of(found).config.get("skip_signature") == "true"  # type: ignore[arg-type]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    with pytest.raises(ReleaseError, match="--endpoint is not the server that AWS_ENDPOINT_URL_S3 names"):
+        open_source(URL, access=Access(endpoint=endpoint))
+
+
+def test_a_store_that_the_environment_does_not_tell_enough_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(ReleaseError, match="must name the account: AZURE_STORAGE_ACCOUNT_NAME"):
+        open_source(Path("az://container/x"))
+
+
 def test_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "obstore", None)
     with pytest.raises(ReleaseError, match=r"pip install 'crlm-qc\[remote\]'"):
@@ -187,9 +210,10 @@ def test_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_requests_are_signed_only_if_the_environment_has_credentials(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert objects._store("s3://bucket/one").config.get("skip_signature") == "true"
+    one, two = (objects.Bucket(f"s3://bucket/{name}", 0) for name in ("one", "two"))
+    assert objects.store_of(one).config.get("skip_signature") == "true"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "top-secret")
-    assert "skip_signature" not in objects._store("s3://bucket/two").config
+    assert "skip_signature" not in objects.store_of(two).config
     found = open_source(URL)
     assert b"top-secret" not in pickle.dumps(found.tree().items)
