@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
-from crlm_qc.cli.options import JobsOption, ProfileOption
+from crlm_qc.cli.options import AnonymousOption, EndpointOption, FileListOption, JobsOption, ProfileOption
 from crlm_qc.cli.saved import load_report
 from crlm_qc.cli.terminal import progress_on, say
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.collection.reading import load_profile
+from crlm_qc.model.access import Access
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.paths import is_elsewhere
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.words import plural
@@ -32,11 +34,14 @@ def fetch_list(
     release: Annotated[
         Path,
         typer.Argument(
-            metavar="RELEASE|FINDINGS.json", help="Folder or archive of the release, or saved results of an audit."
+            metavar="RELEASE|FINDINGS.json", help="Folder, archive or URL of the release, or saved results of an audit."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Manifest to write.")] = Path(NAME),
     subset: Annotated[bool, typer.Option("--subset", help="Only series of the patients that are there.")] = False,
+    listing: FileListOption = None,
+    endpoint: EndpointOption = None,
+    anonymous: AnonymousOption = False,
     jobs: JobsOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -48,9 +53,9 @@ def fetch_list(
     """
     if output.suffix.lower() != ".tcia" or output.is_dir():
         raise UsageError(f"-o {output}: a manifest is named FILE.tcia")
-    if release.is_dir():
+    if release.is_dir() or is_elsewhere(release):
         keep_out(release, [output], "a file elsewhere: -o FILE.tcia")
-        report = _audited(release, profile, jobs, subset=subset)
+        report = _audited(release, profile, jobs, Access(listing, endpoint, anonymous), subset=subset)
     elif subset or profile is not None:
         raise UsageError("--subset and --profile are for a release; saved results say themselves what they are of")
     else:
@@ -74,13 +79,15 @@ def fetch_list(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def _audited(release: Path, profile: Path | None, jobs: int | None, *, subset: bool) -> Report:
+def _audited(release: Path, profile: Path | None, jobs: int | None, access: Access, *, subset: bool) -> Report:
     """What an audit says of a release whose headers alone are read."""
     from crlm_qc.auditing.run import audit
 
     settings = Settings(depth=Depth.HEADERS, subset=subset, select=("LED",))
     with progress_on(quiet=False) as progress:
-        return audit(release, profile=load_profile(profile), settings=settings, jobs=jobs, progress=progress)
+        return audit(
+            release, profile=load_profile(profile), settings=settings, jobs=jobs, progress=progress, access=access
+        )
 
 
 def _write(path: Path, uids: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.source import Item, parents
+from crlm_qc.evidence.source import Item, ahead, parents
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -49,7 +49,9 @@ def whose(items: Iterable[Item], profile: Profile) -> list[Whose]:
     list of Whose
         In the order of the files.
     """
-    read = (_whose(item, profile) for item in items if item.readable)
+    readable = [item for item in items if item.readable]
+    with ahead(readable, whole=False):
+        read = [_whose(item, profile) for item in readable]
     return [one for one in read if one is not None]
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
@@ -30,7 +30,7 @@ from crlm_qc.evidence.masks.stack import MaskStack
 from crlm_qc.evidence.others import of_others
 from crlm_qc.evidence.pixels import SlicePixels, measure_pixels, slice_pixels
 from crlm_qc.evidence.rows import PatientRead
-from crlm_qc.evidence.source import Item, reason
+from crlm_qc.evidence.source import Item, ahead, reason
 from crlm_qc.evidence.standard import Candidates, standard_rows
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TOO_LARGE
@@ -105,7 +105,7 @@ def read_patient(
         warnings.simplefilter("ignore")
         ordered = sorted(items, key=lambda item: originals_first(item.path))
         state.lists = read_lists(patient, ordered, state.read.limits)
-        with _ahead(
+        with ahead(
             [item for item in ordered if hashed or not aside_kind(item)], whole=hashed or depth.covers(Depth.PIXELS)
         ):
             for item in ordered:
@@ -122,12 +122,6 @@ def read_patient(
     if state.identifiers.too_deep:
         state.read.limits.append(f"{patient}: {TOO_DEEP}")
     return state.read
-
-
-def _ahead(items: Sequence[Item], *, whole: bool) -> AbstractContextManager[None]:
-    """Where a place is slow to answer, it is asked for several files at a time."""
-    source = next((item.source for item in items if item.source is not None), None)
-    return nullcontext() if source is None else source.ahead(items, whole=whole)
 
 
 def _copies(files: Sequence[Row], items: Sequence[Item]) -> set[str]:

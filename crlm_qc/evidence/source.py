@@ -218,6 +218,12 @@ class Item:
         return self.source
 
 
+def ahead(items: Sequence[Item], *, whole: bool) -> AbstractContextManager[None]:
+    """As `Source.ahead`, of the place that some files lie in: where it is slow to answer, it is asked for several at a time."""
+    source = next((item.source for item in items if item.source is not None), None)
+    return nullcontext() if source is None else source.ahead(items, whole=whole)
+
+
 @dataclass
 class Tree:
     """Folders and files as listed."""

@@ -26,6 +26,11 @@ def archive_name(name: str) -> str:
     return name[: len(name) - len(ending)] or name
 
 
+def is_elsewhere(path: Path) -> bool:
+    """Whether a path that a user gave is of a release in an archive, or at a URL."""
+    return url_of(path) is not None or archive_name(path.name) != path.name
+
+
 def is_packed(name: str) -> bool:
     """Whether a name is of an archive that is not read."""
     return name.lower().endswith(_OTHER_ARCHIVES)

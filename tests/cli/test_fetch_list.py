@@ -1,6 +1,7 @@
 """`crlm-qc fetch-list`: what is written, where, and what is said."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -136,3 +137,6 @@ def test_a_release_is_compared_with_what_its_lists_say(
     inside = run("release", "--jobs", 1, "-o", "release/missing.tcia")
     assert inside[0] == 2
     assert not (release.root / "missing.tcia").exists()
+    shutil.make_archive("packed", "zip", release.root)
+    assert run("packed.zip", "--jobs", 1, "-o", "another.tcia")[1].startswith(out.partition(";")[0])
+    assert entries(Path("another.tcia")) == entries(Path("missing.tcia"))
