@@ -5,7 +5,7 @@ All of this looks at the whole release, so what was read in parts is put togethe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,7 @@ class Whole:
     root: str
     layout: str
     depth: Depth
+    tolerances: Mapping[str, float]
     patients: tuple[str, ...]
     limits: Sequence[str]
     """Of the listing, in words."""
@@ -114,6 +115,7 @@ def whole_of(gathered: Gathered) -> Whole:
         root=release.source.name,
         layout=release.layout,
         depth=gathered.depth,
+        tolerances=gathered.profile.tolerances.measuring,
         patients=gathered.patients,
         limits=release.limits,
         sources=gathered.sources,
@@ -171,6 +173,6 @@ def finish(
         depth=whole.depth,
         patients_read=whole.patients,
         limits=tuple(dict.fromkeys(told)),
-        tolerances=profile.tolerances.measuring,
+        tolerances=whole.tolerances,
     )
     return facts, rows

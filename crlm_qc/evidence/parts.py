@@ -26,7 +26,7 @@ from crlm_qc.evidence.outside import OutsideRead
 from crlm_qc.evidence.release import Candidate, Release
 from crlm_qc.evidence.rows import Row
 from crlm_qc.evidence.source import Item, parents, reason
-from crlm_qc.evidence.store import FACTS_FILE, column_of, contract, opened_table, put, put_table, told_in
+from crlm_qc.evidence.store import FACTS_FILE, PART, column_of, contract, opened_table, put, put_table, told_in
 from crlm_qc.model.errors import ReleaseError, UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.part import Part
@@ -35,7 +35,6 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, frame
 from crlm_qc.model.words import plural
 
-FORMAT: Final = "crlm-qc part of evidence"
 WHOLE_FILE: Final = "whole.json.gz"
 """What is of no patient: the same in every part."""
 
@@ -135,7 +134,7 @@ def save_part(gathered: Gathered, part: Part, folder: Path, how: Mapping[str, st
     rows = {name: tuple(one.length(name) for one in columns) for name in TABLES}
     tables = frames(columns)
     tables["lock"] = frame("lock", owned)
-    whole = json.dumps(_plain_whole(gathered, others), sort_keys=True, separators=(",", ":")).encode()
+    whole = json.dumps(_plain_whole(gathered, others), separators=(",", ":")).encode()
     facts = PartFacts(
         part=part,
         of={**how, "release": gathered.release.source.name, "files": _listing(gathered.release)},
@@ -149,7 +148,7 @@ def save_part(gathered: Gathered, part: Part, folder: Path, how: Mapping[str, st
         (folder / FACTS_FILE).unlink(missing_ok=True)
         proof = {name: put_table(folder, name, table) for name, table in tables.items() if len(table)}
         put(folder / WHOLE_FILE, gzip.compress(whole, mtime=0))
-        told = {"format": FORMAT, "version": contract(), "facts": to_plain(facts), "tables": proof}
+        told = {"format": PART, "version": contract(), "facts": to_plain(facts), "tables": proof}
         put(folder / FACTS_FILE, json.dumps(told, ensure_ascii=False).encode())
     except OSError as error:
         raise UsageError(f"{folder} can't be written: {reason(error)}") from None
@@ -209,6 +208,7 @@ def _plain_whole(gathered: Gathered, lock: Sequence[Row]) -> dict[str, Any]:
         "root": whole.root,
         "layout": whole.layout,
         "depth": whole.depth.value,
+        "tolerances": dict(whole.tolerances),
         "patients": whole.patients,
         "limits": whole.limits,
         "near": whole.near,
@@ -246,6 +246,7 @@ def _read_whole(part: SavedPart) -> tuple[Whole, list[Row], tuple[str, ...]]:
             root=raw["root"],
             layout=raw["layout"],
             depth=Depth(raw["depth"]),
+            tolerances={str(name): float(value) for name, value in raw["tolerances"].items()},
             patients=tuple(raw["patients"]),
             limits=raw["limits"],
             sources=_sources(raw["sources"]),
@@ -271,12 +272,6 @@ def _sources(raw: Mapping[str, Sequence[Mapping[str, Any]]]) -> Sources:
 
 
 # --- parts together --------------------------------------------------------------------------------------------------
-
-
-def is_part(folder: Path) -> bool:
-    """Whether a folder holds a part, of this or another version."""
-    raw = told_in(folder)
-    return raw is not None and raw.get("format") == FORMAT
 
 
 def open_parts(folders: Sequence[Path]) -> list[SavedPart]:
@@ -319,7 +314,7 @@ def open_parts(folders: Sequence[Path]) -> list[SavedPart]:
 
 def _opened(folder: Path) -> SavedPart:
     raw = told_in(folder)
-    if raw is None or raw.get("format") != FORMAT:
+    if raw is None or raw.get("format") != PART:
         what = "evidence of a whole audit, and no part" if raw else "no part that crlm-qc evidence read wrote"
         raise ReleaseError(f"{folder} holds {what}: crlm-qc evidence read RELEASE --part K/N --out FOLDER writes one")
     if raw.get("version") != contract():

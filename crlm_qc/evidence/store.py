@@ -23,6 +23,8 @@ from crlm_qc.model.words import suggest
 
 FACTS_FILE = "evidence.json"
 FORMAT = "crlm-qc evidence"
+PART = "crlm-qc part of evidence"
+"""What a part of a release is told by, as `crlm_qc.evidence.parts` has it."""
 AGAIN = "collect the evidence again"
 _ALWAYS = frozenset({"root", "layout", "depth", "patients_read", "limits"})
 """Facts that evidence of every build tells."""
@@ -118,7 +120,7 @@ def put(path: Path, content: bytes) -> None:
 
 
 def is_evidence(folder: Path) -> bool:
-    """Whether a folder holds evidence, of this or another version.
+    """Whether a folder holds evidence, or a part of one, of this or another version.
 
     Parameters
     ----------
@@ -128,10 +130,10 @@ def is_evidence(folder: Path) -> bool:
     Returns
     -------
     bool
-        True if `save` wrote it.
+        True if `save` wrote it, or `save_part`.
     """
     raw = told_in(folder)
-    return raw is not None and raw.get("format") == FORMAT
+    return raw is not None and raw.get("format") in (FORMAT, PART)
 
 
 def load(folder: Path, patients: Sequence[str] = ()) -> Evidence:
@@ -156,6 +158,11 @@ def load(folder: Path, patients: Sequence[str] = ()) -> Evidence:
         saved or does not keep its contract, or not one of the patients.
     """
     raw = told_in(folder)
+    if raw is not None and raw.get("format") == PART:
+        raise ReleaseError(
+            f"{folder} holds one part of the evidence of a release: put all parts together with crlm-qc evidence merge, "
+            "and check what that writes"
+        )
     if raw is None or raw.get("format") != FORMAT:
         raise ReleaseError(f"{folder} holds no evidence of crlm-qc")
     if raw.get("version") != contract():
