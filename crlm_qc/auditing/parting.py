@@ -206,9 +206,9 @@ def merge(folders: Sequence[Path], to: Path, profile: Profile, *, allow_missing:
         raise UsageError(f"{to} is one of the parts: give another folder with --out")
     if (lacking := missing(parts)) and not allow_missing:
         raise UsageError(
-            f"{plural(len(lacking), 'part')} missing ({listed(lacking)}): read them with "
-            f"crlm-qc evidence read RELEASE --part {lacking[0]} --out FOLDER, or leave their patients out with "
-            "--allow-missing, which is told as a limit"
+            f"{listed(lacking)} missing: "
+            f"crlm-qc evidence read RELEASE --part {lacking[0]} --out FOLDER reads one, and "
+            "--allow-missing leaves their patients out, which is a limit of the audit"
         )
     used = replace(profile, others=()) if parts[0].facts.of.get("objects") == str(True) else profile
     if parts[0].facts.of.get("profile") != _digest(used):

@@ -505,12 +505,14 @@ def _joined(pieces: list[Any], places: Sequence[int]) -> Any:
 
 def _with_limit(facts: Facts, lacking: Sequence[Part], patients: int) -> Facts:
     """Facts that say which parts are missing."""
-    said = f"{plural(patients, 'patient')} of {plural(len(lacking), 'part')} not read: {listed(lacking)}"
+    said = f"{plural(patients, 'patient')} not read: {listed(lacking)} missing"
     return replace(facts, limits=(*facts.limits, said))
 
 
 def listed(parts: Sequence[Part], most: int = 10) -> str:
-    """Parts by their numbers, the first of them where they are many: `3, 7 of 16`."""
+    """Parts by their numbers, the first of them where they are many: `parts 3 and 7 of 16 are`."""
     numbers = [str(one.number) for one in parts[:most]]
-    rest = f" and {len(parts) - most} more" if len(parts) > most else ""
-    return f"{', '.join(numbers)}{rest} of {parts[0].of}"
+    numbers += [f"{len(parts) - most} more"] if len(parts) > most else []
+    *before, last = numbers
+    said = f"{', '.join(before)} and {last}" if before else last
+    return f"part{'s' * bool(before)} {said} of {parts[0].of} {'are' if before else 'is'}"

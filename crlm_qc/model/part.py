@@ -26,7 +26,7 @@ class Part:
         return f"{self.number}/{self.of}"
 
     @classmethod
-    def parse(cls, text: str, option: str = "--part") -> Part:
+    def parse(cls, text: str, option: str = "") -> Part:
         """A part as it is typed.
 
         Raises
@@ -36,5 +36,5 @@ class Part:
         """
         match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
         if match is None or not 1 <= (number := int(match[1])) <= (of := int(match[2])) <= MOST:
-            raise UsageError(f"{option} {text!r} is no part: give K/N, the K-th of N shares, such as {option} 3/16")
+            raise UsageError(f"{option} {text}: no part: give K/N, the K-th of N shares, such as 3/16".lstrip())
         return cls(number, of)

@@ -14,6 +14,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver, load_waivers
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.part import Part
 from crlm_qc.model.paths import archive_name, resolved
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.settings import Depth, Settings
@@ -44,6 +45,7 @@ class Audited(TypedDict):
     profile: Profile
     parts: Parts
     lock: Path | None
+    part: Part | None
     jobs: int | None
     waivers: Sequence[Waiver]
     allow_did_waivers: bool
@@ -59,6 +61,8 @@ class Request:
     parts: Parts = Parts()
     lock: Path | None = None
     """Lock file to compare every byte with."""
+    part: Part | None = None
+    """Share of the patients, where there are several machines."""
     cache: Path | None = None
     """Folder of what earlier audits came to; None for the user's."""
     no_cache: bool = False
@@ -135,6 +139,7 @@ class Request:
             profile=load_profile(settled.path("profile")).with_tolerances(settings.tolerances),
             parts=Parts(*(settled.path(name) for name in ("metadata", "clinical", "manifest"))),
             lock=settled.path("lock"),
+            part=None if settled["part"] is None else Part.parse(settled["part"]),
             cache=settled.path("cache"),
             # Who names a folder on the command line means to use it, whatever a file or a variable says.
             no_cache=settled["no-cache"] and not settled.overrules("cache", "no-cache"),
@@ -167,6 +172,7 @@ class Request:
             "profile": self.profile,
             "parts": self.parts,
             "lock": self.lock,
+            "part": self.part,
             "jobs": self.jobs,
             "waivers": self.waivers,
             "allow_did_waivers": self.allow_did_waivers,
