@@ -11,7 +11,7 @@ import datetime as dt
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.deidentification import GROUP, is_too_old
@@ -30,6 +30,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.series_lists import NEWER, read_headings
 from crlm_qc.collection.series_lists import nearest as alike
 from crlm_qc.collection.show import LARGEST, Show
+from crlm_qc.collection.snomed import is_sctid
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.tables import TABLES
 from crlm_qc.subjects.notes import lies_as_told
@@ -233,34 +234,6 @@ class _Tokens:
         return self(shown)
 
 
-_TIMES = [
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-    [1, 2, 3, 4, 0, 6, 7, 8, 9, 5],
-    [2, 3, 4, 0, 1, 7, 8, 9, 5, 6],
-    [3, 4, 0, 1, 2, 8, 9, 5, 6, 7],
-    [4, 0, 1, 2, 3, 9, 5, 6, 7, 8],
-    [5, 9, 8, 7, 6, 0, 4, 3, 2, 1],
-    [6, 5, 9, 8, 7, 1, 0, 4, 3, 2],
-    [7, 6, 5, 9, 8, 2, 1, 0, 4, 3],
-    [8, 7, 6, 5, 9, 3, 2, 1, 0, 4],
-    [9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
-]
-_TURN = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4]
-
-
-def _is_sctid(value: str) -> bool:
-    """Whether a number is a SNOMED CT identifier: of its form, and with the check digit of Verhoeff that it ends with."""
-    if not re.fullmatch(r"[1-9][0-9]{2,14}[01][0-2][0-9]", value):
-        return False
-    check = 0
-    for place, digit in enumerate(map(int, reversed(value))):
-        turned = digit
-        for _ in range(place % 8):
-            turned = _TURN[turned]
-        check = _TIMES[check][turned]
-    return check == 0
-
-
 def _letters(text: str) -> str:
     """The letters and digits that a folder's name holds of a text: those without accents, if there are any."""
     composed = unicodedata.normalize("NFC", text)
@@ -323,7 +296,7 @@ class _Redactor:
 
     def code(self, value: str) -> str:
         """A code of a coding scheme, or a name of one."""
-        return value if _CODES.fullmatch(value) or _is_sctid(value) else self.text(value)
+        return value if _CODES.fullmatch(value) or is_sctid(value) else self.text(value)
 
     def terms(self, value: str) -> str:
         """Values of an attribute, parted by backslashes."""
@@ -459,31 +432,70 @@ def redact(evidence: Evidence, profile: Profile) -> Evidence:
     Evidence
         Tables of the same rows and columns. Numbers of cells beyond `LARGEST` are that number.
     """
-    redactor = _Redactor(profile)
-    tables = {name: evidence[name].copy() for name in evidence}
-    # Texts first: a folder's name is compared with the description that it is made of.
-    for paths in (False, True):
-        for name, table in tables.items():
-            for column in TABLES[name].columns:
-                if (
-                    column.dtype == "str"
-                    and (column.name in PATHS or (name, column.name) == ("files", "name")) is paths
-                ):
-                    table[column.name] = _mapped(table[column.name], _way(redactor, name, column.name))
-    clinical = tables["clinical"]
-    notes = clinical["column"].fillna("") == "relevant_notes"
-    original = evidence["clinical"].loc[notes, "text"]
-    clinical.loc[notes, "text"] = _mapped(original, redactor.note)
-    clinical["value"] = clinical["value"].clip(-LARGEST, LARGEST)
-    ages = clinical["column"].fillna("").map(loose_heading) == "age"
-    years = clinical.loc[ages, "value"]
-    clinical.loc[ages, "value"] = years.where(~(years > GROUP), OLD).where(~(years >= NO_AGE), NO_AGE)
-    texts = evidence["clinical"].loc[ages, "text"]
-    clinical.loc[ages, "text"] = texts.map(_age_of_cell, na_action="ignore").fillna(clinical.loc[ages, "text"])
-    for name, columns in NUMBERS.items():
-        for number, largest in columns.items():
-            tables[name][number] = tables[name][number].clip(-largest, largest)
-    return Evidence(evidence.facts, tables)
+    redaction = Redaction(profile, lambda name, column: sorted(evidence[name][column].dropna().unique()))
+    return Evidence(evidence.facts, {name: redaction.of(name, evidence[name]) for name in evidence})
+
+
+class Redaction:
+    """What each text of a release becomes: known of all of them before the first is replaced, table by table.
+
+    Parameters
+    ----------
+    profile : Profile
+        The collection's profile.
+    texts : callable
+        Gives the texts that a column of a table holds, each once, in their order.
+    """
+
+    def __init__(self, profile: Profile, texts: Callable[[str, str], Iterable[str]]) -> None:
+        self._redactor = _Redactor(profile)
+        self._replaced: dict[tuple[str, str], dict[str, str]] = {}
+        # Texts first: a folder's name is compared with the description that it is made of.
+        for paths in (False, True):
+            for name, table in TABLES.items():
+                for column in table.columns:
+                    if column.dtype == "str" and _holds_paths(name, column.name) is paths:
+                        way = _way(self._redactor, name, column.name)
+                        found = () if way is None else ((text, way(text)) for text in texts(name, column.name))
+                        self._replaced[name, column.name] = {text: new for text, new in found if text != new}
+
+    def of(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """A table with every text replaced that may identify somebody, and with no number that may.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        table : pandas.DataFrame
+            As it was read.
+        """
+        redacted = table.copy()
+        for column in TABLES[name].dtypes:
+            if replaced := self._replaced.get((name, column)):
+                values = table[column]
+                redacted[column] = values.map(
+                    lambda text, new=replaced: new.get(text, text), na_action="ignore"
+                ).astype(values.dtype)
+        if name == "clinical":
+            self._of_cells(redacted, table)
+        for number, largest in NUMBERS.get(name, {}).items():
+            redacted[number] = redacted[number].clip(-largest, largest)
+        return redacted
+
+    def _of_cells(self, clinical: pd.DataFrame, original: pd.DataFrame) -> None:
+        """Notes, numbers and ages of the workbook."""
+        notes = clinical["column"].fillna("") == "relevant_notes"
+        clinical.loc[notes, "text"] = _mapped(original.loc[notes, "text"], self._redactor.note)
+        clinical["value"] = clinical["value"].clip(-LARGEST, LARGEST)
+        ages = clinical["column"].fillna("").map(loose_heading) == "age"
+        years = clinical.loc[ages, "value"]
+        clinical.loc[ages, "value"] = years.where(~(years > GROUP), OLD).where(~(years >= NO_AGE), NO_AGE)
+        texts = original.loc[ages, "text"]
+        clinical.loc[ages, "text"] = texts.map(_age_of_cell, na_action="ignore").fillna(clinical.loc[ages, "text"])
+
+
+def _holds_paths(table: str, column: str) -> bool:
+    return column in PATHS or (table, column) == ("files", "name")
 
 
 def tells_nobody(read: Columns, profile: Profile) -> bool:
@@ -506,7 +518,7 @@ def tells_nobody(read: Columns, profile: Profile) -> bool:
             if column.dtype != "str" or column.name in OURS:
                 continue
             values = {value for value in read.texts(name, column.name) if value is not None}
-            if column.name in PATHS or (name, column.name) == ("files", "name"):
+            if _holds_paths(name, column.name):
                 parts.update(part for value in values for part in re.split(r"[/\\]", value))
             elif column.name in TECHNIQUE:
                 if any(show.pattern(value) is not None for value in values):
@@ -541,7 +553,7 @@ def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] |
     """What is done with the texts of a column; None for columns that hold none of a file."""
     if column in OURS:
         return None
-    if column in PATHS or (table, column) == ("files", "name"):
+    if _holds_paths(table, column):
         return redactor.path
     ways: Mapping[tuple[str, str], Callable[[str], str]] = {
         ("sources", "columns"): redactor.headings,
@@ -564,7 +576,5 @@ def _way(redactor: _Redactor, table: str, column: str) -> Callable[[str], str] |
     return ways.get((table, column), redactor.text)
 
 
-def _mapped(values: pd.Series[Any], way: Callable[[str], str] | None) -> Any:
-    if way is None:
-        return values
+def _mapped(values: pd.Series[Any], way: Callable[[str], str]) -> Any:
     return values.map({one: way(one) for one in sorted(values.dropna().unique())}).astype(values.dtype)

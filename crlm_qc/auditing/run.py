@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from crlm_qc.auditing.parting import evidence_of, list_release, of_part, read_part
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver
@@ -21,7 +22,9 @@ from crlm_qc.rulebook.rule import Rule, RuleKind
 
 if TYPE_CHECKING:
     from crlm_qc.auditing.memory import Memory
+    from crlm_qc.evidence.release import Release
     from crlm_qc.model.evidence import Evidence
+    from crlm_qc.model.part import Part
     from crlm_qc.workers import Progress
 
 
@@ -42,6 +45,7 @@ def audit(
     allow_did_waivers: bool = False,
     memory: Memory | None = None,
     access: Access = PLAIN,
+    part: Part | None = None,
 ) -> Report:
     """Audit a release, or the evidence of one.
 
@@ -77,6 +81,9 @@ def audit(
         What earlier audits came to. With a lock file, or where every file is hashed, it is not asked.
     access : Access, optional
         What is said of a release that lies elsewhere: its listing, the server, whether requests are signed.
+    part : Part, optional
+        Share of the patients to audit, as if they alone were asked for; what is written to `evidence_to` is then what
+        `crlm_qc.auditing.parting.merge` takes.
 
     Returns
     -------
@@ -107,14 +114,28 @@ def audit(
         raise UsageError(f"--clinical: the profile of {profile.name} describes no clinical workbook")
     chosen, accepted = request.rules(), request.accepted()
     remembered = memory if _may_remember(Path(release), request, hashed=hashed) else None
+    whole = request
     if remembered is not None:
         remembered.look(Path(release), request)
+    listed = None if remembered is None else remembered.release
+    if part is not None:
+        listed = list_release(Path(release), request, listed)
+        request = of_part(request, part, listed)
+    if remembered is not None and evidence_to is None:
         day = today or dt.datetime.now(tz=dt.UTC).date()
-        if evidence_to is None and (verdict := remembered.verdict(request, chosen, accepted, day)) is not None:
+        if (verdict := remembered.verdict(request, chosen, accepted, day)) is not None:
             return verdict
-    evidence = _evidence(
-        Path(release), request, progress, hashed=hashed, meanwhile=lambda: _load(chosen, settings), memory=remembered
-    )
+    reading: _Reading = {
+        "progress": progress,
+        "meanwhile": lambda: _load(chosen, request.settings),
+        "memory": remembered,
+        "listed": listed,
+    }
+    if part is not None and evidence_to is not None:
+        read_part(Path(release), whole, part, Path(evidence_to), **reading)
+        evidence, evidence_to = evidence_of(Path(evidence_to), request), None
+    else:
+        evidence = _evidence(Path(release), request, hashed=hashed, **reading)
     if on_evidence is not None:
         on_evidence(evidence)
     if evidence_to is not None:
@@ -122,7 +143,16 @@ def audit(
         from crlm_qc.evidence.store import save
 
         save(redact(evidence, profile), Path(evidence_to))
-    return judge(evidence, profile, settings, chosen, waivers=accepted, today=today)
+    return judge(evidence, profile, request.settings, chosen, waivers=accepted, today=today)
+
+
+class _Reading(TypedDict):
+    """With what a release is read."""
+
+    progress: Progress | None
+    meanwhile: Callable[[], None]
+    memory: Memory | None
+    listed: Release | None
 
 
 def _load(rules: Sequence[Rule], settings: Settings) -> None:
@@ -146,11 +176,12 @@ def _may_remember(release: Path, request: Request, *, hashed: bool) -> bool:
 def _evidence(
     release: Path,
     request: Request,
-    progress: Progress | None,
     *,
     hashed: bool,
+    progress: Progress | None,
     meanwhile: Callable[[], None],
     memory: Memory | None,
+    listed: Release | None,
 ) -> Evidence:
     """The evidence that was saved, or that a release gives."""
     from crlm_qc.evidence.collect import collect
@@ -186,5 +217,5 @@ def _evidence(
         progress=progress,
         meanwhile=meanwhile,
         kept=memory,
-        listed=None if memory is None else memory.release,
+        listed=listed,
     )

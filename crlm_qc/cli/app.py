@@ -21,6 +21,7 @@ from crlm_qc.cli.check import check
 from crlm_qc.cli.config import config
 from crlm_qc.cli.configured import ConfiguredCommand
 from crlm_qc.cli.diff import diff
+from crlm_qc.cli.evidence import evidence
 from crlm_qc.cli.fetch_list import fetch_list
 from crlm_qc.cli.lock import lock
 from crlm_qc.cli.options import EXIT_CODES
@@ -64,6 +65,7 @@ app.command()(show)
 app.command(epilog=EXIT_CODES)(verify)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(config)
 app.command(cls=ConfiguredCommand)(cache)
+app.add_typer(evidence, name="evidence")
 app.command(epilog=EXIT_CODES)(pictures)
 app.command(cls=ConfiguredCommand, epilog=EXIT_CODES)(tables)
 app.command()(demo)

@@ -59,8 +59,9 @@ class Record:
         path, lock = request.attest, request.lock
         if path is None:
             return None
-        if request.settings.patients:
-            raise UsageError("--attest is of a whole release: leave out --patients")
+        if request.settings.patients or request.part is not None:
+            said = "--patients" if request.settings.patients else "--part"
+            raise UsageError(f"--attest is of a whole release: leave out {said}")
         if path.is_dir():
             raise UsageError(f"{path} is a folder: give the file to write, --attest {path / 'attestation.json'}")
         keep_out(release, [path], "a file elsewhere: --attest FILE")

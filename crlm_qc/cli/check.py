@@ -31,6 +31,7 @@ from crlm_qc.cli.options import (
     JobsOption,
     KnownIssuesOption,
     NoCacheOption,
+    PartOption,
     ProfileOption,
     QuietOption,
     SelectOption,
@@ -80,6 +81,7 @@ def check(
         list[str] | None,
         typer.Option("--patients", metavar="IDS|@FILE", help="Only these patients, by comma, or one a line in a file."),
     ] = None,
+    part: PartOption = None,
     depth: Annotated[
         Depth, typer.Option("--depth", help="How deep to read; each level holds the one before.")
     ] = Depth.PIXELS,
@@ -98,7 +100,11 @@ def check(
     cache: CacheOption = None,
     no_cache: NoCacheOption = False,
     evidence: Annotated[
-        Path | None, typer.Option("--evidence", help="Also write the evidence tables (Parquet) to this folder.")
+        Path | None,
+        typer.Option(
+            "--evidence",
+            help="Also write the evidence tables (Parquet) to this folder; with --part, what crlm-qc evidence merge takes.",
+        ),
     ] = None,
     metadata: Annotated[Path | None, typer.Option("--metadata", help="metadata.csv, where it is not found.")] = None,
     clinical: Annotated[

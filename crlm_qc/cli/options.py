@@ -31,6 +31,14 @@ NoCacheOption = Annotated[
 JobsOption = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Processes to work with. Default: the cores.")
 ]
+PartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="K/N",
+        help="Only the K-th of N shares of the patients, of as many bytes each: the same shares on every machine.",
+    ),
+]
 
 ConfigOption = Annotated[
     Path | None,

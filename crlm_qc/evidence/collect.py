@@ -8,25 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from crlm_qc.collection.forms import originals_first
 from crlm_qc.collection.profile import Profile
-from crlm_qc.evidence.chosen import Rows, Sources, choose_sources, folders_of_others, lost, read_sources, unread_sources
-from crlm_qc.evidence.columns import Columns, frames
+from crlm_qc.evidence.assembling import Gathered, Told, assemble
+from crlm_qc.evidence.chosen import Sources, folders_of_others, lost, read_sources
+from crlm_qc.evidence.columns import Columns
 from crlm_qc.evidence.files import lost_row
 from crlm_qc.evidence.lock import lock_rows, read_lock
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.rows import PatientRead
+from crlm_qc.evidence.shares import share
 from crlm_qc.evidence.source import Item
-from crlm_qc.evidence.texts import text_rows
 from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import ReleaseError
-from crlm_qc.model.evidence import Evidence, Facts
+from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.part import Part
 from crlm_qc.model.settings import Depth
-from crlm_qc.model.tables import TABLES, empty
+from crlm_qc.model.tables import empty
 from crlm_qc.model.words import suggest
 from crlm_qc.workers import ProcessDiedError, Progress, alone, default_jobs, each, start_server
 
-__all__ = ["ReleaseError", "collect"]
+__all__ = ["ReleaseError", "Told", "collect", "gather"]
 
 READING = "reading patients"
 """The phase that progress is told of."""
@@ -53,14 +54,6 @@ class Work:
     """Whether every byte is read, for its SHA-256."""
     standard: bool = False
     """Whether the validators of the standard are run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a worker tells of one patient."""
-
-    columns: Columns
-    limits: list[str]
 
 
 class Kept(Protocol):
@@ -139,11 +132,73 @@ def collect(
     ReleaseError
         The path is no folder that can be audited, a patient asked for is not there, or the lock file can't be used.
     """
+    return assemble(
+        gather(
+            root,
+            profile,
+            depth=depth,
+            patients=patients,
+            metadata=metadata,
+            clinical=clinical,
+            manifest=manifest,
+            lock=lock,
+            hashed=hashed,
+            standard=standard,
+            jobs=jobs,
+            progress=progress,
+            meanwhile=meanwhile,
+            kept=kept,
+            listed=listed,
+            access=access,
+        )
+    )
+
+
+def gather(
+    root: Path,
+    profile: Profile,
+    *,
+    depth: Depth,
+    patients: Sequence[str] = (),
+    part: Part | None = None,
+    metadata: Path | None = None,
+    clinical: Path | None = None,
+    manifest: Path | None = None,
+    lock: Path | None = None,
+    hashed: bool = False,
+    standard: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+    kept: Kept | None = None,
+    listed: Release | None = None,
+    access: Access = PLAIN,
+) -> Gathered:
+    """Read a release, or a part of it, and make no tables of it yet.
+
+    Parameters
+    ----------
+    root, profile, depth, patients, metadata, clinical, manifest, lock, hashed, standard, jobs, progress, meanwhile, kept, listed, access
+        As `collect` takes them.
+    part : Part, optional
+        Which share of the patients to read; all by default. What is of no patient is read with every part.
+
+    Returns
+    -------
+    Gathered
+        What was read; the same for any number of jobs.
+
+    Raises
+    ------
+    ReleaseError
+        As `collect`.
+    """
     locked = () if lock is None else read_lock(lock)
     release = listed or find_release(
         root, profile, metadata=metadata, clinical=clinical, manifest=manifest, access=access
     )
-    chosen = _choose(release, patients)
+    everyone = _choose(release, patients)
+    chosen = everyone if part is None else share(everyone, part)
     hashed = hashed or lock is not None
     work = _work(chosen, profile, depth, hashed=hashed, standard=standard)
     jobs = default_jobs() if jobs is None else max(1, jobs)
@@ -165,36 +220,24 @@ def collect(
     read |= known
     # A table of another collection tells whose files lie where it leads to.
     outside = read_outside(release, profile, hashed=hashed, lock=lock, others=folders_of_others(tables, profile))
-    reads = [read[one.patient] for one in work]
     folders = [
         {"patient": one.patient, "folder": one.folder, "valid": one.valid}
         for one in chosen
         if profile.is_patient_id(one.patient) or not _others_alone(read[one.patient].columns)
     ]
-    here = {uid for one in reads for uid in one.columns.texts("series", "series_uid") if uid}
-    sources = [*choose_sources(tables, profile, here), {"sources": [one.row for one in release.near]}]
-    rows: Rows = {name: [row for one in sources for row in one.get(name, ())] for name in TABLES}
-    rows["patients"] = folders
-    rows["lock"] = lock_rows(locked, release, chosen, patients, profile)
-    columns = [Columns(outside.rows), *(one.columns for one in reads)]
-    paths, owners = ([text for one in columns for text in one.texts("files", name)] for name in ("path", "patient"))
-    ordered = sorted(range(len(paths)), key=lambda place: originals_first(str(paths[place])))
-    rows["texts"] += text_rows(rows, ((str(paths[place]), owners[place]) for place in ordered), profile)
-    limits = (*outside.limits, *(limit for one in reads for limit in one.limits))
-    facts = Facts(
-        root=release.source.name,
-        layout=release.layout,
+    return Gathered(
+        release=release,
+        profile=profile,
         depth=depth,
-        patients_read=tuple(sorted(set(patients))),
-        limits=tuple(dict.fromkeys((*release.limits, *unread_sources(sources), *limits))),
-        tolerances=profile.tolerances.measuring,
+        patients=tuple(sorted(set(patients))),
+        everyone=tuple(dict.fromkeys(one.patient for one in everyone)),
+        chosen=tuple(chosen),
+        sources=tables,
+        outside=outside,
+        lock=lock_rows(locked, release, everyone, patients, profile),
+        folders=folders,
+        reads={one.patient: read[one.patient] for one in work},
     )
-    # Nothing but the tables is held when they are made: not what they are made of.
-    columns.append(Columns(rows))
-    del read, reads, rows, known
-    found = frames(columns)
-    found["files"] = found["files"].take(ordered).reset_index(drop=True)
-    return Evidence(facts, found)
 
 
 def _choose(release: Release, patients: Sequence[str]) -> list[PatientFolder]:

@@ -12,7 +12,7 @@ Paths of a lock file are only ever compared with those on disk; none is opened.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -325,11 +325,16 @@ def lock_rows(
 
     def is_read(path: str) -> bool:
         folders = [folder.as_posix() for folder in PurePosixPath(path).parents]
-        others = [name for name in path.split("/")[:-1] if profile.is_patient_id(name) and name not in patients]
-        return aside_kind(Item(path, None)) != "system" and unread.isdisjoint(folders) and not (patients and others)
+        others = bool(patients) and names_another(path, patients, profile)
+        return aside_kind(Item(path, None)) != "system" and unread.isdisjoint(folders) and not others
 
     return [
         {"path": entry.path, "sha256": entry.sha256, "size": entry.size}
         for entry in sorted(entries, key=lambda entry: entry.path)
         if is_read(entry.path)
     ]
+
+
+def names_another(path: str, patients: Collection[str], profile: Profile) -> bool:
+    """Whether a folder of a path is named after another patient than these."""
+    return any(profile.is_patient_id(name) and name not in patients for name in path.split("/")[:-1])

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from crlm_qc.model.words import suggest
 
 FACTS_FILE = "evidence.json"
 FORMAT = "crlm-qc evidence"
+PART = "crlm-qc part of evidence"
+"""What a part of a release is told by, as `crlm_qc.evidence.parts` has it."""
+AGAIN = "collect the evidence again"
 _ALWAYS = frozenset({"root", "layout", "depth", "patients_read", "limits"})
 """Facts that evidence of every build tells."""
 
@@ -60,24 +64,52 @@ def save(evidence: Evidence, folder: Path) -> None:
         (folder / FACTS_FILE).unlink(missing_ok=True)
         proof = {}
         for name in evidence:
-            content = _parquet(evidence[name])
-            _put(folder / f"{name}.parquet", content)
-            proof[name] = {"rows": len(evidence[name]), "sha256": hashlib.sha256(content).hexdigest()}
+            # Asked for once: tables may be made as they are asked for.
+            proof[name] = put_table(folder, name, evidence[name])
         told = {"format": FORMAT, "version": contract(), "facts": to_plain(evidence.facts), "tables": proof}
-        _put(folder / FACTS_FILE, (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+        put(folder / FACTS_FILE, (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
     except (OSError, RuntimeError) as error:
         why = reason(error) if isinstance(error, OSError) else "it is a link that leads to itself"
         raise UsageError(f"{folder} can't be written: {why}") from None
 
 
-def _parquet(table: Any) -> bytes:
-    content = io.BytesIO()
-    table.to_parquet(content, index=False, engine="pyarrow")
-    return content.getvalue()
+def put_table(folder: Path, name: str, table: Any) -> dict[str, Any]:
+    """Write a table.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where to.
+    name : str
+        Of a table in `TABLES`.
+    table : pandas.DataFrame
+        The table.
+
+    Returns
+    -------
+    dict
+        What it is known again by: the number of its rows, and the SHA-256 of its file.
+
+    Raises
+    ------
+    OSError
+        It can't be written.
+    """
+    held = io.BytesIO()
+    table.to_parquet(held, index=False, engine="pyarrow")
+    content = held.getvalue()
+    put(folder / f"{name}.parquet", content)
+    return {"rows": len(table), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _put(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+def put(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    OSError
+        It can't be written.
+    """
     draft = path.with_name(f"{path.name}.part")
     try:
         draft.write_bytes(content)
@@ -88,7 +120,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def is_evidence(folder: Path) -> bool:
-    """Whether a folder holds evidence, of this or another version.
+    """Whether a folder holds evidence, or a part of one, of this or another version.
 
     Parameters
     ----------
@@ -98,10 +130,10 @@ def is_evidence(folder: Path) -> bool:
     Returns
     -------
     bool
-        True if `save` wrote it.
+        True if `save` wrote it, or `save_part`.
     """
-    raw = _facts(folder)
-    return raw is not None and raw.get("format") == FORMAT
+    raw = told_in(folder)
+    return raw is not None and raw.get("format") in (FORMAT, PART)
 
 
 def load(folder: Path, patients: Sequence[str] = ()) -> Evidence:
@@ -125,7 +157,12 @@ def load(folder: Path, patients: Sequence[str] = ()) -> Evidence:
         The folder holds no evidence, evidence of another version, a table that is missing, was changed since it was
         saved or does not keep its contract, or not one of the patients.
     """
-    raw = _facts(folder)
+    raw = told_in(folder)
+    if raw is not None and raw.get("format") == PART:
+        raise ReleaseError(
+            f"{folder} holds one part of the evidence of a release: put all parts together with crlm-qc evidence merge, "
+            "and check what that writes"
+        )
     if raw is None or raw.get("format") != FORMAT:
         raise ReleaseError(f"{folder} holds no evidence of crlm-qc")
     if raw.get("version") != contract():
@@ -166,7 +203,8 @@ def _only(evidence: Evidence, patients: Sequence[str]) -> Evidence:
     return Evidence(replace(evidence.facts, patients_read=tuple(sorted(set(patients)))), tables)
 
 
-def _facts(folder: Path) -> dict[str, Any] | None:
+def told_in(folder: Path) -> dict[str, Any] | None:
+    """What stands in the file of facts of a folder; None if there is none that can be read."""
     try:
         raw = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -177,6 +215,40 @@ def _facts(folder: Path) -> dict[str, Any] | None:
 def _table(folder: Path, name: str, proof: object, known: dict[str, str]) -> Any:
     """A table that was saved; `known` are texts of others, and get its own, so that each stands in memory once."""
     import pandas as pd
+
+    with opened_table(folder, name, proof, AGAIN) as file:
+        dtypes = TABLES[name].dtypes
+        # One column at a time, so that a table is not held twice.
+        table = pd.DataFrame({column: column_of(file, column, dtypes[column], known) for column in dtypes}, copy=False)
+        _check_json(name, table)
+        return table
+
+
+@contextmanager
+def opened_table(folder: Path, name: str, proof: object, again: str) -> Iterator[Any]:
+    """A table that `put_table` wrote, open to read columns of.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it lies.
+    name : str
+        Of a table in `TABLES`.
+    proof : object
+        What `put_table` gave.
+    again : str
+        What to do where it is damaged, in words.
+
+    Yields
+    ------
+    pyarrow.parquet.ParquetFile
+        With the columns of the contract, and as many rows as it had.
+
+    Raises
+    ------
+    ReleaseError
+        It is missing, was changed since, or does not keep its contract, also as far as that is seen while it is open.
+    """
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
@@ -185,22 +257,18 @@ def _table(folder: Path, name: str, proof: object, known: dict[str, str]) -> Any
         content = path.read_bytes()
         if not isinstance(proof, dict) or proof.get("sha256") != hashlib.sha256(content).hexdigest():
             raise ReleaseError(
-                f"{path} is not as it was saved, by the SHA-256 in {FACTS_FILE}, and damaged or changed since: "
-                "collect the evidence again"
+                f"{path} is not as it was saved, by the SHA-256 in {FACTS_FILE}, and damaged or changed since: {again}"
             )
         dtypes = TABLES[name].dtypes
         texts = [column for column, dtype in dtypes.items() if dtype == "str"]
         file = ParquetFile(io.BytesIO(content), read_dictionary=texts)
         if file.schema_arrow.names != list(dtypes) or file.metadata.num_rows != proof.get("rows"):
             raise ValueError("other columns or rows")
-        # One column at a time, so that a table is not held twice.
-        table = pd.DataFrame({column: _column(file, column, dtypes[column], known) for column in dtypes}, copy=False)
-        _check_json(name, table)
-        return table
+        yield file
     except ReleaseError:
         raise
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, pa.ArrowException):
-        raise ReleaseError(f"{path} is missing or damaged: collect the evidence again") from None
+        raise ReleaseError(f"{path} is missing or damaged: {again}") from None
 
 
 def _give_back() -> None:
@@ -210,7 +278,8 @@ def _give_back() -> None:
     pa.default_memory_pool().release_unused()
 
 
-def _column(file: Any, name: str, dtype: DType, known: dict[str, str]) -> Any:
+def column_of(file: Any, name: str, dtype: DType, known: dict[str, str]) -> Any:
+    """A column of an open table, of the type that its contract says; `known` as `_table` takes it."""
     import numpy as np
     import pandas as pd
 

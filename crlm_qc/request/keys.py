@@ -23,6 +23,7 @@ from crlm_qc.request.values import (
     Patients,
     Place,
     Places,
+    Share,
     Text,
 )
 
@@ -147,6 +148,7 @@ _KEYS = (
     Key("all-objects", Flag(), "Whether objects of others are audited too, as the published ones are.", "true"),
     Key("subset", Flag(), "Part of the release on purpose: skip what compares the whole.", "false"),
     Key("patients", Patients(), "Only these patients; @FILE lists one a line.", '["CRLM-CT-1004"]'),
+    Key("part", Share(), "Only this share of the patients, of as many as there are machines.", '"3/16"'),
     Key("profile", Place(), "Release profile in place of the built-in one.", '"profile.toml"'),
     Key("lock", Place(), "Lock file to compare every byte with.", '"release.lock"'),
     Key("metadata", Place(), "metadata.csv, where it is not found.", '"metadata.csv"'),

@@ -15,6 +15,7 @@ from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver, load_waivers
 from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.part import Part
 from crlm_qc.model.paths import archive_name, resolved
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.settings import Depth, Settings
@@ -46,6 +47,7 @@ class Audited(TypedDict):
     parts: Parts
     access: Access
     lock: Path | None
+    part: Part | None
     jobs: int | None
     waivers: Sequence[Waiver]
     allow_did_waivers: bool
@@ -63,6 +65,8 @@ class Request:
     """What is said of a release that lies elsewhere."""
     lock: Path | None = None
     """Lock file to compare every byte with."""
+    part: Part | None = None
+    """Share of the patients, where there are several machines."""
     cache: Path | None = None
     """Folder of what earlier audits came to; None for the user's."""
     no_cache: bool = False
@@ -140,6 +144,7 @@ class Request:
             parts=Parts(*(settled.path(name) for name in ("metadata", "clinical", "manifest"))),
             access=Access(settled.path("listing"), settled["endpoint"], settled["anonymous"]),
             lock=settled.path("lock"),
+            part=None if settled["part"] is None else Part.parse(settled["part"]),
             cache=settled.path("cache"),
             # Who names a folder on the command line means to use it, whatever a file or a variable says.
             no_cache=settled["no-cache"] and not settled.overrules("cache", "no-cache"),
@@ -173,6 +178,7 @@ class Request:
             "parts": self.parts,
             "access": self.access,
             "lock": self.lock,
+            "part": self.part,
             "jobs": self.jobs,
             "waivers": self.waivers,
             "allow_did_waivers": self.allow_did_waivers,

@@ -13,6 +13,7 @@ from typing import Any
 
 from crlm_qc.collection.strict import StrictError, Table
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.part import Part
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.model.words import did_you_mean
@@ -83,6 +84,21 @@ class Place(Kind):
     def given(self, value: Any, _: str, /) -> Any:
         """As `Kind`."""
         return str(Path(value))
+
+
+class Share(Kind):
+    """A part of a release: `3/16`."""
+
+    def in_file(self, table: Table, key: str, _: Path, /) -> Any:
+        """As `Kind`."""
+        try:
+            return str(Part.parse(table.text(key)))
+        except UsageError as error:
+            raise StrictError(f"{table.place(key)}: {error}") from None
+
+    def given(self, value: Any, option: str, /) -> Any:
+        """As `Kind`."""
+        return str(Part.parse(str(value), option))
 
 
 class Flag(Kind):

@@ -55,6 +55,7 @@ SAMPLES: Mapping[str, list[Any]] = {
     "depth": ["headers", "masks", "pixels"],
     "subset": [True, False],
     "patients": [("CRLM-CT-1001",), ("CRLM-CT-1003", "CRLM-CT-1002"), ("@FOLDER/ids.txt",)],
+    "part": ["3/16", "1/1"],
     "profile": [str(path) for path in PROFILES],
     "lock": ["/x/l.lock"],
     "metadata": ["/x/m.csv", "/y/m.csv"],
