@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crlm_qc.auditing.memory import Memory
     from crlm_qc.model.evidence import Evidence
     from crlm_qc.workers import Progress
+    from crlm_qc.workers.executors import ExecutorSource
 
 
 def audit(
@@ -40,6 +41,7 @@ def audit(
     on_evidence: Callable[[Evidence], None] | None = None,
     allow_did_waivers: bool = False,
     memory: Memory | None = None,
+    executor: ExecutorSource | None = None,
 ) -> Report:
     """Audit a release, or the evidence of one.
 
@@ -73,6 +75,11 @@ def audit(
         Whether waivers may accept what identifies a person: errors of the family DID.
     memory : Memory, optional
         What earlier audits came to. With a lock file, or where every file is hashed, it is not asked.
+    executor : concurrent.futures.Executor or callable, optional
+        What patients are read on, in place of processes of this machine: an executor, which is left open, or what makes
+        one, such as a class of executors, and another when it breaks. `jobs` then says how many tasks are in flight.
+        A patient that workers are lost of is tried once more alone, then its headers alone, and else named in the
+        report's limits. What a broken executor takes no more is read by processes of this machine.
 
     Returns
     -------
@@ -82,8 +89,8 @@ def audit(
     Raises
     ------
     UsageError
-        The path is no folder, a code is unknown, a patient is not there, the lock file can't be used, or a waiver
-        accepts what identifies a person.
+        The path is no folder, a code is unknown, a patient is not there, the lock file can't be used, a waiver
+        accepts what identifies a person, or a worker of the executor does not see the release.
     """
     from crlm_qc.auditing.judging import judge
 
@@ -108,7 +115,13 @@ def audit(
         if evidence_to is None and (verdict := remembered.verdict(request, chosen, accepted, day)) is not None:
             return verdict
     evidence = _evidence(
-        Path(release), request, progress, hashed=hashed, meanwhile=lambda: _load(chosen, settings), memory=remembered
+        Path(release),
+        request,
+        progress,
+        hashed=hashed,
+        meanwhile=lambda: _load(chosen, settings),
+        memory=remembered,
+        executor=executor,
     )
     if on_evidence is not None:
         on_evidence(evidence)
@@ -146,6 +159,7 @@ def _evidence(
     hashed: bool,
     meanwhile: Callable[[], None],
     memory: Memory | None,
+    executor: ExecutorSource | None,
 ) -> Evidence:
     """The evidence that was saved, or that a release gives."""
     from crlm_qc.evidence.collect import collect
@@ -181,4 +195,5 @@ def _evidence(
         meanwhile=meanwhile,
         kept=memory,
         listed=None if memory is None else memory.release,
+        executor=executor,
     )
