@@ -30,6 +30,11 @@ _SETTINGS = {
     "distributed.scheduler.allowed-failures": 1,
     # A worker is given one patient at a time, so that no other is lost with it.
     "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.work-stealing": False,
+    # Nobody looks at how busy the workers are, a hundred times a second.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.limit": "10m",
 }
 
 
@@ -83,6 +88,7 @@ def _local_dask(workers: int) -> Iterator[Executor]:
                 n_workers=workers,
                 threads_per_worker=1,
                 dashboard_address=None,
+                preload="crlm_qc.evidence.preloaded",
                 # Else whoever has an account on this machine could have work done in the name of this one.
                 security=True,
                 silence_logs=logging.CRITICAL,
