@@ -28,6 +28,8 @@ _SETTINGS = {
     "distributed.worker.memory.terminate": 0.95,
     # A task that workers are lost of is tried again by who sent it.
     "distributed.scheduler.allowed-failures": 1,
+    # Workers that die are started anew, however often: none is given up for having died twice in a short time.
+    "distributed.deploy.lost-worker-timeout": "1 day",
     # A worker is given one patient at a time, so that no other is lost with it.
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.work-stealing": False,
@@ -83,8 +85,8 @@ def _local_dask(workers: int) -> Iterator[Executor]:
 
     # Workers that die are started anew at any time: none of them is to run the program again that runs here.
     with dask.config.set(_SETTINGS), without_main(), ExitStack() as stack:
-        cluster = stack.enter_context(
-            LocalCluster(
+        try:
+            cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 dashboard_address=None,
@@ -93,8 +95,9 @@ def _local_dask(workers: int) -> Iterator[Executor]:
                 security=True,
                 silence_logs=logging.CRITICAL,
             )
-        )
-        client = stack.enter_context(Client(cluster, set_as_default=False))
+            client = stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
+        except (OSError, RuntimeError) as error:
+            raise UsageError(f"--engine dask: its workers can't be started here ({type(error).__name__})") from None
         yield _of(client)
 
 

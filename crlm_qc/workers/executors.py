@@ -30,6 +30,8 @@ _PATIENCE_S = 20.0
 _SLOWER = 3
 _LOOK_S = 1.0
 """How often it is looked who is slow, and how many workers there are."""
+_DESERTED_S = 300.0
+"""How long work waits for workers where all have left."""
 
 
 class EngineError(RuntimeError):
@@ -174,6 +176,8 @@ class _OnExecutor(Generic[Unit, Result]):
     _longest: float = field(default=0.0, init=False)
     _slots: int = field(default=0, init=False)
     _looked: float = field(default=-math.inf, init=False)
+    _manned: float = field(default=math.inf, init=False)
+    """When there was a worker the last time."""
 
     def run(self) -> None:
         """Work until all is done, or nothing takes any more.
@@ -199,7 +203,7 @@ class _OnExecutor(Generic[Unit, Result]):
         """An executor, the tasks of which are ended with it: none of them is waited for that is not needed any more."""
         own = not isinstance(self.source, Executor)
         with nullcontext(self.source) if isinstance(self.source, Executor) else self.source() as executor:
-            self._looked = -math.inf
+            self._looked, self._manned = -math.inf, math.inf
             try:
                 yield executor
             except BaseException:
@@ -247,12 +251,19 @@ class _OnExecutor(Generic[Unit, Result]):
             yield group
 
     def _workers(self, executor: Executor) -> int:
-        """How many tasks may be in flight; workers may join and leave."""
-        if self.jobs is not None:
-            return self.jobs
-        if time.monotonic() - self._looked > _LOOK_S:
-            self._slots, self._looked = _workers_of(executor), time.monotonic()
-        return self._slots
+        """How many tasks may be in flight; workers may join and leave.
+
+        Raises
+        ------
+        EngineError
+            All have left, some time ago.
+        """
+        if (now := time.monotonic()) - self._looked > _LOOK_S:
+            self._slots, self._looked = _workers_of(executor), now
+            self._manned = now if self._slots else min(self._manned, now)
+            if now - self._manned > _DESERTED_S:
+                raise EngineError("all its workers have left")
+        return max(1, self._slots if self.jobs is None else self.jobs)
 
     def _drain(self, executor: Executor) -> bool:
         """Work until all is done, or the executor takes no more and nothing runs; whether it took any."""
@@ -264,7 +275,7 @@ class _OnExecutor(Generic[Unit, Result]):
             if not self._running:
                 return taken
             idle = open_ and not self._waiting and len(self._running) < self._workers(executor)
-            for future in wait(self._running, _LOOK_S if idle else None, FIRST_COMPLETED).done:
+            for future in wait(self._running, _LOOK_S if idle else _PATIENCE_S, FIRST_COMPLETED).done:
                 self._take(future)
             if idle:
                 self._again_elsewhere(executor)
@@ -371,9 +382,9 @@ def _first_answer(executor: Executor) -> tuple[str, int]:
 
 
 def _workers_of(executor: Executor) -> int:
-    """How many workers an executor has, if it can be known: those of Dask and of the standard library tell."""
+    """How many workers an executor has, if it can be known: those of Dask, which may be none, and of the standard library tell."""
     client = getattr(executor, "_client", None)
     if client is not None and hasattr(client, "nthreads"):
-        return max(1, len(client.nthreads()))
+        return len(client.nthreads())
     known = getattr(executor, "_max_workers", None)
     return known if isinstance(known, int) and known > 0 else default_jobs()
