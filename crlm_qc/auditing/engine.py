@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.errors import UsageError
-from crlm_qc.workers import default_jobs, without_main
+from crlm_qc.workers import ctrl_c_held, default_jobs, without_main
 
 if TYPE_CHECKING:
     from crlm_qc.request.request import Request
@@ -86,15 +86,16 @@ def _local_dask(workers: int) -> Iterator[Executor]:
     # Workers that die are started anew at any time: none of them is to run the program again that runs here.
     with dask.config.set(_SETTINGS), without_main(), ExitStack() as stack:
         try:
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                dashboard_address=None,
-                preload="crlm_qc.evidence.preloaded",
-                # Else whoever has an account on this machine could have work done in the name of this one.
-                security=True,
-                silence_logs=logging.CRITICAL,
-            )
+            with ctrl_c_held():
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    preload="crlm_qc.evidence.preloaded",
+                    # Else whoever has an account on this machine could have work done in the name of this one.
+                    security=True,
+                    silence_logs=logging.CRITICAL,
+                )
             client = stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
         except (OSError, RuntimeError) as error:
             raise UsageError(f"--engine dask: its workers can't be started here ({type(error).__name__})") from None

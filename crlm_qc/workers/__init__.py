@@ -69,7 +69,7 @@ def start_server() -> bool:
     try:
         # Started by the server itself, it would let Ctrl+C through again.
         resource_tracker.ensure_running()
-        with _ctrl_c_held():
+        with ctrl_c_held():
             forkserver.ensure_running()
     except OSError:
         return False
@@ -77,8 +77,11 @@ def start_server() -> bool:
 
 
 @contextmanager
-def _ctrl_c_held() -> Iterator[None]:
+def ctrl_c_held() -> Iterator[None]:
     """Hold Ctrl+C back; what is started meanwhile never gets it, and so the processes that it starts: this one ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
