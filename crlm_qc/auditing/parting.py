@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crlm_qc.evidence.release import Release
     from crlm_qc.model.part import Part
     from crlm_qc.workers import Progress
+    from crlm_qc.workers.executors import ExecutorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def read_part(
     meanwhile: Callable[[], None] = lambda: None,
     memory: Memory | None = None,
     listed: Release | None = None,
+    executor: ExecutorSource | None = None,
 ) -> PartRead:
     """Read a part of a release, and judge nothing.
 
@@ -112,7 +114,7 @@ def read_part(
         Which share of the patients.
     folder : pathlib.Path, optional
         Where the part is saved; without it, it is read for what `memory` keeps of it alone.
-    progress, meanwhile
+    progress, meanwhile, executor
         As `crlm_qc.evidence.collect.collect` takes them.
     memory : Memory, optional
         What earlier audits have read, which is not read again; it keeps what is read.
@@ -151,6 +153,7 @@ def read_part(
         kept=memory,
         listed=listed,
         access=request.access,
+        executor=executor,
     )
     limits = (
         *listed.limits,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
     from crlm_qc.model.part import Part
     from crlm_qc.workers import Progress
+    from crlm_qc.workers.executors import ExecutorSource
 
 
 def audit(
@@ -46,6 +47,7 @@ def audit(
     memory: Memory | None = None,
     access: Access = PLAIN,
     part: Part | None = None,
+    executor: ExecutorSource | None = None,
 ) -> Report:
     """Audit a release, or the evidence of one.
 
@@ -84,6 +86,11 @@ def audit(
     part : Part, optional
         Share of the patients to audit, as if they alone were asked for; what is written to `evidence_to` is then what
         `crlm_qc.auditing.parting.merge` takes.
+    executor : concurrent.futures.Executor or callable, optional
+        What patients are read on, in place of processes of this machine: an executor, which is left open, or what makes
+        one, such as a class of executors, and another when it breaks. `jobs` then says how many tasks are in flight.
+        A patient that workers are lost of is tried once more alone, then its headers alone, and else named in the
+        report's limits. What a broken executor takes no more is read by processes of this machine.
 
     Returns
     -------
@@ -93,8 +100,8 @@ def audit(
     Raises
     ------
     UsageError
-        The path is no folder, a code is unknown, a patient is not there, the lock file can't be used, or a waiver
-        accepts what identifies a person.
+        The path is no folder, a code is unknown, a patient is not there, the lock file can't be used, a waiver
+        accepts what identifies a person, or a worker of the executor does not see the release.
     """
     from crlm_qc.auditing.judging import judge
 
@@ -130,6 +137,7 @@ def audit(
         "meanwhile": lambda: _load(chosen, request.settings),
         "memory": remembered,
         "listed": listed,
+        "executor": executor,
     }
     if part is not None and evidence_to is not None:
         read_part(Path(release), whole, part, Path(evidence_to), **reading)
@@ -153,6 +161,7 @@ class _Reading(TypedDict):
     meanwhile: Callable[[], None]
     memory: Memory | None
     listed: Release | None
+    executor: ExecutorSource | None
 
 
 def _load(rules: Sequence[Rule], settings: Settings) -> None:
@@ -182,6 +191,7 @@ def _evidence(
     meanwhile: Callable[[], None],
     memory: Memory | None,
     listed: Release | None,
+    executor: ExecutorSource | None,
 ) -> Evidence:
     """The evidence that was saved, or that a release gives."""
     from crlm_qc.evidence.collect import collect
@@ -218,4 +228,5 @@ def _evidence(
         meanwhile=meanwhile,
         kept=memory,
         listed=listed,
+        executor=executor,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from crlm_qc.auditing.engine import executor_of
 from crlm_qc.auditing.memory import Memory, remember
 from crlm_qc.auditing.run import audit
 from crlm_qc.cli.actions import annotate, in_actions, say_safely, shown, summarise, summary_file
@@ -23,6 +24,8 @@ from crlm_qc.cli.options import (
     ColourOption,
     ConfigOption,
     EndpointOption,
+    Engine,
+    EngineOption,
     FailOn,
     FailOnOption,
     FileListOption,
@@ -34,6 +37,7 @@ from crlm_qc.cli.options import (
     PartOption,
     ProfileOption,
     QuietOption,
+    SchedulerOption,
     SelectOption,
     SeverityOption,
     ToleranceOption,
@@ -97,6 +101,8 @@ def check(
         typer.Option("--all-objects", help="Also audit segmentation objects of others beside the published ones."),
     ] = False,
     jobs: JobsOption = None,
+    engine: EngineOption = Engine.LOCAL,
+    scheduler: SchedulerOption = None,
     cache: CacheOption = None,
     no_cache: NoCacheOption = False,
     evidence: Annotated[
@@ -199,6 +205,7 @@ def _places(folder: Path, outputs: Sequence[Output], request: Request, record: R
 
 def _audit(release: Path, request: Request, album: Album, record: Record | None, memory: Memory | None) -> Report:
     """What the audit came to, with its pictures; album and record get what they need of the evidence."""
+    executor = executor_of(request)
 
     def keep(evidence: Evidence) -> None:
         album.keep(evidence)
@@ -214,6 +221,7 @@ def _audit(release: Path, request: Request, album: Album, record: Record | None,
             hashed=record is not None,
             on_evidence=keep,
             memory=memory,
+            executor=executor,
         )
         report = album.illustrate(report, progress, memory)
     if memory is not None:

@@ -40,6 +40,30 @@ PartOption = Annotated[
     ),
 ]
 
+
+class Engine(StrEnum):
+    """What patients are read on."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
+EngineOption = Annotated[
+    Engine,
+    typer.Option(
+        "--engine",
+        help="What patients are read on: processes of this machine, or Dask's workers (pip install crlm-qc\\[dask]).",
+    ),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Dask's scheduler. Default: one of its own, with workers on this machine.",
+    ),
+]
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(

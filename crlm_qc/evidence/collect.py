@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +19,7 @@ from crlm_qc.evidence.lock import lock_rows, read_lock
 from crlm_qc.evidence.release import PatientFolder, Release, find_release
 from crlm_qc.evidence.rows import PatientRead
 from crlm_qc.evidence.shares import share
-from crlm_qc.evidence.source import Item
+from crlm_qc.evidence.source import Item, reason
 from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import ReleaseError
 from crlm_qc.model.evidence import Evidence
@@ -26,11 +28,15 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import empty
 from crlm_qc.model.words import suggest
 from crlm_qc.workers import ProcessDiedError, Progress, alone, default_jobs, each, start_server
+from crlm_qc.workers.executors import EngineError, ExecutorSource, each_on
 
 __all__ = ["ReleaseError", "Told", "collect", "gather"]
 
 READING = "reading patients"
 """The phase that progress is told of."""
+_DIED = "the process that read it died"
+_FILES_A_TASK, _BYTES_A_TASK = 64, 16 << 20
+"""Small patients are sent together to an executor, up to so much: a task may take it as long as to read one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ def collect(
     kept: Kept | None = None,
     listed: Release | None = None,
     access: Access = PLAIN,
+    executor: ExecutorSource | None = None,
 ) -> Evidence:
     """Read a release.
 
@@ -121,16 +128,19 @@ def collect(
         What `find_release` has just found there, so that it is not listed once more.
     access : Access, optional
         What the user said of a release that lies elsewhere.
+    executor : Executor or callable, optional
+        What patients are read on, or what makes such; by default processes of this machine.
 
     Returns
     -------
     Evidence
-        All tables; the same for any number of jobs.
+        All tables; the same for any number of jobs, and on any executor.
 
     Raises
     ------
     ReleaseError
-        The path is no folder that can be audited, a patient asked for is not there, or the lock file can't be used.
+        The path is no folder that can be audited, a patient asked for is not there, the lock file can't be used, or a
+        worker of the executor does not see the release.
     """
     return assemble(
         gather(
@@ -150,6 +160,7 @@ def collect(
             kept=kept,
             listed=listed,
             access=access,
+            executor=executor,
         )
     )
 
@@ -173,12 +184,13 @@ def gather(
     kept: Kept | None = None,
     listed: Release | None = None,
     access: Access = PLAIN,
+    executor: ExecutorSource | None = None,
 ) -> Gathered:
     """Read a release, or a part of it, and make no tables of it yet.
 
     Parameters
     ----------
-    root, profile, depth, patients, metadata, clinical, manifest, lock, hashed, standard, jobs, progress, meanwhile, kept, listed, access
+    root, profile, depth, patients, metadata, clinical, manifest, lock, hashed, standard, jobs, progress, meanwhile, kept, listed, access, executor
         As `collect` takes them.
     part : Part, optional
         Which share of the patients to read; all by default. What is of no patient is read with every part.
@@ -201,12 +213,12 @@ def gather(
     chosen = everyone if part is None else share(everyone, part)
     hashed = hashed or lock is not None
     work = _work(chosen, profile, depth, hashed=hashed, standard=standard)
-    jobs = default_jobs() if jobs is None else max(1, jobs)
     # Who asks for checksums wants every byte to be read.
     kept = None if hashed else kept
     known = {} if kept is None else {one.patient: told for one in work if (told := kept.get(one)) is not None}
     unread = [one for one in work if one.patient not in known]
-    if min(jobs, len(unread)) > 1:
+    processes = default_jobs() if jobs is None else max(1, jobs)
+    if executor is None and min(processes, len(unread)) > 1:
         start_server()
     # While the server imports what reads a patient, so does this process what it needs itself.
     from crlm_qc.evidence.outside import read_outside
@@ -216,7 +228,14 @@ def gather(
         # Imports pandas, and what it imports when it makes its first table.
         empty("files")
 
-    read, tables = _read_all(unread, _tables(release, profile), jobs, progress, prepare, kept)
+    parts, keep = _tables(release, profile), _keeping(kept)
+    if executor is None:
+        read, tables = _read_all(unread, parts, processes, progress, prepare, keep)
+    else:
+        try:
+            read, tables = _read_on(executor, unread, parts, jobs, progress, prepare, keep)
+        except EngineError as error:
+            raise ReleaseError(f"{root} can't be read on this engine: {error}") from None
     read |= known
     # A table of another collection tells whose files lie where it leads to.
     outside = read_outside(release, profile, hashed=hashed, lock=lock, others=folders_of_others(tables, profile))
@@ -277,7 +296,7 @@ def _read_tables(tables: Tables) -> Sources:
         return _lost_tables(tables, f"{type(error).__name__} while reading")
 
 
-def _lost_tables(tables: Tables, why: str = "the process that read it died") -> Sources:
+def _lost_tables(tables: Tables, why: str = _DIED) -> Sources:
     """That tables are there, and why nothing was read of them."""
     return {
         part: [lost(one, why) for one in tables.release.candidates if one.part == part]
@@ -324,39 +343,136 @@ def _read(work: Work) -> PatientRead:
     return read_patient(work.patient, work.items, work.profile, work.depth, hashed=work.hashed, standard=work.standard)
 
 
+def _keeping(kept: Kept | None) -> Callable[[Unit, Any], None]:
+    """Has what was read of patients kept, as soon as it was."""
+
+    def keep(unit: Unit, read: Any) -> None:
+        if kept is not None and isinstance(unit[1], Work):
+            kept.put(unit[1], read)
+
+    return keep
+
+
 def _read_all(
     work: Sequence[Work],
     tables: Sequence[Tables],
     jobs: int,
     progress: Progress | None,
     meanwhile: Callable[[], None],
-    kept: Kept | None = None,
+    keep: Callable[[Unit, Any], None],
 ) -> tuple[dict[str, Told], Sources]:
     """What was read of each patient, and of the tables: by other processes too, so that the audit outlives what they hold."""
-    # Those with most files first, so that no process is left alone with a long series at the end.
-    ordered = sorted(work, key=lambda one: -len(one.items))
-    units: list[Unit] = [*((_read_tables, one) for one in tables), *((_read_one, one) for one in ordered)]
+    patients = _units(work)
+    units: list[Unit] = [*((_read_tables, one) for one in tables), *patients]
     first = len(tables)
     # One patient is no work for several processes.
     jobs = jobs if len(work) > 1 else 1
-
-    def keep(unit: Unit, read: Any) -> None:
-        if kept is not None and isinstance(unit[1], Work):
-            kept.put(unit[1], read)
-
     reads = each(
         _done, units, jobs, phase=READING, progress=progress, lost=_lost, meanwhile=meanwhile, aside=first, keep=keep
     )
     from crlm_qc.evidence.arena import Arena
 
     Arena.release()
-    patients = {one.patient: read for one, read in zip(ordered, reads[first:], strict=True)}
-    return patients, {part: tuple(found) for read in reads[:first] for part, found in read.items() if found}
+    return _by_patient(patients, reads[first:]), _together(reads[:first])
+
+
+def _read_on(
+    executor: ExecutorSource,
+    work: Sequence[Work],
+    tables: Sequence[Tables],
+    jobs: int | None,
+    progress: Progress | None,
+    meanwhile: Callable[[], None],
+    keep: Callable[[Unit, Any], None],
+) -> tuple[dict[str, Told], Sources]:
+    """The same by an executor; tables, which may lie outside of the release, by processes of this machine."""
+    found = each(_done, [(_read_tables, one) for one in tables], default_jobs(), phase=READING, lost=_lost)
+    patients = _units(work)
+    reads = each_on(
+        executor,
+        _done,
+        patients,
+        phase=READING,
+        gone=_gone,
+        less=_headers_alone,
+        fit=partial(_unfit, _versions()),
+        cost=_cost,
+        jobs=jobs,
+        progress=progress,
+        lost=_lost,
+        meanwhile=meanwhile,
+        keep=keep,
+    )
+    return _by_patient(patients, reads), _together(found)
+
+
+def _units(work: Sequence[Work]) -> list[Unit]:
+    """Patients to read, those with most files first: so no process is left alone with a long series at the end."""
+    return [(_read_one, one) for one in sorted(work, key=lambda one: -len(one.items))]
+
+
+def _by_patient(units: Sequence[Unit], reads: Sequence[Any]) -> dict[str, Told]:
+    return {one.patient: read for (_, one), read in zip(units, reads, strict=True) if isinstance(one, Work)}
+
+
+def _together(reads: Sequence[Any]) -> Sources:
+    """What was read of all tables."""
+    return {part: tuple(found) for read in reads for part, found in read.items() if found}
+
+
+def _cost(unit: Unit) -> float:
+    """How much of a task a patient is."""
+    items = unit[1].items if isinstance(unit[1], Work) else ()
+    return max(len(items) / _FILES_A_TASK, sum(item.size or 0 for item in items) / _BYTES_A_TASK)
+
+
+def _unfit(versions: Mapping[str, str], units: Sequence[Unit]) -> str | None:
+    """Why the process that this is called in can't read patients as the one that listed the release; None if it can."""
+    for name, own in _versions().items():
+        if own != versions[name]:
+            return f"has {name} {own}, and this machine {versions[name]}: install the same there"
+    items = [item for _, work in units if isinstance(work, Work) for item in work.items if item.readable]
+    try:
+        for item in items[:1]:
+            item.read(0, 1)
+    except OSError as error:
+        return f"does not see the release: {reason(error)}"
+    return None
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    """Versions of what has a say in what is read, in this process."""
+    return {name: _version(name) for name in ("crlm-qc", "pydicom", "numpy", "connected-components-3d")}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "of no version"
+
+
+def _headers_alone(unit: Unit) -> Unit | None:
+    """A patient of whom no more than headers is read; None if no more was asked for."""
+    read, work = unit
+    return (partial(_read_headers, read), work) if isinstance(work, Work) and work.depth is not Depth.HEADERS else None
+
+
+def _gone(unit: Unit) -> Any:
+    """What comes of a patient that no worker came back from."""
+    _, work = unit
+    return _in_columns(_unread(work, _DIED)) if isinstance(work, Work) else _lost_tables(work)
 
 
 def _read_less(one: Work) -> PatientRead:
     """Read the headers alone of a patient whose reading ends its process; say so if that fails too."""
-    return _less(one, lambda less: alone(_read_one, less), ProcessDiedError, "the process that read it died")
+    return _less(one, lambda less: alone(_read_one, less), ProcessDiedError, _DIED)
+
+
+def _read_headers(read: Callable[[Work], PatientRead], one: Work) -> PatientRead:
+    """The same in this process, where it is one that may die."""
+    return _less(one, read, Exception, _DIED)
 
 
 def _less(one: Work, read_again: Callable[[Work], PatientRead], failing: type[Exception], why: str) -> PatientRead:
@@ -368,6 +484,11 @@ def _less(one: Work, read_again: Callable[[Work], PatientRead], failing: type[Ex
                 row |= {"masks": "failed", "masks_detail": why}
             read.limits.append(f"{one.patient}: only headers were read: {why}")
             return read
+    return _unread(one, why)
+
+
+def _unread(one: Work, why: str) -> PatientRead:
+    """That nothing was read of a patient."""
     read = PatientRead()
     read.rows["files"] = [lost_row(one.patient, item, why) for item in one.items]
     read.limits.append(f"{one.patient}: it was not read: {why}")

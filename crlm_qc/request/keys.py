@@ -31,6 +31,8 @@ PREFIX = "CRLM_QC"
 """Beginning of the names of environment variables."""
 NEVER = "never"
 """The severity at which nothing fails."""
+ENGINES = ("local", "dask")
+"""What patients can be read on, by default the first."""
 
 
 def variable(name: str) -> str:
@@ -160,6 +162,10 @@ _KEYS = (
     Key("cache", Place(), "Folder of what earlier audits came to.", '"cache"', other_variable="CACHE_DIR"),
     Key("no-cache", Flag(), "Read and judge everything again.", "true"),
     Key("jobs", Number(least=1), "Processes to read with.", "4"),
+    _choice(
+        "engine", Choice(ENGINES, default=ENGINES[0]), "What patients are read on: this machine, or a cluster", '"dask"'
+    ),
+    Key("scheduler", Text(), "Address of the engine's scheduler.", '"tcp://10.0.0.7:8786"'),
     Key("quiet", Number(least=0, most=2, default=0), "1 prints the verdict alone, 2 nothing, 0 all.", "0"),
     _choice("color", Choice(("auto", "always", "never"), default="auto"), "Colours in the terminal", '"auto"'),
 )

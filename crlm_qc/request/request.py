@@ -23,7 +23,7 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.report.writing import can_be_written
 from crlm_qc.request.choice import all_waivers, choose
 from crlm_qc.request.files import Configuration
-from crlm_qc.request.keys import KEYS, NEVER
+from crlm_qc.request.keys import ENGINES, KEYS, NEVER
 from crlm_qc.request.settled import Settled, settle, settle_alone
 from crlm_qc.request.values import OFF, words_of
 from crlm_qc.rulebook.rule import Rule
@@ -72,6 +72,10 @@ class Request:
     no_cache: bool = False
     jobs: int | None = None
     """Processes to work with; None for one a core."""
+    engine: str = ENGINES[0]
+    """What patients are read on."""
+    scheduler: str | None = None
+    """Address of the engine's scheduler; None for workers of this machine."""
     waivers: tuple[Waiver, ...] = ()
     """Those that the user gave."""
     allow_did_waivers: bool = False
@@ -149,6 +153,8 @@ class Request:
             # Who names a folder on the command line means to use it, whatever a file or a variable says.
             no_cache=settled["no-cache"] and not settled.overrules("cache", "no-cache"),
             jobs=settled["jobs"],
+            engine=settled["engine"],
+            scheduler=settled["scheduler"],
             waivers=tuple(waiver for path in settled.paths("waivers") for waiver in load_waivers(path)),
             allow_did_waivers=settled["allow-did-waivers"],
             evidence=settled.path("evidence"),

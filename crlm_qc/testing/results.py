@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crlm_qc.auditing.engine import executor_of
 from crlm_qc.auditing.memory import remember
 from crlm_qc.auditing.run import audit
 from crlm_qc.model.errors import UsageError
@@ -101,7 +102,13 @@ class Results:
             with _silence():
                 evidence_to = None if asked.saved else self._tables
                 memory = None if asked.saved else remember(asked.source, asked.request)
-                self._report = audit(asked.source, **asked.request.audited(), evidence_to=evidence_to, memory=memory)
+                self._report = audit(
+                    asked.source,
+                    **asked.request.audited(),
+                    evidence_to=evidence_to,
+                    memory=memory,
+                    executor=executor_of(asked.request),
+                )
                 if memory is not None:
                     memory.end()
             put(self._saved, json_format.render(self._report))

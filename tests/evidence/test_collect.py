@@ -1,10 +1,16 @@
 import dataclasses
+import multiprocessing
+import os
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from support import deadly, tiny
+from support.executors import Breaking, Inline, Losing
 
 from crlm_qc.evidence import collect as module
 from crlm_qc.evidence.collect import ReleaseError, collect
@@ -14,6 +20,7 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import TABLES, schema
 
 MASK = np.ones((8, 16), np.uint8)
+FORKED = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
 COLLECTION = "Colorectal-Liver-Metastases"
 
 
@@ -161,6 +168,105 @@ def test_headers_are_saved_where_only_deeper_reading_dies(root, profile, monkeyp
     masks = found["dsos"].set_index("patient")["masks"].to_dict()
     assert masks == {"CRLM-CT-1001": "measured", "CRLM-CT-1002": "failed", "CRLM-CT-1003": "measured"}
     assert len(found["slices"]) == 9
+
+
+def is_victim(unit) -> bool:
+    return unit[1].patient == deadly.VICTIM
+
+
+@pytest.mark.parametrize("executor", [Inline, partial(ThreadPoolExecutor, 2), partial(ProcessPoolExecutor, 2, FORKED)])
+def test_on_any_executor_the_same_is_read(root, profile, executor):
+    calls = []
+    here = collect(root, profile, depth=Depth.PIXELS, jobs=1)
+    there = collect(root, profile, depth=Depth.PIXELS, executor=executor, progress=lambda *call: calls.append(call))
+    equal(here, there)
+    assert calls == [(module.READING, done, 3) for done in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("kind", [Losing, Breaking])
+@pytest.mark.parametrize(
+    ("times", "limits"),
+    [
+        (1, ()),
+        (2, ("CRLM-CT-1002: only headers were read: the process that read it died",)),
+        (3, ("CRLM-CT-1002: it was not read: the process that read it died",)),
+    ],
+)
+def test_a_lost_worker_costs_no_more_than_what_is_read_of_its_patient(root, profile, kind, times, limits):
+    left = [times]
+
+    class Shared(kind):
+        """One more is made where it breaks, which loses no more workers than are left to be lost."""
+
+        def __init__(self):
+            super().__init__(is_victim, left[0])
+
+        def lose(self):
+            left[0] -= 1
+            super().lose()
+
+    found = collect(root, profile, depth=Depth.MASKS, executor=Shared)
+    assert found.facts.limits == limits
+    masks = found["dsos"].set_index("patient")["masks"].to_dict()
+    assert masks.pop("CRLM-CT-1002", None) == {1: "measured", 2: "failed", 3: None}[times]
+    assert masks == {"CRLM-CT-1001": "measured", "CRLM-CT-1003": "measured"}
+    assert set(found["patients"]["patient"]) == {"CRLM-CT-1001", "CRLM-CT-1002", "CRLM-CT-1003"}
+    schema("files").validate(found["files"])
+
+
+def test_a_patient_that_ends_processes_on_an_executor_is_named_as_by_this_machine(root, profile, monkeypatch):
+    monkeypatch.setattr(module, "_read_one", deadly.dies)
+    found = collect(root, profile, depth=Depth.MASKS, executor=partial(ProcessPoolExecutor, 2, FORKED))
+    equal(found, collect(root, profile, depth=Depth.MASKS, jobs=2))
+    assert found.facts.limits == ("CRLM-CT-1002: it was not read: the process that read it died",)
+
+
+def test_a_worker_that_does_not_see_the_release_finds_nothing_wrong_with_it(root, profile, monkeypatch):
+    seen = module.Item.read
+    asked = []
+
+    def read(item, *arguments):
+        asked.extend([item.path] * (item.suffix == ".dcm"))
+        if len(asked) == 1:
+            raise FileNotFoundError(2, "x")
+        return seen(item, *arguments)
+
+    monkeypatch.setattr(module.Item, "read", read)
+    monkeypatch.setattr("platform.node", lambda: "node7")
+    said = "release can't be read on this engine: worker node7 does not see the release: no such file or directory"
+    with pytest.raises(ReleaseError, match=said):
+        collect(root, profile, depth=Depth.HEADERS, executor=Inline())
+
+
+def test_a_file_that_nobody_can_open_is_no_fault_of_a_worker(root, profile):
+    class Late(Inline):
+        """Its first file is gone when it is read."""
+
+        def check(self, sent):
+            for item in sent[0][1].items[:1] if sent else ():
+                (root / item.path).unlink(missing_ok=True)
+
+    found = collect(root, profile, depth=Depth.HEADERS, executor=Late())
+    assert found["files"]["problem"].notna().sum() == 3
+    assert (len(found["slices"]), len(found["dsos"])) == (9, 0)
+
+
+def test_a_worker_of_another_version_is_told_of(monkeypatch):
+    known = {**module._versions(), "numpy": "1.0"}
+    said = f"has numpy {np.__version__}, and this machine 1.0: install the same there"
+    assert module._unfit(known, []) == said
+    assert module._unfit(module._versions(), []) is None
+
+
+def test_small_patients_are_sent_together(root, profile):
+    work = module._work(module._choose(module.find_release(root, profile), ()), profile, Depth.HEADERS)
+    units = module._units(work)
+    assert 0 < sum(map(module._cost, units)) < 1
+    one = dataclasses.replace(work[0].items[0], size=40 << 20)
+    assert module._cost((module._read_one, dataclasses.replace(work[0], items=(one,)))) > 1
+    assert module._cost((module._read_one, dataclasses.replace(work[0], items=work[0].items * 30))) > 1
+    # So what goes to an executor is little, and the profile goes with it once.
+    assert len(pickle.dumps(units)) < 3 * len(pickle.dumps(units[:1]))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Processes that work side by side, on whatever comes in units: patients to read, to draw, or to write.
 
 All that is done in several processes is done here, so that it ends alike: results come in the order of the units, for
-any number of processes, and a process that dies costs no more than the unit that it died of.
+any number of processes, and a process that dies costs no more than the unit that it died of. `executors` does the same
+on executors that are started elsewhere, perhaps on other machines.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def start_server() -> bool:
     try:
         # Started by the server itself, it would let Ctrl+C through again.
         resource_tracker.ensure_running()
-        with _ctrl_c_held():
+        with ctrl_c_held():
             forkserver.ensure_running()
     except OSError:
         return False
@@ -76,8 +77,11 @@ def start_server() -> bool:
 
 
 @contextmanager
-def _ctrl_c_held() -> Iterator[None]:
+def ctrl_c_held() -> Iterator[None]:
     """Hold Ctrl+C back; what is started meanwhile never gets it, and so the processes that it starts: this one ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -130,12 +134,8 @@ def each(
     ProcessDiedError
         A process died twice of one unit, and there is no `lost`.
     """
-    work = _Work(do, units, phase, progress, lost, aside, keep)
-    if (processes := min(jobs, len(units))) > 1:
-        work.share(processes, meanwhile)
-    for place in work.waiting():
-        work.keep(place, do(units[place]))
-    return [work.done[place] for place in range(len(units))]
+    work = Shared(do, units, phase, progress, lost, aside, keep)
+    return work.finish(jobs, meanwhile)
 
 
 def alone(do: Callable[[Unit], Result], unit: Unit) -> Result:
@@ -155,7 +155,7 @@ def alone(do: Callable[[Unit], Result], unit: Unit) -> Result:
 
 
 @dataclass
-class _Work(Generic[Unit, Result]):
+class Shared(Generic[Unit, Result]):
     """Units, what came of those that are done, and who is told."""
 
     do: Callable[[Unit], Result]
@@ -179,6 +179,14 @@ class _Work(Generic[Unit, Result]):
         if self.progress is not None and place >= self.aside:
             told = sum(one >= self.aside for one in self.done)
             self.progress(self.phase, told, len(self.units) - self.aside)
+
+    def finish(self, jobs: int, meanwhile: Callable[[], None] = lambda: None) -> list[Result]:
+        """What comes of every unit, once nothing is left: what is waiting is worked on by so many processes, or this one."""
+        if (processes := min(jobs, len(self.waiting()))) > 1:
+            self.share(processes, meanwhile)
+        for place in self.waiting():
+            self.keep(place, self.do(self.units[place]))
+        return [self.done[place] for place in range(len(self.units))]
 
     def share(self, processes: int, meanwhile: Callable[[], None]) -> None:
         """Work in processes; units that one dies of are tried once more alone. Leaves all where none can be started."""
@@ -257,7 +265,7 @@ class _Process:
                     return self._pool.submit(do, unit)
                 self.shutdown()
             self._pool = _executor()
-            with _without_main():
+            with without_main():
                 return self._pool.submit(do, unit)
         except _REFUSED:
             raise NoProcessError from None
@@ -305,7 +313,7 @@ def _ended(crew: Sequence[_Process]) -> Iterator[None]:
 
 
 @contextmanager
-def _without_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """Hide the program that runs: a process that is started would import it, and a script run itself again."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
