@@ -17,7 +17,7 @@ from crlm_qc.evidence.source import reason
 from crlm_qc.model.errors import ReleaseError, UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
-from crlm_qc.model.tables import SOURCE_TABLES, TABLES, DType, pandas_dtype
+from crlm_qc.model.tables import SOURCE_TABLES, TABLES, DType, empty, pandas_dtype
 from crlm_qc.model.words import suggest
 
 FACTS_FILE = "evidence.json"
@@ -193,6 +193,8 @@ def _table(folder: Path, name: str, proof: object, known: dict[str, str]) -> Any
         file = ParquetFile(io.BytesIO(content), read_dictionary=texts)
         if file.schema_arrow.names != list(dtypes) or file.metadata.num_rows != proof.get("rows"):
             raise ValueError("other columns or rows")
+        if not file.metadata.num_rows:
+            return empty(name)
         # One column at a time, so that a table is not held twice.
         table = pd.DataFrame({column: _column(file, column, dtypes[column], known) for column in dtypes}, copy=False)
         _check_json(name, table)
