@@ -24,6 +24,8 @@ from support.pipelines import PLAIN, UNUSED_PLUGINS
 from support.releases import clean_release, copy_release
 
 from crlm_qc.cli import app as cli
+from crlm_qc.evidence.store import load, save
+from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.report import ExitCode
 from crlm_qc.model.tables import TABLES
 from crlm_qc.report import FORMATS
@@ -42,6 +44,8 @@ SHELL = {"bash", "console", "sh", "shell"}
 _COMMENT = re.compile(r"<!-- (not run|file|release|exits with)(?:: | )(.+) -->")
 _PLAIN = re.compile(r"[\w\s./:=,@-]+")
 WILD = "\N{HORIZONTAL ELLIPSIS}"
+WITHIN = (PLAIN, *UNUSED_PLUGINS, "-W", "default")
+"""Options of a run of pytest within this one, which makes errors of warnings."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class Reader:
     folder: Path
     clean: SyntheticRelease
     capture: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest
 
     def fetch(self, faults: str) -> None:
         shutil.rmtree(self.folder / "RELEASE", ignore_errors=True)
@@ -131,11 +136,21 @@ class Reader:
         return len(block.commands)
 
     def type(self, command: str) -> tuple[int, str]:
-        if command.startswith("crlm-qc ") and _PLAIN.fullmatch(command):
-            with pytest.raises(SystemExit) as ended:
+        plain = _PLAIN.fullmatch(command.replace('"', ""))
+        if command.startswith("pytest ") and plain:
+            # pytester forgets what is first imported within a run, and Arrow can't be imported twice.
+            save(Evidence(), self.folder / "tmp" / "nothing")
+            load(self.folder / "tmp" / "nothing")
+            pytester = self.request.getfixturevalue("pytester")
+            os.chdir(self.folder)
+            ended = pytester.runpytest_inprocess(*WITHIN, *shlex.split(command)[1:])
+            self.capture.readouterr()
+            return int(ended.ret), f"{ended.stdout}\n{ended.stderr}"
+        if command.startswith("crlm-qc ") and plain:
+            with pytest.raises(SystemExit) as stopped:
                 cli.main(shlex.split(command)[1:])
             captured = self.capture.readouterr()
-            return int(ended.value.code or 0), captured.out + captured.err
+            return int(stopped.value.code or 0), captured.out + captured.err
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-eu", "-o", "pipefail", "-c", command],
@@ -164,6 +179,7 @@ def reader(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> Reader:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
@@ -175,7 +191,7 @@ def reader(
     monkeypatch.setattr("crlm_qc.workers.default_jobs", lambda: 1)
     monkeypatch.setenv("CRLM_QC_JOBS", "1")
     monkeypatch.setenv("PYTEST_ADDOPTS", shlex.join([PLAIN, *UNUSED_PLUGINS]))
-    reader = Reader(tmp_path, clean_release, capsys)
+    reader = Reader(tmp_path, clean_release, capsys, request)
     reader.fetch("clean")
     return reader
 

@@ -18,7 +18,7 @@ from crlm_qc.evidence.source import reason
 from crlm_qc.model.errors import ReleaseError, UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
-from crlm_qc.model.tables import SOURCE_TABLES, TABLES, DType, pandas_dtype
+from crlm_qc.model.tables import SOURCE_TABLES, TABLES, DType, empty, pandas_dtype
 from crlm_qc.model.words import suggest
 
 FACTS_FILE = "evidence.json"
@@ -217,6 +217,8 @@ def _table(folder: Path, name: str, proof: object, known: dict[str, str]) -> Any
     import pandas as pd
 
     with opened_table(folder, name, proof, AGAIN) as file:
+        if not file.metadata.num_rows:
+            return empty(name)
         dtypes = TABLES[name].dtypes
         # One column at a time, so that a table is not held twice.
         table = pd.DataFrame({column: column_of(file, column, dtypes[column], known) for column in dtypes}, copy=False)

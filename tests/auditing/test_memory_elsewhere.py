@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.packed import packed
 from support.releases import clean_release, copy_release, small_profile
-from support.stores import Store, put, serving
+from support.stores import Server, Store, serving
 
 from crlm_qc.auditing import memory as memory_module
 from crlm_qc.auditing.memory import GRAIN_NS, Memory
@@ -75,14 +75,19 @@ def test_an_archive_is_known_by_its_times_and_what_is_in_it(
     assert audited(place, cache, small_profile)[1] == "0 of 3"
 
 
-@pytest.fixture
-def store(clean_release: SyntheticRelease, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    with serving(clean_release.root, "data/release", monkeypatch) as found:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as found:
         yield found
 
 
+@pytest.fixture
+def store(server: Server, clean_release: SyntheticRelease, monkeypatch: pytest.MonkeyPatch) -> Store:
+    return server.holding(clean_release.root, "data/release", monkeypatch)
+
+
 def test_of_a_bucket_that_has_not_changed_its_listing_is_enough(
-    store: Store, small_profile: Profile, cache: Path
+    server: Server, store: Store, small_profile: Profile, cache: Path
 ) -> None:
     report, how = audited(URL, cache, small_profile)
     assert how == "0 of 3"
@@ -93,18 +98,14 @@ def test_of_a_bucket_that_has_not_changed_its_listing_is_enough(
     # A list that is missing is looked for in the beginnings of the tables that are there.
     assert len(store.asked) <= 3
     assert not [path for path in store.objects() if path.endswith(".dcm")]
-    changed = next(path for path in images(store) if "CRLM-CT-1002" in path)
-    client = store.state["client"]
-    put(client, changed, client.get_object(Bucket="bucket", Key=changed)["Body"].read()[:-2] + b"\1\0")
+    changed, content = next(
+        one for one in server.held().items() if "CRLM-CT-1002" in one[0] and one[0].endswith(".dcm")
+    )
+    server.put(changed, content[:-2] + b"\1\0")
     store.forget()
     assert audited(URL, cache, small_profile)[1] == "2 of 3"
     read = {path.split("/")[-4] for path in store.objects() if path.endswith(".dcm")}
     assert read == {"CRLM-CT-1002"}
-
-
-def images(store: Store) -> list[str]:
-    listed = store.state["client"].list_objects_v2(Bucket="bucket")["Contents"]
-    return [one["Key"] for one in listed if one["Key"].endswith(".dcm")]
 
 
 def test_an_object_that_no_strong_tag_tells_from_another_is_not_trusted(

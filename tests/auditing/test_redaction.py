@@ -235,6 +235,18 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> SyntheticRelease:
     return small_release(tmp_path_factory.mktemp("clean") / "release")
 
 
+@pytest.fixture(scope="module")
+def headers(clean: SyntheticRelease, profile: Profile) -> Evidence:
+    """Evidence of headers. Shared: change a copy."""
+    return collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+
+
+@pytest.fixture
+def evidence(headers: Evidence) -> Evidence:
+    """The same, which may be changed."""
+    return Evidence(headers.facts, {name: headers[name].copy() for name in headers})
+
+
 def differences(before: Evidence, after: Evidence) -> set[tuple[str, str]]:
     return {
         (name, column)
@@ -299,8 +311,7 @@ def test_words_of_ours_are_never_mistaken_for_text(planted: Planted) -> None:
             assert not [one for one in tables[name][column].dropna() if MARK in one.upper()]
 
 
-def test_numbers_of_cells_that_may_be_record_numbers_are_cut(profile: Profile, clean: SyntheticRelease) -> None:
-    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+def test_numbers_of_cells_that_may_be_record_numbers_are_cut(profile: Profile, evidence: Evidence) -> None:
     evidence["clinical"].loc[0, "value"] = 77419035.0
     after = redact(evidence, profile)
     assert after["clinical"]["value"].max() == LARGEST
@@ -318,9 +329,8 @@ def test_numbers_of_cells_that_may_be_record_numbers_are_cut(profile: Profile, c
     ],
 )
 def test_of_digits_and_points_only_what_is_meant_as_a_uid_is_kept(
-    text: str, kept: bool, profile: Profile, clean: SyntheticRelease
+    text: str, kept: bool, profile: Profile, evidence: Evidence
 ) -> None:
-    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
     evidence["slices"].loc[0, "series_description"] = text
     assert (text in set(redact(evidence, profile)["slices"]["series_description"])) is kept
 
@@ -338,9 +348,8 @@ def test_of_digits_and_points_only_what_is_meant_as_a_uid_is_kept(
     ],
 )
 def test_ages_are_kept_up_to_89_however_they_are_written(
-    age: str, of_header: str | None, of_cell: str | None, profile: Profile, clean: SyntheticRelease
+    age: str, of_header: str | None, of_cell: str | None, profile: Profile, evidence: Evidence
 ) -> None:
-    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
     place = int(evidence["clinical"].index[evidence["clinical"]["column"] == "age"][0])
     evidence["slices"].loc[0, ["patient_age", "series_description"]] = age
     evidence["clinical"].loc[place, "text"] = age
@@ -364,9 +373,8 @@ def test_ages_are_kept_up_to_89_however_they_are_written(
     ],
 )
 def test_folders_keep_what_the_downloader_wrote_and_no_number_of_a_person(
-    folder: str, kept: str, profile: Profile, clean: SyntheticRelease
+    folder: str, kept: str, profile: Profile, clean: SyntheticRelease, evidence: Evidence
 ) -> None:
-    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
     evidence["slices"].loc[0, "path"] = f"{clean.patients[0]}/{folder}/1-01.dcm"
     assert redact(evidence, profile)["slices"].loc[0, "path"] == f"{clean.patients[0]}/{kept}/1-01.dcm"
 
@@ -382,9 +390,8 @@ def test_folders_keep_what_the_downloader_wrote_and_no_number_of_a_person(
     ],
 )
 def test_a_studys_folder_still_goes_with_its_description(
-    folder: str, description: str, profile: Profile, clean: SyntheticRelease
+    folder: str, description: str, profile: Profile, clean: SyntheticRelease, evidence: Evidence
 ) -> None:
-    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
     evidence["slices"].loc[0, "study_description"] = description
     evidence["slices"].loc[0, "path"] = f"{clean.patients[0]}/{folder}/1-01.dcm"
     first = redact(evidence, profile)["slices"].loc[0]
@@ -403,10 +410,7 @@ def test_a_studys_folder_still_goes_with_its_description(
         ("Jane", None),
     ],
 )
-def test_dates_of_a_list_keep_their_form(
-    date: str, kept: str | None, profile: Profile, clean: SyntheticRelease
-) -> None:
-    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+def test_dates_of_a_list_keep_their_form(date: str, kept: str | None, profile: Profile, evidence: Evidence) -> None:
     evidence["metadata"].loc[0, "study_date"] = date
     found = redact(evidence, profile)["metadata"].loc[0, "study_date"]
     assert found == kept if kept else found != date
@@ -422,8 +426,7 @@ def test_dates_of_a_list_keep_their_form(
         ("Referring Physician", False),
     ],
 )
-def test_headings_that_are_known_stay(heading: str, kept: bool, profile: Profile, clean: SyntheticRelease) -> None:
-    evidence = collect(clean.root, profile, depth=Depth.HEADERS, jobs=1)
+def test_headings_that_are_known_stay(heading: str, kept: bool, profile: Profile, evidence: Evidence) -> None:
     evidence["sources"]["columns"] = json.dumps([heading])
     (found,) = set(redact(evidence, profile)["sources"]["columns"])
     assert (found == json.dumps([heading])) is kept

@@ -73,9 +73,11 @@ def test_evidence_of_some_patients(tmp_path):
 
 
 def test_empty_tables_keep_their_types(tmp_path):
-    save(Evidence(), tmp_path)
+    saved = Evidence()
+    save(saved, tmp_path)
+    loaded = load(tmp_path)
     for name in TABLES:
-        pd.testing.assert_frame_equal(load(tmp_path)[name], Evidence()[name])
+        pd.testing.assert_frame_equal(loaded[name], saved[name])
 
 
 def test_saving_again_replaces(evidence, tmp_path):

@@ -7,6 +7,8 @@ import csv
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import highdicom as hd
@@ -101,13 +103,12 @@ def assemble(
     windows : bool
         Whether metadata.csv is as on Windows: byte order mark, CR and LF, backslashes.
     """
-    slices = slices_of(reference)
-    masks = masks_of(slices)
+    masks = _masks(reference)
     if change is not None:
-        slices, masks = change(slices, masks)
+        slices, masks = change(slices_of(reference), masks)
     manifest = root / "manifest-1669817128730"
     table = (manifest if layout == "nbia" else manifest / COLLECTION) / "metadata.csv"
-    ct, dso = _write_tables(reference, table, len(slices), windows=windows)
+    ct, dso = _write_tables(reference, table, masks.shape[1], windows=windows)
     patients = manifest / COLLECTION if layout == "nbia" else root
     ct_folder, dso_folder = (patients / Path(*Path(row["File Location"]).parts[1:]) for row in (ct, dso))
     for folder in (ct_folder, dso_folder):
@@ -116,12 +117,11 @@ def assemble(
         source = reference / "release-1004" / ct["File Location"]
         for path in source.iterdir():
             shutil.copyfile(path, ct_folder / path.name)
+        (dso_folder / "1-1.dcm").write_bytes(_unchanged(reference, dso["Series UID"]))
     else:
         for place, one in enumerate(reversed(slices), start=1):
             one.save_as(ct_folder / f"1-{place:02d}.dcm", enforce_file_format=True)
-    held = np.flatnonzero(masks.any(axis=(0, 2, 3)))
-    made = _segmentation([slices[index] for index in held], masks[:, held], dso["Series UID"])
-    made.save_as(dso_folder / "1-1.dcm", enforce_file_format=True)
+        _segmentation(slices, masks, dso["Series UID"]).save_as(dso_folder / "1-1.dcm", enforce_file_format=True)
     shutil.copyfile(reference / WORKBOOK, root / WORKBOOK)
     (root / "CRLM.tcia").write_text(
         "downloadServerUrl=https://public.cancerimagingarchive.net/nbia-download/servlet/DownloadServlet\n"
@@ -129,6 +129,22 @@ def assemble(
         f"ListOfSeriesToDownload=\n{dso['Series UID']}\n{ct['Series UID']}\n"
     )
     return RealRelease(root, ct_folder, dso_folder / "1-1.dcm", masks)
+
+
+@cache
+def _masks(reference: Path) -> Volume:
+    """The masks of the slices as they are, found once."""
+    masks = masks_of(slices_of(reference))
+    masks.flags.writeable = False
+    return masks
+
+
+@cache
+def _unchanged(reference: Path, series_uid: str) -> bytes:
+    """The object of the masks where they were found."""
+    file = BytesIO()
+    _segmentation(slices_of(reference), _masks(reference), series_uid).save_as(file, enforce_file_format=True)
+    return file.getvalue()
 
 
 def _write_tables(
@@ -158,10 +174,12 @@ def _counted(n_slices: int) -> bytes:
     return f",CT Image Storage,1.2.840.10008.5.1.4.1.1.2,{n_slices},{size:.2f} MB,".encode()
 
 
-def _segmentation(sources: Sequence[Dataset], masks: Volume, series_uid: str) -> hd.seg.Segmentation:
+def _segmentation(slices: Sequence[Dataset], masks: Volume, series_uid: str) -> hd.seg.Segmentation:
+    held = np.flatnonzero(masks.any(axis=(0, 2, 3)))
+    sources = [slices[index] for index in held]
     made = hd.seg.Segmentation(
         source_images=sources,
-        pixel_array=np.moveaxis(masks, 0, -1),
+        pixel_array=np.moveaxis(masks[:, held], 0, -1),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[
             hd.seg.SegmentDescription(

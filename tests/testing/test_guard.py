@@ -45,7 +45,7 @@ def make_release(saved: Path, pytester: pytest.Pytester) -> Make:
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(lean: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run pytest in the folder `team`, on a report in place of an audit."""
     for name in [name for name in os.environ if name.startswith(("PYTEST_ADDOPTS", "CRLM_QC_"))]:
         monkeypatch.delenv(name)

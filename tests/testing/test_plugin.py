@@ -46,7 +46,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(lean: None, pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run pytest on a report in place of an audit."""
     for name in ("PYTEST_ADDOPTS", "CI", "GITHUB_ACTIONS", *(one for one in os.environ if one.startswith("CRLM_QC_"))):
         monkeypatch.delenv(name, raising=False)
@@ -187,7 +187,7 @@ def test_a_teams_own_tests_run_beside_the_audit(run: Run, pytester: pytest.Pytes
 
 
 def test_the_release_of_the_ini_file_is_audited_but_not_with_single_files(
-    pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch
+    lean: None, pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crlm_qc.testing.results.audit", lambda *_, **__: reports.sample())
     named = os.path.relpath(saved, pytester.path)
@@ -438,7 +438,7 @@ def test_waivers_are_checked_before_anything_is_read(run: Run, pytester: pytest.
 
 
 def test_the_configuration_file_holds_below_the_options(
-    pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch
+    lean: None, pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, Any]] = []
 
@@ -469,7 +469,9 @@ def test_the_configuration_file_holds_below_the_options(
 
 
 @pytest.fixture
-def asked(pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+def asked(
+    lean: None, pytester: pytest.Pytester, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
     """What an audit of the saved evidence is asked for, by a run of pytest with options."""
     for name in [one for one in os.environ if one.startswith("CRLM_QC_")]:
         monkeypatch.delenv(name)

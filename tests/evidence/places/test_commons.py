@@ -107,8 +107,8 @@ def commons(tmp_path_factory: pytest.TempPathFactory) -> Commons:
 
 @pytest.fixture(scope="module")
 def store(commons: Commons) -> Iterator[Store]:
-    with pytest.MonkeyPatch.context() as patch, serving(commons.bucket, "idc", patch) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch, serving() as server:
+        yield server.holding(commons.bucket, "idc", patch)
 
 
 def judged(place: Path, profile: Profile, access: Access = PLAIN, depth: Depth = Depth.HEADERS) -> bytes | str:

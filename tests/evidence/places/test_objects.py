@@ -3,15 +3,16 @@
 import json
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from support.layouts import LAYOUTS
 from support.releases import clean_release, copy_release
-from support.stores import Store, put, serving
+from support.stores import Server, Store, serving
 
 from crlm_qc.auditing.run import audit
 from crlm_qc.collection.profile import Profile
@@ -22,7 +23,7 @@ from crlm_qc.evidence.places.opening import open_source
 from crlm_qc.evidence.source import reason
 from crlm_qc.model.access import Access
 from crlm_qc.model.errors import ReleaseError
-from crlm_qc.model.report import ExitCode
+from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import TABLES
@@ -35,14 +36,34 @@ __all__ = ["clean_release"]
 URL = Path("s3://bucket/data/release")
 
 
-@pytest.fixture
-def store(clean_release: SyntheticRelease, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    with serving(clean_release.root, "data/release", monkeypatch) as found:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as found:
         yield found
 
 
-def judged(place: Path, profile: Profile, **settings: object) -> bytes | str:
-    return render(audit(place, profile=profile, settings=Settings(subset=True, **settings), jobs=1))  # type: ignore[arg-type]
+@pytest.fixture
+def store(server: Server, clean_release: SyntheticRelease, monkeypatch: pytest.MonkeyPatch) -> Store:
+    return server.holding(clean_release.root, "data/release", monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def of_folder(clean_release: SyntheticRelease, profile: Profile) -> Callable[[Depth], Report]:
+    """The audit of the folder, once at each depth."""
+    return cache(partial(audited, clean_release.root, profile))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A request may take a second; a server that is slow takes longer."""
+    monkeypatch.setattr(objects, "_PATIENCE", timedelta(seconds=1))
+    objects._made.cache_clear()
+    yield
+    objects._made.cache_clear()
+
+
+def audited(place: Path, profile: Profile, depth: Depth = Depth.PIXELS) -> Report:
+    return audit(place, profile=profile, settings=Settings(subset=True, depth=depth), jobs=1)
 
 
 def test_a_bucket_holds_what_its_folder_holds(store: Store, clean_release: SyntheticRelease) -> None:
@@ -75,17 +96,20 @@ def test_tables_are_the_folder_s_and_requests_few(
     assert 1 < store.most <= 2 * objects.AHEAD
 
 
-def test_findings_are_the_same_byte_for_byte(store: Store, clean_release: SyntheticRelease, profile: Profile) -> None:
-    assert judged(URL, profile) == judged(clean_release.root, profile)
+def test_findings_are_the_same_byte_for_byte(
+    store: Store, of_folder: Callable[[Depth], Report], profile: Profile
+) -> None:
+    assert render(audited(URL, profile)) == render(of_folder(Depth.PIXELS))
 
 
 def test_the_layout_of_the_commons(
-    clean_release: SyntheticRelease, profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, clean_release: SyntheticRelease, profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = copy_release(clean_release, tmp_path / "release")
     LAYOUTS["bucket"](release)
-    with serving(release.root, "data/release", monkeypatch):
-        assert judged(URL, profile, depth=Depth.HEADERS) == judged(release.root, profile, depth=Depth.HEADERS)
+    server.holding(release.root, "data/release", monkeypatch)
+    found, expected = (audited(place, profile, Depth.HEADERS) for place in (URL, release.root))
+    assert render(found) == render(expected)
 
 
 def test_a_lock_of_it_is_the_folder_s(store: Store, clean_release: SyntheticRelease, profile: Profile) -> None:
@@ -93,41 +117,40 @@ def test_a_lock_of_it_is_the_folder_s(store: Store, clean_release: SyntheticRele
 
 
 @pytest.mark.parametrize("wrong", ["500", "503", "cut", "slow"])
+@pytest.mark.usefixtures("impatient")
 def test_what_fails_once_is_asked_for_again(
-    store: Store, clean_release: SyntheticRelease, profile: Profile, wrong: str, monkeypatch: pytest.MonkeyPatch
+    store: Store, of_folder: Callable[[Depth], Report], profile: Profile, wrong: str
 ) -> None:
-    monkeypatch.setattr(objects, "_PATIENCE", timedelta(seconds=1))
     failed: set[str] = set()
 
-    def fault(path: str, _: object) -> str | None:
+    def fault(path: str) -> str | None:
         if path.endswith("1-02.dcm") and path not in failed:
             failed.add(path)
             return wrong
         return None
 
     store.fault = fault
-    found = judged(URL, profile, depth=Depth.HEADERS)
+    found = audited(URL, profile, Depth.HEADERS)
     assert failed
-    assert found == judged(clean_release.root, profile, depth=Depth.HEADERS)
+    assert render(found) == render(of_folder(Depth.HEADERS))
 
 
 @pytest.mark.parametrize("wrong", ["500", "503", "cut", "slow"])
 @pytest.mark.parametrize("depth", [Depth.HEADERS, Depth.PIXELS])
+@pytest.mark.usefixtures("impatient")
 def test_what_is_never_given_is_a_limit_and_no_finding(
     store: Store,
     clean_release: SyntheticRelease,
+    of_folder: Callable[[Depth], Report],
     profile: Profile,
     wrong: str,
     depth: Depth,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(objects, "_PATIENCE", timedelta(seconds=1))
     lost = next(path for path in sorted(clean_release.root.rglob("1-05.dcm")) if "CRLM-CT-1002" in str(path))
-    store.fault = lambda path, _: wrong if path.endswith(lost.relative_to(clean_release.root).as_posix()) else None
-    report = audit(URL, profile=profile, settings=Settings(subset=True, depth=depth), jobs=1)
+    store.fault = lambda path: wrong if path.endswith(lost.relative_to(clean_release.root).as_posix()) else None
+    report = audited(URL, profile, depth)
     assert report.limits == ("CRLM-CT-1002: a file was not read: the server did not give it",)
-    expected = audit(clean_release.root, profile=profile, settings=Settings(subset=True, depth=depth), jobs=1)
-    before = {(one.rule, one.patient) for one in expected.findings}
+    before = {(one.rule, one.patient) for one in of_folder(depth).findings}
     assert {(one.rule, one.patient) for one in report.findings} <= before
     assert "127.0.0.1" not in json.dumps(str(report))
 
@@ -136,7 +159,7 @@ def test_tables_that_are_never_given_are_limits_and_no_findings(
     store: Store, clean_release: SyntheticRelease, profile: Profile
 ) -> None:
     names = ("metadata.csv", ".xlsx", ".tcia")
-    store.fault = lambda path, _: "500" if path.endswith(names) else None
+    store.fault = lambda path: "500" if path.endswith(names) else None
     report = audit(URL, profile=profile, settings=Settings(subset=True, depth=Depth.HEADERS), jobs=1)
     assert report.exit_code(Severity.ERROR) is ExitCode.INCOMPLETE
     assert sorted(report.limits) == [
@@ -149,18 +172,18 @@ def test_tables_that_are_never_given_are_limits_and_no_findings(
     assert (reasons["MET020"], reasons["MAN001"]) == ("metadata.csv was not fetched", "the manifest was not fetched")
 
 
-def test_an_object_that_was_changed_since_is_not_read(store: Store) -> None:
+def test_an_object_that_was_changed_since_is_not_read(server: Server, store: Store) -> None:
     found = next(one for one in open_source(URL).tree().items if one.suffix == ".dcm")
-    put(store.state["client"], f"data/release/{found.path}", b"x" * (found.size or 0))
+    server.put(f"data/release/{found.path}", b"x" * (found.size or 0))
     with pytest.raises(OSError) as caught:  # noqa: PT011 - its words are what counts
         found.digest()
     assert reason(caught.value) == "it was changed during the audit"
 
 
-def test_markers_of_folders_are_no_files(store: Store) -> None:
+def test_markers_of_folders_are_no_files(server: Server, store: Store) -> None:
     before = [one.path for one in open_source(URL).tree().items]
     folder = before[-1].rpartition("/")[0]
-    put(store.state["client"], f"data/release/{folder}/", b"")
+    server.put(f"data/release/{folder}/", b"")
     assert [one.path for one in open_source(URL).tree().items] == before
 
 

@@ -93,7 +93,8 @@ def test_one_release_wherever_it_lies_has_the_same_findings(
     link.symlink_to(place.root)
     found = {form: judged(packed(link.resolve(), form), small_profile, Depth.PIXELS) for form in ("zip", "tar.gz")}
     found["https"] = judged(place.url, small_profile, Depth.PIXELS, place.access)
-    with serving(place.root, "data/release", monkeypatch):
+    with serving() as server:
+        server.holding(place.root, "data/release", monkeypatch)
         found["s3"] = judged(Path("s3://bucket/data/release"), small_profile, Depth.PIXELS)
         # A listing of a bucket picks what is taken of it.
         found["s3 by a lock file"] = judged(Path("s3://bucket/data/release"), small_profile, Depth.PIXELS, place.access)
