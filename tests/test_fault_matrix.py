@@ -134,7 +134,7 @@ def patients_left_alone_are_read_once() -> Iterator[None]:
             work.hashed,
             work.standard,
             # A copy lies elsewhere on the disk, and is read alike.
-            *((replace(item, source=None, listed=None), time) for item, time in files),
+            *((replace(item, source=None, listed=None, stamp=None), time) for item, time in files),
         )
         if key not in known:
             known[key] = read_one(work)
