@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 from hypothesis import settings
-from support import kept
+from support import apart, kept
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
@@ -45,6 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
         sys.dont_write_bytecode = False
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture(autouse=True)
+def changed_code_is_judged_anew(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What rules came to says nothing of code that a test changes."""
+    apart.paused[:] = [True] if "monkeypatch" in request.fixturenames else []
+    yield
+    apart.paused.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,15 +6,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.apart import judged_apart
 from support.faults import ReleaseFor, release_for
 from support.matrix import Cell, render
 from support.releases import copy_release, small_profile, with_ledger
 from support.wording import pictured, reworded
 
-from crlm_qc.auditing import judging
 from crlm_qc.auditing.run import audit
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence import collect
@@ -134,7 +133,7 @@ def patients_left_alone_are_read_once() -> Iterator[None]:
             work.hashed,
             work.standard,
             # A copy lies elsewhere on the disk, and is read alike.
-            *((replace(item, source=None, listed=None), time) for item, time in files),
+            *((replace(item, source=None, listed=None, stamp=None), time) for item, time in files),
         )
         if key not in known:
             known[key] = read_one(work)
@@ -147,16 +146,10 @@ def patients_left_alone_are_read_once() -> Iterator[None]:
 
 
 @pytest.fixture
-def contexts(monkeypatch: pytest.MonkeyPatch) -> list[Context]:
+def contexts() -> Iterator[list[Context]]:
     """What rules were run over, in the order of the audits: pictures need not work out again what the rules did."""
-    made: list[Context] = []
-
-    def make(*of: Any) -> Context:
-        made.append(Context(*of))
-        return made[-1]
-
-    monkeypatch.setattr(judging, "Context", make)
-    return made
+    with judged_apart() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
