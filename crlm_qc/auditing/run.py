@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver
-from crlm_qc.engines import gx_engine, pandera_engine
+from crlm_qc.engines import gx_engine
 from crlm_qc.engines.imports import lasting
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import Report
@@ -125,8 +125,6 @@ def _load(rules: Sequence[Rule], settings: Settings) -> None:
     with lasting():
         import pandas  # noqa: F401, ICN001
 
-        if any(rule.family in ("MET", "CLN") for rule in rules):
-            pandera_engine.load()
         if not settings.partial and any(rule.kind is RuleKind.EXPECTATION for rule in rules):
             gx_engine.load()
 
