@@ -31,6 +31,7 @@ class View:
     """Why there is nothing in it, where there is nothing."""
 
 
+@once
 def ct_stacks(context: Context) -> pd.DataFrame:
     """A row a CT series: `patient`, `n_slices`, and `spacing_row`, `spacing_col`, `spacing` in mm.
 
@@ -43,6 +44,7 @@ def ct_stacks(context: Context) -> pd.DataFrame:
     return merged
 
 
+@once
 def volumes(context: Context) -> pd.DataFrame:
     """A row a patient whose masks were measured: `patient`, `liver_ml`, `tumour_ml` (mL), `has_liver`, `has_tumour`.
 
@@ -67,6 +69,7 @@ def volumes(context: Context) -> pd.DataFrame:
     return table
 
 
+@once
 def ct_headers(context: Context) -> pd.DataFrame:
     """A row a patient with CT slices: `patient`, `sex`, `manufacturer`, `pixel_representation`, as in the first slice."""
     slices = context["slices"]

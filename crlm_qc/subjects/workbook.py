@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.headings import loose_heading, paired
@@ -113,6 +114,15 @@ class Clinical:
         lacking = [name for name in variables if name not in self.known]
         if lacking:
             raise Skip(f"the workbook has no column {', '.join(lacking)}")
+
+    def in_full(self, variables: Sequence[str]) -> int:
+        """How many rows have a value of every one of some variables."""
+        return int(self._there[:, self.wide.columns.get_indexer(list(variables))].all(axis=1).sum())
+
+    @cached_property
+    def _there(self) -> Any:
+        """Which values of `wide` are there."""
+        return self.wide.notna().to_numpy()
 
     def single(self) -> pd.DataFrame:
         """`wide` by patient instead of row, for patients that have just one row."""

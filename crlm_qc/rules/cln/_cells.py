@@ -139,8 +139,10 @@ def _is_age(cell: Any) -> bool:
 
 def found_in_cells(context: Context, table: Clinical, bad: pd.DataFrame, words: Words) -> Iterator[Found]:
     """A finding a cell; one for a row or a column that is full of them, and one for the sheet where many are."""
+    if bad.empty:
+        return
     causes = [words.cause(cell) for cell in bad.itertuples()]
-    for _, group in bad.groupby(causes, sort=False) if causes else ():
+    for _, group in bad.groupby(causes, sort=False):
         yield from _of_one_cause(context, table, group, words)
 
 

@@ -35,12 +35,16 @@ def uid_of_another_root(context: Context) -> Checked:
     import numpy as np
 
     root = context.profile.uid_root + "."
-    files = context["files"]
-    files = files[files["kind"].isin(["ct", "dso"])]
+    every = context["files"]
+    images = every["kind"].isin(["ct", "dso"])
+    files = every.loc[images, ["patient", "series_uid", "folder", *(name for name in _UIDS if name != "series_uid")]]
     examined = len(files)
     foreign = {
-        column: {one for one in files[column].unique() if is_uid(one) and not one.startswith(root)} for column in _UIDS
+        column: {one for one in set(files[column].tolist()) if is_uid(one) and not one.startswith(root)}
+        for column in _UIDS
     }
+    if not any(foreign.values()):
+        return Checked(examined)
     # Each UID is looked at once, and then the files of series with a foreign one.
     suspect = np.logical_or.reduce([files[column].isin(list(uids)) for column, uids in foreign.items()])
     files = files[files["series_uid"].fillna("").isin(files.loc[suspect, "series_uid"].fillna(""))]
