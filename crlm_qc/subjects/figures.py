@@ -13,6 +13,7 @@ from crlm_qc.collection.profile import LIVER, TUMOUR
 from crlm_qc.model.tables import TABLES
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import clinical
 
@@ -56,7 +57,8 @@ def volumes(context: Context) -> pd.DataFrame:
 
     dsos, segments = context["dsos"], context["segments"]
     single = dsos["patient"].notna() & ~dsos["patient"].duplicated(keep=False)
-    measured = dsos[single & (dsos["masks"] == "measured")]
+    measured = dsos.loc[single & (dsos["masks"] == "measured"), ["path", "patient"]]
+    segments = segments[["dso", "patient", "label", "voxels", "volume_ml"]]
     segments = segments[segments["dso"].isin(measured["path"])]
     roles = segments["label"].map(lambda label: context.profile.role(text(label)))
     table = pd.DataFrame({"patient": sorted(set(measured["patient"]))})
@@ -74,7 +76,8 @@ def ct_headers(context: Context) -> pd.DataFrame:
     """A row a patient with CT slices: `patient`, `sex`, `manufacturer`, `pixel_representation`, as in the first slice."""
     slices = context["slices"]
     columns = {"patient_sex": "sex", "manufacturer": "manufacturer", "pixel_representation": "pixel_representation"}
-    grouped = slices[slices["patient"].notna()].groupby("patient", as_index=False)
+    slices = slices[["patient", *columns]]
+    grouped = kept(slices, slices["patient"].notna()).groupby("patient", as_index=False)
     table: pd.DataFrame = grouped[list(columns)].first().rename(columns=columns)
     return table
 

@@ -117,7 +117,8 @@ class Clinical:
 
     def in_full(self, variables: Sequence[str]) -> int:
         """How many rows have a value of every one of some variables."""
-        return int(self._there[:, self.wide.columns.get_indexer(list(variables))].all(axis=1).sum())
+        places = [self.wide.columns.get_loc(name) for name in variables]
+        return int(self._there[:, places].all(axis=1).sum())
 
     @cached_property
     def _there(self) -> Any:

@@ -68,8 +68,9 @@ class Relation:
         import numpy as np
 
         def kept(wide: Wide) -> pd.Series[bool]:
-            unknown = np.isnan([wide[name].to_numpy() for name in self.columns]).any(axis=0)
-            return self.holds(wide, tolerances) | unknown
+            unknown = np.logical_or.reduce([np.isnan(wide[name].to_numpy()) for name in self.columns])
+            found: pd.Series[bool] = self.holds(wide, tolerances) | unknown
+            return found
 
         return Check(self.code, kept, self.title)
 

@@ -158,12 +158,13 @@ def _dates_of_series(context: Context) -> dict[tuple[str, str], Counter[tuple[An
 
 def _folder_of_series(context: Context, patient: str, uid: str) -> str:
     """The first of the folders that files of a series lie in."""
-    return min(
+    folders: list[str] = [
         path.rpartition("/")[0]
         for table in (context["slices"], context["dsos"])
         for own, series, path in zip(*(table[name].tolist() for name in ("patient", "series_uid", "path")), strict=True)
         if (text(own) or "", text(series) or "") == (patient, uid)
-    )
+    ]
+    return min(folders)
 
 
 @lru_cache(4096)

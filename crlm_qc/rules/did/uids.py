@@ -37,14 +37,14 @@ def uid_of_another_root(context: Context) -> Checked:
     root = context.profile.uid_root + "."
     every = context["files"]
     images = every["kind"].isin(["ct", "dso"])
-    files = every.loc[images, ["patient", "series_uid", "folder", *(name for name in _UIDS if name != "series_uid")]]
-    examined = len(files)
+    examined = int(images.sum())
     foreign = {
-        column: {one for one in set(files[column].tolist()) if is_uid(one) and not one.startswith(root)}
+        column: {one for one in set(every[column][images]) if is_uid(one) and not one.startswith(root)}
         for column in _UIDS
     }
     if not any(foreign.values()):
         return Checked(examined)
+    files = every[images]
     # Each UID is looked at once, and then the files of series with a foreign one.
     suspect = np.logical_or.reduce([files[column].isin(list(uids)) for column, uids in foreign.items()])
     files = files[files["series_uid"].fillna("").isin(files.loc[suspect, "series_uid"].fillna(""))]

@@ -36,7 +36,7 @@ _FEW_LINKS = 3
 def link_outside(context: Context) -> Checked:
     """Every file and link."""
     files = context["files"]
-    links = files[files["problem"].isin(list(_LINKS))]
+    links = kept(files, files["problem"].isin(list(_LINKS)))
     if len(links) > _FEW_LINKS:
         causes = links["content"].fillna(links["problem"])
         return Checked(len(files), [_links(context, *group) for group in by_cause(context, links, causes, len(files))])

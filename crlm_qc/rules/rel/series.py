@@ -32,9 +32,9 @@ from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subj
 def sop_instance_twice(context: Context) -> Checked:
     """Every DICOM file with a SOP Instance UID."""
     files = context["files"]
-    named = files[files["sop_instance_uid"].notna()]
+    named = files["sop_instance_uid"].notna()
     # In the order of paths, copies after originals, also where names are no longer in them.
-    twice = named[named["sop_instance_uid"].duplicated(keep=False)]
+    twice = kept(files, named & files["sop_instance_uid"].duplicated(keep=False))
     cases = [
         _Twice(
             str(uid),
@@ -49,7 +49,7 @@ def sop_instance_twice(context: Context) -> Checked:
         groups.setdefault(case.places, []).append(case)
     if len(groups) > MANY_FOLDERS:
         groups = {(): cases}
-    return Checked(len(named), [_found_twice(context, places, group) for places, group in groups.items()])
+    return Checked(int(named.sum()), [_found_twice(context, places, group) for places, group in groups.items()])
 
 
 @dataclass(frozen=True)
