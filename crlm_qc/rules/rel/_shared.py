@@ -48,7 +48,6 @@ def by_cause(context: Context, rows: Any, causes: Any, examined: int) -> Iterato
     yield from by_folder(context, rows[rest])
 
 
-@once
 def images_of(context: Context) -> Any:
     """Files that are CT images or segmentation objects; no rule changes them."""
     files = context["files"]

@@ -10,7 +10,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.tables import ENCAPSULATED
 from crlm_qc.model.words import agree, listed, plural
-from crlm_qc.rulebook.context import Context, once
+from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.rel._shared import counted, of_another_collection
 from crlm_qc.subjects.columns import kept
@@ -79,7 +79,6 @@ def file_meta_untrue(context: Context) -> Checked:
     return Checked(len(files), findings)
 
 
-@once
 def _read(context: Context) -> Any:
     """DICOM files that were read, but for those of another collection, which are left alone; no rule changes them."""
     files = context["files"]
