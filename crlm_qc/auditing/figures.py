@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,13 @@ def patient_facts(context: Context) -> list[PatientFacts]:
     """
     evidence, profile = context.evidence, context.profile
     stacks = _by_patient(ct_stacks(context))
-    thickness = _by_patient(evidence["ct_series"])
+    thickness = _by_patient(evidence["ct_series"][["patient", "slice_thickness"]])
     headers = _by_patient(ct_headers(context))
     # What several objects of one patient hold (REL009) is neither added up nor picked from.
-    dsos = evidence["dsos"][~evidence["dsos"]["patient"].duplicated(keep=False)]
-    segments = evidence["segments"]
+    dsos = evidence["dsos"][["patient", "path", "n_segments"]]
+    dsos = dsos[~dsos["patient"].duplicated(keep=False)]
+    columns = ["patient", "dso", "segment_number", "label", "declared", "volume_ml", "hu_median", "diameter_axial_mm"]
+    segments = evidence["segments"][columns]
     segments = segments[segments["dso"].isin(dsos["path"])]
     terms = [profile.term(label) if isinstance(label, str) else None for label in segments["label"]]
     roles = [term.role if term else None for term in terms]
@@ -105,15 +108,24 @@ def _tumour_overlap(context: Context, tumour: pd.DataFrame) -> pd.Series[float]:
     return filled
 
 
-def _referenced(context: Context) -> pd.Series[float]:
+def _referenced(context: Context) -> dict[str, float]:
     """CT slices that a patient's segmentation objects refer to, in percent, for patients with both."""
-    slices, references = context["slices"], context["references"]
-    named = references.loc[references["sop_instance_uid"].notna(), ["patient", "sop_instance_uid"]].drop_duplicates()
-    known = slices.loc[slices["patient"].notna(), ["patient", "sop_instance_uid"]].dropna().drop_duplicates()
-    found = known.merge(named, on=["patient", "sop_instance_uid"]).groupby("patient").size()
-    counts = known[known["patient"].isin(context["dsos"]["patient"])].groupby("patient").size()
-    percent: pd.Series[float] = 100.0 * found.reindex(counts.index, fill_value=0) / counts
-    return percent
+    known, named = _instances(context["slices"]), _instances(context["references"])
+    with_masks = set(context["dsos"]["patient"].tolist())
+    return {
+        patient: 100.0 * len(uids & named.get(patient, set())) / len(uids)
+        for patient, uids in known.items()
+        if patient in with_masks
+    }
+
+
+def _instances(table: pd.DataFrame) -> dict[str, set[str]]:
+    """SOP Instance UIDs in a table, by patient."""
+    found: dict[str, set[str]] = {}
+    for patient, uid in zip(table["patient"].tolist(), table["sop_instance_uid"].tolist(), strict=True):
+        if isinstance(patient, str) and isinstance(uid, str):
+            found.setdefault(patient, set()).add(uid)
+    return found
 
 
 def figures(context: Context) -> list[Figure]:
@@ -185,8 +197,13 @@ def _are(values: Sequence[str | None], wanted: str | None, table: pd.DataFrame) 
 
 def _by_patient(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The row of each patient who has one; of several, such as CT series (REL009), none is picked."""
-    single = table[table["patient"].notna() & ~table["patient"].duplicated(keep=False)]
-    return {row["patient"]: dict(row) for _, row in single.iterrows()}
+    columns = {str(name): table[name].tolist() for name in table}
+    counts = Counter(columns["patient"])
+    return {
+        patient: {name: values[place] for name, values in columns.items()}
+        for place, patient in enumerate(columns["patient"])
+        if isinstance(patient, str) and counts[patient] == 1
+    }
 
 
 def _real(value: Any) -> float | None:

@@ -22,6 +22,7 @@ from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Sight
+from crlm_qc.model.tables import texts_as_in_tables
 from crlm_qc.request.choice import choose
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 CRASH_RULE = "REL900"
 
 
+@texts_as_in_tables()
 def judge(
     evidence: Evidence,
     profile: Profile,

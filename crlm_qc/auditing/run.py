@@ -11,7 +11,7 @@ from crlm_qc.auditing.parting import evidence_of, list_release, of_part, read_pa
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver
-from crlm_qc.engines import gx_engine, pandera_engine
+from crlm_qc.engines import gx_engine
 from crlm_qc.engines.imports import lasting
 from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import UsageError
@@ -169,8 +169,6 @@ def _load(rules: Sequence[Rule], settings: Settings) -> None:
     with lasting():
         import pandas  # noqa: F401, ICN001
 
-        if any(rule.family in ("MET", "CLN") for rule in rules):
-            pandera_engine.load()
         if not settings.partial and any(rule.kind is RuleKind.EXPECTATION for rule in rules):
             gx_engine.load()
 

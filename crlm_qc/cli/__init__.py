@@ -13,6 +13,9 @@ from typing import NoReturn
 
 __all__ = ["main"]
 
+_OBJECTS = 20_000
+"""How many more there must be before garbage is looked for."""
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line: see `crlm_qc.cli.app.main`."""
@@ -25,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             start_server()
         # Pandera imports it, where it is, to make tables up for tests.
         sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]
+        # Tables are many small objects that stay; to look for garbage among them after every 700 takes a twentieth of all.
+        gc.set_threshold(_OBJECTS)
     _import_commands()
     from crlm_qc.cli import app
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -205,6 +206,8 @@ def _places(folder: Path, outputs: Sequence[Output], request: Request, record: R
 
 def _audit(release: Path, request: Request, album: Album, record: Record | None, memory: Memory | None) -> Report:
     """What the audit came to, with its pictures; album and record get what they need of the evidence."""
+    from crlm_qc.evidence.store import is_evidence
+
     executor = executor_of(request)
 
     def keep(evidence: Evidence) -> None:
@@ -212,6 +215,9 @@ def _audit(release: Path, request: Request, album: Album, record: Record | None,
         if record:
             record.keep(evidence)
 
+    if request.evidence is None and not is_evidence(release):
+        # For Parquet alone, and its import takes half as long as that of pandas without it.
+        sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]
     with progress_on(quiet=request.quiet > 0) as progress:
         report = audit(
             release,

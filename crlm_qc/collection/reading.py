@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,18 @@ def load_profile(path: Path | None = None) -> Profile:
     ProfileError
         The file can't be read, or a key is missing, unknown or of the wrong type.
     """
-    if path is None:
-        from crlm_qc.collection.resources import expectations_folder
+    return _usual() if path is None else _read(path)
 
-        path = expectations_folder() / "crlm.toml"
+
+@cache
+def _usual() -> Profile:
+    """The profile of Colorectal-Liver-Metastases, which lies beside the program."""
+    from crlm_qc.collection.resources import expectations_folder
+
+    return _read(expectations_folder() / "crlm.toml")
+
+
+def _read(path: Path) -> Profile:
     try:
         raw = read_toml(path)
     except StrictError as error:

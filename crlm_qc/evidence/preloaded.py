@@ -9,8 +9,9 @@ import gc
 import sys
 
 gc.disable()
-# pydicom imports it to download files for its own tests.
-sys.modules.setdefault("requests", None)  # type: ignore[arg-type]
+# pydicom imports them to download files for its own tests.
+for name in ("requests", "tqdm"):
+    sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 import crlm_qc.evidence.patient  # noqa: E402, F401
 

@@ -9,7 +9,8 @@ Text columns hold values as found in the files: what of them may be shown, `crlm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -924,6 +925,15 @@ def pandas_dtype(dtype: DType) -> Any:
 
     # Rules look at texts one by one, which pyarrow makes anew each time; and one that many rows hold is held once.
     return pd.StringDtype("python", na_value=np.nan) if dtype == "str" else dtype
+
+
+@contextmanager
+def texts_as_in_tables() -> Iterator[None]:
+    """Have pandas hold texts that it meets within as tables do: what is made of a table is as quick to look at."""
+    import pandas as pd
+
+    with pd.option_context("mode.string_storage", "python"):
+        yield
 
 
 def schema(name: str) -> pa.DataFrameSchema:

@@ -112,17 +112,14 @@ def _image_facts(context: Context) -> pd.DataFrame:
     facts: dict[str, dict[str, Any]] = {}
     for name in ("dsos", "slices"):
         table = context[name]
+        patients = table["patient"].tolist()
         for column, made in (("patient_sex", "dicom_sex"), ("patient_age", "dicom_age")):
-            distinct = (
-                table[["patient", column]]
-                .dropna()
-                .groupby(["patient", column], sort=False)
-                .size()
-                .reset_index(name="n")
-            )
-            for patient, group in distinct.groupby("patient"):
-                values = [value for value, n in zip(group[column], group["n"], strict=True) for _ in range(int(n))]
-                facts.setdefault(str(patient), {})[made] = most_common(values)
+            held: dict[str, list[str]] = {}
+            for patient, value in zip(patients, table[column].tolist(), strict=True):
+                if isinstance(patient, str) and isinstance(value, str):
+                    held.setdefault(patient, []).append(value)
+            for patient in sorted(held):
+                facts.setdefault(patient, {})[made] = most_common(held[patient])
     rows = pd.DataFrame.from_dict(facts, orient="index", columns=["dicom_sex", "dicom_age"], dtype="object")
     return pd.DataFrame(
         {

@@ -145,6 +145,26 @@ class Row(Mapping[str, Any]):
         return len(self._names)
 
 
+def kept(table: Any, rows: Any) -> Any:
+    """Some rows of a table, which is not copied where they are all, or none.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Any table.
+    rows : pandas.Series of bool
+        Which rows of it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        May be the table itself: it must not be changed.
+    """
+    if rows.all() and not rows.hasnans:
+        return table
+    return table[rows] if rows.any() else table.iloc[:0]
+
+
 def rows_of(table: Any) -> list[Row]:
     """The rows of a table. Its columns are made lists of when a first cell of them is asked for.
 

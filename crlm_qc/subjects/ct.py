@@ -343,10 +343,18 @@ def need_pixels(context: Context) -> None:
     """
     from crlm_qc.rulebook.rule import Skip
 
+    if (why := _no_pixels(context)) is not None:
+        raise Skip(why, incomplete=True)
+
+
+@once
+def _no_pixels(context: Context) -> str | None:
+    """Why no slice could be read; None if one was, or no decoder was missing."""
     slices = context["slices"]
     lacking = slices["pixels"] == "no-decoder"
     if lacking.any() and slices["hu_min"].isna().all():
-        raise Skip(undecoded("the CT images", set(slices.loc[lacking, "pixels_detail"])), incomplete=True)
+        return undecoded("the CT images", set(slices.loc[lacking, "pixels_detail"]))
+    return None
 
 
 def undecoded(what: str, details: Collection[Any]) -> str:

@@ -109,14 +109,14 @@ def disk(context: Context) -> Disk:
 def _disk(files: Any, *, flat: bool) -> Disk:
     series: dict[str, OnDisk] = {}
     folders: dict[str, Folder] = {}
-    columns = ("kind", "patient", "folder", "size", "sop_instance_uid", "series_uid", "invalid_uids")
-    chosen = files["kind"].isin(["ct", "dso", "unreadable", "link"])
-    listed = files.loc[chosen, list(columns)]
-    listed["size"] = listed["size"].fillna(0)
+    columns = ("kind", "patient", "folder", "sop_instance_uid", "series_uid", "invalid_uids")
     instances: dict[str, set[str]] = {}
-    for bad, (kind, patient, place, size, instance, uid, invalid) in zip(
-        unsound(files)[chosen], listed.itertuples(index=False, name=None), strict=True
+    sizes = files["size"].fillna(0).tolist()
+    for bad, size, kind, patient, place, instance, uid, invalid in zip(
+        unsound(files).tolist(), sizes, *(files[name].tolist() for name in columns), strict=True
     ):
+        if kind not in ("ct", "dso", "unreadable", "link"):
+            continue
         folder = folders.setdefault(text(place) or "", Folder())
         known = kind in ("ct", "dso") and isinstance(uid, str) and is_uid(uid)
         if not known or (isinstance(invalid, str) and "SeriesInstanceUID" in json.loads(invalid)):

@@ -13,6 +13,7 @@ from crlm_qc.collection.profile import LIVER, TUMOUR
 from crlm_qc.model.tables import TABLES
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import clinical
 
@@ -31,6 +32,7 @@ class View:
     """Why there is nothing in it, where there is nothing."""
 
 
+@once
 def ct_stacks(context: Context) -> pd.DataFrame:
     """A row a CT series: `patient`, `n_slices`, and `spacing_row`, `spacing_col`, `spacing` in mm.
 
@@ -43,6 +45,7 @@ def ct_stacks(context: Context) -> pd.DataFrame:
     return merged
 
 
+@once
 def volumes(context: Context) -> pd.DataFrame:
     """A row a patient whose masks were measured: `patient`, `liver_ml`, `tumour_ml` (mL), `has_liver`, `has_tumour`.
 
@@ -54,7 +57,8 @@ def volumes(context: Context) -> pd.DataFrame:
 
     dsos, segments = context["dsos"], context["segments"]
     single = dsos["patient"].notna() & ~dsos["patient"].duplicated(keep=False)
-    measured = dsos[single & (dsos["masks"] == "measured")]
+    measured = dsos.loc[single & (dsos["masks"] == "measured"), ["path", "patient"]]
+    segments = segments[["dso", "patient", "label", "voxels", "volume_ml"]]
     segments = segments[segments["dso"].isin(measured["path"])]
     roles = segments["label"].map(lambda label: context.profile.role(text(label)))
     table = pd.DataFrame({"patient": sorted(set(measured["patient"]))})
@@ -67,11 +71,13 @@ def volumes(context: Context) -> pd.DataFrame:
     return table
 
 
+@once
 def ct_headers(context: Context) -> pd.DataFrame:
     """A row a patient with CT slices: `patient`, `sex`, `manufacturer`, `pixel_representation`, as in the first slice."""
     slices = context["slices"]
     columns = {"patient_sex": "sex", "manufacturer": "manufacturer", "pixel_representation": "pixel_representation"}
-    grouped = slices[slices["patient"].notna()].groupby("patient", as_index=False)
+    slices = slices[["patient", *columns]]
+    grouped = kept(slices, slices["patient"].notna()).groupby("patient", as_index=False)
     table: pd.DataFrame = grouped[list(columns)].first().rename(columns=columns)
     return table
 

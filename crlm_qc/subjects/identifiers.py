@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
+from crlm_qc.subjects.words import text
 
 METHODS = "DeidentificationMethodCodeSequence"
 GRAVITY = {
@@ -156,21 +158,25 @@ def every_series(context: Context) -> list[Series]:
         held = _Held(*values)
         rows.setdefault((patient or "", uid or ""), []).append(alike.setdefault(held, held))
     files = context["files"]
-    listed = files["kind"].isin(["ct", "dso", "other-dicom"])
-    keyed = files.loc[listed, ["patient", "series_uid", "folder", "kind", "meta_sop_class_uid"]]
-    keyed = keyed.assign(**{name: keyed[name].fillna("") for name in ("patient", "series_uid", "folder")})
-    keyed["is_dso"] = keyed["kind"] == "dso"
-    keyed["is_directory"] = keyed["meta_sop_class_uid"] == DIRECTORY
-    grouped = keyed.groupby(["patient", "series_uid"], sort=True)
-    counted = grouped.agg(
-        folder=("folder", "min"),
-        size=("folder", "size"),
-        is_dso=("is_dso", "all"),
-        is_directory=("is_directory", "all"),
-    )
+    names = ("kind", "patient", "series_uid", "folder", "meta_sop_class_uid")
+    counted: dict[tuple[str, str], Counter[tuple[str, bool, bool]]] = {}
+    for kind, *own, file_class in zip(*(files[name].tolist() for name in names), strict=True):
+        if kind in ("ct", "dso", "other-dicom"):
+            patient, uid, folder = (text(value) or "" for value in own)
+            what = folder, kind == "dso", file_class == DIRECTORY
+            counted.setdefault((patient, uid), Counter())[what] += 1
     found = [
-        Series(context, patient or None, uid or None, folder, int(size), rows[patient, uid], bool(dso), bool(directory))
-        for (patient, uid), folder, size, dso, directory in counted.itertuples(name=None)
+        Series(
+            context,
+            patient or None,
+            uid or None,
+            min(folder for folder, _, _ in kinds),
+            kinds.total(),
+            rows[patient, uid],
+            all(is_dso for _, is_dso, _ in kinds),
+            all(is_directory for _, _, is_directory in kinds),
+        )
+        for (patient, uid), kinds in sorted(counted.items())
         if (patient, uid) in rows
     ]
     if not found:

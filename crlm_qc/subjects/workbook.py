@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.headings import loose_heading, paired
@@ -51,6 +52,9 @@ class Reading(StrEnum):
 NOTES: Final = "relevant_notes"
 
 _NUMERIC: Final = frozenset({Sort.CODE, Sort.NUMBER, Sort.PERCENT})
+_WORDS: Final = frozenset({Sort.PATIENT, Sort.NOTE})
+_DIGIT: Final = re.compile("[0-9]")
+_LETTER: Final = re.compile(r"[^\W\d_]")
 MARKERS: Final = frozenset(
     {"na", "n/a", "n.a.", "nan", "nil", "null", "none", "unknown", "unk", "missing", "not known", "not available"}
     | {"not applicable", "n/k", "nk", "tbd", "?", "-", "--", "."}
@@ -61,9 +65,9 @@ _SENTINELS: Final = frozenset({-99999.0, -9999.0, -99.0, -9.0, 999.0, 9999.0, 99
 """Numbers that people write for a missing value; they count as one only where they can't be a value."""
 _PARTS: Final = 8
 _WHOLE_PERCENT: Final = 100.0
-_RUNS: Final = r"^[\s]*[=+@\-]"
+_RUNS: Final = re.compile(r"\s*[=+@\-]")
 """Beginnings of text that a spreadsheet runs, also when it opens a CSV export."""
-_SIGNED: Final = r"[+-]\s*[0-9][0-9.,' %]*"
+_SIGNED: Final = re.compile(r"[+-]\s*[0-9][0-9.,' %]*")
 """A number with its sign, which runs nothing."""
 _MONTHS: Final = "(?:jan|feb|mar|mär|mrz|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-z]{0,6}"
 _DATE: Final = re.compile(
@@ -113,6 +117,16 @@ class Clinical:
         lacking = [name for name in variables if name not in self.known]
         if lacking:
             raise Skip(f"the workbook has no column {', '.join(lacking)}")
+
+    def in_full(self, variables: Sequence[str]) -> int:
+        """How many rows have a value of every one of some variables."""
+        places = [self.wide.columns.get_loc(name) for name in variables]
+        return int(self._there[:, places].all(axis=1).sum())
+
+    @cached_property
+    def _there(self) -> Any:
+        """Which values of `wide` are there."""
+        return self.wide.notna().to_numpy()
 
     def single(self) -> pd.DataFrame:
         """`wide` by patient instead of row, for patients that have just one row."""
@@ -298,48 +312,83 @@ def _cells(context: Context, columns: Mapping[str, str | None], codes: Mapping[s
     return cells
 
 
-def _readings(cells: pd.DataFrame, missing_code: float) -> Any:
-    """How each cell reads; the first that fits holds."""
-    import numpy as np
-
-    raw = cells["text"].fillna("")
-    text = raw.map(plain_text).str.strip()
-    kind, sort, value = cells["type"], cells["sort"], cells["value"]
-    is_text, has_value = kind == "text", value.notna()
-    numeric = sort.isin(_NUMERIC)
-    marker = text.str.lower().isin(MARKERS)
-    possible = cells["coded"].where(sort == Sort.CODE, value.between(cells["low"], cells["high"]))
-    signed = numeric & text.str.fullmatch(_SIGNED)
-    runs = is_text & ~has_value & ~marker & ~signed & raw.str.match(_RUNS)
-    unwritten = (kind == "blank") | (kind == "error") | (is_text & marker)
-    percent = sort == Sort.PERCENT
-    percent_sign = is_text & text.str.contains("%")
-    # Words in a column of numbers stand for a number that is not known; in a column of codes they may be a code's label.
-    words = is_text & ~has_value & sort.isin([Sort.NUMBER, Sort.PERCENT])
-    digits = is_text & ~has_value & text.str.contains("[0-9]")
-    lettered = text.str.contains(r"[^\W\d_]")
-    other = (digits & (words | ~lettered)) | (
-        has_value & is_text & (raw.map(_looks_otherwise) | (percent_sign & ~percent))
-    )
-    dates = kind == "date"
-    dates[digits] = text[digits].str.lower().map(lambda one: bool(_DATE.fullmatch(one)))
-    is_missing = has_value & (value == missing_code)
-    choices: list[tuple[pd.Series[bool], Reading]] = [
-        (kind == "formula", Reading.FORMULA),
-        (runs, Reading.RUNS),
-        (sort.isin([Sort.PATIENT, Sort.NOTE]), Reading.TEXT),
-        (unwritten, Reading.MISSING_OTHERWISE),
-        (is_missing & ~is_text, Reading.MISSING),
-        (~numeric, Reading.TEXT),
-        (dates, Reading.DATE),
-        (other, Reading.OTHER_NOTATION),
-        (words, Reading.MISSING_OTHERWISE),
-        (~has_value, Reading.NO_NUMBER),
-        (value.isin(_SENTINELS) & ~possible, Reading.MISSING_OTHERWISE),
-        (percent & (percent_sign | ((value > 1) & (value <= _WHOLE_PERCENT))), Reading.PERCENT_OTHERWISE),
-        (is_text & (possible | is_missing), Reading.NUMBER_AS_TEXT),
+def _readings(cells: pd.DataFrame, missing_code: float) -> list[str]:
+    """How each cell reads."""
+    columns = (cells[name].tolist() for name in ("text", "type", "sort", "value", "coded", "low", "high"))
+    return [
+        _reading(text if isinstance(text, str) else "", kind, sort, value, coded, low, high, missing_code)
+        for text, kind, sort, value, coded, low, high in zip(*columns, strict=True)
     ]
-    return np.select([mask.to_numpy() for mask, _ in choices], [one.value for _, one in choices], Reading.NUMBER.value)
+
+
+def _reading(
+    raw: str, kind: Any, sort: str, value: float, coded: bool, low: float, high: float, missing_code: float
+) -> str:
+    """How a cell reads; the first that fits holds."""
+    has_value = value == value
+    possible = coded if sort == Sort.CODE else low <= value <= high
+    if kind == "formula":
+        return Reading.FORMULA.value
+    if kind == "text":
+        return _reading_of_text(raw, sort, value, missing_code, possible=possible).value
+    if sort in _WORDS:
+        return Reading.TEXT.value
+    if kind in ("blank", "error"):
+        return Reading.MISSING_OTHERWISE.value
+    if has_value and value == missing_code:
+        return Reading.MISSING.value
+    if sort not in _NUMERIC:
+        return Reading.TEXT.value
+    if kind == "date":
+        return Reading.DATE.value
+    return _reading_of_number(sort, value, possible=possible, percent_sign=False).value
+
+
+def _reading_of_text(raw: str, sort: str, value: float, missing_code: float, *, possible: bool) -> Reading:
+    """How a cell reads that holds text."""
+    text = plain_text(raw).strip()
+    marker = text.lower() in MARKERS
+    has_value, numeric = value == value, sort in _NUMERIC
+    if not has_value and not marker and _RUNS.match(raw) and not (numeric and _SIGNED.fullmatch(text)):
+        return Reading.RUNS
+    if sort in _WORDS:
+        return Reading.TEXT
+    if marker:
+        return Reading.MISSING_OTHERWISE
+    if not numeric:
+        return Reading.TEXT
+    if not has_value:
+        return _reading_of_words(text, sort)
+    percent_sign = "%" in text
+    if _looks_otherwise(raw) or (percent_sign and sort != Sort.PERCENT):
+        return Reading.OTHER_NOTATION
+    found = _reading_of_number(sort, value, possible=possible, percent_sign=percent_sign)
+    if found is Reading.NUMBER and (possible or value == missing_code):
+        return Reading.NUMBER_AS_TEXT
+    return found
+
+
+def _reading_of_words(text: str, sort: str) -> Reading:
+    """How text reads that gives no number, where a number or code belongs."""
+    # Words in a column of numbers stand for a number that is not known; in a column of codes they may be a code's label.
+    words = sort in (Sort.NUMBER, Sort.PERCENT)
+    if _DIGIT.search(text):
+        if _DATE.fullmatch(text.lower()):
+            return Reading.DATE
+        if words or not _LETTER.search(text):
+            return Reading.OTHER_NOTATION
+    return Reading.MISSING_OTHERWISE if words else Reading.NO_NUMBER
+
+
+def _reading_of_number(sort: str, value: float, *, possible: bool, percent_sign: bool) -> Reading:
+    """How a value reads where a number or code belongs."""
+    if value != value:
+        return Reading.NO_NUMBER
+    if value in _SENTINELS and not possible:
+        return Reading.MISSING_OTHERWISE
+    if sort == Sort.PERCENT and (percent_sign or 1 < value <= _WHOLE_PERCENT):
+        return Reading.PERCENT_OTHERWISE
+    return Reading.NUMBER
 
 
 def _looks_otherwise(text: str) -> bool:

@@ -8,7 +8,7 @@ from support.workbooks import fired, plain_row, tables
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.engines import pandera_engine
-from crlm_qc.engines.pandera_engine import Failure, ModelError, codes, failures
+from crlm_qc.engines.pandera_engine import Check, Column, Failure, Model, ModelError, codes, failures
 from crlm_qc.rules import registry
 
 TABLE = pd.DataFrame({"a": ["x", "xyz", None, "uvw"], "b": [1, 2, 3, 9]}, index=[10, 11, 12, 13])
@@ -123,6 +123,62 @@ def test_a_table_that_does_not_fit_is_no_failure_of_a_rule() -> None:
 def test_labels_that_occur_twice_are_refused() -> None:
     with pytest.raises(ModelError, match="twice"):
         failures(schema(), pd.concat([TABLE, TABLE]))
+
+
+def declared(low: int = 0, *, a: str | None = None, nullable: bool = True) -> Model:
+    return Model(
+        "model",
+        {
+            "a": Column((Check("XXX001", lambda values: values.str.len() < 5),), a, nullable),
+            "b": Column((Check("XXX002", lambda values: values > low, missing=True),), "int64"),
+        },
+        (Check("XXX003", lambda table: table["b"] < 10 - low, "sum"),),
+    )
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("Pandera is asked")
+
+
+def test_a_table_that_keeps_a_model_is_told_so_without_pandera(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pandera_engine, "_schema", refuse)
+    assert failures(declared(), TABLE) == {"XXX001": [], "XXX002": [], "XXX003": []}
+    with pytest.raises(AssertionError, match="asked"):
+        failures(declared(1), TABLE)
+
+
+@pytest.mark.parametrize("low", range(11))
+def test_what_a_table_may_break_fails_as_the_whole_model_does(low: int) -> None:
+    found = failures(declared(low), TABLE)
+    assert found == failures(declared(low).made(), TABLE)
+    left = declared(low).broken(TABLE)
+    assert {code for code, listed in found.items() if listed} == (codes(left) if left else frozenset())
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (declared(a="float64"), "WRONG_DATATYPE"),
+        (declared(nullable=False), "SERIES_CONTAINS_NULLS"),
+        (Model("model", {"c": Column()}), "COLUMN_NOT_IN_DATAFRAME"),
+        (Model("model", {}, (Check("XXX001", lambda table: table["c"] > 0),)), "CHECK_ERROR in XXX001"),
+    ],
+)
+def test_a_declared_model_that_does_not_fit_is_told_as_pandera_does(model: Model, said: str) -> None:
+    for one in (model, model.made()):
+        with pytest.raises(ModelError, match=said):
+            failures(one, TABLE)
+
+
+def test_a_check_that_is_unsure_of_a_row_is_given_to_pandera() -> None:
+    unsure = Check("XXX001", lambda table: pd.Series([True, None, True, True], TABLE.index, dtype="boolean"))
+    assert not unsure.holds(TABLE)
+    assert not Check("XXX001", lambda table: table["b"]).holds(TABLE)
+
+
+def test_a_declared_check_is_named_by_a_code() -> None:
+    with pytest.raises(ModelError, match="'short' of model 'model' is not named"):
+        codes(Model("model", {"a": Column((Check("short", short),))}))
 
 
 def test_a_table_is_validated_once_in_an_audit(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:

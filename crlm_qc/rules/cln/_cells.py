@@ -1,4 +1,4 @@
-"""Cells of the patient sheet: the Pandera model of one, each check named by its rule's code, and how findings on cells are worded."""
+"""Cells of the patient sheet: the model of one, each check named by its rule's code, and how findings on cells are worded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from crlm_qc.collection.headings import plain_heading
 from crlm_qc.collection.invisible import deceptive, plain_text
 from crlm_qc.collection.profile import Sort
 from crlm_qc.collection.show import age_text
+from crlm_qc.engines import pandera_engine
+from crlm_qc.engines.pandera_engine import Check, Column, Model
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context, once
@@ -18,7 +20,6 @@ from crlm_qc.subjects.workbook import MARKERS, Clinical, Reading, clinical, valu
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pandera.pandas as pa
 
     from crlm_qc.engines.pandera_engine import Failure
 
@@ -39,17 +40,14 @@ MOST_SEEN: Final = 1000
 @once
 def cell_failures(context: Context) -> dict[str, list[Failure]]:
     """Cells that are not as their column demands, by code."""
-    from crlm_qc.engines.pandera_engine import failures
-
-    return failures(cell_model(), clinical(context).cells)
+    return pandera_engine.failures(cell_model(), clinical(context).cells)
 
 
-def cell_model() -> pa.DataFrameSchema:
-    """The Pandera model of a cell, a row of `Clinical.cells`."""
-    import pandera.pandas as pa
+def cell_model() -> Model:
+    """The model of a cell, a row of `Clinical.cells`."""
 
-    def reading(code: str, refused: Reading) -> pa.Check:
-        return pa.Check(lambda column: column != refused, name=code)
+    def reading(code: str, refused: Reading) -> Check:
+        return Check(code, lambda column: column != refused)
 
     def is_code(cells: pd.DataFrame) -> pd.Series[bool]:
         judged = (cells["sort"] == Sort.CODE) & cells["reading"].isin([Reading.NUMBER, Reading.NO_NUMBER])
@@ -61,26 +59,26 @@ def cell_model() -> pa.DataFrameSchema:
         )
         return ~judged | cells["value"].between(cells["low"], cells["high"])
 
-    return pa.DataFrameSchema(
+    return Model(
+        "cells of the patient sheet",
         {
-            "sort": pa.Column(),
-            "reading": pa.Column(
-                checks=[
+            "sort": Column(),
+            "reading": Column(
+                (
                     reading("CLN007", Reading.MISSING_OTHERWISE),
                     reading("CLN009", Reading.PERCENT_OTHERWISE),
                     reading("CLN024", Reading.RUNS),
                     reading("CLN026", Reading.NUMBER_AS_TEXT),
                     reading("CLN027", Reading.OTHER_NOTATION),
                     reading("CLN028", Reading.DATE),
-                ]
+                )
             ),
-            "coded": pa.Column(bool),
-            "value": pa.Column("float64", nullable=True),
-            "low": pa.Column("float64"),
-            "high": pa.Column("float64"),
+            "coded": Column(dtype="bool"),
+            "value": Column(dtype="float64", nullable=True),
+            "low": Column(dtype="float64"),
+            "high": Column(dtype="float64"),
         },
-        checks=[pa.Check(is_code, name="CLN005"), pa.Check(is_possible, name="CLN006")],
-        name="cells of the patient sheet",
+        (Check("CLN005", is_code), Check("CLN006", is_possible)),
     )
 
 
@@ -141,8 +139,10 @@ def _is_age(cell: Any) -> bool:
 
 def found_in_cells(context: Context, table: Clinical, bad: pd.DataFrame, words: Words) -> Iterator[Found]:
     """A finding a cell; one for a row or a column that is full of them, and one for the sheet where many are."""
+    if bad.empty:
+        return
     causes = [words.cause(cell) for cell in bad.itertuples()]
-    for _, group in bad.groupby(causes, sort=False) if causes else ():
+    for _, group in bad.groupby(causes, sort=False):
         yield from _of_one_cause(context, table, group, words)
 
 

@@ -80,8 +80,11 @@ def sorted_alone(context: Context) -> list[str]:
 
 def _values(table: Clinical, column: str) -> pd.Series[float]:
     """Values of a column in the order of the rows, with the code for a missing value, which is sorted too."""
-    cells = table.cells[table.cells["variable"] == column].set_index("row")["value"].dropna().sort_index()
-    return cells.rename(column)
+    import pandas as pd
+
+    mine = (table.cells["variable"] == column).to_numpy()
+    values = pd.Series(table.cells["value"].to_numpy()[mine], table.cells["row"].to_numpy()[mine], name=column)
+    return values.dropna().sort_index()
 
 
 def _in_order(values: pd.Series[float]) -> bool:

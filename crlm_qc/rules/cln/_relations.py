@@ -1,4 +1,4 @@
-"""Pandera model of a row of the clinical workbook; each check is named by its rule's code."""
+"""The model of a row of the clinical workbook; each check is named by its rule's code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from crlm_qc.engines import pandera_engine
+from crlm_qc.engines.pandera_engine import Check, Column, Model
 from crlm_qc.model.tolerances import Tolerances
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
@@ -13,7 +15,6 @@ from crlm_qc.subjects.workbook import Clinical, clinical, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pandera.pandas as pa
 
     Wide = pd.DataFrame
     Holds = Callable[[Wide, Tolerances], pd.Series[bool]]
@@ -62,14 +63,16 @@ class Relation:
         """What tells it from other relations of its code."""
         return " ".join(self.columns)
 
-    def check(self, tolerances: Tolerances) -> pa.Check:
+    def check(self, tolerances: Tolerances) -> Check:
         """The check of a row's model."""
-        import pandera.pandas as pa
+        import numpy as np
 
         def kept(wide: Wide) -> pd.Series[bool]:
-            return wide[list(self.columns)].isna().any(axis=1) | self.holds(wide, tolerances)
+            unknown = np.logical_or.reduce([np.isnan(wide[name].to_numpy()) for name in self.columns])
+            found: pd.Series[bool] = self.holds(wide, tolerances) | unknown
+            return found
 
-        return pa.Check(kept, name=self.code, title=self.title)
+        return Check(self.code, kept, self.title)
 
 
 def _cut_off(code: str, column: str, score: str, cut_off: float, words: str) -> Relation:
@@ -301,8 +304,6 @@ Broken = Mapping[Relation, Sequence[int]]
 @once
 def rows_that_break(context: Context) -> dict[str, Broken]:
     """Rows of the sheet that break a relation between columns, by code."""
-    from crlm_qc.engines.pandera_engine import failures
-
     table = clinical(context).wide.reindex(columns=_compared())
     return {
         code: {
@@ -310,7 +311,7 @@ def rows_that_break(context: Context) -> dict[str, Broken]:
             for relation in RELATIONS
             if relation.code == code
         }
-        for code, found in failures(row_model(context.tolerances), table).items()
+        for code, found in pandera_engine.failures(row_model(context.tolerances), table).items()
     }
 
 
@@ -319,14 +320,12 @@ def _compared() -> list[str]:
     return sorted({name for relation in RELATIONS for name in relation.columns} | set(RISK_PARTS))
 
 
-def row_model(tolerances: Tolerances) -> pa.DataFrameSchema:
-    """The Pandera model of a row of the patient sheet."""
-    import pandera.pandas as pa
-
-    return pa.DataFrameSchema(
-        {name: pa.Column("float64", nullable=True) for name in _compared()},
-        checks=[relation.check(tolerances) for relation in RELATIONS],
-        name="rows of the patient sheet",
+def row_model(tolerances: Tolerances) -> Model:
+    """The model of a row of the patient sheet."""
+    return Model(
+        "rows of the patient sheet",
+        {name: Column(dtype="float64", nullable=True) for name in _compared()},
+        tuple(relation.check(tolerances) for relation in RELATIONS),
     )
 
 

@@ -11,6 +11,7 @@ from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.cln._cells import Words, cell_failures, found_in_cells
 from crlm_qc.rules.cln._shared import TABLES
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import text
 from crlm_qc.subjects.workbook import Clinical, clinical
 
@@ -30,7 +31,7 @@ def workbook_runs(context: Context) -> Checked:
     table = clinical(context)
     facts = context["workbook"]
     found = []
-    formulas = facts[facts["fact"] == "formula"]
+    formulas = kept(facts, facts["fact"] == "formula")
     for sheet, group in formulas.groupby("sheet", sort=False):
         cells = tuple(str(cell) for cell in group["cell"] if isinstance(cell, str))
         message = f"{plural(len(group), 'formula')} in sheet {_sheet(context, sheet)}: {listed(cells)}. Other rules leave these cells out."
@@ -47,7 +48,8 @@ def workbook_runs(context: Context) -> Checked:
         "begin with a character that makes a spreadsheet run them",
         lambda _: "no text that begins with =, +, - or @",
     )
-    found += found_in_cells(context, table, table.cells.loc[[failure.row for failure in run]], words)
+    if run:
+        found += found_in_cells(context, table, table.cells.loc[[failure.row for failure in run]], words)
     return Checked(len(table.cells), found)
 
 
@@ -89,7 +91,7 @@ def workbook_hidden(context: Context) -> Checked:
         raise Skip("a CSV export has nothing hidden")
     found = []
     for fact, noun in _HIDDEN:
-        rows = facts[facts["fact"] == fact]
+        rows = kept(facts, facts["fact"] == fact)
         for sheet, group in rows.groupby("sheet", sort=False):
             cells = tuple(str(cell) for cell in group["cell"] if isinstance(cell, str))
             where = "" if fact == "hidden-sheet" else f" in sheet {_sheet(context, sheet)}"

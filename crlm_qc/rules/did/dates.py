@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,7 @@ from crlm_qc.collection.show import OLDEST
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.did._shared import each_series, is_within
 from crlm_qc.subjects import workbook
@@ -34,13 +35,15 @@ from crlm_qc.subjects.words import text
 )
 def age_over_89(context: Context) -> Checked:
     """PatientAge of every file, in items too, and the workbook's column `age`; 90, the usual name of the group, is allowed."""
-    import pandas as pd
-
-    headers = pd.concat([context[name][["patient", "patient_age"]] for name in ("slices", "dsos")], ignore_index=True)
-    headers = headers[headers["patient_age"].notna()]
-    old = headers[headers["patient_age"].map(is_too_old).astype(bool)]
+    ages_held: dict[str, Counter[str]] = {}
+    for table in (context["slices"], context["dsos"]):
+        for patient, age in zip(table["patient"].tolist(), table["patient_age"].tolist(), strict=True):
+            if isinstance(age, str):
+                ages_held.setdefault(text(patient) or "", Counter())[age] += 1
+    old = {patient: sum(held[age] for age in held if is_too_old(age)) for patient, held in sorted(ages_held.items())}
     clinical = context["clinical"]
-    ages = clinical[clinical["column"].fillna("").map(loose_heading) == "age"]
+    headings = [isinstance(name, str) and loose_heading(name) == "age" for name in clinical["column"].tolist()]
+    ages = clinical.loc[headings, ["row", "patient", "text", "value"]]
     if not ages.empty:
         # The sum of all ages is nobody's age.
         ages = ages[~ages["row"].isin(list(workbook.clinical(context).strays))]
@@ -50,13 +53,14 @@ def age_over_89(context: Context) -> Checked:
     findings = [
         Found(
             Subject(Kind.PATIENT, column="PatientAge"),
-            f"PatientAge (0010,1010) is over {OLDEST} years in {plural(len(rows), 'file')}.",
+            f"PatientAge (0010,1010) is over {OLDEST} years in {plural(count, 'file')}.",
             f"at most {OLDEST} years, or 090Y for all above",
             f"over {OLDEST} years",
-            str(patient) or None,
-            len(rows),
+            patient or None,
+            count,
         )
-        for patient, rows in old.groupby(old["patient"].fillna(""), sort=True)
+        for patient, count in old.items()
+        if count
     ]
     findings += _old_elsewhere(context)
     sources = context["sources"]
@@ -73,7 +77,7 @@ def age_over_89(context: Context) -> Checked:
         for row, patient, years in zip(ages["row"], ages["patient"], ages["years"], strict=True)
         if years > GROUP
     ]
-    return Checked(len(headers) + len(ages), findings)
+    return Checked(sum(held.total() for held in ages_held.values()) + len(ages), findings)
 
 
 def _old_elsewhere(context: Context) -> list[Found]:
@@ -106,38 +110,61 @@ def _old_elsewhere(context: Context) -> list[Found]:
 )
 def dates_not_shifted_together(context: Context) -> Checked:
     """SeriesDate against StudyDate of every series; dates that the profile knows not to be shifted are left out."""
-    import pandas as pd
-
     known = context.profile.deidentification
-    columns = ["patient", "path", "series_uid", "modality", "study_date", "series_date"]
-    # What is a segmentation object is one whatever its Modality says (DSO001).
-    dsos = context["dsos"][columns].assign(modality="SEG")
-    rows = pd.concat([context["slices"][columns], dsos], ignore_index=True)
-    findings, examined = [], 0
-    for (patient, uid), group in rows.groupby([rows["patient"].fillna(""), rows["series_uid"].fillna("")], sort=True):
-        examined += 1
-        apart = []
-        for modality, study, series in zip(group["modality"], group["study_date"], group["series_date"], strict=True):
+    every = _dates_of_series(context)
+    findings = []
+    for (patient, uid), dates in sorted(every.items()):
+        far: Counter[int] = Counter()
+        for (modality, study, series), count in dates.items():
             first, second = _date(study), _date(series)
             if first and second and day_of(series) not in known.series_dates.get(modality, ()):
-                apart.append(abs((second - first).days))
-        far = [days for days in apart if days > known.same_study_days]
+                far[abs((second - first).days)] += count
+        far = Counter({days: count for days, count in far.items() if days > known.same_study_days})
         if not far:
             continue
         years = max(far) / 365.25
         observed = f"about {plural(round(years), 'year')} apart" if years >= 1 else "less than a year apart"
-        folder = group["path"].str.rpartition("/")[0].min()
         findings.append(
             Found(
-                Subject(Kind.SERIES, context.show.path(folder), context.show.uid(str(uid)), column="SeriesDate"),
-                f"SeriesDate does not lie by StudyDate in {len(far):,} of {plural(len(group), 'file')}.",
+                Subject(
+                    Kind.SERIES,
+                    context.show.path(_folder_of_series(context, patient, uid)),
+                    context.show.uid(uid),
+                    column="SeriesDate",
+                ),
+                f"SeriesDate does not lie by StudyDate in {far.total():,} of {plural(dates.total(), 'file')}.",
                 f"at most {known.same_study_days:g} days apart",
                 observed,
-                str(patient) or None,
-                len(far),
+                patient or None,
+                far.total(),
             )
         )
-    return Checked(examined, findings)
+    return Checked(len(every), findings)
+
+
+@once
+def _dates_of_series(context: Context) -> dict[tuple[str, str], Counter[tuple[Any, Any, Any]]]:
+    """How many files have each Modality, StudyDate and SeriesDate, by patient and series."""
+    found: dict[tuple[str, str], Counter[tuple[Any, Any, Any]]] = {}
+    for name in ("slices", "dsos"):
+        table = context[name]
+        # What is a segmentation object is one whatever its Modality says (DSO001).
+        modalities = table["modality"].tolist() if name == "slices" else ["SEG"] * len(table)
+        columns = (table[column].tolist() for column in ("patient", "series_uid", "study_date", "series_date"))
+        for patient, uid, *dates, modality in zip(*columns, modalities, strict=True):
+            found.setdefault((text(patient) or "", text(uid) or ""), Counter())[modality, *dates] += 1
+    return found
+
+
+def _folder_of_series(context: Context, patient: str, uid: str) -> str:
+    """The first of the folders that files of a series lie in."""
+    folders: list[str] = [
+        path.rpartition("/")[0]
+        for table in (context["slices"], context["dsos"])
+        for own, series, path in zip(*(table[name].tolist() for name in ("patient", "series_uid", "path")), strict=True)
+        if (text(own) or "", text(series) or "") == (patient, uid)
+    ]
+    return min(folders)
 
 
 @lru_cache(4096)
@@ -158,25 +185,25 @@ def _date(value: Any) -> dt.date | None:
 )
 def study_date_outside_range(context: Context) -> Checked:
     """StudyDate of every file, and the other dates of CT images, against first_date and last_date of the profile."""
-    import pandas as pd
-
     known = context.profile.deidentification
     if not (known.first_date and known.last_date):
         raise Skip("the profile has no range of shifted dates")
-    rows = pd.concat([context[name][["patient", "study_date"]] for name in ("slices", "dsos")], ignore_index=True)
-    rows = rows.assign(day=rows["study_date"].map(day_of))
-    rows = rows[rows["day"].notna()]
+    days: dict[str, Counter[str]] = {}
+    for (patient, _), dates in _dates_of_series(context).items():
+        for (_, study, _), count in dates.items():
+            if (day := day_of(study)) is not None:
+                days.setdefault(patient, Counter())[day] += count
     findings = []
-    for patient, group in rows.groupby(rows["patient"].fillna(""), sort=True):
-        early = int((group["day"] < known.first_date).sum())
-        late = int((group["day"] > known.last_date).sum())
+    for patient, held in sorted(days.items()):
+        early = sum(count for day, count in held.items() if day < known.first_date)
+        late = sum(count for day, count in held.items() if day > known.last_date)
         if early or late:
             sides = [*(["before"] if early else []), *(["after"] if late else [])]
             where = " and ".join(sides)
             findings.append(
                 Found(
                     Subject(Kind.PATIENT, column="StudyDate"),
-                    f"StudyDate lies {where} the release's range in {early + late:,} of {plural(len(group), 'file')}.",
+                    f"StudyDate lies {where} the release's range in {early + late:,} of {plural(held.total(), 'file')}.",
                     f"{known.first_date} to {known.last_date}",
                     f"a date {where} it",
                     str(patient) or None,
@@ -186,7 +213,7 @@ def study_date_outside_range(context: Context) -> Checked:
     # Where the study's date is told of, its other dates are those of the same day.
     told = {one.patient for one in findings}
     findings += [one for one in _dates_elsewhere(context) if one.patient not in told]
-    return Checked(len(rows), findings)
+    return Checked(sum(held.total() for held in days.values()), findings)
 
 
 def _dates_elsewhere(context: Context) -> Iterator[Found]:

@@ -35,12 +35,16 @@ def uid_of_another_root(context: Context) -> Checked:
     import numpy as np
 
     root = context.profile.uid_root + "."
-    files = context["files"]
-    files = files[files["kind"].isin(["ct", "dso"])]
-    examined = len(files)
+    every = context["files"]
+    images = every["kind"].isin(["ct", "dso"])
+    examined = int(images.sum())
     foreign = {
-        column: {one for one in files[column].unique() if is_uid(one) and not one.startswith(root)} for column in _UIDS
+        column: {one for one in set(every[column][images]) if is_uid(one) and not one.startswith(root)}
+        for column in _UIDS
     }
+    if not any(foreign.values()):
+        return Checked(examined)
+    files = every[images]
     # Each UID is looked at once, and then the files of series with a foreign one.
     suspect = np.logical_or.reduce([files[column].isin(list(uids)) for column, uids in foreign.items()])
     files = files[files["series_uid"].fillna("").isin(files.loc[suspect, "series_uid"].fillna(""))]

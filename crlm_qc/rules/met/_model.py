@@ -1,4 +1,4 @@
-"""The Pandera model of metadata.csv, and what its rules share.
+"""The model of metadata.csv, and what its rules share.
 
 A check looks at one row's own values; it is named by the code of its rule. A value that one check refuses is left alone
 by the others, so that a wrong cell is told once.
@@ -15,6 +15,7 @@ from crlm_qc.collection.forms import is_uid
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.series_lists import Headings, read_headings
 from crlm_qc.engines import pandera_engine
+from crlm_qc.engines.pandera_engine import Check, Column, Model
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.tables import TABLES
 from crlm_qc.rulebook.context import Context, once
@@ -23,7 +24,6 @@ from crlm_qc.subjects.words import text, whole
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pandera.pandas as pa
 
 FILE = "metadata.csv"
 HEADINGS = {column.name: column.source for column in TABLES["metadata"].columns if column.source}
@@ -143,8 +143,8 @@ def failed(context: Context, *codes: str) -> frozenset[int]:
     return frozenset(failure.row for code in codes for failure in found[code])
 
 
-def model(profile: Profile, present: Collection[str] = tuple(HEADINGS)) -> pa.DataFrameSchema:
-    """The Pandera model of the table `metadata`.
+def model(profile: Profile, present: Collection[str] = tuple(HEADINGS)) -> Model:
+    """The model of the table `metadata`.
 
     Parameters
     ----------
@@ -155,13 +155,12 @@ def model(profile: Profile, present: Collection[str] = tuple(HEADINGS)) -> pa.Da
 
     Returns
     -------
-    pandera.pandas.DataFrameSchema
+    Model
         Every check is named by the code of its rule and gives a boolean a row.
     """
-    import pandera.pandas as pa
 
-    def check(code: str, test: Callable[[Any], pd.Series]) -> pa.Check:
-        return pa.Check(test, name=code, ignore_na=False)
+    def check(code: str, test: Callable[[Any], pd.Series]) -> Check:
+        return Check(code, test, missing=True)
 
     def each(test: Callable[[Any], bool]) -> Callable[[pd.Series], pd.Series]:
         return lambda values: values.map(test, na_action=None).astype(bool)
@@ -180,16 +179,14 @@ def model(profile: Profile, present: Collection[str] = tuple(HEADINGS)) -> pa.Da
         "file_size": ("size_decimal", check("MET010", lambda values: values.notna())),
         "study_date": ("date", check("MET013", lambda values: values.notna())),
     }
-    columns = {name: pa.Column(checks=listed, nullable=True) for name, listed in checks.items() if name in present}
-    columns |= {
-        name: pa.Column(checks=[listed], nullable=True) for found, (name, listed) in parsed.items() if found in present
-    }
+    columns = {name: Column(tuple(listed), nullable=True) for name, listed in checks.items() if name in present}
+    columns |= {name: Column((listed,), nullable=True) for found, (name, listed) in parsed.items() if found in present}
     across = []
     if "modality" in present and {"sop_class_uid", "sop_class_name"} & set(present):
         across.append(check("MET008", lambda table: ~_contradicts(table, profile, present)))
     if "modality" in present and "number_of_images" in present:
         across.append(check("MET009", lambda table: ~_segs_of_many(table, profile, present)))
-    return pa.DataFrameSchema(columns, checks=across, name="metadata")
+    return Model("metadata", columns, tuple(across))
 
 
 def _once(uids: pd.Series) -> pd.Series:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
 from crlm_qc.model.words import listed
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked
 from crlm_qc.rules.met._model import FILE, rows, source
 
@@ -23,9 +23,17 @@ DOWNLOADER = "metadata.csv as the NBIA Data Retriever writes it"
 UID_FORM = "a DICOM UID"
 
 
-def labelled(table: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
-    """Labels and rows as named tuples."""
-    return zip(table.index, table.itertuples(index=False), strict=True)
+def labelled(context: Context, table: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
+    """Labels and rows, as named tuples, of some of the rows of metadata.csv."""
+    every = _named(context)
+    return [(label, every[label]) for label in table.index]
+
+
+@once
+def _named(context: Context) -> dict[Any, Any]:
+    """Every row of metadata.csv as a named tuple, by its label: to make them takes longer than to look at them."""
+    table = context["metadata"]
+    return dict(zip(table.index, table.itertuples(index=False), strict=True))
 
 
 def each_refused(
@@ -58,7 +66,7 @@ def each_refused(
     wrong: dict[Any, list[str]] = {}
     for failure in refused:
         wrong.setdefault(failure.row, []).append(failure.column or "")
-    told = [say(row, wrong[label]) for label, row in labelled(table.loc[list(wrong)])] if wrong else []
+    told = [say(row, wrong[label]) for label, row in labelled(context, table.loc[list(wrong)])] if wrong else []
     return Checked(len(table), gathered(context, told, len(table)))
 
 

@@ -58,7 +58,7 @@ def location(context: Context) -> Checked:
     rows(context, "file_location")
     table, there = _compared(context), disk(context).series
     told = []
-    for _, row in labelled(table):
+    for _, row in labelled(context, table):
         one = there.get(row.series_uid) if is_uid(row.series_uid) else None
         wrong = _wrong_location(context, row, one)
         if wrong is None:
@@ -158,7 +158,7 @@ def files_missing(context: Context) -> Checked:
     # Objects of others (REL023) are there, though they are no series of the release.
     aside = set(files.loc[files["others"].notna(), "series_uid"])
     examined, findings = 0, []
-    for _, row in labelled(table):
+    for _, row in labelled(context, table):
         if not is_uid(row.series_uid) or row.series_uid in aside:
             continue
         examined += 1
@@ -193,7 +193,7 @@ def images_differ(context: Context) -> Checked:
     published = told(context, State.FILES_MISSING, State.FILES_SURPLUS)
     unusable = failed(context, "MET009")
     examined, findings = 0, []
-    for label, row in labelled(table):
+    for label, row in labelled(context, table):
         one, said = found.series.get(row.series_uid), whole(row.images)
         if one is None or said is None or label in unusable:
             continue
@@ -228,7 +228,7 @@ def contradicts_headers(context: Context) -> Checked:
             if isinstance(header["patient"], str) and isinstance(header["study_uid"], str):
                 studies.setdefault(header["patient"], set()).add(header["study_uid"])
     examined, findings = 0, []
-    for label, row in labelled(table):
+    for label, row in labelled(context, table):
         values = found.get(row.series_uid, []) if is_uid(row.series_uid) else []
         if not values:
             continue
@@ -323,7 +323,7 @@ def size_differs(context: Context) -> Checked:
     table, found = _compared(context), disk(context)
     fraction, published = context.tolerances.file_size_fraction, told(context, State.OTHER_BYTES)
     examined, findings = 0, []
-    for _, row in labelled(table):
+    for _, row in labelled(context, table):
         one, images = found.series.get(row.series_uid), whole(row.images)
         if one is None or row.size_decimal != row.size_decimal:
             continue

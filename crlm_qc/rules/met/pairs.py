@@ -6,11 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.forms import is_uid
-from crlm_qc.collection.profile import Profile
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.met._model import FILE, HEADINGS, failed, found_on_row, rows
 from crlm_qc.rules.met._shared import DOWNLOADER, TABLES, Told, gathered, labelled
@@ -51,26 +50,28 @@ def tables_disagree(context: Context) -> Checked:
 def _roles(context: Context, table: pd.DataFrame) -> dict[Any, str | None]:
     """The Modality of each row; None where it is unknown (MET007) or in doubt (MET008)."""
     doubted = failed(context, "MET007", "MET008")
-    return {label: None if label in doubted else text(row.modality) for label, row in labelled(table)}
+    return {label: None if label in doubted else text(row.modality) for label, row in labelled(context, table)}
 
 
-def _owners(table: pd.DataFrame, profile: Profile) -> dict[Any, str | None]:
+def _owners(context: Context, table: pd.DataFrame) -> dict[Any, str | None]:
     """The patient of each row; of a row with a malformed Subject ID (MET006) the one in its File Location."""
+    profile = context.profile
     owners: dict[Any, str | None] = {}
-    for label, row in labelled(table):
+    for label, row in labelled(context, table):
         parts = (text(row.file_location) or "").replace("\\", "/").split("/")
         located = next((part for part in parts if profile.is_patient_id(part)), None)
         owners[label] = text(row.patient) or located
     return owners
 
 
+@once
 def _by_patient(context: Context) -> dict[str, dict[str, dict[Any, Any]]]:
     """Patient to modality to the rows, one a Series UID; patients with a row of unknown modality are left out."""
     table = rows(context, "subject_id", "modality", unsure=True)
-    roles, owners = _roles(context, table), _owners(table, context.profile)
+    roles, owners = _roles(context, table), _owners(context, table)
     doubtful = {owners[label] for label, role in roles.items() if role is None}
     grouped: dict[str, dict[str, dict[Any, Any]]] = {}
-    for label, row in labelled(table):
+    for label, row in labelled(context, table):
         owner, role = owners[label], roles[label]
         if owner is None or role is None or owner in doubtful:
             continue
@@ -83,7 +84,7 @@ def _ownerless(context: Context) -> int:
     """Rows of which nothing that tells their patient was sure (MET023)."""
     table = rows(context, unsure=True)
     unsure = table[table["unsure"].fillna(value=False).astype(bool)]
-    return sum(owner is None for owner in _owners(unsure, context.profile).values())
+    return sum(owner is None for owner in _owners(context, unsure).values())
 
 
 @rule(

@@ -67,7 +67,7 @@ def series_twice(context: Context, refused: Sequence[Failure]) -> Checked:
         lines = [str(int(line)) for line in same["row"]]
         if len(same[_TELLING].drop_duplicates()) == 1:
             alike[uid] = lines
-        second = next(row for _, row in labelled(same.iloc[1:2]))
+        second = next(row for _, row in labelled(context, same.iloc[1:2]))
         message, observed = f"its Series UID stands in lines {listed(lines)}.", plural(len(same), "row")
         examples = [f"line {line}" for line in lines]
         told.append(

@@ -7,7 +7,8 @@ from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Subject
 from crlm_qc.model.words import plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import by_folder
 
 DOWNLOADER = "layout that the NBIA Data Retriever writes"
@@ -48,15 +49,16 @@ def by_cause(context: Context, rows: Any, causes: Any, examined: int) -> Iterato
 
 
 def images_of(context: Context) -> Any:
-    """Files that are CT images or segmentation objects."""
+    """Files that are CT images or segmentation objects; no rule changes them."""
     files = context["files"]
-    return files[files["kind"].isin(["ct", "dso"])]
+    return kept(files, files["kind"].isin(["ct", "dso"]))
 
 
+@once
 def of_others(context: Context) -> Any:
-    """Files that the profile tells apart as objects of others."""
+    """Files that the profile tells apart as objects of others; no rule changes them."""
     files = context["files"]
-    return files[files["kind"] == "other-object"]
+    return kept(files, files["kind"] == "other-object")
 
 
 def of_another_collection(files: Any) -> Any:

@@ -11,6 +11,7 @@ from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, by_cause
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import file_names, file_subject, text
 
 _LINKS = {
@@ -35,7 +36,7 @@ _FEW_LINKS = 3
 def link_outside(context: Context) -> Checked:
     """Every file and link."""
     files = context["files"]
-    links = files[files["problem"].isin(list(_LINKS))]
+    links = kept(files, files["problem"].isin(list(_LINKS)))
     if len(links) > _FEW_LINKS:
         causes = links["content"].fillna(links["problem"])
         return Checked(len(files), [_links(context, *group) for group in by_cause(context, links, causes, len(files))])
@@ -105,14 +106,15 @@ def archive_not_unpacked(context: Context) -> Checked:
     files = context["files"]
     if context["series"].empty:
         raise Skip("no image was audited, as REL020 tells")
-    inside = files[files["in_collection"] | (files["kind"] == "unexpected")]
-    rows = inside[(inside["kind"] == "unexpected") & inside["content"].isin(list(ARCHIVES))]
+    unexpected = files["kind"] == "unexpected"
+    examined = int((files["in_collection"] | unexpected).sum())
+    rows = kept(files, unexpected & files["content"].isin(list(ARCHIVES)))
     if rows.empty:
-        return Checked(len(inside))
+        return Checked(examined)
     names = file_names(context, rows["path"])
     message = (
         f"{plural(len(rows), 'archive')} {agree(len(rows), 'was', 'were')} not unpacked: {listed(names)}; unpack "
         f"{agree(len(rows), 'it', 'them')}."
     )
     mild = WARNING if rows["patient"].isin(context["series"]["patient"]).all() else None
-    return Checked(len(inside), [Found(RELEASE, message, "files", "archives", None, len(rows), tuple(names), mild)])
+    return Checked(examined, [Found(RELEASE, message, "files", "archives", None, len(rows), tuple(names), mild)])

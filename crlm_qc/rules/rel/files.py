@@ -16,6 +16,7 @@ from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, by_cause, counted, of_another_collection
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import by_folder, file_names, most_common, whole
 
 _PROBLEMS = {
@@ -41,10 +42,13 @@ _PROBLEMS = {
 def file_unreadable(context: Context) -> Checked:
     """Every file of a patient's folder that should be DICOM."""
     files = context["files"]
-    candidates = files[files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"])]
-    candidates = candidates[candidates["problem"].fillna("") != "unfinished"]
+    candidates = kept(
+        files,
+        files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"]) & (files["problem"].fillna("") != "unfinished"),
+    )
     # Those that ask for too much are REL027's.
-    unread = candidates[(candidates["kind"] == "unreadable") & ~candidates["problem"].isin([TOO_LARGE, NOT_FETCHED])]
+    unreadable = candidates["kind"] == "unreadable"
+    unread = kept(candidates, unreadable & ~candidates["problem"].isin([TOO_LARGE, NOT_FETCHED]))
     causes = unread["content"].fillna(unread["problem"])
     findings = []
     for patient, subject, rows in by_cause(context, unread, causes, len(candidates)):
@@ -93,13 +97,14 @@ def file_out_of_proportion(context: Context) -> Checked:
     files, slices = context["files"], context["slices"]
     dicom = files["kind"].isin(["ct", "dso", "other-dicom", "unreadable"])
     # Elsewhere it is a workbook that is not the clinical one.
-    candidates = files[dicom | (files["problem"] == TOO_LARGE)]
-    large, blown = candidates[candidates["problem"] == TOO_LARGE], slices[slices["pixels"] == TOO_LARGE]
+    candidates = kept(files, dicom | (files["problem"] == TOO_LARGE))
+    large = kept(candidates, candidates["problem"] == TOO_LARGE)
+    blown = kept(slices, slices["pixels"] == TOO_LARGE)
     # The reader writes the details, with no text from the file.
     details = dict(zip(large["path"], large["detail"], strict=True))
     details |= dict(zip(blown["path"], blown["pixels_detail"], strict=True))
     findings = []
-    for patient, subject, rows in by_folder(context, candidates[candidates["path"].isin(list(details))]):
+    for patient, subject, rows in by_folder(context, kept(candidates, candidates["path"].isin(list(details)))):
         names = file_names(context, rows["path"])
         observed = str(details[rows["path"].iloc[0]])
         message = f"{names[0]} asks for more than such a file holds: {observed}."
@@ -123,13 +128,14 @@ def file_out_of_proportion(context: Context) -> Checked:
 def pixel_data_length(context: Context) -> Checked:
     """Every CT image; segmentation objects for bytes after the data set."""
     files = context["files"]
-    images = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
+    images = kept(files, files["kind"].isin(["ct", "dso", "other-dicom"]))
     known = images["pixel_bytes_expected"].notna() & images["pixel_bytes_found"].notna() & (images["kind"] != "dso")
     wrong = (known & (images["pixel_bytes_expected"] != images["pixel_bytes_found"])).fillna(False).astype(bool)
     trailing = (images["trailing_bytes"] > 0).fillna(False).astype(bool)
     findings = []
-    unlike = images[wrong | trailing]
-    for patient, subject, rows in by_cause(context, unlike, _length_causes(unlike), len(images)):
+    unlike = kept(images, wrong | trailing)
+    causes = None if unlike.empty else _length_causes(unlike)
+    for patient, subject, rows in by_cause(context, unlike, causes, len(images)):
         names = file_names(context, rows["path"])
         details = [_length_words(row) for row in rows.to_dict("records")]
         examples = tuple(f"{name}: {detail}" for name, detail in zip(names, details, strict=True))
@@ -188,13 +194,12 @@ def unexpected_file(context: Context) -> Checked:
     files = context["files"]
     in_collection = files["in_collection"].fillna(False).astype(bool)
     # DICOM belongs into patient folders, wherever else it lies.
-    inside = files[in_collection | (files["kind"] == "other-dicom")]
+    inside = in_collection | (files["kind"] == "other-dicom")
     of_others = of_another_collection(files)
-    findings = _of_another_collection(context, files[of_others])
-    inside = inside[~of_others.loc[inside.index]]
-    astray = inside[inside["kind"].isin(["unexpected", "other-dicom"])]
+    findings = _of_another_collection(context, kept(files, of_others))
+    inside = kept(files, inside & ~of_others)
     # Archives have a rule of their own.
-    astray = astray[~astray["content"].isin(list(ARCHIVES))]
+    astray = kept(inside, inside["kind"].isin(["unexpected", "other-dicom"]) & ~inside["content"].isin(list(ARCHIVES)))
     for patient, subject, rows in by_cause(context, astray, astray["content"].fillna(astray["kind"]), len(inside)):
         names = file_names(context, rows["path"])
         way = _to_do(rows) if rows["content"].isin(list(POINTERS)).all() else ""
@@ -250,16 +255,16 @@ def file_meta_disagrees(context: Context) -> Checked:
         "MediaStorageSOPInstanceUID": ("meta_sop_instance_uid", "sop_instance_uid"),
         "MediaStorageSOPClassUID": ("meta_sop_class_uid", "sop_class_uid"),
     }
-    examined = files[files["meta_sop_instance_uid"].notna() & files["sop_instance_uid"].notna()]
+    examined = int((files["meta_sop_instance_uid"].notna() & files["sop_instance_uid"].notna()).sum())
     wrong = {
         keyword: files[meta].notna() & files[data].notna() & (files[meta] != files[data])
         for keyword, (meta, data) in pairs.items()
     }
     either = wrong["MediaStorageSOPInstanceUID"] | wrong["MediaStorageSOPClassUID"]
     findings = []
-    unlike = files[either]
+    unlike = kept(files, either)
     causes = wrong["MediaStorageSOPInstanceUID"][either]
-    for patient, subject, rows in by_cause(context, unlike, causes, len(examined)):
+    for patient, subject, rows in by_cause(context, unlike, causes, examined):
         names = file_names(context, rows["path"])
         keywords = [keyword for keyword in pairs if wrong[keyword].loc[rows.index].any()]
         meta, data = pairs[keywords[0]]
@@ -275,7 +280,7 @@ def file_meta_disagrees(context: Context) -> Checked:
                 tuple(names),
             )
         )
-    return Checked(len(examined), findings)
+    return Checked(examined, findings)
 
 
 @rule(
@@ -291,10 +296,10 @@ def file_meta_disagrees(context: Context) -> Checked:
 def uid_invalid(context: Context) -> Checked:
     """Every DICOM file."""
     files = context["files"]
-    dicom = files[files["kind"].isin(["ct", "dso", "other-dicom"])]
+    dicom = files["kind"].isin(["ct", "dso", "other-dicom"])
     findings = []
-    invalid = dicom[dicom["invalid_uids"].notna()]
-    for patient, subject, rows in by_cause(context, invalid, invalid["invalid_uids"], len(dicom)):
+    invalid = kept(files, dicom & files["invalid_uids"].notna())
+    for patient, subject, rows in by_cause(context, invalid, invalid["invalid_uids"], int(dicom.sum())):
         keywords = Counter(keyword for value in rows["invalid_uids"] for keyword in set(json.loads(value)))
         if not keywords:
             continue
@@ -311,4 +316,4 @@ def uid_invalid(context: Context) -> Checked:
                 tuple(names),
             )
         )
-    return Checked(len(dicom), findings)
+    return Checked(int(dicom.sum()), findings)

@@ -14,6 +14,7 @@ from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, counted, images_of
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import by_folder, file_names, folder_of, folder_subject, most_common, name_of, text
 
 _LEAST_CUT = 12
@@ -157,9 +158,9 @@ def _tail(context: Context, keyword: str, tail: str, uid: str | None) -> Contrad
 def patient_of_another_folder(context: Context) -> Checked:
     """Every DICOM image in a patient's folder that has a PatientID."""
     images = images_of(context)
-    images = images[images["patient"].notna() & images["patient_id"].notna()]
+    images = kept(images, images["patient"].notna() & images["patient_id"].notna())
     findings = []
-    for patient, subject, rows in by_folder(context, images[images["patient_id"] != images["patient"]]):
+    for patient, subject, rows in by_folder(context, kept(images, images["patient_id"] != images["patient"])):
         ids = sorted({context.show.patient(value) for value in rows["patient_id"]})
         valid = context.profile.is_patient_id(patient or "")
         what = f"of {patient}'s folder" if valid else "of a folder whose name is no patient ID"

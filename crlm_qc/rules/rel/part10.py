@@ -13,6 +13,7 @@ from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.rel._shared import counted, of_another_collection
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import by_folder, file_names, text
 
 _MISSING = {
@@ -79,9 +80,9 @@ def file_meta_untrue(context: Context) -> Checked:
 
 
 def _read(context: Context) -> Any:
-    """DICOM files that were read, but for those of another collection, which are left alone."""
+    """DICOM files that were read, but for those of another collection, which are left alone; no rule changes them."""
     files = context["files"]
-    return files[files["kind"].isin(["ct", "dso", "other-dicom"]) & ~of_another_collection(files)]
+    return kept(files, files["kind"].isin(["ct", "dso", "other-dicom"]) & ~of_another_collection(files))
 
 
 def _encodings(context: Context, rows: Any) -> tuple[str, str, str]:
@@ -140,7 +141,7 @@ def file_meta_missing(context: Context) -> Checked:
     lacking = files["problem"].isin(list(_MISSING))
     unnamed = files["problem"].isna() & files[list(_IDENTIFIERS)].isna().any(axis=1)
     findings = []
-    for patient, subject, rows in by_folder(context, files[lacking | unnamed]):
+    for patient, subject, rows in by_folder(context, kept(files, lacking | unnamed)):
         names = file_names(context, rows["path"])
         kinds = Counter(_lack(row) for row in rows.to_dict("records"))
         observed = "; ".join(_each(kind, count, len(kinds)) for kind, count in sorted(kinds.items()))

@@ -11,18 +11,20 @@ from crlm_qc.model.contents import ARCHIVES, CONTENTS
 from crlm_qc.model.finding import RELEASE, Found
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, images_of, of_others
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.needs import need_workbook
 from crlm_qc.subjects.words import folder_of
 
 
+@once
 def _used(context: Context, source: str) -> tuple[Any, Any]:
-    """Rows of `sources` of one kind, and those of them that the audit reads."""
+    """Rows of `sources` of one kind, and those of them that the audit reads; no rule changes them."""
     sources = context["sources"]
-    rows = sources[sources["source"] == source]
-    return rows, rows[rows["used"].fillna(False).astype(bool)]
+    rows = kept(sources, sources["source"] == source)
+    return rows, kept(rows, rows["used"].fillna(False).astype(bool))
 
 
 _OTHER_WAYS = {
@@ -40,11 +42,11 @@ _IN_PLACE = {"other-form", "unfinished"}
 
 def _source(context: Context, source: str, missing: str, several: str) -> Checked:
     rows, used = _used(context, source)
-    near = rows[rows["problem"].isin(_IN_PLACE)]
+    in_place = rows["problem"].isin(_IN_PLACE)
+    near = kept(rows, in_place)
     # What is another collection's is REL007's, and parts of one release that are read as one are REL021's.
-    rows = rows.drop(near.index)
-    rows = rows[rows["relation"].fillna("") != "other-collection"]
-    surplus = rows[~rows["relation"].fillna("").isin(["part"])]
+    rows = kept(rows, ~in_place & (rows["relation"].fillna("") != "other-collection"))
+    surplus = kept(rows, rows["relation"].fillna("") != "part")
     if rows.empty:
         if (near["problem"] == "unfinished").any():
             raise Skip("an unfinished download lies in its place, as REL024 tells")

@@ -13,6 +13,7 @@ from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, MANY_FOLDERS, images_of, of_others
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.disk import elsewhere
 from crlm_qc.subjects.ledger import MODALITY, State, told, told_unknown
 from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subject, text
@@ -31,9 +32,9 @@ from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subj
 def sop_instance_twice(context: Context) -> Checked:
     """Every DICOM file with a SOP Instance UID."""
     files = context["files"]
-    named = files[files["sop_instance_uid"].notna()]
+    named = files["sop_instance_uid"].notna()
     # In the order of paths, copies after originals, also where names are no longer in them.
-    twice = named[named["sop_instance_uid"].duplicated(keep=False)]
+    twice = kept(files, named & files["sop_instance_uid"].duplicated(keep=False))
     cases = [
         _Twice(
             str(uid),
@@ -48,7 +49,7 @@ def sop_instance_twice(context: Context) -> Checked:
         groups.setdefault(case.places, []).append(case)
     if len(groups) > MANY_FOLDERS:
         groups = {(): cases}
-    return Checked(len(named), [_found_twice(context, places, group) for places, group in groups.items()])
+    return Checked(int(named.sum()), [_found_twice(context, places, group) for places, group in groups.items()])
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,9 @@ def _found_twice(context: Context, places: tuple[str, ...], cases: list[_Twice])
 def _unread_folders(context: Context) -> Counter[str]:
     """Patients with folders that hold no readable image, but unreadable files or broken links: each may be the series that is missing."""
     files = context["files"]
-    files = files[files["patient"].notna()]
-    unread = files[(files["kind"] == "unreadable") | (files["problem"] == "link-broken")]
+    unread = files[((files["kind"] == "unreadable") | (files["problem"] == "link-broken")) & files["patient"].notna()]
+    if unread.empty:
+        return Counter()
     readable = set(images_of(context)["folder"].dropna())
     folders = {(row["patient"], row["folder"]) for row in unread.to_dict("records") if row["folder"] not in readable}
     return Counter(patient for patient, _ in folders)
@@ -175,15 +177,15 @@ def series_missing(context: Context) -> Checked:
 def series_surplus(context: Context) -> Checked:
     """Every patient folder; CT series that were not published are LED004's."""
     images = images_of(context)
-    images = images[images["patient"].notna()]
-    images = images[(images["kind"] != "ct") | ~images["series_uid"].isin(list(told_unknown(context)))]
-    images = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
+    images = kept(images, images["patient"].notna())
+    images = kept(images, (images["kind"] != "ct") | ~images["series_uid"].isin(list(told_unknown(context))))
+    images = kept(images, images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated())
     # Who has no more files of a kind than there may be series, or no more series, has none too many.
     units = images["series_uid"].fillna("").where(images["kind"] == "ct", images["path"])
     counted = images[["patient", "kind"]].assign(unit=units).drop_duplicates().groupby(["patient", "kind"]).size()
     most = context.profile.published.series_per_patient
     several = [patient for (patient, role), count in counted.items() if count > most["CT" if role == "ct" else "SEG"]]
-    images = images[images["patient"].isin(several)]
+    images = kept(images, images["patient"].isin(several))
     words: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
     folders: dict[str, list[str]] = {}
@@ -267,9 +269,9 @@ def _merged(rows: Any) -> Any:
 def series_spread_or_mixed(context: Context) -> Checked:
     """Every series and every folder that holds images."""
     images = images_of(context)
-    images = images[images["series_uid"].notna()]
+    images = kept(images, images["series_uid"].notna())
     # A folder that holds nothing but copies is REL006's.
-    originals = images[images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated()]
+    originals = kept(images, images["sop_instance_uid"].isna() | ~images["sop_instance_uid"].duplicated())
     # Where series share folders by the way of a downloader, headers told them apart.
     mixed = () if context.evidence.facts.layout == "flat" else _mixed(context, originals)
     findings = [*_spread(context, originals), *mixed]
@@ -284,9 +286,11 @@ def _whole_somewhere(files: Any) -> bool:
 
 def _with_several(images: Any, one: str, other: str) -> Any:
     """Images with a value of a column beside which another column has several."""
-    pairs = images[[one, other]].fillna("").drop_duplicates()
-    several = pairs.loc[pairs[one].duplicated(), one]
-    return images[images[one].fillna("").isin(several)]
+    firsts, seconds = (images[name].fillna("").tolist() for name in (one, other))
+    counts = Counter(first for first, _ in set(zip(firsts, seconds, strict=True)))
+    if not counts or max(counts.values()) == 1:
+        return images.iloc[:0]
+    return images[[counts[first] > 1 for first in firsts]]
 
 
 def _spread(context: Context, images: Any) -> Iterator[Found]:

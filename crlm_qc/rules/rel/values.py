@@ -12,6 +12,7 @@ from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, rule
 from crlm_qc.rules.rel._shared import images_of
+from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import by_folder, file_names, text
 
 _NO_DATE = "is no date"
@@ -34,7 +35,7 @@ def value_forbidden(context: Context) -> Checked:
     images = images_of(context)
     told = _told_elsewhere(context)
     findings = []
-    for patient, subject, rows in by_folder(context, images[images["invalid_values"].notna()]):
+    for patient, subject, rows in by_folder(context, kept(images, images["invalid_values"].notna())):
         wrong: Counter[tuple[str, str, str]] = Counter()
         paths = []
         for path, value in zip(rows["path"], rows["invalid_values"], strict=True):
@@ -70,7 +71,7 @@ def _told_elsewhere(context: Context) -> dict[str, set[str]]:
     told: dict[str, set[str]] = {}
     for table in ("slices", "dsos"):
         rows: Any = context[table]
-        rows = rows[rows["malformed"].notna()]
+        rows = kept(rows, rows["malformed"].notna())
         for path, keywords in zip(rows["path"], rows["malformed"], strict=True):
             told.setdefault(path, set()).update(json.loads(keywords))
     return told

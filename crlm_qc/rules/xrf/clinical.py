@@ -10,7 +10,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import plural
-from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.xrf._shared import TABLES, records, row_subject
 from crlm_qc.subjects.alike import same_drawings
@@ -131,6 +131,7 @@ def tumour_size_contradicts(context: Context) -> Checked:
     return Checked(len(both), found)
 
 
+@once
 def _tumours(context: Context) -> pd.DataFrame:
     """Tumour segments of patients with one segmentation object; one that was measured and is empty does not count.
 
@@ -203,6 +204,7 @@ def _positions(context: Context, patients: set[str]) -> dict[str, str]:
     """`prone` or `supine` by patient, after PatientPosition, or else the orientation; where they differ, neither."""
     slices = context["slices"]
     found = {}
+    slices = slices[["patient", "patient_position", "col_y"]]
     for patient, group in slices[slices["patient"].isin(patients)].groupby("patient"):
         position = text(most_common(group["patient_position"])) or ""
         ends = {"S": "supine", "P": "prone"}

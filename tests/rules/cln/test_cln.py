@@ -1,6 +1,7 @@
 """The rules of the workbook that are not of one row, and how findings are grouped and worded."""
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,15 @@ def test_each_relation_is_judged_once(profile: Profile, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(_relations, "RELATIONS", tuple(map(counted, _relations.RELATIONS)))
     row = {**plain_row(), "overall_survival_months": 1, "months_to_liver_DFS_progression": 0}
+    assert not fired(RULES, tables([plain_row()], profile), profile)
+    assert sorted(judged) == sorted(relation.title for relation in _relations.RELATIONS)
+    judged.clear()
     found = {code for code, *_ in fired(RULES, tables([row], profile), profile)}
     assert {"CLN016", "CLN017"} & found
-    assert sorted(judged) == sorted(relation.title for relation in _relations.RELATIONS)
+    # What may be broken is given to Pandera.
+    broken = [title for title, times in Counter(judged).items() if times > 1]
+    assert sorted(judged) == sorted([*(relation.title for relation in _relations.RELATIONS), *broken])
+    assert {relation.code for relation in _relations.RELATIONS if relation.title in broken} <= found
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
