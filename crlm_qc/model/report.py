@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
+from crlm_qc.model.fitness import PurposeText, Spoils
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.picture import PATH_DATA, PICTURE_FILE, Picture
 from crlm_qc.model.plain import MAX_TEXT, PlainError, cut, from_plain, to_plain
@@ -73,6 +74,8 @@ class RuleText:
     fix: str
     source: str
     tolerances: tuple[ToleranceText, ...] = ()
+    spoils: Spoils | None = None
+    """What its findings spoil, as this audit was told; None where an earlier version does not say."""
 
     @property
     def family(self) -> str:
@@ -235,6 +238,8 @@ class Report:
     """Every waiver of this audit, and what became of it."""
     wholeness: Wholeness | None = None
     """Whether the download is whole; None where no list tells."""
+    purposes: Sequence[PurposeText] = ()
+    """What patients can be judged for; empty where an earlier version does not say."""
     run: Run | None = field(default=None, compare=False)
     """None where it is not known."""
     _counts: Counter[Severity] = field(init=False, repr=False)
@@ -317,6 +322,7 @@ class Report:
             "picture_notes": list(self.picture_notes),
             "waivers": to_plain(self.waivers),
             "rules": to_plain(self.rules),
+            "purposes": to_plain(self.purposes),
         }
 
     @classmethod
