@@ -87,10 +87,8 @@ class Cohort:
 
     @property
     def rules_behind(self) -> dict[str, int]:
-        """Rules that leave patients out, with how many, those of most patients first."""
-        counts = Counter(
-            code for one in self.of(Fit.OUT) for code in dict.fromkeys(each.finding.rule for each in one.gravest)
-        )
+        """Rules that leave patients out, with how many; of each patient the first, so that they add up."""
+        counts = Counter(one.gravest[0].finding.rule for one in self.of(Fit.OUT))
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     @property

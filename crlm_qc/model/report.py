@@ -115,6 +115,10 @@ class PatientFacts:
     """Largest diameter of a tumour segment in one slice."""
     stated_mm: float | None = None
     """The workbook's max_tumor_size."""
+    ct_folder: str | None = None
+    """Folder of its one CT series, relative to the release; None where it has several, or its name is not shown whole."""
+    seg_file: str | None = None
+    """File of its one segmentation object; None as for the folder."""
 
     def __post_init__(self) -> None:
         """Hold nothing that JSON has no number for: a figure that is none was not measured."""

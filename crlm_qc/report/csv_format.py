@@ -55,7 +55,7 @@ def render(report: Report) -> bytes:
     writer = csv.writer(sheet, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     texts = {text.code: text for text in report.rules}
-    writer.writerows(map(_cell, _row(finding, texts[finding.rule])) for finding in report.findings)
+    writer.writerows(map(cell, _row(finding, texts[finding.rule])) for finding in report.findings)
     return sheet.getvalue().encode()
 
 
@@ -83,7 +83,8 @@ def _row(finding: Finding, text: RuleText) -> tuple[str | int | None, ...]:
     )
 
 
-def _cell(value: str | int | None) -> str | int:
+def cell(value: str | int | None) -> str | int:
+    """What stands in a cell: text that a spreadsheet would take for a formula begins with an apostrophe."""
     if value is None or isinstance(value, int):
         return "" if value is None else value
     # Some spreadsheets take white space off before they look.

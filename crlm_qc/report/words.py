@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from crlm_qc.model.cohort import patients_here
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import CacheUse, Report, Verdict
 from crlm_qc.model.severity import Severity
@@ -142,14 +143,6 @@ def expected_observed(finding: Finding) -> str:
 def open_findings(report: Report) -> list[Finding]:
     """The findings that count, gravest first."""
     return [finding for finding in report.findings if finding.waived is None]
-
-
-def patients_here(report: Report) -> frozenset[str]:
-    """Patients of the release: those that figures are of. Lists and tables may name more."""
-    named = {one.patient for one in report.patients}
-    if not named and report.release.patients:
-        named = {finding.patient for finding in report.findings if finding.patient}
-    return frozenset(named)
 
 
 def touched(report: Report, findings: Iterable[Finding]) -> tuple[list[str], list[str]]:

@@ -79,22 +79,6 @@ def with_purposes(report: Report, registry: Registry, choices: Mapping[str, Purp
     return replace(report, rules=rules, purposes=found.texts, settings=settings)
 
 
-def check_order(choices: Mapping[str, PurposeChoice]) -> None:
-    """Refuse a purpose that is like one which is not there, or is told of after it.
-
-    Raises
-    ------
-    UsageError
-        Names both, and what is close to the one that is not known.
-    """
-    known = list(PURPOSES)
-    for name, choice in choices.items():
-        for one in choice.like:
-            if one not in known:
-                raise unknown_purpose(one, known, f"like of the purpose {name}")
-        known.append(name)
-
-
 def unknown_purpose(name: str, known: Iterable[str], place: str) -> UsageError:
     """What to say of a purpose that nobody knows."""
     from crlm_qc.model.words import did_you_mean
