@@ -67,6 +67,7 @@ def _as_dict(item: Rule, profile: Profile) -> dict[str, object]:
         "fix": item.fix,
         "source": item.source,
         "tables": list(item.tables),
+        "spoils": to_plain(item.spoils),
         "tolerances": to_plain(rule_text(item, profile).tolerances),
         "file": item.file,
         "line": item.line,
@@ -83,6 +84,7 @@ def explain(
         ("Severity", words.WORDS[item.severity]),
         ("Why", item.why),
         ("How", "" if item.kind is RuleKind.AUDIT else inspect.getdoc(item.check) or ""),
+        ("Spoils", _spoils(item)),
         ("What to do", item.fix),
         ("Source", item.source),
         ("Reads", ", ".join(item.tables)),
@@ -106,6 +108,17 @@ def _rule(every: Registry, code: str) -> Rule:
         close = closest(code.upper(), known) or closest(code.lower(), known, 0.6)
         raise UsageError(f"unknown rule {code}{close_to(close)}. See: crlm-qc rules")
     return found
+
+
+def _spoils(item: Rule) -> str:
+    """What its findings spoil: `left out of segmentation and volumetry; with care for lesion-counts`."""
+    spoils = item.spoils
+    parts = [f"a patient is left out of {words.listing(spoils.out)}"] if spoils.out else []
+    parts += [f"usable with care for {words.listing(spoils.care)}"] if spoils.care else []
+    if not parts:
+        return "nothing"
+    everyone = ", and so is every patient where it is found of the release" if spoils.everyone else ""
+    return f"{'; '.join(parts)}{everyone}"
 
 
 def _tolerances(item: Rule, profile: Profile) -> list[str]:

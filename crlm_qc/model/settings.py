@@ -93,5 +93,5 @@ class Settings:
             "redact_paths": self.redact_paths,
             "standard": self.standard,
             "all_objects": self.all_objects,
-            **({"purposes": to_plain(self.purposes)} if self.purposes else {}),
+            "purposes": to_plain(self.purposes),
         }
