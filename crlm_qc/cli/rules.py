@@ -84,7 +84,7 @@ def explain(
         ("Severity", words.WORDS[item.severity]),
         ("Why", item.why),
         ("How", "" if item.kind is RuleKind.AUDIT else inspect.getdoc(item.check) or ""),
-        ("Spoils", _spoils(item)),
+        ("Spoils", words.spoils(item.spoils)),
         ("What to do", item.fix),
         ("Source", item.source),
         ("Reads", ", ".join(item.tables)),
@@ -108,17 +108,6 @@ def _rule(every: Registry, code: str) -> Rule:
         close = closest(code.upper(), known) or closest(code.lower(), known, 0.6)
         raise UsageError(f"unknown rule {code}{close_to(close)}. See: crlm-qc rules")
     return found
-
-
-def _spoils(item: Rule) -> str:
-    """What its findings spoil: `left out of segmentation and volumetry; with care for lesion-counts`."""
-    spoils = item.spoils
-    parts = [f"a patient is left out of {words.listing(spoils.out)}"] if spoils.out else []
-    parts += [f"usable with care for {words.listing(spoils.care)}"] if spoils.care else []
-    if not parts:
-        return "nothing"
-    everyone = ", and so is every patient where it is found of the release" if spoils.everyone else ""
-    return f"{'; '.join(parts)}{everyone}"
 
 
 def _tolerances(item: Rule, profile: Profile) -> list[str]:

@@ -176,6 +176,7 @@ def single(report: Report, finding: Finding, style: Style | None = None) -> str:
         ("Within", words.within(subject)),
         ("Waived", finding.waived),
         ("Why", about.why),
+        ("Spoils", "" if about.spoils is None else words.spoils(about.spoils)),
         ("What to do", about.fix),
         ("Source", about.source),
     ]

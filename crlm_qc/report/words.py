@@ -16,6 +16,7 @@ from crlm_qc.model.words import plural
 
 if TYPE_CHECKING:
     from crlm_qc.model.finding import Finding, Subject
+    from crlm_qc.model.fitness import Spoils
     from crlm_qc.model.settings import Settings
 
 WORDS: Mapping[Severity, str] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -112,6 +113,15 @@ def listing(items: Iterable[str], most: int | None = None) -> str:
     if most is not None and len(every) > most:
         return f"{', '.join(every[:most])} and {len(every) - most:,} more"
     return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} and {every[-1]}" if every else ""
+
+
+def spoils(spoiled: Spoils) -> str:
+    """What findings of a rule spoil: `a patient is left out of volumetry; usable with care for lesion-counts`, or `nothing`."""
+    parts = [f"a patient is left out of {listing(spoiled.out)}"] if spoiled.out else []
+    if spoiled.care:
+        parts.append(f"{'usable' if parts else 'a patient is usable'} with care for {listing(spoiled.care)}")
+    everyone = "; so is every patient where it is found of the release" if spoiled.everyone else ""
+    return f"{'; '.join(parts)}{everyone}" if parts else "nothing"
 
 
 def within(subject: Subject) -> str:

@@ -11,12 +11,13 @@ import pytest
 from support.cohorts import BOTH, CARE, EVERYONE, OUT, found, number, report
 
 from crlm_qc.model.cohort import Cohort, judge_cohort
+from crlm_qc.model.fitness import NOTHING
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.report import cohort as forms
-from crlm_qc.report import html, markdown, text
+from crlm_qc.report import html, markdown, text, words
 
-WORDS = forms.Vocabulary("Livers", "CT of livers", "10.1/x", "CC BY 4.0", ("Liver", "Liver Remnant", "Tumor"))
+VOCABULARY = forms.Vocabulary("Livers", "CT of livers", "10.1/x", "CC BY 4.0", ("Liver", "Liver Remnant", "Tumor"))
 
 
 def cohort(told: Report, *purposes: str, strict: bool = False) -> Cohort:
@@ -24,7 +25,7 @@ def cohort(told: Report, *purposes: str, strict: bool = False) -> Cohort:
 
 
 def files(told: Report, *purposes: str) -> dict[str, bytes]:
-    made = forms.files(cohort(told, *purposes), told, WORDS)
+    made = forms.files(cohort(told, *purposes), told, VOCABULARY)
     return {name: content.encode() if isinstance(content, str) else content for name, content in made.items()}
 
 
@@ -164,4 +165,15 @@ def test_the_reports_open_with_it() -> None:
 def test_results_of_an_earlier_version_say_nothing_of_it(render: Any) -> None:
     told = replace(report([found(OUT, 1001)]), purposes=())
     said = render(told)
-    assert "usable" not in said.partition("</style>")[2] if "</style>" in said else "usable" not in said
+    assert not any(words in said for words in ('id="fitness"', "Whom to use", "Patients usable"))
+
+
+def test_what_a_rule_spoils_is_told_with_it() -> None:
+    told = report([found(BOTH, 1001), found(EVERYONE)])
+    said = "a patient is left out of lesion-counts; usable with care for segmentation"
+    assert f"<dt>Spoils</dt><dd>{said}</dd>" in html.render(told)
+    first = next(one for one in told.findings if one.rule == BOTH)
+    assert said in " ".join(text.single(told, first).split())
+    assert words.spoils(told.text(CARE).spoils) == "a patient is usable with care for segmentation"
+    assert words.spoils(told.text(EVERYONE).spoils).endswith("; so is every patient where it is found of the release")
+    assert words.spoils(NOTHING) == "nothing"
