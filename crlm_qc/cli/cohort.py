@@ -176,12 +176,8 @@ def _vocabulary(profile: Profile) -> forms.Vocabulary:
 
 
 def _is_saved(source: Path) -> bool:
-    """Whether a path is of saved results: a file whose content begins as JSON does."""
-    try:
-        with source.open("rb") as file:
-            return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" or source.suffix == ".json"
-    except OSError:
-        return source.suffix == ".json"
+    """Whether a path is of saved results: only these are JSON."""
+    return source.suffix.lower() == ".json"
 
 
 def _is_typed(ctx: typer.Context, name: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from crlm_qc.model.fitness import Fit
 from crlm_qc.model.report import PatientFacts, Report
 from crlm_qc.model.words import capitalised, plural
 from crlm_qc.report import words
-from crlm_qc.report.csv_format import cell
+from crlm_qc.report.csv_format import table
 from crlm_qc.report.text import Style, finish
 
 COLUMNS = ("patient", "verdict", "effect", "rule", "title", "message", "fingerprint", "documented")
@@ -198,11 +196,7 @@ def _cases(cohort: Cohort, report: Report) -> list[PatientFacts]:
 
 def _excluded(cohort: Cohort) -> bytes:
     """Patients not to use, a row a reason; one who was not judged has a row that says why."""
-    sheet = io.StringIO(newline="")
-    writer = csv.writer(sheet, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(map(cell, row) for one in cohort.excluded for row in _rows(one))
-    return sheet.getvalue().encode("utf-8", "replace")
+    return table(COLUMNS, (row for one in cohort.excluded for row in _rows(one)))
 
 
 def _rows(one: PatientVerdict) -> list[Sequence[str]]:
