@@ -4,30 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crlm_qc.model.cohort import Cohort, judge_cohort
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.fitness import Fit
 from crlm_qc.model.report import Report
-from crlm_qc.model.settings import PurposeChoice
+from crlm_qc.model.settings import PurposeChoice, Settings
+from crlm_qc.request.request import Request
 from crlm_qc.request.saved import load_report
 from crlm_qc.rulebook.purposes import unknown_purpose, with_purposes
 from crlm_qc.rules import registry
 
+if TYPE_CHECKING:
+    from crlm_qc.workers import Progress
+
 
 def usable(
-    report: Report | str | Path, purpose: str | tuple[str, ...] = "segmentation", *, strict: bool = False
+    report: Report | str | Path,
+    purpose: str | tuple[str, ...] = "segmentation",
+    *,
+    strict: bool = False,
+    settings: Settings | None = None,
 ) -> list[str]:
     """Patients to use for a purpose.
 
     Parameters
     ----------
     report : Report, str or pathlib.Path
-        What `crlm_qc.audit` came to, or findings.json of an earlier audit.
+        What `crlm_qc.audit` came to, findings.json of an earlier audit, or a release, which is audited first, as far as
+        it is not remembered.
     purpose : str or tuple of str
         Name of a purpose, such as `segmentation` or `lesion-counts`; of several, a patient must be usable for all.
     strict : bool
         Whether those that need care are left out too.
+    settings : Settings, optional
+        How a release is audited; everything by default.
 
     Returns
     -------
@@ -40,20 +52,24 @@ def usable(
         There is no such purpose, the file can't be read, or not one patient was judged: the audit did not look for what
         spoils the purpose.
     """
-    found = cohort(report, purpose, strict=strict)
+    found = cohort(report, purpose, strict=strict, settings=settings)
     if found.patients and len(found.of(Fit.UNKNOWN)) == len(found.patients):
         raise UsageError(f"no patient was judged for {found.name}: {found.patients[0].unknown}")
     return [one.patient for one in found.used]
 
 
 def cohort(
-    report: Report | str | Path, purpose: str | tuple[str, ...] = "segmentation", *, strict: bool = False
+    report: Report | str | Path,
+    purpose: str | tuple[str, ...] = "segmentation",
+    *,
+    strict: bool = False,
+    settings: Settings | None = None,
 ) -> Cohort:
     """Every patient with its verdict for a purpose, and the findings behind it.
 
     Parameters
     ----------
-    report, purpose, strict
+    report, purpose, strict, settings
         As `usable`.
 
     Returns
@@ -66,9 +82,41 @@ def cohort(
     UsageError
         There is no such purpose, or the file can't be read.
     """
-    told = report if isinstance(report, Report) else load_report(Path(report))
+    if isinstance(report, Report):
+        told = report
+    else:
+        source = Path(report)
+        told = load_report(source) if is_saved(source) else audited(source, Request(settings=settings or Settings()))
     names = (purpose,) if isinstance(purpose, str) else tuple(purpose)
     return cohort_of(told, names, strict=strict)
+
+
+def is_saved(source: Path) -> bool:
+    """Whether a path is of saved results and not of a release: only these are JSON."""
+    return source.suffix.lower() == ".json"
+
+
+def audited(release: Path, request: Request, progress: Progress | None = None) -> Report:
+    """What an audit of a release comes to, or has come to; no report is written.
+
+    Parameters
+    ----------
+    release : pathlib.Path
+        Folder or archive of the release, or saved evidence.
+    request : Request
+        What is asked for.
+    progress : callable, optional
+        Told of the reading's progress.
+    """
+    from crlm_qc.auditing.memory import remember
+    from crlm_qc.auditing.run import audit
+
+    # Verdicts of crlm-qc check hold for this, too: they are remembered by how it makes pictures.
+    memory = remember(release, request, purpose=request.pictures)
+    report = audit(release, **request.audited(), progress=progress, memory=memory)
+    if memory is not None:
+        memory.end()
+    return report
 
 
 def cohort_of(

@@ -9,9 +9,7 @@ from typing import Annotated
 
 import typer
 
-from crlm_qc.auditing.fitness import cohort_of, with_its_purposes
-from crlm_qc.auditing.memory import remember
-from crlm_qc.auditing.run import audit
+from crlm_qc.auditing.fitness import audited, cohort_of, is_saved, with_its_purposes
 from crlm_qc.cli.actions import say_safely, shown
 from crlm_qc.cli.configured import request_by, tell_configuration
 from crlm_qc.cli.options import (
@@ -104,7 +102,7 @@ def cohort(
     the configuration. What was waived counts as decided. Nobody counts as usable whom the audit did not look at deep
     enough.
     """
-    saved = _is_saved(source)
+    saved = is_saved(source)
     # The folder is of this command alone: what a configuration says of reports is not of it.
     parameters = {name: value for name, value in locals().items() if name not in ("out", "source")}
     request = request_by(ctx, {**parameters, **({} if saved else {"release": source})})
@@ -136,7 +134,7 @@ def _tell(
     elif request.quiet == 0:
         say_safely(forms.render(found, style_of(sys.stdout, Colour(request.color))), sys.stdout)
     elif request.quiet == 1:
-        say_safely(f"{forms.sentence(found)}.", sys.stdout)
+        say_safely(f"{words.clean(forms.sentence(found))}.", sys.stdout)
     if out is not None:
         _write(found, report, request, out, to=sys.stderr if listing is Listing.JSON else sys.stdout)
     return found.exit_code
@@ -175,11 +173,6 @@ def _vocabulary(profile: Profile) -> forms.Vocabulary:
     return forms.Vocabulary(profile.name, profile.title, profile.doi, profile.licence, labels)
 
 
-def _is_saved(source: Path) -> bool:
-    """Whether a path is of saved results: only these are JSON."""
-    return source.suffix.lower() == ".json"
-
-
 def _is_typed(ctx: typer.Context, name: str) -> bool:
     found = ctx.get_parameter_source(name)
     return found is not None and found.name == "COMMANDLINE"
@@ -196,10 +189,5 @@ def _check_folder(out: Path, source: Path, *, saved: bool) -> None:
 
 def _audited(release: Path, request: Request) -> Report:
     """What an audit comes to, or has come to; it writes no report."""
-    # Verdicts of crlm-qc check hold for this, too: they are remembered by how it makes pictures.
-    memory = remember(release, request, purpose=request.pictures)
     with progress_on(quiet=request.quiet > 0) as progress:
-        report = audit(release, **request.audited(), progress=progress, memory=memory)
-    if memory is not None:
-        memory.end()
-    return report
+        return audited(release, request, progress)

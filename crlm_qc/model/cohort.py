@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,10 @@ from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.report import ExitCode, Report, RuleText
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.words import plural
+
+MAX_LIMITS = 20
+"""What was not read of nobody's in particular, said one by one."""
+_WORD = re.compile(r"[\w-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ class Judge:
         self._outcomes = {one.rule: one for one in report.outcomes}
         self._known = {(use.rule, use.reason) for use in report.waivers if use.known}
         self._here = sorted(patients_here(report))
-        self._unread = _unread(report.limits, self._here)
+        self._unread, self._limits = _unread(report.limits, set(self._here))
 
     def cohort(self, purposes: Iterable[str], *, strict: bool = False) -> Cohort:
         """As `judge_cohort`."""
@@ -218,9 +222,9 @@ class Judge:
             code for code, outcome in self._outcomes.items() if _not_run(outcome) and self._matters(code, purposes)
         ]:
             yield f"Not looked for: {_listed(lost)}."
-        for limit in self._report.limits:
-            if not any(_names(limit, patient) for patient in self._here):
-                yield f"Not read: {limit}"
+        yield from (f"Not read: {limit}" for limit in self._limits[:MAX_LIMITS])
+        if (rest := len(self._limits) - MAX_LIMITS) > 0:
+            yield f"Not read: {plural(rest, 'more place')}, which findings.json tells."
 
     def _matters(self, code: str, purposes: Iterable[PurposeText]) -> bool:
         return any(self._spoils(code).effect(one.name) is not Fit.USABLE for one in purposes)
@@ -242,18 +246,16 @@ def _not_run(outcome: Outcome) -> bool:
     return outcome.incomplete or outcome.status is Status.ERRORED or outcome.reason.startswith("needs --depth")
 
 
-def _unread(limits: Iterable[str], patients: Sequence[str]) -> dict[str, str]:
-    """Patients of whom something was not read, with what is said of it."""
+def _unread(limits: Iterable[str], patients: Container[str]) -> tuple[dict[str, str], list[str]]:
+    """Patients of whom something was not read, with what is said of it; and limits that name none of them."""
     found: dict[str, str] = {}
+    others: list[str] = []
     for limit in limits:
-        for patient in patients:
-            if _names(limit, patient):
-                found.setdefault(patient, limit.removeprefix(f"{patient}: "))
-    return found
-
-
-def _names(limit: str, patient: str) -> bool:
-    return patient in limit and re.search(rf"(?<![\w-]){re.escape(patient)}(?![\w-])", limit) is not None
+        named = [one for one in (limit.partition(": ")[0], *_WORD.findall(limit)) if one in patients]
+        for patient in named:
+            found.setdefault(patient, limit.removeprefix(f"{patient}: "))
+        others += [] if named else [limit]
+    return found, others
 
 
 def _listed(codes: Sequence[str], most: int = 6) -> str:

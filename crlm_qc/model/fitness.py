@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,6 +40,8 @@ class PurposeText:
     """Rules that leave patients out, and that the user left out of the audit by name."""
 
 
+PURPOSE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+"""What a purpose may be called."""
 PURPOSES: Mapping[str, PurposeText] = {
     one.name: one
     for one in (

@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
-from crlm_qc.model.fitness import PurposeText, Spoils
+from crlm_qc.model.fitness import PURPOSE_NAME, PurposeText, Spoils
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.picture import PATH_DATA, PICTURE_FILE, Picture
 from crlm_qc.model.plain import MAX_TEXT, PlainError, cut, from_plain, to_plain
@@ -362,6 +362,8 @@ class Report:
         known = {item.code for item in report.rules}
         if not all(map(_CODE.fullmatch, known)):
             raise PlainError("a code under rules is not of the form ABC123")
+        if not all(PURPOSE_NAME.fullmatch(one.name) for one in report.purposes):
+            raise PlainError("a name under purposes is not of small letters, digits and hyphens")
         if not all(_FINGERPRINT.fullmatch(finding.fingerprint) for finding in report.findings):
             raise PlainError("a fingerprint under findings is not of 12 hexadecimal digits")
         named = {outcome.rule for outcome in report.outcomes} | {finding.rule for finding in report.findings}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from crlm_qc.collection.strict import StrictError, Table
@@ -14,7 +13,6 @@ from crlm_qc.rules import registry
 
 PURPOSES = "purposes"
 """The table that they stand in."""
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _RULES = ("out", "care", "ignore")
 
 
@@ -46,7 +44,7 @@ def read_purposes(table: Table) -> dict[str, PurposeChoice]:
 
 def _choice(name: str, table: Table, known: list[str]) -> PurposeChoice:
     place = table.place(name)
-    if not _NAME.fullmatch(name):
+    if not fitness.PURPOSE_NAME.fullmatch(name):
         raise StrictError(f"{place} is not of the right form: small letters, digits and hyphens")
     said = table.table(name)
     said.allow(("about", "depth", "like", *_RULES))

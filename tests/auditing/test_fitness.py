@@ -7,17 +7,24 @@ from pathlib import Path
 import pytest
 from support.cohorts import CARE, OUT, found, number, report
 from support.frames import clean
+from support.releases import clean_release
 
 import crlm_qc
 from crlm_qc.auditing.fitness import cohort_of
 from crlm_qc.auditing.judging import judge
+from crlm_qc.auditing.memory import remember
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.fitness import PURPOSES, Fit
+from crlm_qc.model.plain import PlainError
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, PurposeChoice, Settings
 from crlm_qc.report.json_format import render
+from crlm_qc.request.request import Request
 from crlm_qc.rules import registry
+from crlm_qc.synthetic.release import SyntheticRelease
+
+__all__ = ["clean_release"]
 
 
 def test_usable_takes_a_report_or_its_file(tmp_path: Path) -> None:
@@ -85,3 +92,25 @@ def test_where_a_patient_lies_is_told_only_as_it_may_be_shown(profile: Profile) 
     hidden = judge(clean().evidence(), profile, replace(Settings(), redact_paths=True))
     assert all(one.ct_folder and one.seg_file for one in judged.patients)
     assert not any(one.ct_folder or one.seg_file for one in hidden.patients)
+
+
+def test_a_release_is_audited_and_the_next_time_remembered(
+    clean_release: SyntheticRelease, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crlm_qc.auditing.memory.user_cache", lambda: tmp_path / "cache")
+    settings = Settings(depth=Depth.HEADERS, subset=True)
+    every = ["CRLM-CT-1001", "CRLM-CT-1002", "CRLM-CT-1003"]
+    assert crlm_qc.usable(clean_release.root, purpose="sharing", settings=settings) == every
+    asked = Request(settings=settings)
+    memory = remember(clean_release.root, asked, purpose=asked.pictures)
+    assert memory is not None
+    assert crlm_qc.audit(clean_release.root, settings=settings, memory=memory).release.patients == len(every)
+    with pytest.raises(UsageError, match="no patient was judged for segmentation: audited at depth headers only"):
+        crlm_qc.usable(clean_release.root, settings=settings)
+
+
+def test_a_purpose_of_saved_results_is_called_as_purposes_may_be() -> None:
+    raw = json.loads(render(report()))
+    raw["purposes"][0]["name"] = "x; rm -rf ~"
+    with pytest.raises(PlainError, match="name under purposes"):
+        Report.from_dict(raw)

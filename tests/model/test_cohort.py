@@ -193,3 +193,10 @@ def test_plain_values_tell_everything() -> None:
 
 def plain_fingerprint(told: object, patient: int) -> str:
     return next(one.fingerprint for one in told.findings if one.patient == number(patient))  # type: ignore[attr-defined]
+
+
+def test_of_very_many_limits_the_first_are_said() -> None:
+    limits = tuple(f"folder {number} was not read: closed" for number in range(30))
+    notes = judge_cohort(report(limits=limits), ["segmentation"]).notes
+    assert len(notes) == 21
+    assert notes[-1] == "Not read: 10 more places, which findings.json tells."
