@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from support.cohorts import BOTH, CARE, EVERYONE, OUT, found, number, report
+from support.reports import HOSTILE
 
 from crlm_qc.model.cohort import Cohort, judge_cohort
 from crlm_qc.model.fitness import NOTHING
-from crlm_qc.model.report import Report
+from crlm_qc.model.report import PatientFacts, Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.report import cohort as forms
 from crlm_qc.report import html, markdown, text, words
 
+MOVES = {chr(code) for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} - set("\r\n") | set("\u202e\u2066\u2028\u200f")
 VOCABULARY = forms.Vocabulary("Livers", "CT of livers", "10.1/x", "CC BY 4.0", ("Liver", "Liver Remnant", "Tumor"))
 
 
@@ -177,3 +179,15 @@ def test_what_a_rule_spoils_is_told_with_it() -> None:
     assert words.spoils(told.text(CARE).spoils) == "a patient is usable with care for segmentation"
     assert words.spoils(told.text(EVERYONE).spoils).endswith("; so is every patient where it is found of the release")
     assert words.spoils(NOTHING) == "nothing"
+
+
+def test_whatever_stands_in_saved_results_moves_no_cursor_and_makes_no_second_line() -> None:
+    told = report([replace(found(OUT, 1001), patient=HOSTILE, message=HOSTILE), replace(found(CARE), message=HOSTILE)])
+    facts = [PatientFacts(HOSTILE, ct_folder=HOSTILE, seg_file=HOSTILE), *told.patients]
+    told = replace(told, patients=facts, limits=(HOSTILE, "x\nCRLM-CT-1003: \x1b[2J"))
+    made = forms.files(cohort(told), told, VOCABULARY)
+    every = [*(one if isinstance(one, str) else one.decode() for one in made.values()), forms.render(cohort(told))]
+    for said in every:
+        assert not {letter for letter in said if letter in MOVES}
+    assert str(made["usable.txt"]).splitlines() == ["CRLM-CT-1001", "CRLM-CT-1002"]
+    assert html.render(told).count("<script") == 1
