@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from crlm_qc.model.report import Report as Report
 
     __version__: str
+    from crlm_qc.auditing.fitness import cohort as cohort
+    from crlm_qc.auditing.fitness import usable as usable
     from crlm_qc.testing.conformance import assert_conformant as assert_conformant
 
-__all__ = ["Report", "__version__", "assert_conformant", "audit"]
+__all__ = ["Report", "__version__", "assert_conformant", "audit", "cohort", "usable"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +30,10 @@ def __getattr__(name: str) -> Any:
         from crlm_qc.testing.conformance import assert_conformant
 
         return assert_conformant
+    if name in ("cohort", "usable"):
+        from crlm_qc.auditing import fitness
+
+        return getattr(fitness, name)
     if name == "Report":
         from crlm_qc.model.report import Report
 

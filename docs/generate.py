@@ -120,6 +120,7 @@ def _rule(item: Rule, tolerances: tuple[ToleranceText, ...], faults: list[str]) 
         ("Severity", words.WORDS[item.severity]),
         ("Why it matters", plain(item.why)),
         ("What is checked", plain(how)),
+        ("Spoils", words.spoils(item.spoils)),
         ("What to do", plain(item.fix)),
         ("Source", plain(item.source)),
         *(

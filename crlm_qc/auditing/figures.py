@@ -66,6 +66,7 @@ def patient_facts(context: Context) -> list[PatientFacts]:
     overlap = _tumour_overlap(context, tumour)
     referenced = _referenced(context)
     stated = workbook(context, ("sex", "max_tumor_size"))
+    folders, objects = _ct_folders(context), dsos.set_index("patient")["path"]
     facts = []
     for patient in sorted(set(evidence["patients"]["patient"])):
         stack = stacks.get(patient, {})
@@ -89,9 +90,26 @@ def patient_facts(context: Context) -> list[PatientFacts]:
                 overlap_mm3=_real(overlap.get(patient)),
                 diameter_mm=_real(diameter.get(patient)),
                 stated_mm=_real(MM_PER_CM * stated["max_tumor_size"].get(patient, math.nan)),
+                ct_folder=_named(context, folders.get(patient)),
+                seg_file=_named(context, objects.get(patient)),
             )
         )
     return facts
+
+
+def _ct_folders(context: Context) -> dict[str, str]:
+    """The folder of each patient's one CT series, where nothing else lies in it."""
+    series = context["series"]
+    of_ct = series[series["role"] == "ct"]
+    alone = of_ct[~of_ct["patient"].duplicated(keep=False) & (of_ct["n_folders"] == 1)]
+    alone = alone[~alone["folder"].isin(series.loc[series["folder"].duplicated(keep=False), "folder"])]
+    return dict(zip(alone["patient"], alone["folder"], strict=True))
+
+
+def _named(context: Context, path: Any) -> str | None:
+    """A path that a program can go to: none of which a part is not shown, or shown otherwise."""
+    shown = context.show.path(path) if isinstance(path, str) and path else None
+    return None if shown is None or str(shown) != path else str(shown)
 
 
 def _tumour_overlap(context: Context, tumour: pd.DataFrame) -> pd.Series[float]:

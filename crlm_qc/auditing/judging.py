@@ -25,6 +25,7 @@ from crlm_qc.model.sight import Sight
 from crlm_qc.model.tables import texts_as_in_tables
 from crlm_qc.request.choice import choose
 from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.purposes import purposes_of
 from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip
 from crlm_qc.rulebook.texts import rule_text
 from crlm_qc.rules import registry as all_rules
@@ -98,6 +99,7 @@ def judge(
         patients=evidence["patients"]["patient"],
     )
     findings = list(waived.findings)
+    purposes = purposes_of(all_rules(), settings, {item.code for item in chosen})
     about: dict[str, tuple[int, Sequence[Found]]] = {CRASH_RULE: (len(outcomes), crashes)}
     about |= {code: (len(waivers), found) for code, found in waived.problems.items()}
     for item in chosen:
@@ -109,7 +111,7 @@ def judge(
         tool_version=version("crlm-qc"),
         release=facts,
         settings=settings,
-        rules=[rule_text(item, profile) for item in chosen],
+        rules=[rule_text(item, profile, purposes.spoils.get(item.code)) for item in chosen],
         outcomes=sorted(outcomes, key=lambda outcome: outcome.rule),
         findings=sorted(map(_as_shown, findings), key=lambda finding: finding.sort_key),
         patients=patient_facts(context),
@@ -117,6 +119,7 @@ def judge(
         figures=figures(context),
         waivers=tuple(waived.uses),
         wholeness=wholeness(context),
+        purposes=purposes.texts,
     )
 
 

@@ -18,6 +18,7 @@ import typer
 from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.cache import cache
 from crlm_qc.cli.check import check
+from crlm_qc.cli.cohort import COHORT_EXIT_CODES, cohort
 from crlm_qc.cli.config import config
 from crlm_qc.cli.configured import ConfiguredCommand
 from crlm_qc.cli.diff import diff
@@ -59,6 +60,7 @@ app = typer.Typer(
 app.command(cls=ConfiguredCommand, epilog=EXIT_CODES)(check)
 app.command(epilog=EXIT_CODES)(lock)
 app.command("fetch-list", epilog=EXIT_CODES)(fetch_list)
+app.command(cls=ConfiguredCommand, epilog=COHORT_EXIT_CODES)(cohort)
 app.command(epilog=EXIT_CODES)(diff)
 app.command()(report)
 app.command()(show)

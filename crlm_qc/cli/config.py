@@ -14,11 +14,14 @@ from crlm_qc.cli.configured import RELEASE, settled_by
 from crlm_qc.cli.options import Listing, ListingOption
 from crlm_qc.cli.terminal import say
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.plain import to_plain
+from crlm_qc.model.settings import PurposeChoice
 from crlm_qc.report import words
 from crlm_qc.report.writing import put
 from crlm_qc.request.files import FILE_NAME
 from crlm_qc.request.keys import KEYS, Key, template
 from crlm_qc.request.layers import Held, Origin
+from crlm_qc.request.purposes import PURPOSES
 from crlm_qc.request.settled import Settled
 
 
@@ -68,6 +71,7 @@ def _as_json(settled: Settled) -> str:
     told = {
         "file": None if found.path is None else str(found.path),
         "passed_over": [str(path) for path in found.passed_over],
+        PURPOSES: to_plain(found.values.get(PURPOSES, {})),
         "settings": {name: _setting(KEYS[name], one) for name, one in settled.held.items()},
     }
     return json.dumps(told, indent=2, ensure_ascii=False)
@@ -92,9 +96,19 @@ def _as_text(settled: Settled) -> str:
         f"configuration file: {shown or 'none'}",
         *(f"not read, since it lies in the release: {words.clean(str(path))}" for path in found.passed_over),
         "",
+        *(
+            f"purposes.{name}: {words.clean(_choice(choice))}"
+            for name, choice in found.values.get(PURPOSES, {}).items()
+        ),
         *(f"{name:{wide[0]}}  {origin:{wide[1]}}  {value}" for name, origin, value in rows),
     ]
     return "\n".join(lines)
+
+
+def _choice(choice: PurposeChoice) -> str:
+    """What a configuration file says of a purpose."""
+    said = {name: value for name, value in to_plain(choice).items() if value}
+    return "; ".join(f"{name} {', '.join(value) if isinstance(value, list) else value}" for name, value in said.items())
 
 
 def _rows(key: Key, held: Held) -> list[tuple[str, str, str]]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -14,48 +12,15 @@ from crlm_qc.cli.outputs import Output
 from crlm_qc.cli.pictures import PICTURED
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
-from crlm_qc.model.plain import PlainError
-from crlm_qc.model.report import Report
+from crlm_qc.request.saved import load_report
+
+__all__ = ["FindingsFile", "MaxBytes", "check_anchor", "load_report", "options_for", "places_of"]
 
 FindingsFile = Annotated[Path, typer.Argument(metavar="FINDINGS.json", help="Saved results of an audit.")]
 MaxBytes = Annotated[
     int | None,
     typer.Option("--max-bytes", min=1000, help="Most bytes of Markdown; a comment on GitHub takes 65,536 characters."),
 ]
-
-
-def load_report(path: Path) -> Report:
-    """Read findings.json.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    Report
-        The report that it was written from.
-
-    Raises
-    ------
-    UsageError
-        The file can't be read, or is not what this version reads; the message names it.
-    """
-    try:
-        raw = json.loads(path.read_bytes(), parse_constant=_no_constant)
-        return Report.from_dict(raw)
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {os.strerror(error.errno or 0).lower()}") from None
-    except PlainError as error:
-        raise UsageError(f"{path} is no findings.json that can be read: {error}") from None
-    except (ValueError, RecursionError):
-        # The text of a decoder's error may hold what stands in the file.
-        raise UsageError(f"{path} is no findings.json that can be read: it is not JSON") from None
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError
 
 
 def check_anchor(given: str | None) -> str | None:

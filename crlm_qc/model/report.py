@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
+from crlm_qc.model.fitness import PURPOSE_NAME, PurposeText, Spoils
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.picture import PATH_DATA, PICTURE_FILE, Picture
 from crlm_qc.model.plain import MAX_TEXT, PlainError, cut, from_plain, to_plain
@@ -73,6 +74,8 @@ class RuleText:
     fix: str
     source: str
     tolerances: tuple[ToleranceText, ...] = ()
+    spoils: Spoils | None = None
+    """What its findings spoil, as this audit was told; None where an earlier version does not say."""
 
     @property
     def family(self) -> str:
@@ -112,6 +115,10 @@ class PatientFacts:
     """Largest diameter of a tumour segment in one slice."""
     stated_mm: float | None = None
     """The workbook's max_tumor_size."""
+    ct_folder: str | None = None
+    """Folder of its one CT series, relative to the release; None where it has several, or its name is not shown whole."""
+    seg_file: str | None = None
+    """File of its one segmentation object; None as for the folder."""
 
     def __post_init__(self) -> None:
         """Hold nothing that JSON has no number for: a figure that is none was not measured."""
@@ -235,6 +242,8 @@ class Report:
     """Every waiver of this audit, and what became of it."""
     wholeness: Wholeness | None = None
     """Whether the download is whole; None where no list tells."""
+    purposes: Sequence[PurposeText] = ()
+    """What patients can be judged for; empty where an earlier version does not say."""
     run: Run | None = field(default=None, compare=False)
     """None where it is not known."""
     _counts: Counter[Severity] = field(init=False, repr=False)
@@ -317,6 +326,7 @@ class Report:
             "picture_notes": list(self.picture_notes),
             "waivers": to_plain(self.waivers),
             "rules": to_plain(self.rules),
+            "purposes": to_plain(self.purposes),
         }
 
     @classmethod
@@ -352,6 +362,8 @@ class Report:
         known = {item.code for item in report.rules}
         if not all(map(_CODE.fullmatch, known)):
             raise PlainError("a code under rules is not of the form ABC123")
+        if not all(PURPOSE_NAME.fullmatch(one.name) for one in report.purposes):
+            raise PlainError("a name under purposes is not of small letters, digits and hyphens")
         if not all(_FINGERPRINT.fullmatch(finding.fingerprint) for finding in report.findings):
             raise PlainError("a fingerprint under findings is not of 12 hexadecimal digits")
         named = {outcome.rule for outcome in report.outcomes} | {finding.rule for finding in report.findings}

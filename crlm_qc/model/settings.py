@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from crlm_qc.model.plain import to_plain
 from crlm_qc.model.severity import Severity
 
 
@@ -24,6 +25,21 @@ class Depth(StrEnum):
         """Whether reading at this depth gives what `other` needs."""
         order = list(Depth)
         return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True, slots=True)
+class PurposeChoice:
+    """What a configuration says of a purpose: one of its own, or another opinion on one that there is."""
+
+    about: str | None = None
+    depth: Depth | None = None
+    like: tuple[str, ...] = ()
+    """Purposes that it needs all of."""
+    out: tuple[str, ...] = ()
+    """Rules whose findings leave a patient out: codes, beginnings of codes, or slugs."""
+    care: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    """Rules whose findings don't matter to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,8 @@ class Settings:
     """Whether the validators of dicom3tools are run on the files of patients."""
     all_objects: bool = False
     """Whether objects of others, which the profile tells apart, are audited as the published ones are."""
+    purposes: Mapping[str, PurposeChoice] = field(default_factory=dict)
+    """What is said of purposes in place of what rules declare, by name."""
 
     @property
     def partial(self) -> bool:
@@ -75,4 +93,5 @@ class Settings:
             "redact_paths": self.redact_paths,
             "standard": self.standard,
             "all_objects": self.all_objects,
+            "purposes": to_plain(self.purposes),
         }

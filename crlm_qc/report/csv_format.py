@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.report import Report, RuleText
@@ -51,11 +52,16 @@ def render(report: Report) -> bytes:
         UTF-8 without a byte order mark, as RFC 4180 has it: CRLF at the end of each line, a heading, quotes doubled.
         Text that a spreadsheet would take for a formula begins with an apostrophe.
     """
+    texts = {text.code: text for text in report.rules}
+    return table(COLUMNS, (_row(finding, texts[finding.rule]) for finding in report.findings))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> bytes:
+    """A heading and rows, written as `render` says."""
     sheet = io.StringIO(newline="")
     writer = csv.writer(sheet, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    texts = {text.code: text for text in report.rules}
-    writer.writerows(map(_cell, _row(finding, texts[finding.rule])) for finding in report.findings)
+    writer.writerow(columns)
+    writer.writerows(map(_cell, row) for row in rows)
     return sheet.getvalue().encode()
 
 

@@ -7,12 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 
+from crlm_qc.model.cohort import Judge
 from crlm_qc.model.finding import Finding
+from crlm_qc.model.fitness import Fit
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
+from crlm_qc.report.cohort import behind
 
 MAX_BYTES = 900_000
 """GitHub refuses a step's summary above 1 MiB, and shows nothing of it."""
@@ -45,7 +48,13 @@ def render(report: Report, max_bytes: int = MAX_BYTES) -> str:
     by_patient: dict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         by_patient[finding.patient or ""].append(finding)
-    first = [*_head(report), *_limits(report), *_rules(report), *(["\n### Findings\n"] if by_patient else [])]
+    first = [
+        *_head(report),
+        *_fitness(report),
+        *_limits(report),
+        *_rules(report),
+        *(["\n### Findings\n"] if by_patient else []),
+    ]
     return cut(chain(first, _patients(by_patient)), max_bytes, "findings.json", len(first) + len(by_patient))
 
 
@@ -118,6 +127,18 @@ def _head(report: Report) -> Iterable[str]:
     yield f"{escape(facts.root or facts.collection)}: {', '.join(figures)}. crlm-qc {escape(report.tool_version)}.\n"
     for line in words.narrowing(report):
         yield f"\n{escape(line)}\n"
+
+
+def _fitness(report: Report) -> Iterable[str]:
+    if not report.purposes or not report.patients:
+        return
+    yield "\n### Whom to use\n\n| purpose | usable | with care | left out | not judged | left out for |\n"
+    yield "|---|---:|---:|---:|---:|---|\n"
+    judge = Judge(report)
+    for purpose in report.purposes:
+        found = judge.cohort([purpose.name])
+        counts = [f"{found.counts[fit]:,}" for fit in (Fit.USABLE, Fit.CARE, Fit.OUT, Fit.UNKNOWN)]
+        yield f"| {escape(purpose.name)} | {' | '.join(counts)} | {behind(found)} |\n"
 
 
 def _limits(report: Report) -> Iterable[str]:

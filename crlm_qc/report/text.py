@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from crlm_qc.model.cohort import Judge
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
@@ -88,6 +89,7 @@ def render(report: Report, style: Style | None = None) -> str:
         _release(report, style),
         *_groups(report, style),
         _not_checked(report, style),
+        _fitness(report, style),
         _counts(report, style),
     ]
     lines = [line for block in blocks if block for line in (*block, "")]
@@ -174,6 +176,7 @@ def single(report: Report, finding: Finding, style: Style | None = None) -> str:
         ("Within", words.within(subject)),
         ("Waived", finding.waived),
         ("Why", about.why),
+        ("Spoils", "" if about.spoils is None else words.spoils(about.spoils)),
         ("What to do", about.fix),
         ("Source", about.source),
     ]
@@ -283,6 +286,20 @@ def _not_checked(report: Report, style: Style) -> list[str]:
     for reason, codes in words.not_run(report).items():
         lines += style.wrap(f"{words.GLYPHS['skipped']} {reason}: {words.listing(codes, 12)}", "  ", _INDENT)
     return [style.paint("strong", "Not checked"), *lines] if lines else []
+
+
+def _fitness(report: Report, style: Style) -> list[str]:
+    """How many patients are usable for what, and which command tells who."""
+    if not report.purposes or not report.patients:
+        return []
+    # Loaded here, for it renders in this module's style.
+    from crlm_qc.report.cohort import summary
+
+    said = summary(Judge(report).cohort([one.name]) for one in report.purposes)
+    return [
+        *style.wrap(f"Patients usable, with care or without: {said}."),
+        f"{_INDENT}crlm-qc cohort {words.clean(style.results)} --for {report.purposes[0].name}",
+    ]
 
 
 def _counts(report: Report, style: Style) -> list[str]:

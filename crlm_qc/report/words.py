@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from crlm_qc.model.cohort import patients_here
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import CacheUse, Report, Verdict
 from crlm_qc.model.severity import Severity
@@ -15,6 +16,7 @@ from crlm_qc.model.words import plural
 
 if TYPE_CHECKING:
     from crlm_qc.model.finding import Finding, Subject
+    from crlm_qc.model.fitness import Spoils
     from crlm_qc.model.settings import Settings
 
 WORDS: Mapping[Severity, str] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -113,6 +115,15 @@ def listing(items: Iterable[str], most: int | None = None) -> str:
     return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} and {every[-1]}" if every else ""
 
 
+def spoils(spoiled: Spoils) -> str:
+    """What findings of a rule spoil: `a patient is left out of volumetry; usable with care for lesion-counts`, or `nothing`."""
+    parts = [f"a patient is left out of {listing(spoiled.out)}"] if spoiled.out else []
+    if spoiled.care:
+        parts.append(f"{'usable' if parts else 'a patient is usable'} with care for {listing(spoiled.care)}")
+    everyone = "; so is every patient where it is found of the release" if spoiled.everyone else ""
+    return f"{'; '.join(parts)}{everyone}" if parts else "nothing"
+
+
 def within(subject: Subject) -> str:
     """Where inside a file or series a finding is: segment, row and column, whichever are known."""
     parts = [
@@ -142,14 +153,6 @@ def expected_observed(finding: Finding) -> str:
 def open_findings(report: Report) -> list[Finding]:
     """The findings that count, gravest first."""
     return [finding for finding in report.findings if finding.waived is None]
-
-
-def patients_here(report: Report) -> frozenset[str]:
-    """Patients of the release: those that figures are of. Lists and tables may name more."""
-    named = {one.patient for one in report.patients}
-    if not named and report.release.patients:
-        named = {finding.patient for finding in report.findings if finding.patient}
-    return frozenset(named)
 
 
 def touched(report: Report, findings: Iterable[Finding]) -> tuple[list[str], list[str]]:

@@ -16,6 +16,7 @@ from crlm_qc.collection.strict import StrictError, Table, read_toml
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
 from crlm_qc.request.keys import KEYS
+from crlm_qc.request.purposes import PURPOSES, read_purposes
 
 FILE_NAME = "crlm-qc.toml"
 PYPROJECT, TOOL = "pyproject.toml", "crlm-qc"
@@ -100,7 +101,8 @@ class Configuration:
     path: Path | None = None
     """The file; None if there is none, or none was asked for."""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """What it sets, by key: texts, numbers, truth values, tuples of texts, and tables of `severity` and `tolerances`."""
+    """What it sets, by key: texts, numbers, truth values, tuples of texts, and tables of `severity` and
+    `tolerances`; and `purposes`, what is said of each in place of what rules declare."""
     passed_over: tuple[Path, ...] = ()
     """Files that lie in the release, and so were not read."""
 
@@ -166,8 +168,9 @@ def read(path: Path) -> dict[str, Any]:
         if not isinstance(raw, dict):
             raise StrictError(f"[{name}] must be a table")
         table = Table(raw, name)
-        table.allow(KEYS)
+        table.allow((*KEYS, PURPOSES))
         folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - as above
-        return {key: KEYS[key].kind.in_file(table, key, folder) for key in table}
+        values = {key: KEYS[key].kind.in_file(table, key, folder) for key in table if key != PURPOSES}
+        return {**values, **({PURPOSES: read_purposes(table.table(PURPOSES))} if PURPOSES in table else {})}
     except StrictError as error:
         raise ConfigurationError(f"{path}: {error}") from None

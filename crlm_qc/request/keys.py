@@ -173,6 +173,12 @@ KEYS: Mapping[str, Key] = {key.name: key for key in _KEYS}
 """Every key, in the order that listings have."""
 
 
+_PURPOSES = """What spoils a purpose, in place of what rules declare; crlm-qc explain CODE says what that is. Tables come last.
+# [purposes.segmentation]
+# care = ["SEG016"]"""
+"""What the file may hold that is neither option nor variable."""
+
+
 def template(keys: Sequence[Key] = _KEYS) -> str:
     """A configuration file in which every key stands with what it does, commented out."""
     parts = [
@@ -180,4 +186,5 @@ def template(keys: Sequence[Key] = _KEYS) -> str:
         "# It is never read from within the release. What holds: crlm-qc config",
     ]
     parts += [f"\n# {key.doc}\n# {key.name} = {key.example}" for key in keys]
+    parts.append(f"\n# {_PURPOSES}")
     return "\n".join(parts) + "\n"

@@ -24,6 +24,7 @@ from crlm_qc.report.writing import can_be_written
 from crlm_qc.request.choice import all_waivers, choose
 from crlm_qc.request.files import Configuration
 from crlm_qc.request.keys import ENGINES, KEYS, NEVER
+from crlm_qc.request.purposes import PURPOSES
 from crlm_qc.request.settled import Settled, settle, settle_alone
 from crlm_qc.request.values import OFF, words_of
 from crlm_qc.rulebook.rule import Rule
@@ -233,6 +234,7 @@ def settings_of(settled: Settled) -> Settings:
         redact_paths=settled["redact-paths"],
         standard=settled["standard"],
         all_objects=settled["all-objects"],
+        purposes=settled.configuration.values.get(PURPOSES, {}),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 from crlm_qc.model.family import CODE
+from crlm_qc.model.fitness import PURPOSES
 from crlm_qc.model.tables import TABLES
 from crlm_qc.model.tolerances import meanings
 from crlm_qc.rulebook.rule import RegistryError, Rule
@@ -42,6 +43,8 @@ class Registry:
             raise RegistryError(f"{item.code} reads unknown tables: {', '.join(sorted(unknown))}")
         if unknown := set(item.tolerances) - set(meanings()):
             raise RegistryError(f"{item.code} names unknown tolerances: {', '.join(sorted(unknown))}")
+        if unknown := {*item.spoils.out, *item.spoils.care} - set(PURPOSES):
+            raise RegistryError(f"{item.code} spoils unknown purposes: {', '.join(sorted(unknown))}")
         for name in ("title", "why", "fix", "source"):
             if not getattr(item, name).strip():
                 raise RegistryError(f"{item.code} has no {name}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Seen
@@ -77,6 +78,8 @@ class Rule:
     """A section of DICOM PS3, the data dictionary, or the published description."""
     tables: tuple[str, ...]
     """Evidence tables that it reads."""
+    spoils: Spoils
+    """What its findings spoil."""
     check: Check = field(repr=False, compare=False)
     kind: RuleKind = RuleKind.PLAIN
     depth: Depth = Depth.HEADERS
@@ -112,6 +115,7 @@ def rule(
     fix: str,
     source: str,
     tables: Iterable[str],
+    spoils: Spoils,
     depth: Depth = Depth.HEADERS,
     whole_release: bool = False,
     kind: RuleKind = RuleKind.PLAIN,
@@ -135,6 +139,7 @@ def rule(
             fix,
             source,
             tuple(tables),
+            spoils,
             check,
             kind,
             depth,
@@ -159,6 +164,7 @@ def table_rule(
     fix: str,
     source: str,
     tables: Iterable[str],
+    spoils: Spoils,
     tolerances: Iterable[str] = (),
 ) -> Callable[[Callable[[Context, Refused], Checked]], Rule]:
     """Make a rule of the function below, which judges what a Pandera model refuses.
@@ -175,6 +181,7 @@ def table_rule(
         fix=fix,
         source=source,
         tables=tables,
+        spoils=spoils,
         kind=RuleKind.TABLE,
         tolerances=tolerances,
     )

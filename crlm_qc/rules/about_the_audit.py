@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crlm_qc.model.fitness import NOTHING
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.waivers import EXPIRED, UNUSED
 from crlm_qc.rulebook.rule import RuleKind, made_by_the_audit, rule
@@ -16,6 +17,7 @@ rule_crashed = rule(
     source="crlm-qc itself",
     tables=(),
     kind=RuleKind.AUDIT,
+    spoils=NOTHING,
 )(made_by_the_audit)
 
 waiver_expired = rule(
@@ -28,6 +30,7 @@ waiver_expired = rule(
     source="the project's file of waivers",
     tables=(),
     kind=RuleKind.AUDIT,
+    spoils=NOTHING,
 )(made_by_the_audit)
 
 waiver_unused = rule(
@@ -40,4 +43,5 @@ waiver_unused = rule(
     source="the project's file of waivers",
     tables=(),
     kind=RuleKind.AUDIT,
+    spoils=NOTHING,
 )(made_by_the_audit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -68,6 +69,7 @@ def _on_disk(one: Held) -> str:
     fix=AGAIN,
     source=LEDGER,
     tables=TABLES,
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values", "completeness")),
 )
 def series_absent(context: Context) -> Checked:
     """Every published series, but those of patients of whom nothing is there (LED007), those with another one in their place (LED005), and those that unreadable files may be (REL004)."""
@@ -89,6 +91,7 @@ def series_absent(context: Context) -> Checked:
     fix=AGAIN,
     source=LEDGER,
     tables=TABLES,
+    spoils=Spoils(out=("segmentation", "volumetry", "completeness"), care=("lesion-counts", "image-values")),
 )
 def files_missing(context: Context) -> Checked:
     """Every published series on disk; copies of an instance count once, and files beside it that can't be read may be its own."""
@@ -110,6 +113,7 @@ def files_missing(context: Context) -> Checked:
     fix=AGAIN + " If the files were changed on purpose, accept it with a waiver.",
     source=LEDGER,
     tables=TABLES,
+    spoils=Spoils(out=("completeness",), care=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def bytes_differ(context: Context) -> Checked:
     """Every published series with all of its files; one with a file that is cut or has bytes after its end is REL005's, and one with a file that is not the downloaded one REL022's."""
@@ -131,6 +135,7 @@ def bytes_differ(context: Context) -> Checked:
     fix="Keep it outside of the release.",
     source=LEDGER,
     tables=TABLES,
+    spoils=Spoils(care=("completeness",)),
 )
 def series_unknown(context: Context) -> Checked:
     """Every series of a patient of the collection; further objects beside a published patient's own are REL009's."""
@@ -164,6 +169,9 @@ def _unknown(context: Context, one: OnDisk) -> Found:
     fix=AGAIN + " Keep the other one outside of the release.",
     source=LEDGER,
     tables=TABLES,
+    spoils=Spoils(
+        out=("completeness",), care=("segmentation", "volumetry", "lesion-counts", "image-values", "clinical-pairing")
+    ),
 )
 def series_replaced(context: Context) -> Checked:
     """Every published series that is not on disk."""
@@ -185,6 +193,7 @@ def series_replaced(context: Context) -> Checked:
     fix="Take out the files that were added, or fetch the series again.",
     source=LEDGER,
     tables=TABLES,
+    spoils=Spoils(care=("segmentation", "volumetry", "image-values", "completeness")),
 )
 def files_surplus(context: Context) -> Checked:
     """Every published series on disk; copies of an instance (REL006) count once."""
@@ -208,6 +217,7 @@ def files_surplus(context: Context) -> Checked:
     fix="Fetch the patients: crlm-qc fetch-list writes a manifest of them. Is a part meant to be audited, say so: --subset.",
     source=LEDGER,
     tables=TABLES,
+    spoils=Spoils(out=("completeness",)),
 )
 def patient_absent(context: Context) -> Checked:
     """Every published patient, where the whole release is audited."""

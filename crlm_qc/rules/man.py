@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found, Kind, Subject
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.tables import NOT_FETCHED
 from crlm_qc.model.words import agree, are, listed, plural
@@ -88,6 +89,7 @@ def _several(context: Context) -> Any:
     fix="Keep the manifest of the release, and take copies and older ones out. The parts of a split download belong together.",
     source=NBIA,
     tables=("sources",),
+    spoils=Spoils(care=("completeness",)),
 )
 def several(context: Context) -> Checked:
     """The manifests that were found. A warning where one is another edition; copies and parts of one list are a note."""
@@ -127,6 +129,7 @@ def _besides(row: Mapping[str, Any], name: str) -> str:
     fix="Export the manifest from the archive again.",
     source=NBIA,
     tables=("sources",),
+    spoils=Spoils(care=("completeness",)),
 )
 def manifest_unreadable(context: Context) -> Checked:
     """The file that the audit took for the manifest."""
@@ -159,6 +162,7 @@ def manifest_unreadable(context: Context) -> Checked:
     fix="Replace the line with the Series Instance UID that was meant, or take it out.",
     source="DICOM PS3.5 9.1 (UID encoding rules); " + NBIA,
     tables=("sources", "manifest", "list_notes"),
+    spoils=Spoils(care=("completeness",)),
 )
 def entry_invalid(context: Context) -> Checked:
     """Every line of the list; UIDs that marks stand round are compared without these all the same."""
@@ -209,6 +213,7 @@ def _marked(context: Context) -> list[Found]:
     fix="Take the surplus line out.",
     source=NBIA,
     tables=("sources", "manifest"),
+    spoils=NOTHING,
 )
 def entry_twice(context: Context) -> Checked:
     """Every valid UID of the list."""
@@ -240,6 +245,7 @@ def entry_twice(context: Context) -> Checked:
     fix="Add the series to metadata.csv, or take it out of the manifest.",
     source=NBIA + "; the downloader writes a row of metadata.csv for each entry",
     tables=("sources", "manifest", "metadata", "files"),
+    spoils=Spoils(care=("completeness",)),
 )
 def series_unknown(context: Context) -> Checked:
     """Every valid UID of the list; for part of a release, those that are on disk."""
@@ -276,6 +282,7 @@ def series_unknown(context: Context) -> Checked:
     fix="Add the Series UID to the manifest, or take the row out of metadata.csv.",
     source=NBIA + "; the downloader writes a row of metadata.csv for each entry",
     tables=("sources", "manifest", "metadata"),
+    spoils=Spoils(care=("completeness",)),
 )
 def series_missing(context: Context) -> Checked:
     """Every valid Series UID of metadata.csv."""
@@ -310,6 +317,7 @@ def series_missing(context: Context) -> Checked:
     fix="Fetch them: crlm-qc fetch-list writes a manifest of what is to be fetched. Is a part meant to be audited, say so: --subset.",
     source=NBIA,
     tables=("sources", "manifest", "metadata", "files"),
+    spoils=Spoils(out=("completeness",)),
 )
 def series_not_on_disk(context: Context) -> Checked:
     """Every valid UID of the list, where metadata.csv does not tell of it (MET016, MAN004); of published series LED001, LED005 and LED007 tell, and of a part of the release none of patients who are known not to be there."""

@@ -15,6 +15,7 @@ from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.engines.gx_engine import Expectation, Result, Suite, SuiteError, read_suite, run_suite
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.words import capitalised
@@ -71,7 +72,7 @@ def _rule(code: str, suite: Suite) -> Rule:
     meta: dict[str, Any] = {}
     for one in mine:
         meta = {**one.meta, **meta}
-    if lacking := [name for name in TEXTS if name not in meta]:
+    if lacking := [name for name in (*TEXTS, "spoils") if name not in meta]:
         raise SuiteError(f"suite {suite.name}: {code} has no {', '.join(lacking)}")
 
     return rule(
@@ -83,11 +84,22 @@ def _rule(code: str, suite: Suite) -> Rule:
         fix=meta["fix"],
         source=meta["source"],
         tables=tuple(dict.fromkeys((*tables_of(suite.table), "files", "patients"))),
+        spoils=_spoils(code, suite, meta["spoils"]),
         depth=Depth(meta.get("depth", Depth.HEADERS)),
         whole_release=True,
         kind=RuleKind.EXPECTATION,
         stands_at=(suite.path, suite.lines[code]),
     )(lambda context: _check(context, code))
+
+
+def _spoils(code: str, suite: Suite, said: Any) -> Spoils:
+    """What findings of a code spoil, as its suite says: purposes under `out` and `care`."""
+    try:
+        if set(said) <= {"out", "care"}:
+            return Spoils(tuple(said.get("out", ())), tuple(said.get("care", ())))
+    except (AttributeError, TypeError, ValueError):
+        pass
+    raise SuiteError(f"suite {suite.name}: spoils of {code} must be lists of purposes, out and care")
 
 
 def _check(context: Context, code: str) -> Checked:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Found
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
@@ -29,6 +30,7 @@ SOURCE = (
     fix="Read the message in full with the validator itself (dciodvfy FILE), look the attribute up in DICOM PS3.3, and mend what writes the object.",
     source=SOURCE,
     tables=("standard",),
+    spoils=Spoils(care=("sharing",)),
 )
 def standard_error(context: Context) -> Checked:
     """With --standard: every segmentation object and one slice for each set of attributes of a series, by dciodvfy; all objects of a patient, by dcentvfy."""
@@ -44,6 +46,7 @@ def standard_error(context: Context) -> Checked:
     fix="Read the message in full with the validator itself (dciodvfy FILE); where nothing is wrong, waive it.",
     source=SOURCE,
     tables=("standard",),
+    spoils=NOTHING,
 )
 def standard_warning(context: Context) -> Checked:
     """With --standard: every segmentation object and one slice for each set of attributes of a series, by dciodvfy; all objects of a patient, by dcentvfy."""

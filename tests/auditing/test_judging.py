@@ -17,6 +17,7 @@ from crlm_qc.collection.waivers import Waiver
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Found, Kind, Subject, fingerprint
+from crlm_qc.model.fitness import NOTHING
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import ExitCode, Report, Verdict
 from crlm_qc.model.settings import Depth, Settings
@@ -34,9 +35,17 @@ ONE = Found(Subject(Kind.FILE, path="a.dcm"), "a.dcm is wrong.", "1", "2", patie
 
 
 def make(check: Callable[[Context], Checked], code: str = "XXX001", **changes: object) -> Rule:
-    made = rule(code, code.lower(), Severity.ERROR, title="t", why="w.", fix="f.", source="s", tables=("slices",))(
-        check
-    )
+    made = rule(
+        code,
+        code.lower(),
+        Severity.ERROR,
+        title="t",
+        why="w.",
+        fix="f.",
+        source="s",
+        tables=("slices",),
+        spoils=NOTHING,
+    )(check)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 

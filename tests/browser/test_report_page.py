@@ -581,7 +581,7 @@ def test_printed_tables_have_headings(driver: Driver, faulty_page: Path) -> None
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     heads = driver.execute_script(HEADINGS)
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
-    assert len(heads) == 7 + 12
+    assert len(heads) == 7 + 12 + 7
     assert [text for text, readable in heads if not readable] == []
 
 

@@ -10,6 +10,7 @@ from crlm_qc.collection.waivers import load_waivers
 from crlm_qc.model.errors import WaiverError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import NOTHING
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
@@ -31,9 +32,9 @@ SOURCES = frame(
 
 
 def a_rule(*found: Found) -> Rule:
-    return rule("XXX001", "x", Severity.ERROR, title="t", why="w.", fix="f.", source="s", tables=("slices",))(
-        lambda _: Checked(2, found)
-    )
+    return rule(
+        "XXX001", "x", Severity.ERROR, title="t", why="w.", fix="f.", source="s", tables=("slices",), spoils=NOTHING
+    )(lambda _: Checked(2, found))
 
 
 def run(

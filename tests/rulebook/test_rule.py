@@ -7,11 +7,12 @@ import pytest
 
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.evidence import Evidence
+from crlm_qc.model.fitness import NOTHING
 from crlm_qc.model.severity import Severity
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip, rule, table_rule
 
-TEXTS = {"title": "t", "why": "w", "fix": "f", "source": "s", "tables": ("metadata",)}
+TEXTS = {"title": "t", "why": "w", "fix": "f", "source": "s", "tables": ("metadata",), "spoils": NOTHING}
 
 
 def a_table_rule(code: str, refused: dict[str, list[int]] | None) -> Rule:

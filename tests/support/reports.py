@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crlm_qc.model.finding import Finding, Kind, Subject, fingerprint
+from crlm_qc.model.fitness import NOTHING, PURPOSES, Spoils
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.report import Figure, PatientFacts, ReleaseFacts, Report, RuleText
 from crlm_qc.model.settings import Settings
@@ -83,6 +84,12 @@ RULES = (
         "published description",
     ),
 )
+
+SPOILS = {
+    "CTS008": Spoils(out=("segmentation", "volumetry", "completeness"), care=("lesion-counts",)),
+    "DSO007": Spoils(out=("completeness",), care=("segmentation",)),
+    "CLN010": Spoils(care=("clinical-pairing",)),
+}
 
 
 def finding(
@@ -310,6 +317,8 @@ def large() -> Report:
         patients=patients,
         figures=FIGURES,
         waivers=WAIVERS,
+        rules=tuple(replace(text, spoils=SPOILS.get(text.code, NOTHING)) for text in RULES),
+        purposes=tuple(PURPOSES.values()),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from crlm_qc.model.report import SCHEMA_VERSION, Report
 from crlm_qc.report import words
+from crlm_qc.report.cohort import GLYPHS, behind, summary
 from crlm_qc.report.html import plots
 from crlm_qc.report.html.pictures import albums, inline, pictured, roles
 from crlm_qc.report.html.view import MANY_ROWS, MAX_PATIENTS, MAX_ROWS, NO_PATIENT, View, anchor
@@ -68,6 +69,9 @@ def page(
         roles=roles(report),
         pictured=pictured(report),
         words=words,
+        fit_glyphs=GLYPHS,
+        summary=summary,
+        behind=behind,
         schema_version=SCHEMA_VERSION,
         no_patient=NO_PATIENT,
         many=MANY_ROWS,

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from crlm_qc.model.cohort import Judge
 from crlm_qc.model.family import FAMILIES, family_name
 from crlm_qc.model.finding import Finding
+from crlm_qc.model.fitness import Fit
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.plain import to_plain
 from crlm_qc.model.report import Figure, PatientFacts, Report, RuleText, Verdict
@@ -338,6 +340,10 @@ class View:
             )
             for outcome in report.outcomes
         ]
+        judge = Judge(report)
+        self.cohorts = [judge.cohort([one.name]) for one in report.purposes] if report.patients else []
+        """Whom to use, a purpose."""
+        self._fits = [{one.patient: one.fit for one in cohort.patients} for cohort in self.cohorts]
         facts = {one.patient: one for one in report.patients}
         self.patients = sorted(
             (PatientView(name, facts.get(name), by_patient.get(name, ())) for name in {*facts, *by_patient}),
@@ -361,6 +367,10 @@ class View:
             key=lambda use: (WAIVER_SIGNS.index(self.waiver_sign(use)), use.known, use.rule, use.patients),
         )
         """By what became of them, what needs a look first; the user's before the shipped ones."""
+
+    def fits(self, patient: str) -> list[Fit | None]:
+        """A patient's verdict for each purpose; None for one that is not in the release."""
+        return [found.get(patient) for found in self._fits]
 
     def pair(self, finding: Finding) -> str:
         """Fragment of the first row of the finding's rule and patient, or of the table if that was left out."""

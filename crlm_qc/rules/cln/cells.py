@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.profile import Sort
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
@@ -61,6 +62,7 @@ def _cell_rule(
     fix="Correct the value, write the code for a missing value if it is unknown, or explain the code in the Data Dictionary sheet.",
     source=f"{DICTIONARY}, column Values",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_no_code(context: Context, refused: Sequence[Failure]) -> Checked:
     """Coded columns hold the codes that the workbook's own dictionary states, or else the published ones."""
@@ -101,6 +103,7 @@ def _kind_of_answer(cell: Any) -> str:
     fix="Correct the number and its unit, or write the code for a missing value if it is unknown.",
     source=f"{DICTIONARY}, column Values; bounds of what is possible in an adult",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_out_of_range(context: Context, refused: Sequence[Failure]) -> Checked:
     """Every number within the bounds that the profile gives its column, percents as fractions 0-1."""
@@ -145,6 +148,7 @@ def _blank_at_the_end(table: Clinical) -> frozenset[str]:
     fix="Write the code for a missing value where a value is unknown or does not apply.",
     source=f"{DICTIONARY}, column Values",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_missing_otherwise(context: Context, refused: Sequence[Failure]) -> Checked:
     """No blank, error value, NA, 999, -99 or word where a number or code belongs."""
@@ -174,6 +178,7 @@ def clinical_missing_otherwise(context: Context, refused: Sequence[Failure]) -> 
     fix="Write the fraction as a number, and let the cell's format show it as a percent.",
     source=f"{DICTIONARY}; published workbook, percent columns",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_percent_otherwise(context: Context, refused: Sequence[Failure]) -> Checked:
     """Percent columns hold fractions from 0 to 1 as numbers."""
@@ -204,6 +209,7 @@ def _percent_shown(cell: Any) -> str:
     fix="Write the name in the form that the finding shows, each once.",
     source=f"{DICTIONARY}, variables of pseudonyms (De-identify Scout Name)",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing", "sharing")),
 )
 def clinical_scout_name(context: Context) -> Checked:
     """Names of the published form, each once, in every column of pseudonyms."""
@@ -263,6 +269,7 @@ def _pseudonyms(context: Context, table: Clinical, column: str, names: pd.DataFr
     fix="Take out characters that can't be seen, and turn the cell into a number (in Excel: Convert to Number).",
     source="published workbook: all numbers are stored as numbers; ECMA-376 part 1, 18.18.11 (cell types)",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_number_as_text(context: Context, refused: Sequence[Failure]) -> Checked:
     """Numbers and codes are numeric cells; in a CSV export nothing can be told."""
@@ -289,6 +296,7 @@ def clinical_number_as_text(context: Context, refused: Sequence[Failure]) -> Che
     fix="Write the number alone, with a point before its decimals; say of a limit or unit in the dictionary or a note. It is not missing: its code would destroy the value.",
     source="published workbook: all numbers are stored as numbers; ISO 80000-1, 7.3.2 (decimal sign)",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_other_notation(context: Context, refused: Sequence[Failure]) -> Checked:
     """Text with digits in columns of numbers and percents is a number; what it is, is not told."""
@@ -314,6 +322,7 @@ def clinical_other_notation(context: Context, refused: Sequence[Failure]) -> Che
     fix="Set the format of the cell to General: a number that was only shown as a date comes back. Else type the value again from its source.",
     source="published workbook: no cell holds a date; ECMA-376 part 1, 18.17.4 (dates are numbers, shown by the format of the cell)",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_date(context: Context, refused: Sequence[Failure]) -> Checked:
     """Columns of numbers, percents and codes hold no cell that is formatted as a date, and no text of one."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     fix="Correct the ID, or take the surplus row out.",
     source=f"{DICTIONARY}, variable id",
     tables=TABLES,
+    spoils=Spoils(out=("clinical-pairing",)),
 )
 def clinical_patient_id(context: Context) -> Checked:
     """One row a patient, with an ID of the collection's form, and no row of units, totals or notes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
@@ -25,6 +26,7 @@ from crlm_qc.subjects.workbook import Clinical, clinical
     fix="Paste values over formulas, break links, save as .xlsx without macros; begin no text with =, +, - or @.",
     source="OWASP, CSV injection; ECMA-376 part 1, 18.3.1.40 (formula) and 18.14 (external links)",
     tables=(*TABLES, "workbook"),
+    spoils=Spoils(out=("sharing",), care=("clinical-pairing",)),
 )
 def workbook_runs(context: Context) -> Checked:
     """Values alone in all sheets, and no text in the patient sheet that runs when a CSV export of it is opened."""
@@ -82,6 +84,7 @@ _HIDDEN: Final = (
     fix="Look at what is hidden; show it or take it out. Take comments out, or move them to relevant_notes.",
     source="ECMA-376 part 1, 18.3.1.73 (row), 18.3.1.13 (col), 18.2.19 (sheet), 18.7 (comments)",
     tables=(*TABLES, "workbook"),
+    spoils=Spoils(care=("sharing",)),
 )
 def workbook_hidden(context: Context) -> Checked:
     """No hidden sheet, row or column, and no comment."""

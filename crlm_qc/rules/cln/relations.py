@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import are, plural
 from crlm_qc.rulebook.context import Context
@@ -61,6 +62,7 @@ def _row_name(context: Context, table: Clinical, row: Any) -> str:
     source=f"{DICTIONARY}, variables total_response_percent, necrosis_percent, fibrosis_percent, mucin_percent",
     tables=TABLES,
     tolerances=("percent",),
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_response_sum(context: Context, refused: Broken) -> Checked:
     """The sum, within half a percent."""
@@ -77,6 +79,7 @@ def clinical_response_sum(context: Context, refused: Broken) -> Checked:
     fix="Correct the score or the group.",
     source=f"{DICTIONARY}, variable clinrisk_stratified: 1 - (3,4,5 scores), 0 - (0, 1, 2)",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_risk_stratified(context: Context, refused: Broken) -> Checked:
     """1 means a score of 3 or more."""
@@ -93,6 +96,7 @@ def clinical_risk_stratified(context: Context, refused: Broken) -> Checked:
     fix="Correct the score or the yes/no column.",
     source=f"{DICTIONARY}, variables NASH_score and NASH_yesno",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_nash_yes(context: Context, refused: Broken) -> Checked:
     """1 means a score of 1 or more."""
@@ -109,6 +113,7 @@ def clinical_nash_yes(context: Context, refused: Broken) -> Checked:
     fix="Correct the score or the yes/no column.",
     source=f"{DICTIONARY}, variable NASH_greater_4: did patient have NASH 4 or greater",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_nash_greater_4(context: Context, refused: Broken) -> Checked:
     """1 means a score of 4 or more."""
@@ -125,6 +130,7 @@ def clinical_nash_greater_4(context: Context, refused: Broken) -> Checked:
     fix="Correct the fraction or the yes/no column.",
     source=f"{DICTIONARY}, variable fibrosis_greater_40_percent: fibrosis 40% or greater",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_fibrosis_40(context: Context, refused: Broken) -> Checked:
     """1 means 0.40 or more."""
@@ -140,6 +146,7 @@ def clinical_fibrosis_40(context: Context, refused: Broken) -> Checked:
     fix="Fill the group in, or write the code for a missing value in all of its columns.",
     source=f"{DICTIONARY}, variables total_response_percent, necrosis_percent, fibrosis_percent, fibrosis_greater_40_percent, mucin_percent; clinrisk_score, clinrisk_stratified",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_group_incomplete(context: Context) -> Checked:
     """All of a group are missing, or none; rows with a cell that is wrong in itself are left out."""
@@ -200,6 +207,7 @@ def _incomplete(
     source=f"{DICTIONARY}, variables overall_survival_months and months_to_DFS_progression",
     tables=TABLES,
     tolerances=("months",),
+    spoils=Spoils(out=("clinical-pairing",)),
 )
 def clinical_dfs_beyond_survival(context: Context, refused: Broken) -> Checked:
     """Disease-free months are at most overall survival months."""
@@ -217,6 +225,7 @@ def clinical_dfs_beyond_survival(context: Context, refused: Broken) -> Checked:
     source=f"{DICTIONARY}, variables months_to_liver_DFS_progression, months_to_DFS_progression, overall_survival_months",
     tables=TABLES,
     tolerances=("months",),
+    spoils=Spoils(out=("clinical-pairing",)),
 )
 def clinical_liver_dfs_beyond(context: Context, refused: Broken) -> Checked:
     """Disease-free months <= liver disease-free months <= overall survival months."""
@@ -234,6 +243,7 @@ def clinical_liver_dfs_beyond(context: Context, refused: Broken) -> Checked:
     source=f"{DICTIONARY}, variables progression_or_recurrence, months_to_DFS_progression, and the same for the liver",
     tables=TABLES,
     tolerances=("months",),
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_dfs_without_recurrence(context: Context, refused: Broken) -> Checked:
     """The two times are the same, for the patient and for the liver."""
@@ -250,6 +260,7 @@ def clinical_dfs_without_recurrence(context: Context, refused: Broken) -> Checke
     fix="Correct the status, the recurrence or the vital status.",
     source=f"{DICTIONARY}, variables vital_status_DFS, vital_status_liver_DFS, vital_status",
     tables=TABLES,
+    spoils=Spoils(out=("clinical-pairing",)),
 )
 def clinical_dfs_status(context: Context, refused: Broken) -> Checked:
     """1 after a recurrence or a death, else 0; the same for the liver."""
@@ -266,6 +277,7 @@ def clinical_dfs_status(context: Context, refused: Broken) -> Checked:
     fix="Correct one of the two columns.",
     source=f"{DICTIONARY}, variables progression_or_recurrence and progression_or_recurrence_liveronly",
     tables=TABLES,
+    spoils=Spoils(out=("clinical-pairing",)),
 )
 def clinical_liver_recurrence(context: Context, refused: Broken) -> Checked:
     """Where the liver has a recurrence, the patient has."""
@@ -282,6 +294,7 @@ def clinical_liver_recurrence(context: Context, refused: Broken) -> Checked:
     fix="Look both up in the pathology report.",
     source=f"{DICTIONARY}, variables steatosis_yesno and NASH_score; NAFLD activity score (Kleiner 2005)",
     tables=TABLES,
+    spoils=NOTHING,
 )
 def clinical_steatosis_score_0(context: Context, refused: Broken) -> Checked:
     """With steatosis the score is 1 or more."""
@@ -298,6 +311,7 @@ def clinical_steatosis_score_0(context: Context, refused: Broken) -> Checked:
     fix="Work the score out again: node-positive primary, disease-free interval under 12 months, more than one metastasis, CEA above 200 ng/mL, largest metastasis above 5 cm.",
     source=f"clinical risk score (Fong 1999); {DICTIONARY} of April 2023",
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_risk_score(context: Context, refused: Broken) -> Checked:
     """The score lies between what the known parts make certain and what the unknown ones may add."""
@@ -316,6 +330,7 @@ def clinical_risk_score(context: Context, refused: Broken) -> Checked:
     source=f"{DICTIONARY}: columns that depend on each other",
     tables=TABLES,
     tolerances=("percent", "months"),
+    spoils=Spoils(out=("clinical-pairing",), everyone=True),
 )
 def clinical_out_of_step(context: Context) -> Checked:
     """No column that all contradictions are with which many rows have, and none in order while the patients are too."""

@@ -8,6 +8,7 @@ from typing import Final
 from crlm_qc.collection.headings import loose_heading, nearest
 from crlm_qc.collection.invisible import plain_text
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.tables import NOT_FETCHED
 from crlm_qc.model.words import capitalised, listed
@@ -31,6 +32,7 @@ MANY_HEADINGS: Final = 5
     fix="Save the workbook as .xlsx without a password; keep the headings of the patient sheet in one row.",
     source=DESCRIPTION,
     tables=("sources",),
+    spoils=Spoils(out=("clinical-pairing", "completeness"), everyone=True),
 )
 def workbook_unreadable(context: Context) -> Checked:
     """A workbook that opens and has the patient sheet's headings in one of its sheets."""
@@ -61,6 +63,7 @@ def workbook_unreadable(context: Context) -> Checked:
     fix="Put the column back under its published heading.",
     source=DICTIONARY,
     tables=TABLES,
+    spoils=Spoils(care=("clinical-pairing", "completeness"), everyone=True),
 )
 def clinical_column_missing(context: Context) -> Checked:
     """Every column of the edition that the headings are the most like."""
@@ -115,6 +118,7 @@ def _column(table: Clinical, heading: str) -> str:
     fix="Take the column out, correct its heading, or add it to the profile's edition and to the Data Dictionary.",
     source=DICTIONARY,
     tables=TABLES,
+    spoils=Spoils(care=("sharing",)),
 )
 def clinical_column_unknown(context: Context) -> Checked:
     """Every heading is one of the edition's, as it is spelt there."""
@@ -176,6 +180,7 @@ def _unknown(context: Context, table: Clinical, heading: str, name: str | None) 
     fix="Add the entry to the Data Dictionary sheet, or take the surplus one out.",
     source=DICTIONARY,
     tables=(*TABLES, "workbook"),
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def clinical_dictionary_incomplete(context: Context) -> Checked:
     """An entry a column and a column an entry; unknown and missing columns are other rules' matter."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from crlm_qc.collection.forms import age_in_years
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, listed, plural
@@ -51,6 +52,7 @@ _IMAGE_TYPES = frozenset({"ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL"
     source="DICOM PS3.3 A.1.2.3 (series IE: one frame of reference, one equipment), C.7.1.1, C.7.2.1, C.7.5.1",
     tables=TABLES,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "image-values", "clinical-pairing"), care=("volumetry",)),
 )
 def patient_or_scanner_differs(context: Context) -> Checked:
     """Every CT series; a missing value differs from none, but for StudyDate."""
@@ -68,6 +70,7 @@ def patient_or_scanner_differs(context: Context) -> Checked:
     tables=TABLES,
     tolerances=("spacing_mm", "spacing_fraction"),
     seen=Seen(),
+    spoils=Spoils(care=("segmentation", "image-values")),
 )
 def acquisition_differs(context: Context) -> Checked:
     """Every CT series; a missing value differs from none."""

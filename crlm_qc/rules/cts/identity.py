@@ -7,6 +7,7 @@ from itertools import filterfalse
 from typing import Any
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, INFO
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
@@ -30,6 +31,7 @@ _BITS_ALLOCATED = 16
     source="DICOM PS3.3 C.7.3.1.1.1 (Modality), PS3.4 B.5 (storage SOP classes)",
     tables=TABLES,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry",)),
 )
 def not_ct(context: Context) -> Checked:
     """Every CT series; missing values are CTS019's."""
@@ -67,6 +69,7 @@ def not_ct(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.3.1 (General Series), C.7.4.1 (Frame of Reference)",
     tables=TABLES,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values", "clinical-pairing"), care=("lesion-counts",)),
 )
 def series_identity_differs(context: Context) -> Checked:
     """Every CT series."""
@@ -101,6 +104,7 @@ def series_identity_differs(context: Context) -> Checked:
     source="DICOM PS3.3 A.3.3 (CT Image IOD modules)",
     tables=TABLES,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
 def attribute_missing(context: Context) -> Checked:
     """Every CT image; RescaleSlope and RescaleIntercept are CTS015's."""
@@ -145,6 +149,7 @@ def attribute_missing(context: Context) -> Checked:
     source="published description; DICOM PS3.5 A (transfer syntaxes)",
     tables=TABLES,
     seen=Seen(),
+    spoils=NOTHING,
 )
 def encoding_unpublished(context: Context) -> Checked:
     """Every CT series."""

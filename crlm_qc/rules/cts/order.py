@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Beside, Seen
@@ -29,6 +30,7 @@ from crlm_qc.subjects.words import number, ranges
     source="DICOM PS3.3 C.7.6.1 (Instance Number)",
     tables=TABLES,
     seen=Seen(reformat=Plane.CORONAL, beside=Beside.NUMBERS, mildest=ERROR),
+    spoils=Spoils(care=("segmentation", "volumetry", "image-values")),
 )
 def instance_number_order(context: Context) -> Checked:
     """Every CT series whose slices have numbers."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
@@ -46,6 +47,7 @@ _MOST_LOSSES = 3
     depth=Depth.PIXELS,
     tolerances=("position_mm",),
     seen=Seen(reformat=Plane.CORONAL),
+    spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry", "lesion-counts")),
 )
 def slice_pixels_twice(context: Context) -> Checked:
     """Every CT series with two slices or more whose pixels were read."""
@@ -99,6 +101,7 @@ def _alike(series: CtSeries, apart: float) -> list[list[int]]:
     source="DICOM PS3.3 C.8.2.1.1 (CT Image attributes), C.7.6.3.1.2 (Photometric Interpretation)",
     tables=TABLES,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "image-values")),
 )
 def photometric_interpretation(context: Context) -> Checked:
     """Every CT series."""
@@ -124,6 +127,7 @@ def photometric_interpretation(context: Context) -> Checked:
     source="DICOM PS3.5 8.1.1 (pixel data encoding), PS3.3 C.8.2.1 (CT Image: High Bit is Bits Stored - 1)",
     tables=TABLES,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "image-values")),
 )
 def bits_stored(context: Context) -> Checked:
     """Every CT series; values are looked at where the pixels were read."""
@@ -162,6 +166,7 @@ def bits_stored(context: Context) -> Checked:
     fix="Use the original series, or describe what was done to it.",
     source="DICOM PS3.3 C.7.6.1.1.5 (Lossy Image Compression), C.7.6.1.1.2 and C.8.2.1.1.1 (Image Type), C.11.1.1.2 (Rescale Type)",
     tables=TABLES,
+    spoils=Spoils(out=("image-values",), care=("segmentation",)),
 )
 def pixels_not_original(context: Context) -> Checked:
     """Every CT series."""
@@ -238,6 +243,7 @@ def _loss(context: Context, series: CtSeries, lossy: list[int]) -> str:
     source="DICOM PS3.3 C.8.2.1 (CT Image), C.7.6.3 (Image Pixel), C.7.6.24 (Floating Point Image Pixel, which no CT image has)",
     tables=TABLES,
     depth=Depth.PIXELS,
+    spoils=Spoils(out=("segmentation", "image-values")),
 )
 def slice_pixels_not_read(context: Context) -> Checked:
     """Every CT series whose pixels were asked for."""

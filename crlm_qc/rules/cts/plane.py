@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import At, Seen
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     tables=TABLES,
     tolerances=("pixel_spacing_mm", "direction", "orthonormal"),
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
 def series_geometry_differs(context: Context) -> Checked:
     """Every CT series."""
@@ -85,6 +87,7 @@ def _size(values: Iterable[float]) -> str:
     fix="Use the original images.",
     source="published description: rows and columns",
     tables=TABLES,
+    spoils=Spoils(care=("segmentation", "image-values", "completeness")),
 )
 def image_size_unpublished(context: Context) -> Checked:
     """Every CT series, by the size that most of its slices have."""
@@ -113,6 +116,7 @@ def image_size_unpublished(context: Context) -> Checked:
     tables=TABLES,
     tolerances=("orthonormal",),
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
 def orientation_invalid(context: Context) -> Checked:
     """Every CT series whose slices have an orientation."""
@@ -146,6 +150,7 @@ def orientation_invalid(context: Context) -> Checked:
     tables=TABLES,
     tolerances=("axial_degrees",),
     seen=Seen(reformat=Plane.SAGITTAL),
+    spoils=Spoils(care=("segmentation", "image-values")),
 )
 def not_axial(context: Context) -> Checked:
     """Every CT series with a valid orientation."""
@@ -180,6 +185,7 @@ def not_axial(context: Context) -> Checked:
     source="published description: spacing min and max",
     tables=TABLES,
     tolerances=("published_spacing_fraction",),
+    spoils=Spoils(care=("segmentation", "volumetry", "image-values", "completeness")),
 )
 def spacing_unpublished(context: Context) -> Checked:
     """Every CT series: in plane, and between slices."""
@@ -224,6 +230,7 @@ def spacing_unpublished(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.3.1.1.2 (Patient Position), C.7.6.2.1.1",
     tables=TABLES,
     seen=Seen(At.LIVER),
+    spoils=Spoils(care=("segmentation",)),
 )
 def not_supine(context: Context) -> Checked:
     """Every CT series with a patient position or an orientation."""

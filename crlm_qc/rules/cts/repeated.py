@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import WARNING
 from crlm_qc.model.words import capitalised, plural
 from crlm_qc.rulebook.context import Context
@@ -38,6 +39,7 @@ class _Contradiction(NamedTuple):
     source="DICOM PS3.3 C.7.6.2 (Slice Location, Spacing Between Slices), C.8.2.1 (Gantry/Detector Tilt, Reconstruction Diameter)",
     tables=TABLES,
     tolerances=("frame_along_fraction", "tilt_degrees", "diameter_fraction"),
+    spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def geometry_repeated_wrongly(context: Context) -> Checked:
     """Every CT series of one volume; each attribute may be absent."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Seen
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     tables=TABLES,
     tolerances=("position_mm",),
     seen=Seen(reformat=Plane.CORONAL),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
 def slice_position_twice(context: Context) -> Checked:
     """Every stack."""
@@ -70,6 +72,7 @@ def slice_position_twice(context: Context) -> Checked:
     tables=TABLES,
     tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
     seen=Seen(reformat=Plane.CORONAL, gaps=True),
+    spoils=Spoils(out=("segmentation", "volumetry", "completeness"), care=("lesion-counts", "image-values")),
 )
 def slice_missing(context: Context) -> Checked:
     """Every stack, by gaps that are a multiple of the spacing, and where InstanceNumber leaves a number out too."""
@@ -117,6 +120,7 @@ def _between(context: Context, series: CtSeries, gap: Gap) -> str:
     tables=TABLES,
     tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
     seen=Seen(reformat=Plane.CORONAL, gaps=True),
+    spoils=Spoils(out=("segmentation", "volumetry"), care=("image-values",)),
 )
 def slice_spacing_uneven(context: Context) -> Checked:
     """Every stack."""
@@ -181,6 +185,7 @@ def _changed(context: Context, series: CtSeries) -> Found:
     tables=TABLES,
     tolerances=("shear_mm",),
     seen=Seen(reformat=Plane.SAGITTAL),
+    spoils=Spoils(out=("segmentation", "volumetry"), care=("image-values",)),
 )
 def stack_sheared(context: Context) -> Checked:
     """Every stack."""
@@ -218,6 +223,7 @@ def stack_sheared(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.6.2 (Slice Thickness)",
     tables=TABLES,
     tolerances=("spacing_mm", "spacing_fraction"),
+    spoils=NOTHING,
 )
 def slice_thickness_differs(context: Context) -> Checked:
     """Every stack of two slices or more."""
@@ -252,6 +258,7 @@ def slice_thickness_differs(context: Context) -> Checked:
     fix="Download the series again, or correct the description.",
     source="published description: slices a series, min and max",
     tables=TABLES,
+    spoils=Spoils(care=("segmentation", "completeness")),
 )
 def slice_count_unpublished(context: Context) -> Checked:
     """Every CT series but those of several volumes or frames (CTS018, CTS028, CTS030); files that can't be read count as slices."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Seen
@@ -28,6 +29,7 @@ from crlm_qc.subjects.words import number
     source="DICOM PS3.3 C.8.2.1 (CT Image), C.11.1.1.2 (Modality LUT)",
     tables=TABLES,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "image-values")),
 )
 def rescale_invalid(context: Context) -> Checked:
     """Every CT image of every series."""
@@ -83,6 +85,7 @@ def _rows(series: CtSeries, column: str, keyword: str) -> Any:
     depth=Depth.PIXELS,
     tolerances=("bulk_fraction", "air_hu", "soft_tissue_fraction"),
     seen=Seen(),
+    spoils=Spoils(out=("image-values",), care=("segmentation",)),
 )
 def pixel_values_implausible(context: Context) -> Checked:
     """Every slice whose pixels were read; invalid slopes are CTS015's."""
@@ -131,6 +134,7 @@ def pixel_values_implausible(context: Context) -> Checked:
     depth=Depth.PIXELS,
     tolerances=("air_level_hu", "air_hu", "bulk_fraction", "soft_tissue_fraction"),
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "image-values")),
 )
 def pixel_values_ruined(context: Context) -> Checked:
     """Every series whose pixels were read."""
@@ -161,6 +165,7 @@ def pixel_values_ruined(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.5.1.1.2 (Pixel Padding Value)",
     tables=TABLES,
     depth=Depth.PIXELS,
+    spoils=Spoils(care=("image-values",)),
 )
 def padding_undeclared(context: Context) -> Checked:
     """Every series whose pixels were read."""

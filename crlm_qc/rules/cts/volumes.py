@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, are, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -37,6 +38,7 @@ _ACQUISITION = "AcquisitionNumber"
     fix="Split the series, or check that the acquisitions belong together.",
     source="DICOM PS3.3 C.7.6.1 (Acquisition Number); published description",
     tables=_WITH_MASKS,
+    spoils=Spoils(care=("segmentation", "volumetry", "image-values")),
 )
 def acquisitions_mixed(context: Context) -> Checked:
     """Every CT series."""
@@ -72,6 +74,7 @@ def _by_acquisition(series: CtSeries) -> bool:
     source="DICOM PS3.3 C.7.3.1 (General Series), C.7.6.1 (Acquisition Number, Acquisition Time, Instance Number)",
     tables=_WITH_MASKS,
     tolerances=("position_mm",),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values"), care=("lesion-counts",)),
 )
 def several_volumes(context: Context) -> Checked:
     """Every CT series: by numbers, times, positions and attributes of its slices, and by what they show."""
@@ -146,6 +149,7 @@ def _masked(context: Context, series: CtSeries) -> Iterator[bool]:
     fix="Take the image out of the series.",
     source="DICOM PS3.3 C.8.2.1.1.1 (Image Type: LOCALIZER), C.7.6.2.1.1 (Image Orientation)",
     tables=TABLES,
+    spoils=Spoils(out=("segmentation",), care=("volumetry", "image-values")),
 )
 def localizer_in_series(context: Context) -> Checked:
     """Every CT series that is no series of localizers."""
@@ -185,6 +189,7 @@ def localizer_in_series(context: Context) -> Checked:
     fix="Write each frame as an image of its own with its position, or the whole as an Enhanced CT image.",
     source="DICOM PS3.3 A.3 (CT Image IOD), C.7.6.6 (Multi-frame, which that IOD does not have)",
     tables=TABLES,
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
 def several_frames(context: Context) -> Checked:
     """Every CT series; other classes, such as Enhanced CT, are CTS001's."""

@@ -13,6 +13,7 @@ from crlm_qc.collection.forms import age_in_years, day_of
 from crlm_qc.collection.headings import loose_heading
 from crlm_qc.collection.show import OLDEST
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context, once
@@ -32,6 +33,7 @@ from crlm_qc.subjects.words import text
     fix="Give all ages over 89 as one group, such as 090Y, in the headers and in the workbook alike, and say so in the data dictionary.",
     source="45 CFR 164.514(b)(2)(i)(C), Safe Harbor; DICOM PS3.15 2024b E.3.7 Retain Patient Characteristics Option",
     tables=("slices", "dsos", "clinical", "sources", "files", "identifiers"),
+    spoils=Spoils(out=("sharing",)),
 )
 def age_over_89(context: Context) -> Checked:
     """PatientAge of every file, in items too, and the workbook's column `age`; 90, the usual name of the group, is allowed."""
@@ -107,6 +109,7 @@ def _old_elsewhere(context: Context) -> list[Found]:
     fix="Shift the dates of a study by the same number of days; if the date is meant to stay, add it to the profile's series_dates.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options: relationships are preserved",
     tables=("slices", "dsos"),
+    spoils=Spoils(care=("sharing",)),
 )
 def dates_not_shifted_together(context: Context) -> Checked:
     """SeriesDate against StudyDate of every series; dates that the profile knows not to be shifted are left out."""
@@ -182,6 +185,7 @@ def _date(value: Any) -> dt.date | None:
     fix="Compare with the source; shift the dates of the patient as the others' were, in headers, folder names and metadata.csv.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options; release profile",
     tables=("slices", "dsos", "files", "identifiers"),
+    spoils=Spoils(out=("sharing",)),
 )
 def study_date_outside_range(context: Context) -> Checked:
     """StudyDate of every file, and the other dates of CT images, against first_date and last_date of the profile."""
@@ -250,6 +254,7 @@ def _dates_elsewhere(context: Context) -> Iterator[Found]:
     fix="Look at the value in the file, and write a shifted date as YYYYMMDD, or none.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options; PS3.5 6.2 (VR DA, DT)",
     tables=("files", "identifiers"),
+    spoils=Spoils(out=("sharing",)),
 )
 def date_unreadable(context: Context) -> Checked:
     """Every date, and date with time, of every header, in items too; what no option retains is DID002's."""

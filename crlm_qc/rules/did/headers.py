@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from crlm_qc.collection.annex import AttributeKind, attribute_table
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, listed, plural
@@ -53,6 +54,7 @@ def _not_as_declared(one: Series, attribute: str, wanted: str) -> Iterator[Found
     fix="Withhold the release, empty PatientName or set it to the PatientID in all files, and find out how it got through.",
     source=f"{ANNEX}: Patient's Name (0010,0010), action Z",
     tables=("files", "identifiers"),
+    spoils=Spoils(out=("sharing",)),
 )
 def patient_name(context: Context) -> Checked:
     """PatientName of every file; equal to a PatientID of the collection's form, it names nobody."""
@@ -82,6 +84,7 @@ def patient_name(context: Context) -> Checked:
     fix="Withhold the release, and remove or empty the attribute; or, if it was cleaned and is meant to stay, declare the option that retains it.",
     source=ANNEX,
     tables=("files", "identifiers"),
+    spoils=Spoils(out=("sharing",)),
 )
 def identifier_present(context: Context) -> Checked:
     """Every attribute of expectations/deidentification.toml, in nested items too, against the options declared.
@@ -134,6 +137,7 @@ def _another_id(one: Series, attribute: str, count: int) -> Found:
     fix="Make sure that the file was de-identified, then set PatientIdentityRemoved (0012,0062) to YES.",
     source="DICOM PS3.15 2024b E.1.1 (De-identifier); PS3.3 C.7.1.1 Patient Module",
     tables=("files", "identifiers"),
+    spoils=Spoils(out=("sharing",)),
 )
 def identity_not_removed(context: Context) -> Checked:
     """PatientIdentityRemoved of every file."""
@@ -149,6 +153,7 @@ def identity_not_removed(context: Context) -> Checked:
     fix="Set DeidentificationMethodCodeSequence (0012,0064) in all files to the codes of the procedure that was used.",
     source="DICOM PS3.15 2024b E.1.1; PS3.16 CID 7050 De-identification Method; release profile",
     tables=("files", "identifiers"),
+    spoils=Spoils(care=("sharing",)),
 )
 def method_codes(context: Context) -> Checked:
     """DeidentificationMethodCodeSequence of every file, against the codes of the profile."""
@@ -188,6 +193,7 @@ def method_codes(context: Context) -> Checked:
     fix="Make sure that the dates were shifted, then set LongitudinalTemporalInformationModified (0028,0303) to MODIFIED.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options",
     tables=("files", "identifiers"),
+    spoils=Spoils(care=("sharing",)),
 )
 def dates_not_declared_modified(context: Context) -> Checked:
     """LongitudinalTemporalInformationModified of every file; only where the release retains modified dates."""
@@ -208,6 +214,7 @@ def dates_not_declared_modified(context: Context) -> Checked:
     fix="Remove the elements, or, if they are known to be safe, add their creator to the profile's private_creators.",
     source=f"{ANNEX}: private attributes, action X; E.3.10 Retain Safe Private Option",
     tables=("files", "identifiers"),
+    spoils=Spoils(care=("sharing",)),
 )
 def private_attribute(context: Context) -> Checked:
     """Private elements with a value, by creator and group; creators without elements are allowed."""
@@ -245,6 +252,7 @@ def private_attribute(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.6.1 General Image Module; PS3.15 2024b E.3.1 Clean Pixel Data Option",
     tables=("files", "identifiers"),
     seen=Seen(hides=True),
+    spoils=Spoils(out=("sharing",), care=("segmentation", "image-values")),
 )
 def burned_in_annotation(context: Context) -> Checked:
     """BurnedInAnnotation of every file; absent means that nothing is said."""
@@ -269,6 +277,7 @@ def burned_in_annotation(context: Context) -> Checked:
     source=f"{ANNEX}: Overlay Data, Curve Data, Graphic Annotation Sequence, Icon Image Sequence; E.3.3 Clean Graphics Option",
     tables=("files", "identifiers"),
     seen=Seen(hides=True),
+    spoils=Spoils(care=("sharing",)),
 )
 def overlay_or_graphics(context: Context) -> Checked:
     """Overlay and curve data of any group, graphic annotations and icon images with a value."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -24,6 +25,7 @@ from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_s
     fix="Read the attribute in the file, or the cell or name that the finding tells, and clean it wherever it stands.",
     source="DICOM PS3.15 2024b E.3.5 Clean Descriptors Option",
     tables=("files", "identifiers", "texts"),
+    spoils=Spoils(out=("sharing",)),
 )
 def text_identifies(context: Context) -> Checked:
     """Every text of every header, nested and private too, and every text of tables and names of files; the collection's own words and shifted dates are left out."""
@@ -126,6 +128,7 @@ def _names_that_identify(context: Context) -> Iterator[Found]:
     fix="Remove the properties: in Excel, File > Info > Inspect Document.",
     source="ECMA-376 Part 2, 11 Core Properties (docProps/core.xml)",
     tables=("workbook", "sources"),
+    spoils=Spoils(care=("sharing",)),
 )
 def workbook_names_a_person(context: Context) -> Checked:
     """creator, lastModifiedBy, Manager and the folder last saved in; names of programs are left out."""

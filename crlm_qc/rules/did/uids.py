@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import INFO
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
@@ -29,6 +30,7 @@ _UIDS = {
     fix="Replace the UID, and all references to it, by one under the release's root.",
     source=f"{ANNEX}: UIDs, action U; E.3.9 Retain UIDs Option",
     tables=("files",),
+    spoils=Spoils(care=("sharing",)),
 )
 def uid_of_another_root(context: Context) -> Checked:
     """SOP Instance, Series, Study and Frame of Reference UID of every file; malformed ones are REL016's."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.segmentation import MEASURES, OBJECT, SEGMENT
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
@@ -31,6 +32,7 @@ _MOST_NAMED = 8
     fix="Write the attribute, or let the software that makes the objects do so.",
     source="DICOM PS3.3 A.51 (Segmentation IOD) and the modules that it has; PS3.5 7.4 (types of attributes)",
     tables=OWN,
+    spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def attribute_missing(context: Context) -> Checked:
     """Every segmentation object, its segments, and frames that have a place in the patient."""
@@ -66,6 +68,7 @@ def _lacking(dso: Dso, keyword: str, count: int, kind: str) -> str:
     source="DICOM PS3.3 C.8.20.2 (Segments Overlap)",
     tables=(*OWN, "segment_pairs", "slices", "files"),
     depth=Depth.MASKS,
+    spoils=Spoils(care=("segmentation", "volumetry", "lesion-counts")),
 )
 def overlap_denied(context: Context) -> Checked:
     """Every object whose masks were measured; one that does not deny an overlap may have one."""
@@ -101,6 +104,7 @@ def overlap_denied(context: Context) -> Checked:
     fix="List each instance once, in the item of its series.",
     source=REFERENCES,
     tables=OWN,
+    spoils=NOTHING,
 )
 def instance_listed_twice(context: Context) -> Checked:
     """Every object with a top-level list."""
@@ -148,6 +152,7 @@ _ROLES = {
     fix="Give the object or its series a UID of its own.",
     source="DICOM PS3.5 9 (Unique Identifiers), PS3.3 C.12.1.1.1 (SOP Instance UID)",
     tables=(*OWN, "files"),
+    spoils=Spoils(care=("sharing",)),
 )
 def uid_of_two_things(context: Context) -> Checked:
     """The SOP Instance UID and Series Instance UID of every object, among the UIDs of all files."""

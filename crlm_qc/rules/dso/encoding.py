@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
@@ -41,6 +42,7 @@ _SEGMENT_POINTER, _POSITION_POINTER = "0062000B", "00200032"
     fix="Write the object again with one Per-Frame Functional Groups item a frame.",
     source=GROUPS,
     tables=OWN,
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def frame_count_differs(context: Context) -> Checked:
     """Every segmentation object; a Label Map or binary object alike."""
@@ -68,6 +70,7 @@ def frame_count_differs(context: Context) -> Checked:
     fix="Export the object again.",
     source="DICOM PS3.5 8.1.1 and D (bit-packed pixel data)",
     tables=OWN,
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def mask_data_length(context: Context) -> Checked:
     """Every object that is not compressed."""
@@ -101,6 +104,7 @@ def mask_data_length(context: Context) -> Checked:
     source="DICOM PS3.3 C.8.20.2 (Segmentation Image), PS3.5 8.2 (compressed Pixel Data); sizes of the published objects",
     tables=OWN,
     depth=Depth.MASKS,
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values"), care=("sharing",)),
 )
 def masks_out_of_proportion(context: Context) -> Checked:
     """Every object whose masks were to be measured."""
@@ -142,6 +146,7 @@ def _layout(dso: Dso, frames: int) -> str:
     source="DICOM PS3.5 8.1.1 and D (bit-packed pixel data)",
     tables=OWN,
     depth=Depth.MASKS,
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def mask_bits_reordered(context: Context) -> Checked:
     """Every object of one bit a pixel: whether its outlines get smooth in another order of the bits."""
@@ -180,6 +185,7 @@ _ORDERS = {
     fix="Export the object as BINARY in Explicit VR Little Endian.",
     source="DICOM PS3.3 C.8.20.2 (Segmentation Type); published description",
     tables=WITH_CT,
+    spoils=Spoils(care=("segmentation",)),
 )
 def not_binary(context: Context) -> Checked:
     """Every segmentation object."""
@@ -216,6 +222,7 @@ def not_binary(context: Context) -> Checked:
     source="DICOM PS3.3 C.7.6.17 (Multi-frame Dimension), C.7.6.16.2.2 (Frame Content Macro: Dimension Index Values)",
     tables=WITH_CT,
     seen=Seen(),
+    spoils=Spoils(care=("segmentation",)),
 )
 def dimension_index_contradicts(context: Context) -> Checked:
     """Every object with a Dimension Index Sequence, and with items for its frames (else DSO015)."""

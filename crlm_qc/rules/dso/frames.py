@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crlm_qc.collection.profile import VESSEL
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     tables=WITH_CT,
     tolerances=("position_mm",),
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "volumetry"), care=("lesion-counts", "image-values")),
 )
 def frame_twice(context: Context) -> Checked:
     """Every frame with a segment and a position."""
@@ -91,6 +93,7 @@ def _seen_at(context: Context, dso: Dso, frames: Sequence[int]) -> tuple[Place, 
     tables=WITH_CT,
     tolerances=("position_mm", "lattice_fraction"),
     seen=Seen(reformat=Plane.CORONAL),
+    spoils=Spoils(care=("segmentation", "volumetry", "lesion-counts")),
 )
 def segment_gap(context: Context) -> Checked:
     """Every segment with two frames or more, of a label map those that hold it; objects whose frames and items do not agree (DSO015) are left alone."""
@@ -199,6 +202,7 @@ def _suspect_planes(dso: Dso) -> set[int]:
     source=GROUPS,
     tables=OWN,
     depth=Depth.MASKS,
+    spoils=NOTHING,
 )
 def frame_empty(context: Context) -> Checked:
     """Every frame of objects whose masks were measured."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import listed
@@ -27,6 +28,7 @@ from crlm_qc.subjects.words import directions, lengths, number, whole
     source=IMAGE,
     tables=WITH_CT,
     seen=Seen(At.LIVER),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
 def image_size_differs(context: Context) -> Checked:
     """Every object with its CT, by the size that most slices have."""
@@ -55,6 +57,7 @@ def image_size_differs(context: Context) -> Checked:
     tables=WITH_CT,
     tolerances=("direction",),
     seen=Seen(At.LIVER),
+    spoils=Spoils(out=("segmentation", "image-values")),
 )
 def orientation_differs(context: Context) -> Checked:
     """Every frame of objects whose CT has a valid orientation."""
@@ -81,6 +84,7 @@ def orientation_differs(context: Context) -> Checked:
     tables=WITH_CT,
     tolerances=("pixel_spacing_mm",),
     seen=Seen(At.LIVER),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
 def pixel_spacing_differs(context: Context) -> Checked:
     """Every frame."""
@@ -128,6 +132,7 @@ def _plane_differs(
     tables=WITH_CT,
     tolerances=("spacing_mm", "spacing_fraction"),
     seen=Seen(),
+    spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def slice_spacing_differs(context: Context) -> Checked:
     """Every object that gives one of the two in any Pixel Measures item, shared or of a frame, and whose CT has a slice spacing."""

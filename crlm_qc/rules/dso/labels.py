@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, capitalised, listed
 from crlm_qc.rulebook.context import Context
@@ -27,6 +28,7 @@ _RETIRED = frozenset({"SRT", "SNM3", "99SDM"})
     fix="Use a label of the collection's vocabulary, which the finding names.",
     source="published description: segments; DICOM PS3.3 C.8.20.4 (Segment Label)",
     tables=OWN,
+    spoils=Spoils(out=("lesion-counts",), care=("segmentation", "volumetry")),
 )
 def label_unknown(context: Context) -> Checked:
     """Every declared segment; case, separators and spellings that the profile's patterns allow are forgiven."""
@@ -67,6 +69,7 @@ def _labels(dso: Dso) -> list[str]:
     fix="Add the segment, or correct its label.",
     source="published description: structures present in 100% of the patients",
     tables=OWN,
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
 )
 def liver_or_tumour_missing(context: Context) -> Checked:
     """Every object with a Segment Sequence."""
@@ -95,6 +98,7 @@ def liver_or_tumour_missing(context: Context) -> Checked:
     fix="Number the tumours 1..k, and give each segment a label of its own.",
     source="published description: labels of the segments; DICOM PS3.3 C.8.20.4 (Segment Label)",
     tables=OWN,
+    spoils=Spoils(out=("lesion-counts",), care=("segmentation", "volumetry")),
 )
 def label_twice(context: Context) -> Checked:
     """Every object with a Segment Sequence; a lone tumour needs no number."""
@@ -199,6 +203,7 @@ def _kind_of_type(code: str | None, meaning: str | None) -> str | None:
     fix="Code a liver and its parts as Liver, vessels as Vein, tumours as Mass.",
     source="DICOM PS3.3 C.8.20.4 (Segmented Property Type Code Sequence), PS3.16 CID 7151 and following",
     tables=OWN,
+    spoils=Spoils(care=("segmentation", "lesion-counts")),
 )
 def property_type_contradicts(context: Context) -> Checked:
     """Every declared segment."""
@@ -236,6 +241,7 @@ def property_type_contradicts(context: Context) -> Checked:
     fix="Nothing for published objects; write SCT codes into new ones.",
     source="DICOM PS3.16 8.1 (SNOMED), PS3.3 8.1 (Code Value)",
     tables=OWN,
+    spoils=NOTHING,
 )
 def coding_scheme_retired(context: Context) -> Checked:
     """Every object with a Segment Sequence."""

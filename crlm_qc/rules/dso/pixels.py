@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import are
@@ -32,6 +33,7 @@ _PHOTOMETRIC = frozenset({_MONOCHROME2, _COLOURS, "MONOCHROME1", "RGB", "YBR_FUL
     source="DICOM PS3.3 C.8.20.2 (Segmentation Image), C.7.6.3 (Image Pixel), C.7.6.24 (Floating Point Image Pixel, which no segmentation has)",
     tables=WITH_CT,
     depth=Depth.MASKS,
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def masks_not_measured(context: Context) -> Checked:
     """Every segmentation object whose masks were asked for."""
@@ -59,6 +61,7 @@ def _why(dso: Dso) -> str:
     fix="Write BitsStored as BitsAllocated, HighBit one less, PixelRepresentation 0, SamplesPerPixel 1 and PhotometricInterpretation MONOCHROME2.",
     source="DICOM PS3.3 C.8.20.2 (Segmentation Image: Bits Stored, High Bit, Pixel Representation, Photometric Interpretation), PS3.5 8.1.1",
     tables=WITH_CT,
+    spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def mask_pixels_described_wrong(context: Context) -> Checked:
     """Every segmentation object."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Beside, Seen
@@ -38,6 +39,7 @@ _SAME_STEP = 0.05
     source=DERIVATION,
     tables=OWN,
     seen=Seen(),
+    spoils=Spoils(care=("segmentation",)),
 )
 def frame_without_source(context: Context) -> Checked:
     """Every frame of objects that say something of their frames."""
@@ -69,6 +71,7 @@ def frame_without_source(context: Context) -> Checked:
     fix="Correct the source image reference, or fetch the slice.",
     source=DERIVATION,
     tables=WITH_CT,
+    spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry", "lesion-counts")),
 )
 def source_outside_ct(context: Context) -> Checked:
     """Every object with its CT."""
@@ -137,6 +140,7 @@ def _patient_and_series(context: Context) -> dict[str, tuple[str | None, str | N
         "spacing_fraction",
     ),
     seen=Seen(reformat=Plane.CORONAL, beside=Beside.SOURCE),
+    spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry",)),
 )
 def frame_position_off_slice(context: Context) -> Checked:
     """Every frame with a source slice."""
@@ -237,6 +241,7 @@ def _slices(count: float) -> str:
     tables=WITH_CT,
     tolerances=("position_mm", "lattice_fraction", "frame_in_plane_fraction"),
     seen=Seen(reformat=Plane.CORONAL, beside=Beside.SOURCE),
+    spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry",)),
 )
 def frame_off_lattice(context: Context) -> Checked:
     """Every frame without a source slice in the CT, and every frame without a position."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Seen
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     fix="Write the Referenced Series Sequence with the CT series and its instances.",
     source=REFERENCES,
     tables=OWN,
+    spoils=Spoils(care=("segmentation", "image-values")),
 )
 def no_referenced_series(context: Context) -> Checked:
     """Every segmentation object."""
@@ -51,6 +53,7 @@ def no_referenced_series(context: Context) -> Checked:
     fix="Find out which CT the object was drawn on, and correct the reference or move the file.",
     source=REFERENCES,
     tables=(*WITH_CT, "series", "metadata"),
+    spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry", "lesion-counts", "clinical-pairing")),
 )
 def references_other_series(context: Context) -> Checked:
     """Every object with references, of patients who have a CT series."""
@@ -99,6 +102,7 @@ def _ct_series(context: Context) -> Iterator[tuple[Any, Any]]:
     source=REFERENCES,
     tables=WITH_CT,
     seen=Seen(reformat=Plane.CORONAL),
+    spoils=Spoils(out=("completeness",), care=("segmentation", "volumetry", "image-values")),
 )
 def referenced_instance_missing(context: Context) -> Checked:
     """Every object with its CT: the instances of the top-level list."""
@@ -131,6 +135,7 @@ def referenced_instance_missing(context: Context) -> Checked:
     source=f"{REFERENCES}; C.7.6.16.2.6",
     tables=WITH_CT,
     seen=Seen(),
+    spoils=Spoils(care=("segmentation",)),
 )
 def source_not_listed(context: Context) -> Checked:
     """Every object with its CT and with a top-level list."""
@@ -171,6 +176,7 @@ def source_not_listed(context: Context) -> Checked:
     fix="Find out which CT the object was drawn on, and refer to that one alone.",
     source=f"{REFERENCES}; published description: one CT series a patient",
     tables=WITH_CT,
+    spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry", "clinical-pairing")),
 )
 def several_ct_series(context: Context) -> Checked:
     """Every object of patients who have a CT series."""
@@ -217,6 +223,7 @@ def several_ct_series(context: Context) -> Checked:
     source="DICOM PS3.3 10.3 (Image SOP Instance Reference Macro: Referenced SOP Class UID, Referenced Frame Number)",
     tables=(*OWN, "files", "slices"),
     seen=Seen(),
+    spoils=Spoils(care=("segmentation",)),
 )
 def reference_contradicts_image(context: Context) -> Checked:
     """Every reference, top-level or of a frame, to an image that is on disk."""

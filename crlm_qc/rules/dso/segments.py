@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, capitalised, listed, plural
@@ -32,6 +33,7 @@ def _misnumbered(dso: Dso) -> bool:
     fix="Number the segments 1..n, in the Segment Sequence and in every frame.",
     source=f"{SEGMENTS}: Segment Number (0062,0004)",
     tables=OWN,
+    spoils=Spoils(out=("segmentation", "lesion-counts"), care=("volumetry",)),
 )
 def segment_numbers(context: Context) -> Checked:
     """Every object with segments."""
@@ -64,6 +66,7 @@ def _only_numbered_wrong(dso: Dso) -> bool:
     fix="Declare the segment, or correct the frame's Segment Identification Sequence, which has one item.",
     source="DICOM PS3.3 C.8.20.3.1 (Segment Identification Macro)",
     tables=OWN,
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
 )
 def segment_undeclared(context: Context) -> Checked:
     """Every frame of objects that name one segment a frame."""
@@ -115,6 +118,7 @@ def _many_segments_a_frame(dso: Dso) -> bool:
     source=SEGMENTS,
     tables=OWN,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
 )
 def segment_empty(context: Context) -> Checked:
     """Every declared segment: frames, and pixels where the masks were measured."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crlm_qc.collection.invisible import plainly
 from crlm_qc.collection.series_lists import NEWER, Headings, nearest, squeezed
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -22,6 +23,7 @@ from crlm_qc.rules.met._shared import DOWNLOADER, Told, gathered
     fix="Export metadata.csv again with all of the downloader's columns.",
     source=DOWNLOADER,
     tables=("sources",),
+    spoils=Spoils(care=("completeness",)),
 )
 def column_missing(context: Context) -> Checked:
     """Every heading that the profile lists; what the archive's list of series lacks is MET026's."""
@@ -69,6 +71,7 @@ def _perhaps(place: int | None) -> str:
     fix="Take the column out, or write its heading as the downloader does.",
     source=DOWNLOADER,
     tables=("sources",),
+    spoils=Spoils(care=("sharing",)),
 )
 def column_unknown(context: Context) -> Checked:
     """Every heading of the file, but one that may be meant for one that is missing (MET001), and those of the archive's list (MET026)."""
@@ -121,6 +124,7 @@ def _hidden(heading: str, holds: str = "it holds") -> str:
     fix="Download the release with the NBIA Data Retriever, which writes metadata.csv, and keep this list under another name.",
     source=DOWNLOADER + "; headings of the archive's REST services and of tcia_utils",
     tables=("sources",),
+    spoils=Spoils(care=("completeness",)),
 )
 def archives_list(context: Context) -> Checked:
     """The headings of the file; columns that mean the same are compared with the release all the same."""

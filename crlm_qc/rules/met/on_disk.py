@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crlm_qc.collection.forms import day_of, downloaded, is_uid
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING, Severity
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -52,6 +53,7 @@ def _compared(context: Context) -> pd.DataFrame:
     source=DOWNLOADER
     + "; locations are tried from its folder, then from the release's, then without the collection's folder",
     tables=DISK,
+    spoils=Spoils(care=("segmentation", "volumetry", "image-values")),
 )
 def location(context: Context) -> Checked:
     """File Location of every row; one whose series is not on disk is MET016's, unless it leads outside."""
@@ -112,6 +114,7 @@ def _ends_alike(location: str, folder: str) -> bool:
     fix="Add its row to metadata.csv, or take the series out of the release.",
     source=DOWNLOADER + ": one row a series",
     tables=DISK,
+    spoils=Spoils(care=("completeness",)),
 )
 def row_missing(context: Context) -> Checked:
     """Every series on disk, but those that only lie in the folder of another (REL014), and those that were not published (LED004, LED005)."""
@@ -149,6 +152,7 @@ def row_missing(context: Context) -> Checked:
     fix="Fetch the series again, or take its row out.",
     source=DOWNLOADER + ": one row a series",
     tables=DISK,
+    spoils=Spoils(out=("completeness",)),
 )
 def files_missing(context: Context) -> Checked:
     """Series UID of every row; a folder with unreadable files (REL004) may hold the series, and so may an archive (REL025); of published ones LED001, LED005 and LED007 tell."""
@@ -185,6 +189,7 @@ def files_missing(context: Context) -> Checked:
     fix="Fetch the series again, or correct the number.",
     source=DOWNLOADER,
     tables=DISK,
+    spoils=Spoils(out=("completeness",), care=("segmentation", "volumetry", "image-values")),
 )
 def images_differ(context: Context) -> Checked:
     """Every row whose series is on disk; copies, unreadable files and files of other series explain a difference, and of published series LED002 and LED006 tell."""
@@ -216,6 +221,7 @@ def images_differ(context: Context) -> Checked:
     fix="Export metadata.csv again from the files, or correct the header that is wrong.",
     source="DICOM PS3.3 C.7.1.1 (Patient), C.7.2.1 (General Study), C.7.3.1 (General Series), C.12.1 (SOP Common)",
     tables=(*DISK, "slices", "dsos"),
+    spoils=Spoils(care=("completeness",)),
 )
 def contradicts_headers(context: Context) -> Checked:
     """Every row whose series is on disk: Subject ID, study UID, date and description, series description, manufacturer, SOP class."""
@@ -316,6 +322,7 @@ def _description(value: Any) -> str:
     source=DOWNLOADER + ": 41 files of 527,480 bytes are 21.63 MB",
     tables=DISK,
     tolerances=("file_size_fraction",),
+    spoils=Spoils(care=("completeness",)),
 )
 def size_differs(context: Context) -> Checked:
     """Every row whose series is on disk, complete and sound; read in powers of 1000 and of 1024."""

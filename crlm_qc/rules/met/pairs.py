@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.model.finding import Found, Kind, Subject
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context, once
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     fix="Compare the rows with the files, and keep the one that is right.",
     source=DOWNLOADER + ": one row a series",
     tables=("sources", "metadata"),
+    spoils=Spoils(care=("completeness",)),
 )
 def tables_disagree(context: Context) -> Checked:
     """Every metadata.csv that is read together with others: its rows of series that stand in an earlier one too."""
@@ -96,6 +98,7 @@ def _ownerless(context: Context) -> int:
     fix="Copy Study Instance UID (0020,000D) from the DICOM headers.",
     source="published description: CT and DSO in one study",
     tables=TABLES,
+    spoils=NOTHING,
 )
 def study_uids(context: Context) -> Checked:
     """Every subject with one CT row and one SEG row."""
@@ -126,6 +129,7 @@ def study_uids(context: Context) -> Checked:
     fix="Add the row that is missing, or take the surplus one out.",
     source="published description: one CT series and one segmentation object a patient",
     tables=TABLES,
+    spoils=Spoils(care=("completeness",)),
 )
 def subject_pair(context: Context) -> Checked:
     """Every subject; rows that repeat a Series UID (MET004) count once."""

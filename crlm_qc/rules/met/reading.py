@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.tables import NOT_FETCHED
 from crlm_qc.model.words import agree, are, listed, plural
@@ -29,6 +30,7 @@ NOTES = ("sources", "metadata", "list_notes")
     fix="Save it as CSV with commas, in UTF-8, each row with as many fields as the heading; mend the line that is named.",
     source="RFC 4180; " + DOWNLOADER,
     tables=("sources",),
+    spoils=Spoils(care=("completeness",), everyone=True),
 )
 def not_parsed(context: Context) -> Checked:
     """The file that the audit took for metadata.csv."""
@@ -97,6 +99,7 @@ def _by_detail(notes: pd.DataFrame) -> Any:
     fix="Take the line out, and the rows below it that stand above it, too (MET004).",
     source=DOWNLOADER + ": the heading stands in the first line alone",
     tables=NOTES,
+    spoils=NOTHING,
 )
 def heading_again(context: Context) -> Checked:
     """Every line; such a line is no row, and none of its cells is judged."""
@@ -121,6 +124,7 @@ def heading_again(context: Context) -> Checked:
     fix="Enclose values that hold a comma in double quotes, or take the comma out; write sizes with a decimal point.",
     source="RFC 4180 section 2; " + DOWNLOADER,
     tables=NOTES,
+    spoils=Spoils(care=("completeness",)),
 )
 def row_fields(context: Context) -> Checked:
     """Every row. It is put right where its fields can be told apart in one way, and judged as that; of others what is sure is used."""
@@ -146,6 +150,7 @@ def row_fields(context: Context) -> Checked:
     fix="Take the lines out, so that the heading is the first line.",
     source=DOWNLOADER + ": the heading is the first line",
     tables=NOTES,
+    spoils=NOTHING,
 )
 def lines_before_heading(context: Context) -> Checked:
     """The lines above the heading: `sep=`, which Excel reads, comments, and others."""
@@ -167,6 +172,7 @@ def lines_before_heading(context: Context) -> Checked:
     fix="Type the values anew, or copy them from the DICOM headers.",
     source="DICOM PS3.5 6.1 (character repertoires), 9.1 (UIDs); " + DOWNLOADER,
     tables=NOTES,
+    spoils=Spoils(care=("completeness",)),
 )
 def characters_not_seen(context: Context) -> Checked:
     """UIDs, IDs, codes, dates and numbers of every row; the value was read as it looks."""

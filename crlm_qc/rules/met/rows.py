@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.forms import begins_with_day
 from crlm_qc.model.finding import MAX_EXAMPLES, Found, Kind, Subject
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     fix="Copy the UID from the DICOM header; a spreadsheet may have cut or rounded it.",
     source="DICOM PS3.5 9.1 (UID encoding rules)",
     tables=TABLES,
+    spoils=Spoils(care=("completeness",)),
 )
 def uid_invalid(context: Context, refused: Sequence[Failure]) -> Checked:
     """Both UIDs of every row."""
@@ -55,6 +57,7 @@ def uid_invalid(context: Context, refused: Sequence[Failure]) -> Checked:
     fix="Take the surplus row out.",
     source=DOWNLOADER + ": one row a series",
     tables=TABLES,
+    spoils=Spoils(care=("completeness",)),
 )
 def series_twice(context: Context, refused: Sequence[Failure]) -> Checked:
     """Every Series UID; one finding for all rows that stand there twice alike, and one a UID for those that differ."""
@@ -104,6 +107,7 @@ _TELLING = [column for column in HEADINGS if column != "download_timestamp"]
     fix="Take the row out, or correct the name of the collection.",
     source="published description: name of the collection",
     tables=TABLES,
+    spoils=Spoils(care=("completeness",)),
 )
 def collection(context: Context, refused: Sequence[Failure]) -> Checked:
     """Collection of every row."""
@@ -127,6 +131,7 @@ def collection(context: Context, refused: Sequence[Failure]) -> Checked:
     fix="Write the ID as the collection does; the finding shows the form.",
     source="published description: patient IDs",
     tables=TABLES,
+    spoils=Spoils(care=("completeness",)),
 )
 def subject_malformed(context: Context, refused: Sequence[Failure]) -> Checked:
     """Subject ID of every row."""
@@ -149,6 +154,7 @@ def subject_malformed(context: Context, refused: Sequence[Failure]) -> Checked:
     fix="Copy Modality (0008,0060) from the DICOM header, or take the row out.",
     source="published description: modalities CT and SEG; DICOM PS3.3 C.7.3.1.1.1",
     tables=TABLES,
+    spoils=Spoils(care=("completeness",)),
 )
 def modality(context: Context, refused: Sequence[Failure]) -> Checked:
     """Modality of every row."""
@@ -176,6 +182,7 @@ _MODALITIES = frozenset({"CR", "CT", "DX", "MG", "MR", "NM", "OT", "PR", "PT", "
     fix="Copy SOP Class UID (0008,0016) and Modality (0008,0060) from the DICOM header.",
     source="DICOM PS3.4 B.5 (storage SOP classes), PS3.6 Annex A (their names)",
     tables=TABLES,
+    spoils=NOTHING,
 )
 def sop_class(context: Context, refused: Sequence[Failure]) -> Checked:
     """SOP Class UID and Name of every row with a known Modality."""
@@ -210,6 +217,7 @@ def sop_class(context: Context, refused: Sequence[Failure]) -> Checked:
     fix="Write the number of files of the series.",
     source=DOWNLOADER,
     tables=TABLES,
+    spoils=Spoils(care=("completeness",)),
 )
 def images(context: Context, refused: Sequence[Failure]) -> Checked:
     """Number of Images of every row; 27.0 reads as 27."""
@@ -235,6 +243,7 @@ def images(context: Context, refused: Sequence[Failure]) -> Checked:
     fix="Write a number and a unit, such as 84.84 MB.",
     source=DOWNLOADER,
     tables=TABLES,
+    spoils=Spoils(care=("completeness",)),
 )
 def size_unreadable(context: Context, refused: Sequence[Failure]) -> Checked:
     """File Size of every row."""
@@ -260,6 +269,7 @@ def size_unreadable(context: Context, refused: Sequence[Failure]) -> Checked:
     fix="Write the date as MM-DD-YYYY; a spreadsheet may have changed it.",
     source=DOWNLOADER,
     tables=TABLES,
+    spoils=NOTHING,
 )
 def date(context: Context, refused: Sequence[Failure]) -> Checked:
     """Study Date of every row; of the archive's list of series (MET026) those that no date can be read from."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -27,6 +28,7 @@ _EXPECTED = "as md5hashes.csv lists"
     fix="Fetch the series again; where files were changed on purpose, take the old md5hashes.csv away.",
     source="md5hashes.csv as the NBIA Data Retriever leaves it in each series' folder, where it is asked to verify",
     tables=("checksums", "files", "metadata"),
+    spoils=Spoils(out=("completeness",), care=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def downloader_checksum(context: Context) -> Checked:
     """Every file that is listed. MD5 is worked out where every byte is read: at --depth pixels, or with a lock file. Of files that are missing from a published series LED002 tells, from one whose row has the number MET017, of files that are cut REL005."""

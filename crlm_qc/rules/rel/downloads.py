@@ -6,6 +6,7 @@ from typing import Any
 
 from crlm_qc.model.contents import ARCHIVES, CONTENTS
 from crlm_qc.model.finding import RELEASE, Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -32,6 +33,7 @@ _FEW_LINKS = 3
     fix="Put the file or folder itself in the link's place (cp -rL copies with links followed), or remove the link.",
     source=DOWNLOADER,
     tables=("files",),
+    spoils=Spoils(out=("segmentation", "sharing", "completeness"), care=("volumetry", "lesion-counts", "image-values")),
 )
 def link_outside(context: Context) -> Checked:
     """Every file and link."""
@@ -74,6 +76,7 @@ def _links(context: Context, patient: str | None, subject: Any, rows: Any) -> Fo
     fix="Download the file again; where it is there under its own name, remove what is left over.",
     source="names that browsers, the AWS tools, s5cmd, rclone, rsync and aria2 give to what they have not finished",
     tables=("files",),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values", "completeness")),
 )
 def unfinished_download(context: Context) -> Checked:
     """Every file: whether its name says that it was not finished."""
@@ -100,6 +103,7 @@ def unfinished_download(context: Context) -> Checked:
     fix="Unpack it where it lies, and take it out.",
     source=DOWNLOADER,
     tables=("files", "series"),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values", "completeness")),
 )
 def archive_not_unpacked(context: Context) -> Checked:
     """Every file of the collection's folders, and archives beside them that are named after a patient or series."""

@@ -10,6 +10,7 @@ from typing import Any
 from crlm_qc.collection.forms import UID_RULES
 from crlm_qc.model.contents import ARCHIVES, CONTENTS, POINTERS
 from crlm_qc.model.finding import RELEASE, Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.tables import NOT_FETCHED, TOO_LARGE
 from crlm_qc.model.words import are, listed, plural
@@ -38,6 +39,7 @@ _PROBLEMS = {
     fix="Download or copy the file again; where it may not be opened, or the disk did not give it, mend that and audit again.",
     source="DICOM PS3.10 7.1 (file meta information), PS3.5 7.1 (data elements)",
     tables=("files",),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values", "completeness")),
 )
 def file_unreadable(context: Context) -> Checked:
     """Every file of a patient's folder that should be DICOM."""
@@ -91,6 +93,7 @@ def _to_do(rows: Any) -> str:
     fix="Export the object again from its source. If it came from elsewhere, ask where; open it with no other program.",
     source="DICOM PS3.5 A.5 (deflated data sets), 7.5 (nesting of data sets), 8.2 (compressed Pixel Data); sizes of the published files",
     tables=("files", "slices"),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values", "sharing", "completeness")),
 )
 def file_out_of_proportion(context: Context) -> Checked:
     """Every file that is DICOM, or should be, with the pixels of CT images; workbooks beside the clinical one."""
@@ -124,6 +127,7 @@ def file_out_of_proportion(context: Context) -> Checked:
     fix="Download or export the file again.",
     source="DICOM PS3.5 8.1.1 (pixel data encoding), PS3.10 7.2 (data set encapsulation)",
     tables=("files",),
+    spoils=Spoils(out=("segmentation", "image-values", "completeness"), care=("volumetry",)),
 )
 def pixel_data_length(context: Context) -> Checked:
     """Every CT image; segmentation objects for bytes after the data set."""
@@ -188,6 +192,7 @@ def _length_words(row: dict[str, Any]) -> str:
     fix="Take the file out; documents of the release belong beside the collection's folder.",
     source=DOWNLOADER,
     tables=("files", "sources"),
+    spoils=Spoils(care=("sharing",)),
 )
 def unexpected_file(context: Context) -> Checked:
     """Every file inside the folders of the collection and of patients, and every DICOM file outside of them."""
@@ -247,6 +252,7 @@ def _of_another_collection(context: Context, files: Any) -> list[Found]:
     fix="Write the file again with Media Storage SOP Instance and Class UID taken from the data set.",
     source="DICOM PS3.10 7.1 (Media Storage SOP Class and Instance UID)",
     tables=("files",),
+    spoils=Spoils(care=("segmentation", "sharing")),
 )
 def file_meta_disagrees(context: Context) -> Checked:
     """Every DICOM file that has both."""
@@ -292,6 +298,7 @@ def file_meta_disagrees(context: Context) -> Checked:
     fix="Write the object again with valid UIDs, everywhere that they are referred to.",
     source="DICOM PS3.5 9.1 (UID encoding) and 6.2 (VR UI)",
     tables=("files",),
+    spoils=Spoils(care=("sharing",)),
 )
 def uid_invalid(context: Context) -> Checked:
     """Every DICOM file."""

@@ -9,6 +9,7 @@ from typing import Any
 from crlm_qc.collection.forms import day_of, downloaded, series_folder, study_folder, uid_tail
 from crlm_qc.collection.show import LARGEST
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
@@ -30,6 +31,7 @@ _LEAST_CUT = 12
     fix="Download the series again, or rename the folder after its headers.",
     source=DOWNLOADER,
     tables=("slices", "dsos"),
+    spoils=Spoils(care=("segmentation",)),
 )
 def folder_name_contradicts(context: Context) -> Checked:
     """Every study and series folder whose name has the downloader's form."""
@@ -154,6 +156,9 @@ def _tail(context: Context, keyword: str, tail: str, uid: str | None) -> Contrad
     fix="Find out whose images they are; move them, or correct PatientID.",
     source="DICOM PS3.3 C.7.1.1 (Patient ID); layout that the NBIA Data Retriever writes",
     tables=("files",),
+    spoils=Spoils(
+        out=("clinical-pairing",), care=("segmentation", "volumetry", "lesion-counts", "image-values", "completeness")
+    ),
 )
 def patient_of_another_folder(context: Context) -> Checked:
     """Every DICOM image in a patient's folder that has a PatientID."""

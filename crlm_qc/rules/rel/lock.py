@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context, once
@@ -22,6 +23,7 @@ from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_s
     fix="Fetch the file again from where the lock file was made. If the release was changed on purpose, lock it anew: crlm-qc lock RELEASE.",
     source="FIPS 180-4 (SHA-256); the lock file that was given with --lock",
     tables=("files", "lock", "patients"),
+    spoils=Spoils(out=("completeness",), care=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def differs_from_lock(context: Context) -> Checked:
     """Every file of the release and of the lock file; of a part of a release, missing files only of patients that are there."""

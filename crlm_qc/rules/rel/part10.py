@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.tables import ENCAPSULATED
 from crlm_qc.model.words import agree, listed, plural
@@ -55,6 +56,7 @@ _IDENTIFIERS = {
     fix="Write the file again with the TransferSyntaxUID and FileMetaInformationGroupLength of what it holds; changing the UID alone encodes nothing anew.",
     source="DICOM PS3.10 7.1 (Transfer Syntax UID, File Meta Information Group Length), PS3.5 10 (transfer syntax)",
     tables=("files",),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values"), care=("sharing",)),
 )
 def file_meta_untrue(context: Context) -> Checked:
     """TransferSyntaxUID and FileMetaInformationGroupLength of every DICOM file, against the bytes after them."""
@@ -134,6 +136,7 @@ def _syntax(context: Context, uid: Any) -> str:
     fix="Write the data set as a DICOM file, with preamble, prefix and file meta information before it.",
     source="DICOM PS3.10 7.1 (DICOM File Meta Information)",
     tables=("files",),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values"), care=("sharing",)),
 )
 def file_meta_missing(context: Context) -> Checked:
     """Every DICOM file that was read."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from crlm_qc.model.contents import ARCHIVES, CONTENTS
 from crlm_qc.model.finding import RELEASE, Found
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context, once
@@ -118,6 +119,7 @@ def _with_originals(context: Context) -> set[str]:
     fix="Nothing has to be done. For tools that expect one place, move the patients into one folder, and their rows into one metadata.csv.",
     source=DOWNLOADER,
     tables=("patients", "sources", "files"),
+    spoils=NOTHING,
 )
 def several_places(context: Context) -> Checked:
     """The folders that hold folders named after patients, and the tables that are read together."""
@@ -151,6 +153,10 @@ def several_places(context: Context) -> Checked:
     fix="Give the folder that holds the patients' folders, or one whose DICOM files carry the collection's patient IDs.",
     source="published description: one CT series and one segmentation object a patient",
     tables=("files", "series", "sources"),
+    spoils=Spoils(
+        out=("segmentation", "volumetry", "lesion-counts", "image-values", "clinical-pairing", "completeness"),
+        everyone=True,
+    ),
 )
 def no_image_audited(context: Context) -> Checked:
     """The release, where anything was found in it."""
@@ -216,6 +222,7 @@ def _what_they_are(unread: Any) -> str:
     fix="Put the downloader's metadata.csv beside the collection's folder, take surplus ones out, or name one with --metadata.",
     source=DOWNLOADER,
     tables=("sources", "files", "series"),
+    spoils=Spoils(care=("completeness",), everyone=True),
 )
 def metadata_not_found(context: Context) -> Checked:
     """One table with the downloader's columns."""
@@ -236,6 +243,7 @@ def metadata_not_found(context: Context) -> Checked:
     fix="Put the workbook of the current edition into the release and take older ones out, or name one with --clinical.",
     source="published description, Data Access table",
     tables=("sources", "files", "series"),
+    spoils=Spoils(out=("clinical-pairing", "completeness"), everyone=True),
 )
 def workbook_not_found(context: Context) -> Checked:
     """One workbook with a patient sheet, where the collection has one."""
@@ -268,6 +276,7 @@ def _is_published(context: Context) -> bool:
     fix="Put the .tcia file into the release, or name it with --manifest.",
     source="published description, Data Access table",
     tables=("sources", "files", "series"),
+    spoils=Spoils(care=("completeness",)),
 )
 def manifest_not_found(context: Context) -> Checked:
     """A manifest."""

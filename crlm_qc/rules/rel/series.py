@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
+from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, INFO
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
@@ -28,6 +29,7 @@ from crlm_qc.subjects.words import commonest, file_names, folder_of, folder_subj
     fix="Remove the copy; if the images differ, give one of them a UID of its own and mend what refers to it.",
     source="DICOM PS3.3 C.12.1.1.1 (SOP Instance UID), PS3.5 9",
     tables=("files",),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values"), care=("sharing",)),
 )
 def sop_instance_twice(context: Context) -> Checked:
     """Every DICOM file with a SOP Instance UID."""
@@ -127,6 +129,9 @@ def _unread_folders(context: Context) -> Counter[str]:
     fix="Fetch the missing series, or take the patient out of the release.",
     source="published description: one CT series and one segmentation object a patient",
     tables=("patients", "series", "files"),
+    spoils=Spoils(
+        out=("segmentation", "volumetry", "lesion-counts", "image-values", "clinical-pairing", "completeness")
+    ),
 )
 def series_missing(context: Context) -> Checked:
     """Every patient folder; of published series LED001 tells."""
@@ -173,6 +178,9 @@ def series_missing(context: Context) -> Checked:
     fix="Keep the series that the segmentation refers to and take the other out.",
     source="published description: series a patient",
     tables=("patients", "series", "files"),
+    spoils=Spoils(
+        out=("segmentation", "volumetry", "lesion-counts", "image-values"), care=("clinical-pairing", "completeness")
+    ),
 )
 def series_surplus(context: Context) -> Checked:
     """Every patient folder; CT series that were not published are LED004's."""
@@ -218,6 +226,7 @@ def series_surplus(context: Context) -> Checked:
     fix="Nothing, or leave it out of the download. --all-objects audits it as if it were published.",
     source="release profile, [[others]]: Modality, SeriesDescription, Manufacturer and root of the Series Instance UID",
     tables=("files", "series"),
+    spoils=NOTHING,
 )
 def objects_of_others(context: Context) -> Checked:
     """Objects that the profile tells apart; where there are no others, REL020 speaks of them."""
@@ -265,6 +274,7 @@ def _merged(rows: Any) -> Any:
     fix="Give each series one folder of its own.",
     source=DOWNLOADER,
     tables=("files",),
+    spoils=Spoils(out=("segmentation", "volumetry", "image-values"), care=("lesion-counts",)),
 )
 def series_spread_or_mixed(context: Context) -> Checked:
     """Every series and every folder that holds images."""

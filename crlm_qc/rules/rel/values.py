@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
@@ -29,6 +30,7 @@ _OWN_RULES = frozenset({"Modality", "PatientPosition", "SegmentationType"})
     fix="Write the value in the form of its VR, and as many values as the attribute has.",
     source="DICOM PS3.5 6.2 (value representations) and 6.4 (value multiplicity), PS3.3 C.7.1.1 (PatientSex), C.12.1.1.2 (SpecificCharacterSet)",
     tables=("files", "slices", "dsos"),
+    spoils=Spoils(care=("sharing",)),
 )
 def value_forbidden(context: Context) -> Checked:
     """Every attribute of every image, in items of sequences too."""

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import At, Outside, Seen, Shared
@@ -31,6 +32,7 @@ from crlm_qc.subjects.words import number
     depth=Depth.MASKS,
     tolerances=("tumour_outside_fraction",),
     seen=Seen(),
+    spoils=Spoils(care=("segmentation", "volumetry", "lesion-counts")),
 )
 def tumour_outside_liver(context: Context) -> Checked:
     """Every tumour of objects with one liver."""
@@ -70,6 +72,7 @@ def tumour_outside_liver(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     seen=Seen(),
+    spoils=Spoils(out=("lesion-counts",), care=("segmentation", "volumetry")),
 )
 def tumours_overlap(context: Context) -> Checked:
     """Every pair of tumours of one object; not of one whose segments exclude each other (SEG018)."""
@@ -105,6 +108,7 @@ def tumours_overlap(context: Context) -> Checked:
     depth=Depth.MASKS,
     tolerances=("remnant_outside_fraction",),
     seen=Seen(),
+    spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def remnant_contradicts(context: Context) -> Checked:
     """Every remnant of objects with one liver; one identical to another segment is SEG014's."""
@@ -156,6 +160,7 @@ def remnant_contradicts(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
 )
 def segments_identical(context: Context) -> Checked:
     """Every pair of segments of one object."""
@@ -181,6 +186,7 @@ def segments_identical(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     seen=Seen(At.LIVER),
+    spoils=Spoils(out=("volumetry", "lesion-counts"), care=("segmentation",)),
 )
 def segments_exclude_each_other(context: Context) -> Checked:
     """Every object with one liver, and with segments that lie in it: whether any two share a voxel."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from crlm_qc.collection.profile import LIVER, TUMOUR
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import INFO, WARNING
@@ -33,6 +34,7 @@ from crlm_qc.subjects.words import number, whole
     depth=Depth.MASKS,
     tolerances=("cut_fraction",),
     seen=Seen(reformat=Plane.CORONAL),
+    spoils=Spoils(out=("volumetry",), care=("lesion-counts",)),
 )
 def organ_cut_by_scan(context: Context) -> Checked:
     """Every object with a CT of one spacing: one finding for liver and tumours, by their area on the end slices."""

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from crlm_qc.collection.profile import LIVER
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import INFO, WARNING
@@ -40,6 +41,7 @@ _HALF = 0.5
     depth=Depth.MASKS,
     tolerances=("repeated_mask_voxels",),
     seen=Seen(),
+    spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def mask_repeated(context: Context) -> Checked:
     """Every segment with frames on two slices or more."""
@@ -81,6 +83,7 @@ def mask_repeated(context: Context) -> Checked:
     depth=Depth.MASKS,
     tolerances=("block_planes",),
     seen=Seen(reformat=Plane.CORONAL),
+    spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def masks_in_blocks(context: Context) -> Checked:
     """Every liver on slices enough, in objects whose frames hold one segment each."""
@@ -202,6 +205,7 @@ def _same(context: Context, masks: Masks, drawings: Sequence[Drawing]) -> str:
     source="DICOM PS3.3 C.8.20.2.3 (Segmentation Fractional Type, Maximum Fractional Value)",
     tables=TABLES,
     depth=Depth.MASKS,
+    spoils=Spoils(care=("segmentation", "volumetry", "lesion-counts")),
 )
 def fraction_threshold(context: Context) -> Checked:
     """Every object whose masks were measured; one that is not FRACTIONAL needs no threshold."""

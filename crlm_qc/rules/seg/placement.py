@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
@@ -39,6 +40,7 @@ _LEAST_SLICES = 3
     depth=Depth.MASKS,
     tolerances=("laterality_mm",),
     seen=Seen(At.LIVER, beside=Beside.SIDES),
+    spoils=Spoils(out=("segmentation",)),
 )
 def liver_on_the_left(context: Context) -> Checked:
     """Every liver whose CT has positions, against the middle of the image."""
@@ -107,6 +109,7 @@ def _orientation(masks: Masks) -> list[float] | None:
     depth=Depth.PIXELS,
     tolerances=("liver_below_fraction",),
     seen=Seen(At.LIVER, beside=Beside.PLACEMENT),
+    spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry", "lesion-counts", "clinical-pairing")),
 )
 def liver_values(context: Context) -> Checked:
     """Every liver whose CT values were measured."""
@@ -161,6 +164,7 @@ def liver_values(context: Context) -> Checked:
         "laterality_mm",
     ),
     seen=Seen(At.LIVER, beside=Beside.PLACEMENT),
+    spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry",)),
 )
 def masks_displaced(context: Context) -> Checked:
     """Every liver that was laid over the CT at several places."""
@@ -196,6 +200,7 @@ def masks_displaced(context: Context) -> Checked:
     depth=Depth.PIXELS,
     tolerances=("lung_reach_mm", "lung_fraction"),
     seen=Seen(At.LIVER, reformat=Plane.CORONAL),
+    spoils=Spoils(care=("segmentation", "image-values")),
 )
 def upside_down_together(context: Context) -> Checked:
     """Every liver on an axial CT with slices about both ends of it."""

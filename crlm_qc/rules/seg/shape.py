@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from crlm_qc.collection.profile import LIVER, TUMOUR, VESSEL
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import INFO, WARNING
@@ -31,6 +32,7 @@ from crlm_qc.subjects.words import number, whole
     depth=Depth.MASKS,
     tolerances=("liver_pieces_fraction",),
     seen=Seen(reformat=Plane.CORONAL),
+    spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def liver_in_pieces(context: Context) -> Checked:
     """Every liver: face-connected components. Of segments that exclude each other (SEG018), all together."""
@@ -71,6 +73,7 @@ def liver_in_pieces(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     seen=Seen(),
+    spoils=Spoils(care=("lesion-counts",)),
 )
 def specks(context: Context) -> Checked:
     """Every segment but the vessels, which rightly come in small pieces, and a liver that others are cut out of (SEG018)."""
@@ -99,6 +102,7 @@ def specks(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     seen=Seen(At.LIVER),
+    spoils=Spoils(care=("volumetry",)),
 )
 def mask_at_border(context: Context) -> Checked:
     """Every object: one finding for all its segments that touch a border."""
@@ -137,6 +141,7 @@ def mask_at_border(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     seen=Seen(),
+    spoils=Spoils(care=("volumetry",)),
 )
 def tumour_on_one_slice(context: Context) -> Checked:
     """Every tumour, but for those whose frames lie on top of each other (DSO011, DSO020)."""
@@ -162,6 +167,7 @@ def tumour_on_one_slice(context: Context) -> Checked:
     depth=Depth.MASKS,
     tolerances=("liver_hole_ml",),
     seen=Seen(),
+    spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def liver_holes(context: Context) -> Checked:
     """Every liver whose holes were measured: in 3-D, not connected to the outside."""

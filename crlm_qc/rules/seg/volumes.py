@@ -7,6 +7,7 @@ from itertools import combinations
 
 from crlm_qc.collection.profile import LIVER, TUMOUR, Span
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
@@ -45,6 +46,7 @@ def _outside(masks: Masks, liver: Segment, span: Span, fraction: float) -> str |
     tables=TABLES,
     depth=Depth.MASKS,
     seen=Seen(reformat=Plane.CORONAL),
+    spoils=Spoils(out=("segmentation", "volumetry"), care=("image-values",)),
 )
 def liver_volume_impossible(context: Context) -> Checked:
     """Every liver."""
@@ -71,6 +73,7 @@ def liver_volume_impossible(context: Context) -> Checked:
     depth=Depth.MASKS,
     tolerances=("published_volume_fraction",),
     seen=Seen(),
+    spoils=Spoils(care=("segmentation", "volumetry", "completeness")),
 )
 def liver_volume_unpublished(context: Context) -> Checked:
     """Every liver of a possible volume."""
@@ -120,6 +123,7 @@ def _fills_liver(masks: Masks) -> bool:
     depth=Depth.MASKS,
     tolerances=("published_volume_fraction",),
     seen=Seen(At.LIVER),
+    spoils=Spoils(care=("segmentation", "volumetry", "lesion-counts", "completeness")),
 )
 def tumour_volume_unpublished(context: Context) -> Checked:
     """Every object with a tumour."""
@@ -157,6 +161,7 @@ def tumour_volume_unpublished(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     seen=Seen(At.LIVER),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
 )
 def tumours_fill_liver(context: Context) -> Checked:
     """Every liver with tumours."""
@@ -182,6 +187,7 @@ def tumours_fill_liver(context: Context) -> Checked:
     tables=TABLES,
     depth=Depth.MASKS,
     tolerances=("thickness_volume_fraction",),
+    spoils=Spoils(care=("volumetry",)),
 )
 def thickness_volume_differs(context: Context) -> Checked:
     """Every object whose CT has a slice spacing: by its own SliceThickness, and by the CT's."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from crlm_qc.model.finding import MAX_EXAMPLES
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR
 from crlm_qc.model.sight import Seen
@@ -28,6 +29,7 @@ from crlm_qc.subjects.dso import measured
     tables=("slices", "files", "dsos", "frames"),
     depth=Depth.PIXELS,
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values", "clinical-pairing")),
 )
 def scan_of_several_patients(context: Context) -> Checked:
     """Every CT series of a patient whose pixels were read."""
@@ -58,6 +60,7 @@ def scan_of_several_patients(context: Context) -> Checked:
     depth=Depth.MASKS,
     tolerances=("repeated_mask_voxels", "shared_masks_fraction", "shared_mask_voxels"),
     seen=Seen(),
+    spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def masks_of_several_patients(context: Context) -> Checked:
     """Every object whose masks were measured."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from crlm_qc.collection.show import OLDEST, age_text
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context
@@ -60,6 +61,7 @@ def _swap(context: Context, found: Cohort, patient: str) -> str:
     fix="Look the patient up; if age differs too, see whether two patients were swapped.",
     source="Data Dictionary sheet, variable sex; DICOM PS3.3 C.7.1.1, PatientSex (0010,0040)",
     tables=TABLES,
+    spoils=Spoils(out=("clinical-pairing",)),
 )
 def sex_differs(context: Context) -> Checked:
     """1 is M and 2 is F, wherever both are known."""
@@ -103,6 +105,7 @@ def sex_differs(context: Context) -> Checked:
     source="Data Dictionary sheet, variable age (Age at Operation); DICOM PS3.3 C.7.2.2, PatientAge (0010,1010)",
     tables=TABLES,
     tolerances=("age_years",),
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def age_differs(context: Context) -> Checked:
     """Ages within the tolerance, wherever both are known."""
@@ -166,6 +169,7 @@ def _all(context: Context, wrong: pd.DataFrame, message: str, column: str, expec
     source="Data Dictionary sheet, variables age and sex; DICOM PS3.3 C.7.1.1 PatientSex, C.7.2.2 PatientAge; exact hypergeometric and permutation tests",
     tables=TABLES,
     tolerances=("age_years",),
+    spoils=Spoils(out=("clinical-pairing",), everyone=True),
 )
 def workbook_not_these_images(context: Context) -> Checked:
     """Over the release, sex or age agrees better than chance (p at most 0.01)."""

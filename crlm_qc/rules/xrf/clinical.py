@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from crlm_qc.collection.profile import TUMOUR
 from crlm_qc.model.finding import Found
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import plural
@@ -56,6 +57,7 @@ def _rows_of(table: Clinical) -> dict[str, int]:
     fix="Compare the segments with the report. One segment where several metastases are stated can be right: they may be outside the planned volume, or too small.",
     source="Data Dictionary sheet of April 2023, variable multiple_metastases; published description of the segments",
     tables=(*TABLES, "segments"),
+    spoils=Spoils(care=("lesion-counts", "clinical-pairing")),
 )
 def metastases_contradict(context: Context) -> Checked:
     """0 with two tumour segments or more is a contradiction; 1 with one is worth knowing."""
@@ -97,6 +99,7 @@ def metastases_contradict(context: Context) -> Checked:
     tables=(*TABLES, "segments"),
     tolerances=("tumour_size_fraction",),
     seen=Seen(At.TUMOURS),
+    spoils=Spoils(care=("volumetry", "lesion-counts", "clinical-pairing")),
 )
 def tumour_size_contradicts(context: Context) -> Checked:
     """Within half of the largest tumour's diameter, either in-plane or in 3-D."""
@@ -170,6 +173,7 @@ def _tumours(context: Context) -> pd.DataFrame:
     source="Data Dictionary sheet, variable relevant_notes; DICOM PS3.3 C.7.3.1.1.2 (Patient Position), C.7.6.2.1.1 (orientation)",
     tables=TABLES,
     seen=Seen(At.LIVER),
+    spoils=Spoils(care=("clinical-pairing",)),
 )
 def note_contradicts_position(context: Context) -> Checked:
     """A note of lying prone or supine agrees with the CT series. The note itself is not shown."""

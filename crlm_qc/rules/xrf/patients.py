@@ -9,6 +9,7 @@ from typing import Any
 
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.model.finding import RELEASE, Found, Kind, Subject
+from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, INFO
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
@@ -86,6 +87,7 @@ def _series_of_patients(context: Context) -> dict[str, set[str]]:
     fix="Add the patient to the sources that lack it, or take it out of the others.",
     source="published description: the same patients in images, metadata.csv, workbook and manifest",
     tables=("patients", "series", "metadata", "clinical", "manifest"),
+    spoils=Spoils(out=("clinical-pairing", "completeness")),
 )
 def patient_not_in_all_sources(context: Context) -> Checked:
     """Every patient of any source; sources that were not found (REL001 to REL003) do not count, and LED007 tells of published patients that are not on disk."""
@@ -131,6 +133,7 @@ def patient_not_in_all_sources(context: Context) -> Checked:
     source="published description: patient IDs, and those that were never given",
     tables=("patients", "metadata", "clinical"),
     whole_release=True,
+    spoils=Spoils(care=("completeness",)),
 )
 def patient_number_gap(context: Context) -> Checked:
     """Numbers between the first and the last are in one source at least; XRF001 says which source lacks a patient."""
