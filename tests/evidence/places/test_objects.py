@@ -35,10 +35,19 @@ __all__ = ["clean_release"]
 URL = Path("s3://bucket/data/release")
 
 
-@pytest.fixture
-def store(clean_release: SyntheticRelease, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    with serving(clean_release.root, "data/release", monkeypatch) as found:
+@pytest.fixture(scope="module")
+def server(clean_release: SyntheticRelease) -> Iterator[Store]:
+    with pytest.MonkeyPatch.context() as patch, serving(clean_release.root, "data/release", patch) as found:
         yield found
+
+
+@pytest.fixture
+def store(server: Store) -> Store:
+    """The server, as if nothing had been asked of it. Who changes what it holds puts that back."""
+    server.forget()
+    server.fault = lambda path, state: None
+    objects._made.cache_clear()
+    return server
 
 
 def judged(place: Path, profile: Profile, **settings: object) -> bytes | str:
@@ -80,12 +89,14 @@ def test_findings_are_the_same_byte_for_byte(store: Store, clean_release: Synthe
 
 
 def test_the_layout_of_the_commons(
-    clean_release: SyntheticRelease, profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, clean_release: SyntheticRelease, profile: Profile, tmp_path: Path
 ) -> None:
     release = copy_release(clean_release, tmp_path / "release")
     LAYOUTS["bucket"](release)
-    with serving(release.root, "data/release", monkeypatch):
-        assert judged(URL, profile, depth=Depth.HEADERS) == judged(release.root, profile, depth=Depth.HEADERS)
+    for path in release.root.rglob("*.dcm"):
+        put(store.state["client"], f"other/release/{path.relative_to(release.root).as_posix()}", path.read_bytes())
+    url = Path("s3://bucket/other/release")
+    assert judged(url, profile, depth=Depth.HEADERS) == judged(release.root, profile, depth=Depth.HEADERS)
 
 
 def test_a_lock_of_it_is_the_folder_s(store: Store, clean_release: SyntheticRelease, profile: Profile) -> None:
@@ -111,8 +122,10 @@ def test_what_fails_once_is_asked_for_again(
     assert found == judged(clean_release.root, profile, depth=Depth.HEADERS)
 
 
-@pytest.mark.parametrize("wrong", ["500", "503", "cut", "slow"])
-@pytest.mark.parametrize("depth", [Depth.HEADERS, Depth.PIXELS])
+@pytest.mark.parametrize(
+    ("wrong", "depth"),
+    [("500", Depth.HEADERS), ("503", Depth.PIXELS), ("cut", Depth.PIXELS), ("slow", Depth.HEADERS)],
+)
 def test_what_is_never_given_is_a_limit_and_no_finding(
     store: Store,
     clean_release: SyntheticRelease,
@@ -151,9 +164,11 @@ def test_tables_that_are_never_given_are_limits_and_no_findings(
 
 def test_an_object_that_was_changed_since_is_not_read(store: Store) -> None:
     found = next(one for one in open_source(URL).tree().items if one.suffix == ".dcm")
-    put(store.state["client"], f"data/release/{found.path}", b"x" * (found.size or 0))
+    before = found.read(0, found.size or 0)
+    put(store.state["client"], f"data/release/{found.path}", b"x" * len(before))
     with pytest.raises(OSError) as caught:  # noqa: PT011 - its words are what counts
         found.digest()
+    put(store.state["client"], f"data/release/{found.path}", before)
     assert reason(caught.value) == "it was changed during the audit"
 
 
@@ -162,6 +177,7 @@ def test_markers_of_folders_are_no_files(store: Store) -> None:
     folder = before[-1].rpartition("/")[0]
     put(store.state["client"], f"data/release/{folder}/", b"")
     assert [one.path for one in open_source(URL).tree().items] == before
+    store.state["client"].delete_object(Bucket="bucket", Key=f"data/release/{folder}/")
 
 
 @pytest.mark.parametrize(
