@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from fuzz import mutators
 from support import both_ways, dressed, tiny
 from support.releases import small_release
@@ -36,6 +38,7 @@ from crlm_qc.evidence.alike import Patterns
 from crlm_qc.evidence.collect import collect
 from crlm_qc.evidence.lock import read_lock
 from crlm_qc.evidence.patient import read_patient
+from crlm_qc.evidence.places.given import read_given
 from crlm_qc.evidence.release import find_release
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.plain import PlainError
@@ -327,7 +330,7 @@ class Saved:
 
 
 class Given:
-    """Files of the user: waivers, profile, configuration, lock file."""
+    """Files of the user: waivers, profile, configuration, lock file, listings."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "settings"
@@ -339,6 +342,21 @@ class Given:
         (self.folder / "release.lock").write_text(
             "# crlm-qc lock 1\n" + "".join(f"{number:064x}  folder/{number}.dcm\n" for number in range(20))
         )
+        index = [
+            {
+                "collection_id": "crlm",
+                "PatientID": f"P{number}",
+                "StudyInstanceUID": "1.2",
+                "SeriesInstanceUID": f"1.2.{number + 1}",
+                "Modality": "CT",
+                "crdc_series_uuid": f"a{number}",
+                "series_aws_url": f"s3://bucket/a{number}/*",
+            }
+            for number in range(20)
+        ]
+        lines = [",".join(index[0]), *(",".join(row.values()) for row in index)]
+        (self.folder / "index.csv").write_text("".join(f"{line}\n" for line in lines))
+        pq.write_table(pa.Table.from_pylist(index), self.folder / "index.parquet")
         self.readers: tuple[tuple[str, Callable[[Path], Any], Callable[[random.Random, bytes], bytes]], ...] = (
             ("known_issues.toml", load_waivers, mutators.toml),
             ("crlm.toml", load_profile, mutators.toml),
@@ -346,6 +364,9 @@ class Given:
             ("deidentification.toml", lambda path: load_profile(path.with_name("crlm.toml")), mutators.toml),
             ("crlm-qc.toml", read_configuration, mutators.toml),
             ("release.lock", read_lock, mutators.table),
+            ("release.lock", _listed, mutators.table),
+            ("index.csv", _listed, mutators.table),
+            ("index.parquet", _listed, mutators.parquet),
         )
 
     def __call__(self, rng: random.Random) -> None:
@@ -361,6 +382,14 @@ class Given:
             pass
         finally:
             path.write_bytes(content)
+
+
+def _listed(path: Path) -> None:
+    """Read a listing: nothing in it leads out of the release."""
+    found = read_given(path, "crlm", "bucket")
+    for inside in (*found.files.values(), *found.series.values()):
+        if inside.startswith("/") or ".." in inside.split("/"):
+            raise BrokenError("a listing leads out of the release")
 
 
 class Results:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.evidence.places.listed import proper
@@ -48,10 +47,11 @@ _NEEDED: Final = {"patient": "PatientID", "series": "SeriesInstanceUID", "modali
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,63}")
 _MODALITY: Final = re.compile(r"[A-Z]{2,16}")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-HINT: Final = (
-    "give a lock file, a list of checksums, the index of the Imaging Data Commons, or a ledger of series with a column "
-    "crdc_series_uuid"
+_HINT: Final = (
+    "give a lock file or another list of checksums, the index of the Imaging Data Commons, or a ledger of series with a "
+    "column crdc_series_uuid"
 )
+_URL: Final = re.compile(r"[a-z0-9]+://([A-Za-z0-9.-]+)/(?:.*/)?([A-Za-z0-9_-]{1,64})/?\*?")
 _PARQUET: Final = b"PAR1"
 
 
@@ -133,13 +133,13 @@ def _sums(path: Path, lines: Iterable[str]) -> dict[str, str]:
             continue
         name = named_by(text)
         if name is None:
-            raise ReleaseError(f"--listing {path}, line {number}: neither a checksum and a path, nor a table; {HINT}")
+            raise ReleaseError(f"--listing {path}, line {number}: neither a checksum and a path, nor a table; {_HINT}")
         inside = proper(name)
         if inside is None:
             raise ReleaseError(f"--listing {path}, line {number}: the path leads out of the release")
         found[inside] = inside
     if not found:
-        raise ReleaseError(f"--listing {path} lists nothing: {HINT}")
+        raise ReleaseError(f"--listing {path} lists nothing: {_HINT}")
     return found
 
 
@@ -173,9 +173,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"row {number}", {names[key]: "" if one is None else str(one) for key, one in row.items()}
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, ReleaseError):
-            raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         raise ReleaseError(f"--listing {path} can't be read: it is no Parquet, or a damaged one") from None
 
 
@@ -183,7 +181,7 @@ def _need(path: Path, columns: Iterable[str]) -> None:
     there = set(columns)
     for column, heading in _NEEDED.items():
         if column not in there:
-            raise ReleaseError(f"--listing {path} has no column {heading}: {HINT}")
+            raise ReleaseError(f"--listing {path} has no column {heading}: {_HINT}")
     if not there & {"folder", "url"}:
         raise ReleaseError(
             f"--listing {path} tells of series, but not where they lie: it needs a column crdc_series_uuid or "
@@ -205,8 +203,8 @@ def _of_rows(path: Path, rows: Iterable[tuple[str, Mapping[str, str]]], collecti
     mine = [(where, row) for where, row in mine if not _is_analysis(row)]
     if not mine:
         raise ReleaseError(f"--listing {path} lists no series of {collection}")
-    buckets = {urlsplit(row["url"]).netloc for _, row in mine if row.get("url")}
-    here = [(where, row) for where, row in mine if bucket not in buckets or urlsplit(row["url"]).netloc == bucket]
+    buckets = [_bucket_and_folder(row)[0] for _, row in mine]
+    here = [one for one, its in zip(mine, buckets, strict=True) if its == bucket or bucket not in buckets]
     files: dict[str, str] = {}
     series: dict[str, str] = {}
     for where, row in here:
@@ -224,10 +222,15 @@ def _is_analysis(row: Mapping[str, str]) -> bool:
     return row.get("analysis", "").strip().lower() not in ("", "nan", "none")
 
 
+def _bucket_and_folder(row: Mapping[str, str]) -> tuple[str, str]:
+    """What the URL of a series names, as the index has it: `s3://BUCKET/crdc_series_uuid/*`."""
+    match = _URL.fullmatch(row.get("url", ""))
+    return (match[1], match[2]) if match else ("", "")
+
+
 def _folder(path: Path, where: str, row: Mapping[str, str]) -> tuple[str, str]:
     """The folder that the objects of a series lie in, and where they lie in the release: as the Commons' downloader has it."""
-    # A URL of the index ends in /*.
-    folder = row.get("folder") or urlsplit(row.get("url", "")).path.strip("/*").rpartition("/")[2]
+    folder = row.get("folder") or _bucket_and_folder(row)[1]
     patient, study, uid, modality = (row.get(name, "") for name in ("patient", "study", "series", "modality"))
     usable = {
         "crdc_series_uuid": _ID.fullmatch(folder),

@@ -305,7 +305,7 @@ def is_strong(tag: str) -> bool:
     return bool(tag) and not tag.startswith("W/")
 
 
-def open_objects(url: str, access: Access, collection: str) -> Bucket:
+def open_objects(url: str, access: Access, collection: str, kind: type[Bucket] = Bucket) -> Bucket:
     """A prefix of a bucket, or a folder of a web server, that a user named.
 
     Parameters
@@ -316,6 +316,8 @@ def open_objects(url: str, access: Access, collection: str) -> Bucket:
         What else the user said.
     collection : str
         Name of the collection that is looked for in a listing.
+    kind : type
+        The kind of place.
 
     Returns
     -------
@@ -337,12 +339,6 @@ def open_objects(url: str, access: Access, collection: str) -> Bucket:
         import obstore  # noqa: F401 - whether it is there
     except ImportError:
         raise ReleaseError(f"{url} needs a further package: pip install 'crlm-qc[remote]'") from None
-    if urlsplit(url).scheme in ("https", "http"):
-        from crlm_qc.evidence.places.web import Web
-
-        kind: type[Bucket] = Web
-    else:
-        kind = Bucket
     found = kind(url.rstrip("/"), time_ns(), access, collection)
     _can_be_asked(found)
     try:

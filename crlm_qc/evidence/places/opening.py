@@ -47,6 +47,10 @@ def open_source(
     if (url := url_of(root)) is not None:
         from crlm_qc.evidence.places.objects import open_objects
 
+        if url.startswith(("https:", "http:")):
+            from crlm_qc.evidence.places.web import Web
+
+            return open_objects(url, access, collection, Web)
         return open_objects(url, access, collection)
     if access.listing is not None:
         raise ReleaseError(f"--listing says what lies at a URL: {root} is on this machine, and listed as it is")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from crlm_qc.evidence import limits
-from crlm_qc.evidence.places.given import HINT, Given
+from crlm_qc.evidence.places.given import Given
 from crlm_qc.evidence.places.objects import AHEAD, GONE, NOT_GIVEN, RETRIES, Bucket, Told, is_strong, said, store_of
 from crlm_qc.evidence.source import NotFetchedError
 from crlm_qc.model.errors import ReleaseError
@@ -41,7 +41,10 @@ class Web(Bucket):
             raise ReleaseError("--endpoint is for buckets: a web server is named by its URL")
         found = super().given
         if found is None:
-            raise ReleaseError(f"{self.url}: a web server lists no files; --listing FILE must: {HINT}")
+            raise ReleaseError(
+                f"{self.url}: a web server does not list its files. Give a file that does, --listing FILE: a lock file or "
+                "another list of checksums, or a table with a column crdc_instance_uuid"
+            )
         if found.series:
             raise ReleaseError(
                 f"--listing {self.access.listing} names series and none of their files, which a web server does not "

@@ -206,6 +206,7 @@ def test_a_row_that_leads_elsewhere_is_refused(
     [
         (b"PatientID,SeriesInstanceUID,Modality\na,1.2,CT\n", "not where they lie: it needs a column crdc_series_uuid"),
         (b"SeriesInstanceUID,crdc_series_uuid\n1.2,a\n", "has no column PatientID"),
+        (b"PatientID,SeriesInstanceUID,Modality,series_aws_url\na,1.2,CT\n", "row 2: crdc_series_uuid is none"),
         (b"", "lists nothing"),
         (b"some words\n", "line 1: neither a checksum and a path, nor a table"),
         (b"0" * 64 + b"  ../x\n", "line 1: the path leads out of the release"),

@@ -12,7 +12,9 @@ from support.releases import small_profile, small_release
 from support.stores import serving
 from support.webs import Site, web
 
+from crlm_qc.auditing.memory import Memory
 from crlm_qc.auditing.run import audit
+from crlm_qc.cache.store import Store
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.lock import lock_release, render_lock
 from crlm_qc.evidence.places import objects
@@ -168,6 +170,24 @@ def test_what_the_listing_alone_names_is_counted(place: Place, small_profile: Pr
 
 
 @pytest.mark.parametrize("tagged", [True, False])
+def test_what_has_not_changed_is_not_fetched_again(
+    place: Place, small_profile: Profile, tmp_path: Path, tagged: bool
+) -> None:
+    place.site.tagged = tagged
+    (tmp_path / "cache").mkdir(mode=0o700)
+    settings = Settings(subset=True, depth=Depth.HEADERS)
+    fetched = []
+    for _ in range(2):
+        place.site.asked.clear()
+        memory = Memory(Store(tmp_path / "cache"))
+        report = audit(place.url, profile=small_profile, settings=settings, access=place.access, jobs=1, memory=memory)
+        memory.keep(report, {})
+        fetched.append(len([path for path in place.site.of("GET") if path.endswith(".dcm")]))
+    assert fetched[0] > 17
+    assert fetched[1] == (0 if tagged else fetched[0])
+
+
+@pytest.mark.parametrize("tagged", [True, False])
 def test_a_file_that_was_changed_since_is_not_read(place: Place, tagged: bool) -> None:
     place.site.tagged = tagged
     found = next(one for one in open_source(place.url, access=place.access).tree().items if one.suffix == ".txt")
@@ -235,7 +255,7 @@ def test_no_redirect_leads_to_what_is_not_encrypted(
 @pytest.mark.parametrize(
     ("url", "access", "says"),
     [
-        ("https://example.org/x", Access(), "a web server lists no files; --listing FILE must"),
+        ("https://example.org/x", Access(), r"does not list its files\. Give a file that does, --listing FILE"),
         ("http://example.org/x", Access(listing=Path("LOCK")), "is not encrypted, .*: use https://"),
         ("https://me:secret@example.org/x", Access(listing=Path("LOCK")), "must hold no credentials"),
         ("https://example.org/x", Access(listing=Path("LOCK"), endpoint="https://y"), "--endpoint is for buckets"),
