@@ -229,6 +229,10 @@ class _Redacted(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return self._redaction.of(name, self._joined[name])
 
+    def __contains__(self, name: object) -> bool:
+        # Else the table would be made for it.
+        return name in self._joined
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._joined)
 

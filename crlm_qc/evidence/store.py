@@ -98,7 +98,7 @@ def put_table(folder: Path, name: str, table: Any) -> dict[str, Any]:
     held = io.BytesIO()
     table.to_parquet(held, index=False, engine="pyarrow")
     content = held.getvalue()
-    put(folder / f"{name}.parquet", content)
+    put(_path(folder, name), content)
     return {"rows": len(table), "sha256": hashlib.sha256(content).hexdigest()}
 
 
@@ -216,17 +216,18 @@ def _table(folder: Path, name: str, proof: object, known: dict[str, str]) -> Any
     """A table that was saved; `known` are texts of others, and get its own, so that each stands in memory once."""
     import pandas as pd
 
-    with opened_table(folder, name, proof, AGAIN) as file:
+    file = open_table(folder, name, proof, AGAIN)
+    with read_of(folder, name, AGAIN):
         dtypes = TABLES[name].dtypes
         # One column at a time, so that a table is not held twice.
-        table = pd.DataFrame({column: column_of(file, column, dtypes[column], known) for column in dtypes}, copy=False)
+        columns = {name: typed(file.read([name]).to_pandas()[name], dtype, known) for name, dtype in dtypes.items()}
+        table = pd.DataFrame(columns, copy=False)
         _check_json(name, table)
         return table
 
 
-@contextmanager
-def opened_table(folder: Path, name: str, proof: object, again: str) -> Iterator[Any]:
-    """A table that `put_table` wrote, open to read columns of.
+def open_table(folder: Path, name: str, proof: object, again: str) -> Any:
+    """A table that `put_table` wrote, to read columns of.
 
     Parameters
     ----------
@@ -239,21 +240,20 @@ def opened_table(folder: Path, name: str, proof: object, again: str) -> Iterator
     again : str
         What to do where it is damaged, in words.
 
-    Yields
-    ------
+    Returns
+    -------
     pyarrow.parquet.ParquetFile
-        With the columns of the contract, and as many rows as it had.
+        With the columns of the contract, and as many rows as it had; it holds the bytes of the file.
 
     Raises
     ------
     ReleaseError
-        It is missing, was changed since, or does not keep its contract, also as far as that is seen while it is open.
+        It is missing, was changed since, or does not keep its contract.
     """
-    import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
-    path = folder / f"{name}.parquet"
-    try:
+    with read_of(folder, name, again):
+        path = _path(folder, name)
         content = path.read_bytes()
         if not isinstance(proof, dict) or proof.get("sha256") != hashlib.sha256(content).hexdigest():
             raise ReleaseError(
@@ -264,11 +264,30 @@ def opened_table(folder: Path, name: str, proof: object, again: str) -> Iterator
         file = ParquetFile(io.BytesIO(content), read_dictionary=texts)
         if file.schema_arrow.names != list(dtypes) or file.metadata.num_rows != proof.get("rows"):
             raise ValueError("other columns or rows")
-        yield file
+        return file
+
+
+@contextmanager
+def read_of(folder: Path, name: str, again: str) -> Iterator[None]:
+    """While a table is read: it is damaged where that fails.
+
+    Raises
+    ------
+    ReleaseError
+        It does.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
     except ReleaseError:
         raise
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, pa.ArrowException):
-        raise ReleaseError(f"{path} is missing or damaged: {again}") from None
+        raise ReleaseError(f"{_path(folder, name)} is missing or damaged: {again}") from None
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.parquet"
 
 
 def _give_back() -> None:
@@ -278,12 +297,11 @@ def _give_back() -> None:
     pa.default_memory_pool().release_unused()
 
 
-def column_of(file: Any, name: str, dtype: DType, known: dict[str, str]) -> Any:
-    """A column of an open table, of the type that its contract says; `known` as `_table` takes it."""
+def typed(values: Any, dtype: DType, known: dict[str, str]) -> Any:
+    """Values of a column as they were saved, of the type that its contract says; `known` as `_table` takes it."""
     import numpy as np
     import pandas as pd
 
-    values = file.read([name]).to_pandas()[name]
     if dtype == "str" and isinstance(values.dtype, pd.CategoricalDtype):
         texts = np.array([*(known.setdefault(text, text) for text in values.cat.categories), np.nan], dtype=object)
         values = texts[values.cat.codes]
