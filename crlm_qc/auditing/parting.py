@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.auditing.redaction import Redaction
 from crlm_qc.cache.digests import digest
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.errors import ReleaseError, UsageError
@@ -223,6 +222,8 @@ class _Redacted(Mapping[str, Any]):
     """Tables of several parts, with every text replaced that may identify somebody; made when they are asked for."""
 
     def __init__(self, joined: Joined, profile: Profile) -> None:
+        from crlm_qc.auditing.redaction import Redaction
+
         self._joined = joined
         self._redaction = Redaction(profile, joined.texts)
 

@@ -23,10 +23,11 @@ from crlm_qc.evidence.chosen import Read, Rows, Sources
 from crlm_qc.evidence.columns import frames
 from crlm_qc.evidence.lock import names_another
 from crlm_qc.evidence.outside import OutsideRead
+from crlm_qc.evidence.part_tables import open_table, put_table, read_of, typed
 from crlm_qc.evidence.release import Candidate, Release
 from crlm_qc.evidence.rows import Row
 from crlm_qc.evidence.source import Item, parents, reason
-from crlm_qc.evidence.store import FACTS_FILE, PART, contract, open_table, put, put_table, read_of, told_in, typed
+from crlm_qc.evidence.store import FACTS_FILE, PART, contract, put, told_in
 from crlm_qc.model.errors import ReleaseError, UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.part import Part
