@@ -174,6 +174,8 @@ NO_FILE_OF_A_RELEASE = {
         "read_bytes": "likewise",
         "ParquetFile": "of bytes in memory",
     },
+    "evidence/parts.py": {"read_bytes": "a part that was saved"},
+    "evidence/part_tables.py": {"read_bytes": "likewise", "ParquetFile": "of bytes in memory"},
     "evidence/pixels.py": {"dcmread": "of a file that is open"},
     "evidence/workbook/file.py": {
         "ZipFile": "of bytes in memory, or of a file that is open",

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.auditing.redaction import Redaction
 from crlm_qc.cache.digests import digest
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.errors import ReleaseError, UsageError
@@ -232,11 +231,17 @@ class _Redacted(Mapping[str, Any]):
     """Tables of several parts, with every text replaced that may identify somebody; made when they are asked for."""
 
     def __init__(self, joined: Joined, profile: Profile) -> None:
+        from crlm_qc.auditing.redaction import Redaction
+
         self._joined = joined
         self._redaction = Redaction(profile, joined.texts)
 
     def __getitem__(self, name: str) -> Any:
         return self._redaction.of(name, self._joined[name])
+
+    def __contains__(self, name: object) -> bool:
+        # Else the table would be made for it.
+        return name in self._joined
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._joined)

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +23,11 @@ from crlm_qc.evidence.chosen import Read, Rows, Sources
 from crlm_qc.evidence.columns import frames
 from crlm_qc.evidence.lock import names_another
 from crlm_qc.evidence.outside import OutsideRead
+from crlm_qc.evidence.part_tables import open_table, put_table, read_of, typed
 from crlm_qc.evidence.release import Candidate, Release
 from crlm_qc.evidence.rows import Row
 from crlm_qc.evidence.source import Item, parents, reason
-from crlm_qc.evidence.store import FACTS_FILE, PART, column_of, contract, opened_table, put, put_table, told_in
+from crlm_qc.evidence.store import FACTS_FILE, PART, contract, put, told_in
 from crlm_qc.model.errors import ReleaseError, UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.part import Part
@@ -355,6 +356,19 @@ def missing(parts: Sequence[SavedPart]) -> list[Part]:
     return [Part(number, of) for number in range(1, of + 1) if number not in there]
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The table that is at hand."""
+
+    name: str = ""
+    pieces: Sequence[dict[str, Any]] = ()
+    """Of each part, its columns as they were saved."""
+    edges: tuple[Any, Any] = (None, None)
+    """What is of no patient, and what is made of the whole."""
+    known: dict[str, str] = field(default_factory=dict)
+    """Texts, each of which stands in memory once."""
+
+
 class Joined(Mapping[str, Any]):
     """Tables of several parts, as one reading of all of their patients would have made them; made when they are asked for.
 
@@ -378,8 +392,7 @@ class Joined(Mapping[str, Any]):
         whole, lock, everyone = _read_whole(parts[0])
         self._outside = whole.outside.rows
         self._rows: Rows = {}
-        # Each text stands in memory once.
-        self._known: dict[str, str] = {}
+        self._held = _Held()
         self._order = sorted(
             (patient.patient, at, place)
             for at, part in enumerate(parts)
@@ -420,6 +433,10 @@ class Joined(Mapping[str, Any]):
         """Names of all tables."""
         return iter(TABLES)
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a table; it is not made for that."""
+        return name in TABLES
+
     def __len__(self) -> int:
         """How many tables there are."""
         return len(TABLES)
@@ -428,61 +445,70 @@ class Joined(Mapping[str, Any]):
         """A table, put together of the parts anew: it is not kept."""
         import pandas as pd
 
-        order = self._places(name)
-        pieces: dict[str, list[Any]] = {column: [] for column in TABLES[name].dtypes}
-        for piece in self._pieces(name):
-            for column, held in pieces.items():
-                held.append(piece[column])
-        # One column at a time, so that a table is not held twice.
-        return pd.DataFrame({column: _joined(pieces.pop(column), order) for column in list(pieces)}, copy=False)
+        places = self._places(name)
+        columns = {}
+        for column in TABLES[name].dtypes:
+            # One column at a time, so that a table is not held twice.
+            pieces = self._column(name, column)
+            for piece in self._held.pieces:
+                del piece[column]
+            columns[column] = pd.concat(pieces, ignore_index=True).take(places).reset_index(drop=True)
+        self._held = _Held()
+        return pd.DataFrame(columns, copy=False)
 
     def texts(self, name: str, column: str) -> list[str]:
         """Texts that a column of a table holds, each once, in their order."""
-        return sorted({text for piece in self._pieces(name, [column]) for text in piece[column].dropna().unique()})
+        return sorted({text for piece in self._column(name, column) for text in piece.dropna().unique()})
 
     def _texts(self, name: str, column: str) -> list[str | None]:
         """A column as it stands in the parts, patient by patient; None for missing texts."""
-        import numpy as np
         import pandas as pd
 
-        found = pd.concat([piece[column] for piece in self._pieces(name, [column])], ignore_index=True)
-        values = found.to_numpy(dtype=object)[np.asarray(self._places(name))]
+        values = pd.concat(self._column(name, column), ignore_index=True).to_numpy(dtype=object)[self._places(name)]
         return [None if missing else value for value, missing in zip(values, pd.isna(values), strict=True)]
 
-    def _pieces(self, name: str, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-        """Columns of a table, all by default: of what is of no patient, of each part, and of what is made of the whole."""
+    def _column(self, name: str, column: str) -> list[Any]:
+        """A column of what is of no patient, of each part, and of what is made of the whole."""
         import pandas as pd
 
-        dtypes = TABLES[name].dtypes
-        wanted = columns or list(dtypes)
-        outside = frame(name, self._outside.get(name, ()))
-        yield {column: outside[column] for column in wanted}
-        for part in self._parts if name != "lock" else ():
+        if self._held.name != name:
+            # Of another table nothing is held any more when this one is opened.
+            self._held = _Held()
+            self._held = self._opened(name)
+        held, dtype = self._held, TABLES[name].dtypes[column]
+        pieces = [pd.Series(typed(piece[column], dtype, held.known), name=column) for piece in held.pieces]
+        return [held.edges[0][column], *pieces, held.edges[1][column]]
+
+    def _opened(self, name: str) -> _Held:
+        """A table of all parts."""
+        pieces = []
+        for part in self._parts:
             if name in part.facts.rows:
-                with opened_table(part.path, name, part.tables.get(name), part.again) as file:
+                file = open_table(part.path, name, part.tables.get(name), part.again)
+                with read_of(part.path, name, part.again):
                     if file.metadata.num_rows != sum(part.facts.rows[name]):
                         raise ValueError("rows of other patients")
-                    yield {
-                        column: pd.Series(column_of(file, column, dtypes[column], self._known), name=column)
-                        for column in wanted
-                    }
-        ending = frame(name, self._rows.get(name, ()))
-        yield {column: ending[column] for column in wanted}
+                    found = file.read().to_pandas()
+                    pieces.append({column: found[column] for column in found})
+        before, after = (frame(name, rows.get(name, ())) for rows in (self._outside, self._rows))
+        return _Held(name, pieces, (before, after))
 
-    def _places(self, name: str) -> list[int]:
+    def _places(self, name: str) -> Any:
         """Where the rows of a table lie among those of its pieces, in the order that they have in the table."""
+        import numpy as np
+
         start = len(self._outside.get(name, ()))
-        places = list(range(start))
+        places = [np.arange(start)]
         begins: list[list[int]] = []
         for part in self._parts:
-            counts = part.facts.rows.get(name, (0,) * len(part.facts.patients)) if name != "lock" else ()
+            counts = part.facts.rows.get(name, (0,) * len(part.facts.patients))
             begins.append(list(accumulate(counts, initial=start)))
             start += sum(counts)
-        for _, at, place in self._order if name != "lock" else ():
-            places += range(begins[at][place], begins[at][place + 1])
+        places += [np.arange(begins[at][place], begins[at][place + 1]) for _, at, place in self._order]
+        found = np.concatenate(places)
         if name == "files" and self._files is not None:
-            places = [places[place] for place in self._files]
-        return places + list(range(start, start + len(self._rows.get(name, ()))))
+            found = found[self._files]
+        return np.concatenate([found, np.arange(start, start + len(self._rows.get(name, ())))])
 
     def _lock(self) -> list[Row]:
         """Rows of `lock` of all parts."""
@@ -490,17 +516,12 @@ class Joined(Mapping[str, Any]):
         dtypes = TABLES["lock"].dtypes
         for part in self._parts:
             if "lock" in part.tables:
-                with opened_table(part.path, "lock", part.tables["lock"], part.again) as file:
-                    columns = [column_of(file, column, dtype, {}).tolist() for column, dtype in dtypes.items()]
+                file = open_table(part.path, "lock", part.tables["lock"], part.again)
+                with read_of(part.path, "lock", part.again):
+                    found = file.read().to_pandas()
+                    columns = [list(typed(found[column], dtype, {})) for column, dtype in dtypes.items()]
                     rows += [dict(zip(dtypes, values, strict=True)) for values in zip(*columns, strict=True)]
         return rows
-
-
-def _joined(pieces: list[Any], places: Sequence[int]) -> Any:
-    """A column of pieces, its values in the order of their places."""
-    import pandas as pd
-
-    return pd.concat(pieces, ignore_index=True).take(places).reset_index(drop=True)
 
 
 def _with_limit(facts: Facts, lacking: Sequence[Part], patients: int) -> Facts:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,13 @@ from crlm_qc.evidence.source import reason
 from crlm_qc.model.errors import ReleaseError, UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
-from crlm_qc.model.tables import SOURCE_TABLES, TABLES, DType, empty, pandas_dtype
+from crlm_qc.model.tables import SOURCE_TABLES, TABLES, DType, pandas_dtype
 from crlm_qc.model.words import suggest
 
 FACTS_FILE = "evidence.json"
 FORMAT = "crlm-qc evidence"
 PART = "crlm-qc part of evidence"
 """What a part of a release is told by, as `crlm_qc.evidence.parts` has it."""
-AGAIN = "collect the evidence again"
 _ALWAYS = frozenset({"root", "layout", "depth", "patients_read", "limits"})
 """Facts that evidence of every build tells."""
 
@@ -64,8 +62,11 @@ def save(evidence: Evidence, folder: Path) -> None:
         (folder / FACTS_FILE).unlink(missing_ok=True)
         proof = {}
         for name in evidence:
-            # Asked for once: tables may be made as they are asked for.
-            proof[name] = put_table(folder, name, evidence[name])
+            # Asked for once: tables of parts are made as they are asked for.
+            table = evidence[name]
+            content = _parquet(table)
+            put(folder / f"{name}.parquet", content)
+            proof[name] = {"rows": len(table), "sha256": hashlib.sha256(content).hexdigest()}
         told = {"format": FORMAT, "version": contract(), "facts": to_plain(evidence.facts), "tables": proof}
         put(folder / FACTS_FILE, (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
     except (OSError, RuntimeError) as error:
@@ -73,33 +74,10 @@ def save(evidence: Evidence, folder: Path) -> None:
         raise UsageError(f"{folder} can't be written: {why}") from None
 
 
-def put_table(folder: Path, name: str, table: Any) -> dict[str, Any]:
-    """Write a table.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where to.
-    name : str
-        Of a table in `TABLES`.
-    table : pandas.DataFrame
-        The table.
-
-    Returns
-    -------
-    dict
-        What it is known again by: the number of its rows, and the SHA-256 of its file.
-
-    Raises
-    ------
-    OSError
-        It can't be written.
-    """
-    held = io.BytesIO()
-    table.to_parquet(held, index=False, engine="pyarrow")
-    content = held.getvalue()
-    put(folder / f"{name}.parquet", content)
-    return {"rows": len(table), "sha256": hashlib.sha256(content).hexdigest()}
+def _parquet(table: Any) -> bytes:
+    content = io.BytesIO()
+    table.to_parquet(content, index=False, engine="pyarrow")
+    return content.getvalue()
 
 
 def put(path: Path, content: bytes) -> None:
@@ -215,42 +193,6 @@ def told_in(folder: Path) -> dict[str, Any] | None:
 def _table(folder: Path, name: str, proof: object, known: dict[str, str]) -> Any:
     """A table that was saved; `known` are texts of others, and get its own, so that each stands in memory once."""
     import pandas as pd
-
-    with opened_table(folder, name, proof, AGAIN) as file:
-        if not file.metadata.num_rows:
-            return empty(name)
-        dtypes = TABLES[name].dtypes
-        # One column at a time, so that a table is not held twice.
-        table = pd.DataFrame({column: column_of(file, column, dtypes[column], known) for column in dtypes}, copy=False)
-        _check_json(name, table)
-        return table
-
-
-@contextmanager
-def opened_table(folder: Path, name: str, proof: object, again: str) -> Iterator[Any]:
-    """A table that `put_table` wrote, open to read columns of.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where it lies.
-    name : str
-        Of a table in `TABLES`.
-    proof : object
-        What `put_table` gave.
-    again : str
-        What to do where it is damaged, in words.
-
-    Yields
-    ------
-    pyarrow.parquet.ParquetFile
-        With the columns of the contract, and as many rows as it had.
-
-    Raises
-    ------
-    ReleaseError
-        It is missing, was changed since, or does not keep its contract, also as far as that is seen while it is open.
-    """
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
@@ -259,18 +201,24 @@ def opened_table(folder: Path, name: str, proof: object, again: str) -> Iterator
         content = path.read_bytes()
         if not isinstance(proof, dict) or proof.get("sha256") != hashlib.sha256(content).hexdigest():
             raise ReleaseError(
-                f"{path} is not as it was saved, by the SHA-256 in {FACTS_FILE}, and damaged or changed since: {again}"
+                f"{path} is not as it was saved, by the SHA-256 in {FACTS_FILE}, and damaged or changed since: "
+                "collect the evidence again"
             )
         dtypes = TABLES[name].dtypes
         texts = [column for column, dtype in dtypes.items() if dtype == "str"]
         file = ParquetFile(io.BytesIO(content), read_dictionary=texts)
         if file.schema_arrow.names != list(dtypes) or file.metadata.num_rows != proof.get("rows"):
             raise ValueError("other columns or rows")
-        yield file
+        if not file.metadata.num_rows:
+            return empty(name)
+        # One column at a time, so that a table is not held twice.
+        table = pd.DataFrame({column: _column(file, column, dtypes[column], known) for column in dtypes}, copy=False)
+        _check_json(name, table)
+        return table
     except ReleaseError:
         raise
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, pa.ArrowException):
-        raise ReleaseError(f"{path} is missing or damaged: {again}") from None
+        raise ReleaseError(f"{path} is missing or damaged: collect the evidence again") from None
 
 
 def _give_back() -> None:
@@ -280,8 +228,7 @@ def _give_back() -> None:
     pa.default_memory_pool().release_unused()
 
 
-def column_of(file: Any, name: str, dtype: DType, known: dict[str, str]) -> Any:
-    """A column of an open table, of the type that its contract says; `known` as `_table` takes it."""
+def _column(file: Any, name: str, dtype: DType, known: dict[str, str]) -> Any:
     import numpy as np
     import pandas as pd
 

@@ -281,6 +281,7 @@ ENVIRONMENT = {
     "depth": ("masks", "masks"),
     "subset": ("true", True),
     "patients": ("CRLM-CT-1001 CRLM-CT-1002", ["CRLM-CT-1001", "CRLM-CT-1002"]),
+    "part": ("3/16", "3/16"),
     "profile": ("p.toml", "p.toml"),
     "lock": ("l.lock", "l.lock"),
     "metadata": ("m.csv", "m.csv"),
