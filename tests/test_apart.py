@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from support import apart
-from support.apart import judged_apart
+from support.apart import judge_apart
 from support.frames import Case, clean
 from support.visible import VISIBLE
 
@@ -64,8 +64,7 @@ def _folder(context: Context) -> str:
 
 
 def apart_of(case: Case, profile: Profile, rules: list[Rule] | None = None, settings: Settings | None = None) -> Report:
-    with judged_apart():
-        return judge(case.evidence(), profile, settings, rules)
+    return judge_apart(case.evidence(), profile, settings, rules)
 
 
 def test_a_rule_runs_again_where_a_table_that_it_read_has_changed(

@@ -120,7 +120,7 @@ def changed(item: Item) -> int:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def patients_left_alone_are_read_once() -> Iterator[None]:
+def read_of_patients() -> Iterator[dict[tuple[object, ...], PatientRead]]:
     """Most faults change one patient: others, whose files are as they were, are not read again."""
     read_one = collect._read_one
     known: dict[tuple[object, ...], PatientRead] = {}
@@ -142,7 +142,7 @@ def patients_left_alone_are_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collect, "_read_one", read)
-        yield
+        yield known
 
 
 @pytest.fixture
@@ -172,6 +172,22 @@ def test_the_matrix_shows_what_is_missing_and_what_is_too_much() -> None:
     assert rows[1].index("!009") == heading.index("DSO")
     assert total.startswith("2 faults, 3 of 4 rules fired, 1 with others than named")
     assert silent == "not fired: REL900"
+
+
+def test_patients_left_alone_are_read_once(
+    release_for: ReleaseFor,
+    small_profile: Profile,
+    read_of_patients: dict[tuple[object, ...], PatientRead],
+    tmp_path: Path,
+) -> None:
+    clean = release_for(FAULTS["stray-file"])
+    copies = [copy_release(clean, tmp_path / name) for name in "ab"]
+    report_of(copies[0].root, small_profile)
+    before = len(read_of_patients)
+    plant(copies[1], "dso-modality")
+    report_of(copies[1].root, small_profile)
+    # Only that of the fault.
+    assert len(read_of_patients) == before + 1
 
 
 @pytest.mark.parametrize("name", ["stray-file", "clinical-risk-score", "published-series-absent"])

@@ -21,6 +21,7 @@ from crlm_qc.auditing import judging
 from crlm_qc.model.evidence import Evidence
 from crlm_qc.model.finding import Found
 from crlm_qc.model.outcome import Outcome
+from crlm_qc.model.report import Report
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.context import _content as _content_of
 from crlm_qc.rulebook.rule import Rule
@@ -237,3 +238,9 @@ def judged_apart() -> Iterator[list[Context]]:
             for name in ("patient_facts", "figures", "wholeness", "release_facts"):
                 patch.setattr(judging, name, _once_for_all(getattr(judging, name)))
         yield made
+
+
+def judge_apart(*of: Any, **options: Any) -> Report:
+    """What `judge` gives, with rules judged only where what they read has changed."""
+    with judged_apart():
+        return judging.judge(*of, **options)

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from support.apart import judged_apart
+from support.apart import judge_apart
 
-from crlm_qc.auditing.judging import judge
 from crlm_qc.collection.profile import Profile
 from crlm_qc.geometry.stack import measure
 from crlm_qc.model.evidence import Evidence, Facts
@@ -490,8 +489,8 @@ def run(case: Case, profile: Profile, settings: Settings | None = None) -> Repor
     if _judged and _judged[0][0] == stated:
         return _judged[0][1]
     rules = [item for item in registry() if item.code.startswith(FAMILIES)]
-    with judged_apart():
-        report = judge(replace(case, tables=dict(case.tables)).evidence(), profile, settings or Settings(), rules)
+    evidence = replace(case, tables=dict(case.tables)).evidence()
+    report = judge_apart(evidence, profile, settings or Settings(), rules)
     crashes = [finding.observed for finding in report.findings if finding.rule == "REL900"]
     assert not crashes, crashes
     _judged[:] = [(stated, report)]

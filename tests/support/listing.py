@@ -6,7 +6,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from crlm_qc.auditing.judging import judge
+from support.apart import judge_apart
+
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Finding
@@ -69,7 +70,7 @@ class Listing:
         facts = Facts(root="release", depth=Depth.PIXELS, patients_read=patients_read)
         evidence = Evidence(facts, {name: frame(name, rows) for name, rows in tables.items()})
         rules = [item for item in registry() if item.family in ("MET", "MAN")]
-        return judge(evidence, load_profile(), settings, rules)
+        return judge_apart(evidence, load_profile(), settings, rules)
 
     def found(self, settings: Settings | None = None, patients_read: tuple[str, ...] = ()) -> list[Finding]:
         """What they find, by code and line."""

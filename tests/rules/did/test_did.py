@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.apart import judge_apart
 from support.sources import UNREAD
 
-from crlm_qc.auditing.judging import judge
 from crlm_qc.auditing.run import audit
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
@@ -115,7 +115,7 @@ def report_of(
         "sources": sources,
     }
     evidence = Evidence(Facts(depth=Depth.HEADERS), {name: frame(name, rows) for name, rows in tables.items()})
-    report = judge(evidence, profile, Settings(depth=Depth.HEADERS), registry().matching("DID"))
+    report = judge_apart(evidence, profile, Settings(depth=Depth.HEADERS), registry().matching("DID"))
     assert [(one.rule, one.reason) for one in report.outcomes if one.incomplete] == []
     return report
 
@@ -396,7 +396,7 @@ def outside(rows: list[Row], profile: Profile, uid: str | None = UID) -> Report:
     held_so = [{**row, "patient": None, "series_uid": uid, "n_files": 1} for row in rows]
     tables = {"files": files, "identifiers": held_so}
     evidence = Evidence(Facts(depth=Depth.HEADERS), {name: frame(name, made) for name, made in tables.items()})
-    return judge(evidence, profile, Settings(depth=Depth.HEADERS), registry().matching("DID"))
+    return judge_apart(evidence, profile, Settings(depth=Depth.HEADERS), registry().matching("DID"))
 
 
 def test_a_file_outside_of_patient_folders_is_judged_like_any_other(profile: Profile) -> None:
@@ -424,7 +424,7 @@ def test_nor_does_one_in_a_patient_s_folder(profile: Profile, sop_class: str | N
         "identifiers": [{**row, "patient": P, "series_uid": None, "n_files": 1} for row in rows],
     }
     evidence = Evidence(Facts(depth=Depth.HEADERS), {name: frame(name, made) for name, made in tables.items()})
-    report = judge(evidence, profile, Settings(depth=Depth.HEADERS), registry().matching("DID"))
+    report = judge_apart(evidence, profile, Settings(depth=Depth.HEADERS), registry().matching("DID"))
     assert {one.rule for one in report.findings} == codes
 
 
