@@ -3,6 +3,7 @@
 import base64
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from support.releases import MATRIX, MAX_SLICES, small_release
 from crlm_qc.auditing.run import audit
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.waivers import Waiver
+from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.report.html import folder, render, view
@@ -65,6 +67,23 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Report:
 def faulty_page(pages: Path, faulty: Report) -> Path:
     path = pages / "faulty.html"
     path.write_text(render(faulty), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def short_page(pages: Path, faulty: Report) -> Path:
+    """The same with two rules of each family and status that found nothing."""
+    kept: Counter[tuple[str, Status]] = Counter()
+    outcomes = []
+    for one in faulty.outcomes:
+        kind = one.rule[:3], one.status
+        kept[kind] += 1
+        if one.status is Status.FAILED or kept[kind] <= 2:
+            outcomes.append(one)
+    codes = {one.rule for one in outcomes}
+    rules = [one for one in faulty.rules if one.code in codes]
+    path = pages / "short.html"
+    path.write_text(render(replace(faulty, rules=rules, outcomes=tuple(outcomes))), encoding="utf-8")
     return path
 
 
@@ -228,18 +247,31 @@ def seen(driver: Driver, *, scheme: str = "light", width: int = 1280) -> Iterato
 @pytest.mark.parametrize(
     ("name", "scheme", "width"),
     [
-        # What differs by scheme or by width alone shows on one page; all four take their time.
-        *product(["faulty"], ["light", "dark"], [1280, 390]),
+        # What differs by scheme or by width alone shows on one page, and there on two rules of a kind; all take their time.
+        ("faulty", "light", 1280),
+        ("short", "light", 390),
+        *product(["short"], ["dark"], [1280, 390]),
         *product(["sample", "compared"], ["light"], [1280]),
         *product(["sample", "compared"], ["dark"], [390]),
     ],
 )
 def test_axe_finds_nothing_against_wcag(
-    driver: Driver, pages: Path, faulty_page: Path, name: str, scheme: str, width: int
+    driver: Driver, pages: Path, faulty_page: Path, short_page: Path, name: str, scheme: str, width: int
 ) -> None:
     pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
     with seen(driver, scheme=scheme, width=width):
         assert violations(driver, pages / f"{name}.html") == []
+
+
+KINDS = "return [...new Set([...document.querySelectorAll('body *')].map(e => e.tagName + ' ' + e.getAttribute('class')))].sort()"
+
+
+def test_the_short_page_has_every_kind_of_element(driver: Driver, faulty_page: Path, short_page: Path) -> None:
+    kinds = []
+    for page in (faulty_page, short_page):
+        show(driver, page)
+        kinds.append(driver.execute_script(KINDS))
+    assert kinds[0] == kinds[1]
 
 
 def violations(driver: Driver, page: Path) -> list[str]:

@@ -8,6 +8,7 @@ import time
 import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from pathlib import Path
 from typing import NoReturn
 
@@ -149,9 +150,13 @@ def test_an_entry_in_the_place_of_another_is_none(store: Store) -> None:
 
 def test_what_would_be_inflated_without_end_is_none(store: Store) -> None:
     """A gigabyte in a megabyte, with a checksum that is right."""
-    packing = zlib.compressobj(9)
-    part = b" " * (1 << 20)
-    content = b"".join([*(packing.compress(part) for _ in range(1024)), packing.compress(b"1"), packing.flush()])
+    packing, spaces = zlib.compressobj(9), b" " * (1 << 20)
+    # What follows a full flush tells nothing of what came before, so one part stands for all.
+    begun, part = (packing.compress(spaces) + packing.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    content = begun + 1022 * part + packing.compress(spaces + b"1") + packing.flush()
+    check = zlib.adler32(b"1", reduce(lambda total, _: zlib.adler32(spaces, total), range(1024), 1))
+    content = content[:-4] + check.to_bytes(4, "big")
+    assert zlib.decompressobj().decompress(content, 9) == b" " * 9
     store.put(READS, KEY, 1)
     files(store)[0].write_bytes(store_module._checksum(READS, KEY, content) + content)
     tracemalloc.start()

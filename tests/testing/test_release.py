@@ -1,9 +1,9 @@
 """The pytest plugin on releases on disk: what fails is what was planted, in one process or several, and nothing leaks."""
 
 import json
+import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,13 @@ from support.pipelines import (
     Junit,
     failing_tests,
     faulty_release,
-    run,
+    quiet_environment,
     run_pytest,
 )
 from support.releases import clean_release, small_release
 
 import crlm_qc
+from crlm_qc.cli import app as cli
 from crlm_qc.synthetic.release import SyntheticRelease
 from crlm_qc.testing.conformance import NotConformantError
 
@@ -51,7 +52,13 @@ def pipeline(faulty: SyntheticRelease, tmp_path_factory: pytest.TempPathFactory)
     )
     (folder / "pytest.txt").write_text(done.stdout, encoding="utf-8")
     formats = [word for name in ("junit", "sarif", "markdown") for word in ("-o", name)]
-    run(folder, sys.executable, "-m", "crlm_qc", "check", "evidence", "--out", "out", *OPTIONS, *formats, expect=1)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ.keys() - quiet_environment().keys():
+            patch.delenv(name)
+        patch.chdir(folder)
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["check", "evidence", "--out", "out", "--jobs", "1", *OPTIONS, *formats])
+    assert ended.value.code == 1
     return folder
 
 
