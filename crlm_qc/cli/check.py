@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -215,10 +216,8 @@ def _audit(release: Path, request: Request, album: Album, record: Record | None,
         if record:
             record.keep(evidence)
 
-    if request.evidence is None and not is_evidence(release):
-        # For Parquet alone, and its import takes half as long as that of pandas without it.
-        sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]
-    with progress_on(quiet=request.quiet > 0) as progress:
+    parquet = request.evidence is not None or is_evidence(release)
+    with progress_on(quiet=request.quiet > 0) as progress, _pyarrow(wanted=parquet):
         report = audit(
             release,
             **request.audited(),
@@ -236,6 +235,19 @@ def _audit(release: Path, request: Request, album: Album, record: Record | None,
             memory.keep(report, album.files)
         memory.end()
     return report
+
+
+@contextmanager
+def _pyarrow(*, wanted: bool) -> Iterator[None]:
+    """Have pandas do without pyarrow where no Parquet is read or written: its import takes long, and much memory."""
+    hidden = not wanted and "pyarrow" not in sys.modules
+    if hidden:
+        sys.modules["pyarrow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            sys.modules.pop("pyarrow", None)
 
 
 def _sign_off(record: Record | None, report: Report, to: TextIO | None) -> ExitCode:

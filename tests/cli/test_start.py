@@ -1,6 +1,9 @@
 """Workers are prepared for before the commands are imported, but not where an earlier audit may have come to the same."""
 
+import importlib
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -53,3 +56,19 @@ def test_without_a_cache_workers_are_prepared_for(started: list[bool], tmp_path:
 def test_help_starts_nothing(started: list[bool]) -> None:
     run("--help")
     assert not started
+
+
+def test_pandas_does_without_pyarrow_where_there_is_no_parquet(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = importlib.import_module("crlm_qc.cli.check")
+    monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
+    with check._pyarrow(wanted=True):
+        assert "pyarrow" not in sys.modules
+    with check._pyarrow(wanted=False):
+        assert sys.modules["pyarrow"] is None
+    # What comes after, in the same process, may save evidence.
+    assert "pyarrow" not in sys.modules
+    imported = ModuleType("pyarrow")
+    monkeypatch.setitem(sys.modules, "pyarrow", imported)
+    with check._pyarrow(wanted=False):
+        assert sys.modules["pyarrow"] is imported
+    assert sys.modules["pyarrow"] is imported
