@@ -121,6 +121,8 @@ def _dask_at(address: str) -> Iterator[Executor]:
             client.wait_for_workers(1, timeout=_WORKER_S)
         except TimeoutError:
             raise UsageError(f"--scheduler {address}: no worker has joined it; start some, then try again") from None
+        except OSError as error:
+            raise UsageError(f"--scheduler {address}: it does not answer any more ({type(error).__name__})") from None
         yield _of(client)
 
 
