@@ -273,7 +273,10 @@ def test_every_option_that_a_page_names_is_there(
         with pytest.raises(SystemExit):
             cli.main([*command.split(), "--help"])
         known |= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    others = ("gpg ", "cosign ", "sha256sum", "cd ", "#SBATCH ", "sbatch ", "read=$(sbatch ", "podman ")
+    others = (
+        *("gpg ", "cosign ", "sha256sum", "cd ", "#SBATCH ", "sbatch ", "read=$(sbatch ", "podman "),
+        *("srun ", "dask "),
+    )
     for name in PAGES:
         text = re.sub(r"<!--.*?-->", "", (DOCS / name).read_text(encoding="utf-8"))
         text = "\n".join(line for line in text.splitlines() if not line.startswith(others))

@@ -142,6 +142,30 @@ def test_workers_that_have_no_such_program() -> None:
         doubled(executor)
 
 
+class OfDask(Inline):
+    """As that of a client of Dask: it tells how many workers there are, and has lost its scheduler or its workers."""
+
+    def __init__(self, workers: list[int] | None) -> None:
+        super().__init__()
+        self._client = self
+        self.workers = workers
+
+    def nthreads(self) -> list[int]:
+        if self.workers is None:
+            raise OSError("timed out")
+        return self.workers
+
+
+def test_a_cluster_that_all_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doubled(OfDask([1, 1])) == DOUBLED
+    with pytest.raises(EngineError, match=r"its scheduler does not answer any more \(OSError\)"):
+        doubled(OfDask(None))
+    monkeypatch.setattr(executors, "_LOOK_S", -1.0)
+    monkeypatch.setattr(executors, "_DESERTED_S", -1.0)
+    with pytest.raises(EngineError, match="all its workers have left"):
+        doubled(OfDask([]))
+
+
 def test_what_a_slow_worker_has_is_done_by_an_idle_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "_PATIENCE_S", 0.2)
     monkeypatch.setattr(executors, "_LOOK_S", 0.1)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.errors import UsageError
@@ -62,18 +63,20 @@ def executor_of(request: Request) -> ExecutorSource | None:
         if request.scheduler is not None:
             raise UsageError("--scheduler is an option of --engine dask: give that too")
         return None
-    _installed()
+    _see_installed("distributed", *(["cryptography"] if request.scheduler is None else []))
     if request.scheduler is None:
         return partial(_local_dask, request.jobs or default_jobs())
     return partial(_dask_at, request.scheduler)
 
 
-def _installed() -> None:
+def _see_installed(*names: str) -> None:
     try:
-        import distributed  # noqa: F401
+        for name in names:
+            import_module(name)
     except ImportError:
         raise UsageError(
-            "--engine dask needs Dask, which is not installed: pip install 'crlm-qc[dask]' (here, and for its scheduler and workers)"
+            f"--engine dask needs {name}, which is not installed: pip install 'crlm-qc[dask]', here and where its "
+            "scheduler and workers are"
         ) from None
 
 
@@ -118,6 +121,8 @@ def _dask_at(address: str) -> Iterator[Executor]:
             client.wait_for_workers(1, timeout=_WORKER_S)
         except TimeoutError:
             raise UsageError(f"--scheduler {address}: no worker has joined it; start some, then try again") from None
+        except OSError as error:
+            raise UsageError(f"--scheduler {address}: it does not answer any more ({type(error).__name__})") from None
         yield _of(client)
 
 

@@ -17,7 +17,7 @@ from crlm_qc.evidence.source import reason
 from crlm_qc.model.errors import ReleaseError, UsageError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.plain import PlainError, from_plain, to_plain
-from crlm_qc.model.tables import SOURCE_TABLES, TABLES, DType, pandas_dtype
+from crlm_qc.model.tables import SOURCE_TABLES, TABLES, DType, empty, pandas_dtype
 from crlm_qc.model.words import suggest
 
 FACTS_FILE = "evidence.json"

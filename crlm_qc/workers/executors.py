@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias
 
@@ -221,7 +221,9 @@ class _OnExecutor(Generic[Unit, Result]):
             # Only since Python 3.14 can a pool be asked for that.
             for process in list((getattr(executor, "_processes", None) or {}).values()):
                 process.kill()
-            executor.shutdown(wait=False)
+            # What is gone can't be ended.
+            with suppress(Exception):
+                executor.shutdown(wait=False)
 
     def _begin(self, executor: Executor) -> Future[None]:
         """See that workers run this program, load what is needed meanwhile if they are elsewhere, and make the tasks."""
@@ -382,9 +384,19 @@ def _first_answer(executor: Executor) -> tuple[str, int]:
 
 
 def _workers_of(executor: Executor) -> int:
-    """How many workers an executor has, if it can be known: those of Dask, which may be none, and of the standard library tell."""
+    """How many workers an executor has, if it can be known: those of Dask, which may be none, and of the standard library tell.
+
+    Raises
+    ------
+    EngineError
+        Nobody is there any more who could say.
+    """
     client = getattr(executor, "_client", None)
     if client is not None and hasattr(client, "nthreads"):
-        return len(client.nthreads())
+        try:
+            return len(client.nthreads())
+        except Exception as error:  # noqa: BLE001 - it tries for a while before it says so
+            # Its tasks do not always tell of that.
+            raise EngineError(f"its scheduler does not answer any more ({type(error).__name__})") from None
     known = getattr(executor, "_max_workers", None)
     return known if isinstance(known, int) and known > 0 else default_jobs()

@@ -1,6 +1,6 @@
 """What an engine costs beyond the processes of this machine, at 1,000 small patients of four files each.
 
-Run with `nox -s bench -- -k engines`, with `distributed` installed for Dask. Each engine is a program of its own, started
+Run with `nox -s bench -- -k engines`. Each engine is a program of its own, started
 afresh in every round; they take turns, so that what else the machine does hits all alike. What is compared is the CPU of
 all processes together, for that is what an engine takes from the reading.
 """
@@ -11,7 +11,6 @@ import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -74,7 +73,7 @@ def taken(engine: str, root: Path) -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="CPU of all processes is told by Linux alone")
 def test_engines(releases: dict[int, Path]) -> None:
-    engines = ["local", "processes", *(["dask"] if find_spec("distributed") else [])]
+    engines = ["local", "processes", "dask"]
     cpu: dict[tuple[str, int], list[float]] = {(engine, number): [] for engine in engines for number in releases}
     for _ in range(ROUNDS):
         for (engine, number), found in cpu.items():

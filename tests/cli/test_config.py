@@ -293,6 +293,8 @@ ENVIRONMENT = {
     "cache": ("kept", "kept"),
     "no-cache": ("1", True),
     "jobs": ("3", 3),
+    "engine": ("dask", "dask"),
+    "scheduler": ("tcp://10.0.0.7:8786", "tcp://10.0.0.7:8786"),
     "quiet": ("1", 1),
     "color": ("never", "never"),
 }

@@ -67,6 +67,8 @@ SAMPLES: Mapping[str, list[Any]] = {
     "cache": ["/x/cache", "/y"],
     "no-cache": [True, False],
     "jobs": [1, 4],
+    "engine": ["local", "dask"],
+    "scheduler": ["tcp://10.0.0.7:8786", "tls://node7:8786"],
     "quiet": [0, 1, 2],
     "color": ["auto", "always", "never"],
 }
