@@ -154,8 +154,9 @@ class Judge:
         reasons: dict[str, list[Reason]] = {patient: [] for patient in self._here}
         of_release: list[Reason] = []
         decided = 0
+        effects = self._effects(texts)
         for finding in self._report.findings:
-            reason = self._reason(finding, texts)
+            reason = self._reason(finding, effects[finding.rule]) if finding.rule in effects else None
             if reason is None:
                 continue
             if finding.waived is not None and not reason.documented:
@@ -177,10 +178,18 @@ class Judge:
         rule = self._rules.get(code)
         return NOTHING if rule is None or rule.spoils is None else rule.spoils
 
-    def _reason(self, finding: Finding, purposes: Sequence[PurposeText]) -> Reason | None:
-        """What a finding comes to for the worst off of some purposes; None if it spoils none of them."""
-        spoils, rule = self._spoils(finding.rule), self._rules[finding.rule]
-        effect = max((self._stepped(spoils.effect(one.name), finding, rule) for one in purposes), key=_rank)
+    def _effects(self, purposes: Sequence[PurposeText]) -> dict[str, Fit]:
+        """What rules spoil, of the purpose that is worst off; without those that spoil nothing."""
+        worst = {
+            code: max((self._spoils(code).effect(one.name) for one in purposes), key=_rank, default=Fit.USABLE)
+            for code in self._rules
+        }
+        return {code: effect for code, effect in worst.items() if effect is not Fit.USABLE}
+
+    def _reason(self, finding: Finding, effect: Fit) -> Reason | None:
+        """What a finding comes to; None if it is milder than what would spoil anything."""
+        rule = self._rules[finding.rule]
+        effect = self._stepped(effect, finding, rule)
         if effect is Fit.USABLE:
             return None
         documented = finding.waived is not None and (finding.rule, finding.waived) in self._known
@@ -188,7 +197,7 @@ class Judge:
 
     def _stepped(self, effect: Fit, finding: Finding, rule: RuleText) -> Fit:
         """What a finding comes to that its rule calls milder or graver than it is as a rule."""
-        if effect is Fit.USABLE or finding.rule in self._report.settings.severity:
+        if finding.rule in self._report.settings.severity:
             return effect
         if finding.severity.rank > rule.severity.rank:
             return Fit.CARE if effect is Fit.OUT else Fit.USABLE

@@ -22,7 +22,10 @@ class Fit(StrEnum):
     @property
     def rank(self) -> int:
         """0 for usable, and more the worse it is."""
-        return list(Fit).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {fit: rank for rank, fit in enumerate(Fit)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,17 @@ import csv
 import io
 import json
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from support.cohorts import BOTH, CARE, EVERYONE, OUT, found, number, report
 from support.reports import HOSTILE
 
 from crlm_qc.model.cohort import Cohort, judge_cohort
-from crlm_qc.model.fitness import NOTHING
+from crlm_qc.model.fitness import NOTHING, Fit
 from crlm_qc.model.report import PatientFacts, Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.report import cohort as forms
@@ -191,3 +193,19 @@ def test_whatever_stands_in_saved_results_moves_no_cursor_and_makes_no_second_li
         assert not {letter for letter in said if letter in MOVES}
     assert str(made["usable.txt"]).splitlines() == ["CRLM-CT-1001", "CRLM-CT-1002"]
     assert html.render(told).count("<script") == 1
+
+
+def test_cohort_json_follows_its_schema() -> None:
+    schema = json.loads((resources.files("crlm_qc.report") / "cohort.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    told = report([found(OUT, 1001), found(CARE, 1002), found(OUT)], limits=("CRLM-CT-1003: it was not read",))
+    plain = json.loads(files(told)["cohort.json"])
+    Draft202012Validator(schema).validate(plain)
+    assert set(plain) == set(schema["properties"])
+    assert set(schema["properties"]["summary"]["required"]) == set(plain["summary"])
+    assert {key for one in plain["patients"] for key in one} == set(
+        schema["properties"]["patients"]["items"]["properties"]
+    )
+    assert schema["properties"]["patients"]["items"]["properties"]["verdict"]["enum"] == list(Fit)
+    plain["patients"][0]["reasons"][0]["effect"] = "usable"
+    assert not Draft202012Validator(schema).is_valid(plain)

@@ -351,11 +351,19 @@ def test_a_suite_about_no_table_says_so(tmp_path: Path, profile: Profile) -> Non
 
 def test_a_code_without_texts_or_in_two_suites_makes_no_rule(tmp_path: Path, profile: Profile) -> None:
     suites = pub.suites_of(own(tmp_path, profile, ROWS))
-    with pytest.raises(SuiteError, match="PUB001 has no slug, title, why, fix, source"):
+    with pytest.raises(SuiteError, match="PUB001 has no slug, title, why, fix, source, spoils"):
         pub.make_rules(suites)
     known = pub.suites_of(profile)
     with pytest.raises(SuiteError, match="PUB001 stands in two suites"):
         pub.make_rules([*known, known[0]])
+
+
+@pytest.mark.parametrize("spoils", [["sharing"], {"uot": []}, {"out": 1}, {"out": ["sharing"], "care": ["sharing"]}])
+def test_what_a_code_spoils_is_said_in_lists_of_purposes(tmp_path: Path, profile: Profile, spoils: object) -> None:
+    texts = {"slug": "x", "title": "t", "why": "w", "fix": "f", "source": "s"}
+    said = {**ROWS, "meta": {**ROWS["meta"], **texts, "spoils": spoils}}
+    with pytest.raises(SuiteError, match="spoils of PUB001 must be lists of purposes, out and care"):
+        pub.make_rules(pub.suites_of(own(tmp_path, profile, said)))
 
 
 def test_a_series_of_a_spacing_that_is_missing_is_left_out(profile: Profile) -> None:
