@@ -15,7 +15,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rulebook.rule import Checked, Scope, Skip, rule
 from crlm_qc.rules.did._shared import ANNEX, each_series
 from crlm_qc.subjects.identifiers import GRAVITY, METHODS, PATIENT_ID, PATIENT_NAME, Series, by_attribute, grouped
 
@@ -53,6 +53,7 @@ def _not_as_declared(one: Series, attribute: str, wanted: str) -> Iterator[Found
     fix="Withhold the release, empty PatientName or set it to the PatientID in all files, and find out how it got through.",
     source=f"{ANNEX}: Patient's Name (0010,0010), action Z",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
 )
 def patient_name(context: Context) -> Checked:
     """PatientName of every file; equal to a PatientID of the collection's form, it names nobody."""
@@ -82,6 +83,7 @@ def patient_name(context: Context) -> Checked:
     fix="Withhold the release, and remove or empty the attribute; or, if it was cleaned and is meant to stay, declare the option that retains it.",
     source=ANNEX,
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
 )
 def identifier_present(context: Context) -> Checked:
     """Every attribute of expectations/deidentification.toml, in nested items too, against the options declared.
@@ -134,6 +136,7 @@ def _another_id(one: Series, attribute: str, count: int) -> Found:
     fix="Make sure that the file was de-identified, then set PatientIdentityRemoved (0012,0062) to YES.",
     source="DICOM PS3.15 2024b E.1.1 (De-identifier); PS3.3 C.7.1.1 Patient Module",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
 )
 def identity_not_removed(context: Context) -> Checked:
     """PatientIdentityRemoved of every file."""
@@ -149,6 +152,7 @@ def identity_not_removed(context: Context) -> Checked:
     fix="Set DeidentificationMethodCodeSequence (0012,0064) in all files to the codes of the procedure that was used.",
     source="DICOM PS3.15 2024b E.1.1; PS3.16 CID 7050 De-identification Method; release profile",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
 )
 def method_codes(context: Context) -> Checked:
     """DeidentificationMethodCodeSequence of every file, against the codes of the profile."""
@@ -188,6 +192,7 @@ def method_codes(context: Context) -> Checked:
     fix="Make sure that the dates were shifted, then set LongitudinalTemporalInformationModified (0028,0303) to MODIFIED.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
 )
 def dates_not_declared_modified(context: Context) -> Checked:
     """LongitudinalTemporalInformationModified of every file; only where the release retains modified dates."""
@@ -208,6 +213,7 @@ def dates_not_declared_modified(context: Context) -> Checked:
     fix="Remove the elements, or, if they are known to be safe, add their creator to the profile's private_creators.",
     source=f"{ANNEX}: private attributes, action X; E.3.10 Retain Safe Private Option",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
 )
 def private_attribute(context: Context) -> Checked:
     """Private elements with a value, by creator and group; creators without elements are allowed."""
@@ -244,6 +250,7 @@ def private_attribute(context: Context) -> Checked:
     fix="Look at the images; clean or withhold them, then set BurnedInAnnotation (0028,0301) to NO.",
     source="DICOM PS3.3 C.7.6.1 General Image Module; PS3.15 2024b E.3.1 Clean Pixel Data Option",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     seen=Seen(hides=True),
 )
 def burned_in_annotation(context: Context) -> Checked:
@@ -268,6 +275,7 @@ def burned_in_annotation(context: Context) -> Checked:
     fix="Look at them, and remove them, or keep them and declare the Clean Graphics Option (113103).",
     source=f"{ANNEX}: Overlay Data, Curve Data, Graphic Annotation Sequence, Icon Image Sequence; E.3.3 Clean Graphics Option",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     seen=Seen(hides=True),
 )
 def overlay_or_graphics(context: Context) -> Checked:

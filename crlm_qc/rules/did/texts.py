@@ -9,7 +9,7 @@ from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rulebook.rule import Checked, Scope, Skip, rule
 from crlm_qc.rules.did._shared import each_series, is_within
 from crlm_qc.subjects.identifiers import Series, by_attribute
 from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_subject, text
@@ -24,6 +24,7 @@ from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_s
     fix="Read the attribute in the file, or the cell or name that the finding tells, and clean it wherever it stands.",
     source="DICOM PS3.15 2024b E.3.5 Clean Descriptors Option",
     tables=("files", "identifiers", "texts"),
+    scope=Scope.PATIENT,
 )
 def text_identifies(context: Context) -> Checked:
     """Every text of every header, nested and private too, and every text of tables and names of files; the collection's own words and shifted dates are left out."""

@@ -10,7 +10,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, capitalised, listed
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rulebook.rule import Checked, Scope, Skip, rule
 from crlm_qc.rules.dso._shared import OWN, each_dso
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import ranges, text, whole
@@ -27,6 +27,7 @@ _RETIRED = frozenset({"SRT", "SNM3", "99SDM"})
     fix="Use a label of the collection's vocabulary, which the finding names.",
     source="published description: segments; DICOM PS3.3 C.8.20.4 (Segment Label)",
     tables=OWN,
+    scope=Scope.PATIENT,
 )
 def label_unknown(context: Context) -> Checked:
     """Every declared segment; case, separators and spellings that the profile's patterns allow are forgiven."""
@@ -67,6 +68,7 @@ def _labels(dso: Dso) -> list[str]:
     fix="Add the segment, or correct its label.",
     source="published description: structures present in 100% of the patients",
     tables=OWN,
+    scope=Scope.PATIENT,
 )
 def liver_or_tumour_missing(context: Context) -> Checked:
     """Every object with a Segment Sequence."""
@@ -95,6 +97,7 @@ def liver_or_tumour_missing(context: Context) -> Checked:
     fix="Number the tumours 1..k, and give each segment a label of its own.",
     source="published description: labels of the segments; DICOM PS3.3 C.8.20.4 (Segment Label)",
     tables=OWN,
+    scope=Scope.PATIENT,
 )
 def label_twice(context: Context) -> Checked:
     """Every object with a Segment Sequence; a lone tumour needs no number."""
@@ -199,6 +202,7 @@ def _kind_of_type(code: str | None, meaning: str | None) -> str | None:
     fix="Code a liver and its parts as Liver, vessels as Vein, tumours as Mass.",
     source="DICOM PS3.3 C.8.20.4 (Segmented Property Type Code Sequence), PS3.16 CID 7151 and following",
     tables=OWN,
+    scope=Scope.PATIENT,
 )
 def property_type_contradicts(context: Context) -> Checked:
     """Every declared segment."""
@@ -236,6 +240,7 @@ def property_type_contradicts(context: Context) -> Checked:
     fix="Nothing for published objects; write SCT codes into new ones.",
     source="DICOM PS3.16 8.1 (SNOMED), PS3.3 8.1 (Code Value)",
     tables=OWN,
+    scope=Scope.PATIENT,
 )
 def coding_scheme_retired(context: Context) -> Checked:
     """Every object with a Segment Sequence."""

@@ -9,7 +9,7 @@ from crlm_qc.model.severity import ERROR
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.dso._shared import OWN, SEGMENTS, each_dso
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import ranges, whole
@@ -32,6 +32,7 @@ def _misnumbered(dso: Dso) -> bool:
     fix="Number the segments 1..n, in the Segment Sequence and in every frame.",
     source=f"{SEGMENTS}: Segment Number (0062,0004)",
     tables=OWN,
+    scope=Scope.PATIENT,
 )
 def segment_numbers(context: Context) -> Checked:
     """Every object with segments."""
@@ -64,6 +65,7 @@ def _only_numbered_wrong(dso: Dso) -> bool:
     fix="Declare the segment, or correct the frame's Segment Identification Sequence, which has one item.",
     source="DICOM PS3.3 C.8.20.3.1 (Segment Identification Macro)",
     tables=OWN,
+    scope=Scope.PATIENT,
 )
 def segment_undeclared(context: Context) -> Checked:
     """Every frame of objects that name one segment a frame."""
@@ -114,6 +116,7 @@ def _many_segments_a_frame(dso: Dso) -> bool:
     fix="Draw the structure, or take the segment out.",
     source=SEGMENTS,
     tables=OWN,
+    scope=Scope.PATIENT,
     seen=Seen(),
 )
 def segment_empty(context: Context) -> Checked:

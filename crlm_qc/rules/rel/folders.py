@@ -12,7 +12,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, counted, images_of
 from crlm_qc.subjects.words import by_folder, file_names, folder_of, folder_subject, most_common, name_of, text
 
@@ -29,6 +29,7 @@ _LEAST_CUT = 12
     fix="Download the series again, or rename the folder after its headers.",
     source=DOWNLOADER,
     tables=("slices", "dsos"),
+    scope=Scope.PATIENT,
 )
 def folder_name_contradicts(context: Context) -> Checked:
     """Every study and series folder whose name has the downloader's form."""
@@ -153,6 +154,7 @@ def _tail(context: Context, keyword: str, tail: str, uid: str | None) -> Contrad
     fix="Find out whose images they are; move them, or correct PatientID.",
     source="DICOM PS3.3 C.7.1.1 (Patient ID); layout that the NBIA Data Retriever writes",
     tables=("files",),
+    scope=Scope.PATIENT,
 )
 def patient_of_another_folder(context: Context) -> Checked:
     """Every DICOM image in a patient's folder that has a PatientID."""

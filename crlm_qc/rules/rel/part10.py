@@ -11,7 +11,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.tables import ENCAPSULATED
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.rel._shared import counted, of_another_collection
 from crlm_qc.subjects.words import by_folder, file_names, text
 
@@ -54,6 +54,7 @@ _IDENTIFIERS = {
     fix="Write the file again with the TransferSyntaxUID and FileMetaInformationGroupLength of what it holds; changing the UID alone encodes nothing anew.",
     source="DICOM PS3.10 7.1 (Transfer Syntax UID, File Meta Information Group Length), PS3.5 10 (transfer syntax)",
     tables=("files",),
+    scope=Scope.PATIENT,
 )
 def file_meta_untrue(context: Context) -> Checked:
     """TransferSyntaxUID and FileMetaInformationGroupLength of every DICOM file, against the bytes after them."""
@@ -133,6 +134,7 @@ def _syntax(context: Context, uid: Any) -> str:
     fix="Write the data set as a DICOM file, with preamble, prefix and file meta information before it.",
     source="DICOM PS3.10 7.1 (DICOM File Meta Information)",
     tables=("files",),
+    scope=Scope.PATIENT,
 )
 def file_meta_missing(context: Context) -> Checked:
     """Every DICOM file that was read."""
