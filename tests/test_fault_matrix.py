@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.apart import parts_in, whole_and_apart
 from support.faults import ReleaseFor, release_for
 from support.matrix import Cell, render
 from support.releases import copy_release, small_profile, with_ledger
@@ -28,6 +29,7 @@ from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.pictures.choose import deserving
 from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Rule, Scope
 from crlm_qc.rules import registry
 from crlm_qc.synthetic.faults import FAULTS, Fault, plant
 
@@ -72,6 +74,11 @@ def report_of(
         Settings(subset=True) if subset else Settings(ignore=whole_release), known_issues=False, standard=standard
     )
     return audit(root, profile=profile, settings=settings, lock=lock, jobs=1)
+
+
+def of_patients() -> list[Rule]:
+    """Rules that judge patients one by one."""
+    return [item for item in registry() if item.scope is Scope.PATIENT]
 
 
 def of_the_standard(fault: Fault) -> bool:
@@ -241,6 +248,13 @@ def test_a_fault_triggers_its_rules_and_no_other(
     shown = pictured(contexts[0], report.findings)
     assert shown == pictured(contexts[0], reworded(report.findings))
     assert shown or not deserving(new)
+    # A rule says the same of patients together and apart, as its scope claims.
+    families = {code[:3] for code in fault.triggers}
+    telling = [item for item in of_patients() if item.family in families or item.code in matrix[name].found]
+    parts = parts_in(contexts[0])
+    faulty = next((part for part in parts if release.patients[1] in part), parts[0])
+    rest = [patient for part in parts if part != faulty for patient in part]
+    assert whole_and_apart(contexts[0], telling, (faulty, rest)) == {}
     if fault.scope == "patient":
         # Nothing is said of patients that the fault is not in.
         assert {finding.patient for finding in new} <= {release.patients[1], None}
