@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from crlm_qc.auditing.figures import figures, patient_facts
+from crlm_qc.auditing.figures import beside_workbook, figures, patient_facts
 from crlm_qc.auditing.release import release_facts
 from crlm_qc.auditing.tallies import Tally, tally_of
 from crlm_qc.auditing.waiving import apply_waivers
@@ -70,7 +70,7 @@ def judge(
     asked = asked_of(evidence.facts, profile, settings, rules)
     context = asked.context(evidence)
     tallies = {item.code: tally_of(item, context) for item in asked.rules if item.kind is not RuleKind.AUDIT}
-    return report_of(asked, context, Judged(tallies, patient_facts(context), _otherwise(context)), waivers, today)
+    return report_of(asked, context, Judged(tallies, patient_facts(context), otherwise(context)), waivers, today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def report_of(
         rules=[rule_text(item, asked.profile) for item in asked.rules],
         outcomes=sorted(outcomes, key=lambda outcome: outcome.rule),
         findings=sorted(map(_as_shown, findings), key=lambda finding: finding.sort_key),
-        patients=list(judged.patients),
+        patients=beside_workbook(context, judged.patients),
         limits=_limits(context, judged.limits),
         figures=figures(context),
         waivers=tuple(waived.uses),
@@ -226,9 +226,9 @@ def _as_shown(finding: Finding) -> Finding:
 _FOLDER_LIMIT = re.compile("(folder )(.+)( was not read: .*)", re.DOTALL)
 
 
-def _limits(context: Context, otherwise: Sequence[str]) -> tuple[str, ...]:
+def _limits(context: Context, more: Sequence[str]) -> tuple[str, ...]:
     """What was not read, of a folder its alias, where folders have no names; and what was measured otherwise than asked."""
-    limits = (*context.evidence.facts.limits, *otherwise)
+    limits = (*context.evidence.facts.limits, *more)
     if not context.settings.redact_paths:
         return limits
     return tuple(
@@ -237,7 +237,8 @@ def _limits(context: Context, otherwise: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _otherwise(context: Context) -> list[str]:
+def otherwise(context: Context) -> list[str]:
+    """What was measured otherwise than the tolerances of this audit would have it."""
     return [_measured_otherwise(series, spacing) for series, spacing in measured_otherwise(context)]
 
 

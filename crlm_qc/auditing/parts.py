@@ -187,7 +187,7 @@ def part_of(evidence: Evidence, patients: Collection[str]) -> Evidence:
 
 
 def _own(name: str, table: pd.DataFrame, patients: Collection[str]) -> pd.DataFrame:
-    if name in _OF_PATIENTS:
+    if name in OF_PATIENTS:
         owners = table["patient"]
         if name == "texts":
             # Whose a cell is, tells nothing of whose table it stands in.
@@ -198,7 +198,7 @@ def _own(name: str, table: pd.DataFrame, patients: Collection[str]) -> pd.DataFr
     return table if REST in patients else table.iloc[:0]
 
 
-_OF_PATIENTS: Final = frozenset(name for name, table in TABLES.items() if "patient" in table.dtypes) - (
+OF_PATIENTS: Final = frozenset(name for name, table in TABLES.items() if "patient" in table.dtypes) - (
     SOURCE_TABLES - {"metadata"}
 )
 """Tables the rows of which are patients', or nobody's."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from crlm_qc.rulebook.context import Context, once
+from crlm_qc.rulebook.context import Context, gathered, once
 from crlm_qc.subjects.ct import CtSeries, series_of
 from crlm_qc.subjects.dso import Dso, dsos_of
 from crlm_qc.subjects.words import text
@@ -153,3 +153,9 @@ def same_drawings(context: Context) -> list[Group[Dso]]:
         return sum(size >= telling for size in voxels) >= FEWEST_MASKS
 
     return groups(drawings(context), enough)
+
+
+@gathered
+def shared_objects(context: Context) -> list[str]:
+    """Paths of the objects whose masks several patients have."""
+    return [holder.what.path for group in same_drawings(context) for holder in group.holders]
