@@ -35,8 +35,8 @@ JUDGING = "judging patients"
 """The phase that progress is told of."""
 MANY = 400
 """Patients of whom there are so many are judged in batches: of fewer, starting processes would take longer."""
-BATCH = 200
-"""Patients of a batch. A rule takes a millisecond even for none, and so many patients take no more memory than reading one."""
+BATCH_ROWS = 40_000
+"""Slices and frames of a batch: rules and tables take half a second even for no patient, and these take 200 MB."""
 
 HELD: Final[Mapping[str, Sequence[str]]] = {
     "files": (
@@ -145,6 +145,12 @@ def _do(work: _Work) -> Batch:
     return judge_batch(asked, work.saved.of(own, tables, nobody=nobody), work.patients)
 
 
+def _size(saved: Saved) -> int:
+    """Patients who have so many slices and frames as a batch may hold, if all have the same number."""
+    rows = saved.length("slices") + saved.length("frames")
+    return max(1, BATCH_ROWS * saved.length("patients") // max(1, rows))
+
+
 def batched(parts: Sequence[Part], size: int) -> Iterator[Part]:
     """Parts in their order, so many together that they have some number of patients."""
     batch: list[str] = []
@@ -167,7 +173,7 @@ def judge_saved(
     today: dt.date | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
-    size: int = BATCH,
+    size: int | None = None,
 ) -> tuple[Report, Evidence]:
     """Judge saved evidence of many patients, some at a time.
 
@@ -181,8 +187,8 @@ def judge_saved(
         Processes to judge with; by default one a core.
     progress : callable, optional
         Told of the batches.
-    size : int
-        Patients of a batch.
+    size : int, optional
+        Patients of a batch; by default as many as have `BATCH_ROWS`.
 
     Returns
     -------
@@ -201,7 +207,7 @@ def judge_saved(
     asked = asked_of(saved.facts, profile, settings, rules)
     parts = parts_of(saved.columns, asked.profile.tolerances)
     codes = tuple(item.code for item in asked.rules)
-    work = [_Work(saved, asked.profile, asked.settings, codes, one) for one in batched(parts, size)]
+    work = [_Work(saved, asked.profile, asked.settings, codes, one) for one in batched(parts, size or _size(saved))]
     tables: dict[str, pd.DataFrame] = {}
 
     def load() -> None:

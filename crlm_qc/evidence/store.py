@@ -220,7 +220,11 @@ class Saved:
                 rows = file if whose is None else whose.rows(file)
                 # One column at a time, so that a table is not held twice.
                 table = pd.DataFrame(
-                    {column: _column(rows, column, dtypes[column], known) for column in columns or dtypes}, copy=False
+                    {
+                        column: _column(rows, column, dtypes[column], known)
+                        for column in (dtypes if columns is None else columns)
+                    },
+                    copy=False,
                 )
             _check_json(name, table)
             return table
@@ -383,7 +387,9 @@ def _column(rows: Any, name: str, dtype: DType, known: dict[str, str]) -> Any:
     column = rows.read([name]).column(0)
     if dtype == "str" and pa.types.is_dictionary(column.type):
         held = column.unify_dictionaries().combine_chunks()
-        texts = np.array([*(known.setdefault(text, text) for text in held.dictionary.to_pylist()), np.nan], dtype=object)
+        texts = np.array(
+            [*(known.setdefault(text, text) for text in held.dictionary.to_pylist()), np.nan], dtype=object
+        )
         # What is missing has the last place.
         values = texts[held.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)]
     else:
