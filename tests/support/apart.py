@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from crlm_qc.auditing.batches import HELD
 from crlm_qc.auditing.parts import Part, part_of, parts_of
 from crlm_qc.auditing.tallies import Tally, tally_of, together
-from crlm_qc.rulebook.context import Context
+from crlm_qc.model.evidence import Evidence
+from crlm_qc.rulebook.context import Context, gather, provide
 from crlm_qc.rulebook.rule import Rule
 
 
 def parts_in(context: Context) -> list[Part]:
     """The parts of what rules have looked at."""
     return parts_of(lambda table, columns: context[table][list(columns)], context.tolerances)
+
+
+def on_less(context: Context, rules: Iterable[Rule]) -> dict[str, tuple[Tally, Tally]]:
+    """By rule, what it comes to on all columns, and on those that are held of very many patients, where these differ."""
+    evidence = context.evidence
+    tables = {name: evidence[name][list(HELD.get(name, evidence[name].columns))] for name in evidence}
+    less = Context(Evidence(evidence.facts, tables), context.profile, context.settings, context.judged)
+    chosen = list(rules)
+    if chosen:
+        provide(less, [gather(context)])
+    both = {item.code: (tally_of(item, context), tally_of(item, less)) for item in chosen}
+    return {code: (whole, found) for code, (whole, found) in both.items() if whole != found}
 
 
 def in_order(tally: Tally) -> Tally:
