@@ -145,10 +145,10 @@ def _do(work: _Work) -> Batch:
     return judge_batch(asked, work.saved.of(own, tables, nobody=nobody), work.patients)
 
 
-def _size(saved: Saved) -> int:
-    """Patients who have so many slices and frames as a batch may hold, if all have the same number."""
-    rows = saved.length("slices") + saved.length("frames")
-    return max(1, BATCH_ROWS * saved.length("patients") // max(1, rows))
+def _size(saved: Saved, processes: int) -> int:
+    """Patients who have so many slices and frames as a batch may hold, if all have the same number; a share of each process at most."""
+    patients, rows = saved.length("patients"), saved.length("slices") + saved.length("frames")
+    return max(1, min(BATCH_ROWS * patients // max(1, rows), -(-patients // processes)))
 
 
 def batched(parts: Sequence[Part], size: int) -> Iterator[Part]:
@@ -207,13 +207,17 @@ def judge_saved(
     asked = asked_of(saved.facts, profile, settings, rules)
     parts = parts_of(saved.columns, asked.profile.tolerances)
     codes = tuple(item.code for item in asked.rules)
-    work = [_Work(saved, asked.profile, asked.settings, codes, one) for one in batched(parts, size or _size(saved))]
+    processes = jobs or default_jobs()
+    work = [
+        _Work(saved, asked.profile, asked.settings, codes, one)
+        for one in batched(parts, size or _size(saved, processes))
+    ]
     tables: dict[str, pd.DataFrame] = {}
 
     def load() -> None:
         tables.update({name: saved.columns(name, HELD.get(name, tuple(TABLES[name].dtypes))) for name in TABLES})
 
-    batches = each(_do, work, jobs or default_jobs(), phase=JUDGING, progress=progress, meanwhile=load)
+    batches = each(_do, work, processes, phase=JUDGING, progress=progress, meanwhile=load)
     if not tables:
         load()
     evidence = Evidence(saved.facts, tables)
