@@ -11,6 +11,7 @@ import pytest
 from support.apart import judged_apart
 from support.faults import ReleaseFor, release_for
 from support.matrix import Cell, render
+from support.parted import on_less, parts_in, whole_and_apart
 from support.releases import copy_release, small_profile, with_ledger
 from support.wording import pictured, reworded
 
@@ -27,6 +28,7 @@ from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.pictures.choose import deserving
 from crlm_qc.rulebook.context import Context
+from crlm_qc.rulebook.rule import Rule, RuleKind, Scope
 from crlm_qc.rules import registry
 from crlm_qc.synthetic.faults import FAULTS, Fault, plant
 
@@ -71,6 +73,16 @@ def report_of(
         Settings(subset=True) if subset else Settings(ignore=whole_release), known_issues=False, standard=standard
     )
     return audit(root, profile=profile, settings=settings, lock=lock, jobs=1)
+
+
+def of_patients() -> list[Rule]:
+    """Rules that judge patients one by one."""
+    return [item for item in registry() if item.scope is Scope.PATIENT]
+
+
+def telling_of(codes: Iterable[str]) -> list[Rule]:
+    """Rules of some codes that look at tables."""
+    return [registry()[code] for code in codes if registry()[code].kind is not RuleKind.AUDIT]
 
 
 def of_the_standard(fault: Fault) -> bool:
@@ -250,6 +262,16 @@ def test_a_fault_triggers_its_rules_and_no_other(
     shown = pictured(contexts[0], report.findings)
     assert shown == pictured(contexts[0], reworded(report.findings))
     assert shown or not deserving(new)
+    # A rule says the same of patients together and apart, as its scope claims.
+    families = {code[:3] for code in fault.triggers}
+    telling = [item for item in of_patients() if item.family in families or item.code in matrix[name].found]
+    parts = parts_in(contexts[0])
+    faulty = next((part for part in parts if release.patients[1] in part), parts[0])
+    rest = [patient for part in parts if part != faulty for patient in part]
+    assert whole_and_apart(contexts[0], telling, (faulty, rest)) == {}
+    # And one on the release needs no more columns than are held of very many patients.
+    on_release = [item for item in telling_of(matrix[name].found) if item.scope is Scope.RELEASE]
+    assert on_less(contexts[0], on_release) == {}
     if fault.scope == "patient":
         # Nothing is said of patients that the fault is not in.
         assert {finding.patient for finding in new} <= {release.patients[1], None}

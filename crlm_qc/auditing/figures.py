@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crlm_qc.collection.profile import LIVER, TUMOUR, Span
@@ -27,7 +28,7 @@ MM3_PER_ML = 1000.0
 
 
 def patient_facts(context: Context) -> list[PatientFacts]:
-    """Figures of every patient folder, in the order of the names.
+    """Figures of every patient folder, in the order of the names; those of the workbook are `beside_workbook`'s.
 
     Parameters
     ----------
@@ -65,7 +66,6 @@ def patient_facts(context: Context) -> list[PatientFacts]:
     diameter = tumour.groupby("patient")["diameter_axial_mm"].max()
     overlap = _tumour_overlap(context, tumour)
     referenced = _referenced(context)
-    stated = workbook(context, ("sex", "max_tumor_size"))
     folders, objects = _ct_folders(context), dsos.set_index("patient")["path"]
     facts = []
     for patient in sorted(set(evidence["patients"]["patient"])):
@@ -85,16 +85,40 @@ def patient_facts(context: Context) -> list[PatientFacts]:
                 liver_hu=_real(liver_hu.get(patient)),
                 portal_hu=_real(portal_hu.get(patient)),
                 sex=_code(headers.get(patient, {}).get("sex"), profile.published.sex or DICOM_SEXES),
-                sex_workbook=SEXES.get(stated["sex"].get(patient, math.nan)),
                 referenced_percent=_real(referenced.get(patient)),
                 overlap_mm3=_real(overlap.get(patient)),
                 diameter_mm=_real(diameter.get(patient)),
-                stated_mm=_real(MM_PER_CM * stated["max_tumor_size"].get(patient, math.nan)),
                 ct_folder=_named(context, folders.get(patient)),
                 seg_file=_named(context, objects.get(patient)),
             )
         )
     return facts
+
+
+def beside_workbook(context: Context, facts: Iterable[PatientFacts]) -> list[PatientFacts]:
+    """Figures of patients with what the workbook says of them, in the order of the names.
+
+    Parameters
+    ----------
+    context : Context
+        Evidence that has the workbook.
+    facts : iterable of PatientFacts
+        As `patient_facts` gives them, of all parts of a release.
+
+    Returns
+    -------
+    list of PatientFacts
+        Sex, and the largest tumour in mm.
+    """
+    stated = workbook(context, ("sex", "max_tumor_size"))
+    return [
+        replace(
+            one,
+            sex_workbook=SEXES.get(stated["sex"].get(one.patient, math.nan)),
+            stated_mm=_real(MM_PER_CM * stated["max_tumor_size"].get(one.patient, math.nan)),
+        )
+        for one in sorted(facts, key=lambda one: one.patient)
+    ]
 
 
 def _ct_folders(context: Context) -> dict[str, str]:

@@ -1,24 +1,23 @@
-"""From evidence to a report: runs the rules, and is the only place that catches a rule's crash."""
+"""From evidence to a report: runs the rules, and says what they came to."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
 import re
-import traceback
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from crlm_qc.auditing.figures import figures, patient_facts
+from crlm_qc.auditing.figures import beside_workbook, figures, patient_facts
 from crlm_qc.auditing.release import release_facts
+from crlm_qc.auditing.tallies import Tally, tally_of
 from crlm_qc.auditing.waiving import apply_waivers
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.waivers import Waiver
-from crlm_qc.model.finding import MAX_EXAMPLES, RELEASE, Alias, Finding, Found, fingerprint
-from crlm_qc.model.outcome import Outcome, Status
-from crlm_qc.model.report import Report
+from crlm_qc.model.finding import MAX_EXAMPLES, Alias, Finding, Found, fingerprint
+from crlm_qc.model.outcome import Status
+from crlm_qc.model.report import PatientFacts, Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Sight
@@ -26,7 +25,7 @@ from crlm_qc.model.tables import texts_as_in_tables
 from crlm_qc.request.choice import choose
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.purposes import purposes_of
-from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip
+from crlm_qc.rulebook.rule import Rule, RuleKind
 from crlm_qc.rulebook.texts import rule_text
 from crlm_qc.rules import registry as all_rules
 from crlm_qc.subjects.ct import CtSeries, measured_otherwise
@@ -34,7 +33,7 @@ from crlm_qc.subjects.wholeness import wholeness
 from crlm_qc.subjects.words import number
 
 if TYPE_CHECKING:
-    from crlm_qc.model.evidence import Evidence
+    from crlm_qc.model.evidence import Evidence, Facts
 
 CRASH_RULE = "REL900"
 
@@ -71,24 +70,95 @@ def judge(
     Report
         Outcomes and findings.
     """
+    asked = asked_of(evidence.facts, profile, settings, rules)
+    context = asked.context(evidence)
+    tallies = {item.code: tally_of(item, context) for item in asked.rules if item.kind is not RuleKind.AUDIT}
+    return report_of(asked, context, Judged(tallies, patient_facts(context), otherwise(context)), waivers, today)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What evidence is judged by."""
+
+    profile: Profile
+    settings: Settings
+    rules: tuple[Rule, ...]
+    """In the order of their codes."""
+
+    def context(self, evidence: Evidence) -> Context:
+        """What the rules look at, of a release or a part of it."""
+        return Context(evidence, self.profile, self.settings, frozenset(item.code for item in self.rules))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a release came to, or a part of it."""
+
+    tallies: Mapping[str, Tally]
+    """By the code of the rule."""
+    patients: Sequence[PatientFacts] = ()
+    limits: Sequence[str] = ()
+    """What was measured otherwise than asked."""
+
+
+def asked_of(facts: Facts, profile: Profile, settings: Settings | None, rules: Iterable[Rule] | None) -> Asked:
+    """What evidence is judged by, as far as it tells enough.
+
+    Parameters
+    ----------
+    facts : Facts
+        What is known of the evidence: no rule asks for more depth or patients than were read.
+    profile, settings, rules
+        As `judge` takes them.
+
+    Returns
+    -------
+    Asked
+        Profile and settings as rules see them, and the rules.
+    """
+    settings = settings or Settings()
+    if facts.patients_read and not settings.patients:
+        settings = replace(settings, patients=facts.patients_read)
+    if not facts.depth.covers(settings.depth):
+        settings = replace(settings, depth=facts.depth)
+    chosen = choose(all_rules(), settings) if rules is None else rules
+    return Asked(
+        profile.with_tolerances(settings.tolerances), settings, tuple(sorted(chosen, key=lambda item: item.code))
+    )
+
+
+def report_of(
+    asked: Asked, context: Context, judged: Judged, waivers: Sequence[Waiver] = (), today: dt.date | None = None
+) -> Report:
+    """The report of what rules came to.
+
+    Parameters
+    ----------
+    asked : Asked
+        What was judged, and by which rules.
+    context : Context
+        What tells of the release as a whole.
+    judged : Judged
+        What every rule came to, but those of the audit itself.
+    waivers, today
+        As `judge` takes them.
+
+    Returns
+    -------
+    Report
+        Outcomes and findings.
+    """
     from importlib.metadata import version
 
-    settings = settings or Settings()
-    if evidence.facts.patients_read and not settings.patients:
-        settings = replace(settings, patients=evidence.facts.patients_read)
-    if not evidence.facts.depth.covers(settings.depth):
-        settings = replace(settings, depth=evidence.facts.depth)
-    profile = profile.with_tolerances(settings.tolerances)
-    chosen = sorted(choose(all_rules(), settings) if rules is None else rules, key=lambda item: item.code)
-    context = Context(evidence, profile, settings, frozenset(item.code for item in chosen))
-    outcomes: list[Outcome] = []
-    findings: list[Finding] = []
-    crashes: list[Found] = []
-    for item in chosen:
-        if item.kind is not RuleKind.AUDIT:
-            outcome, found = _run(item, context, crashes)
-            outcomes.append(outcome)
-            findings += _stamp(item, found, settings.severity.get(item.code))
+    settings = asked.settings
+    ran = [item for item in asked.rules if item.kind is not RuleKind.AUDIT]
+    outcomes = [judged.tallies[item.code].outcome(item) for item in ran]
+    findings = [
+        one
+        for item in ran
+        for one in _stamp(item, judged.tallies[item.code].findings, settings.severity.get(item.code))
+    ]
+    crashes = [found for item in ran for found in judged.tallies[item.code].crash(item)]
     facts = release_facts(context)
     waived = apply_waivers(
         findings,
@@ -96,65 +166,31 @@ def judge(
         today=today or dt.datetime.now(tz=dt.UTC).date(),
         edition=facts.workbook_edition,
         checked={one.rule: one.status in (Status.PASSED, Status.FAILED) for one in outcomes},
-        patients=evidence["patients"]["patient"],
+        patients=context["patients"]["patient"],
     )
     findings = list(waived.findings)
-    purposes = purposes_of(all_rules(), settings, {item.code for item in chosen})
+    purposes = purposes_of(all_rules(), settings, {item.code for item in asked.rules})
     about: dict[str, tuple[int, Sequence[Found]]] = {CRASH_RULE: (len(outcomes), crashes)}
     about |= {code: (len(waivers), found) for code, found in waived.problems.items()}
-    for item in chosen:
+    for item in asked.rules:
         if item.kind is RuleKind.AUDIT:
             examined, found = about[item.code]
-            outcomes.append(_ended(item, Checked(examined, found)))
+            outcomes.append(Tally(examined, tuple(found)).outcome(item))
             findings += _stamp(item, found, settings.severity.get(item.code))
     return Report(
         tool_version=version("crlm-qc"),
         release=facts,
         settings=settings,
-        rules=[rule_text(item, profile, purposes.spoils.get(item.code)) for item in chosen],
+        rules=[rule_text(item, asked.profile, purposes.spoils.get(item.code)) for item in asked.rules],
         outcomes=sorted(outcomes, key=lambda outcome: outcome.rule),
         findings=sorted(map(_as_shown, findings), key=lambda finding: finding.sort_key),
-        patients=patient_facts(context),
-        limits=_limits(context),
+        patients=beside_workbook(context, judged.patients),
+        limits=_limits(context, judged.limits),
         figures=figures(context),
         waivers=tuple(waived.uses),
         wholeness=wholeness(context),
         purposes=purposes.texts,
     )
-
-
-def _run(item: Rule, context: Context, crashes: list[Found]) -> tuple[Outcome, Sequence[Found]]:
-    settings = context.settings
-    if item.whole_release and settings.partial:
-        return Outcome(item.code, Status.SKIPPED, reason="only part of the release is audited"), ()
-    if not context.evidence.facts.depth.covers(item.depth):
-        return Outcome(item.code, Status.SKIPPED, reason=f"needs --depth {item.depth.value}"), ()
-    try:
-        checked = item.check(context)
-    except Skip as skip:
-        return Outcome(item.code, Status.SKIPPED, reason=skip.reason, incomplete=skip.incomplete), ()
-    except Exception as error:  # noqa: BLE001 - one rule must not end the audit
-        # The text of an exception may hold values from files, so only its type and place are told.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-        crashes.append(
-            Found(
-                subject=replace(RELEASE, column=item.code),
-                message=f"Rule {item.code} ({item.slug}) crashed and was not checked.",
-                expected="the rule runs to its end",
-                observed=where,
-            )
-        )
-        return Outcome(item.code, Status.ERRORED, reason=where, incomplete=True), ()
-    return _ended(item, checked), checked.findings
-
-
-def _ended(item: Rule, checked: Checked) -> Outcome:
-    if checked.findings:
-        return Outcome(item.code, Status.FAILED, checked.examined)
-    if checked.examined == 0:
-        return Outcome(item.code, Status.SKIPPED, reason="nothing there to examine")
-    return Outcome(item.code, Status.PASSED, checked.examined)
 
 
 def _stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> list[Finding]:
@@ -195,9 +231,9 @@ def _as_shown(finding: Finding) -> Finding:
 _FOLDER_LIMIT = re.compile("(folder )(.+)( was not read: .*)", re.DOTALL)
 
 
-def _limits(context: Context) -> tuple[str, ...]:
+def _limits(context: Context, more: Sequence[str]) -> tuple[str, ...]:
     """What was not read, of a folder its alias, where folders have no names; and what was measured otherwise than asked."""
-    limits = (*context.evidence.facts.limits, *map(_measured_otherwise, measured_otherwise(context)))
+    limits = (*context.evidence.facts.limits, *more)
     if not context.settings.redact_paths:
         return limits
     return tuple(
@@ -206,8 +242,12 @@ def _limits(context: Context) -> tuple[str, ...]:
     )
 
 
-def _measured_otherwise(found: tuple[CtSeries, float]) -> str:
-    series, spacing = found
+def otherwise(context: Context) -> list[str]:
+    """What was measured otherwise than the tolerances of this audit would have it."""
+    return [_measured_otherwise(series, spacing) for series, spacing in measured_otherwise(context)]
+
+
+def _measured_otherwise(series: CtSeries, spacing: float) -> str:
     now = math.nan if series.stack is None else series.stack.spacing
     was, now_is = (f"{number(one)} mm" if math.isfinite(one) else "none" for one in (spacing, now))
     return (

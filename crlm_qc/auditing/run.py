@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from crlm_qc.auditing.parting import evidence_of, list_release, of_part, read_part
 from crlm_qc.collection.profile import Profile
@@ -23,6 +23,7 @@ from crlm_qc.rulebook.rule import Rule, RuleKind
 if TYPE_CHECKING:
     from crlm_qc.auditing.memory import Memory
     from crlm_qc.evidence.release import Release
+    from crlm_qc.evidence.store import Saved
     from crlm_qc.model.evidence import Evidence
     from crlm_qc.model.part import Part
     from crlm_qc.workers import Progress
@@ -120,6 +121,15 @@ def audit(
     if request.parts.clinical is not None and not profile.has_workbook:
         raise UsageError(f"--clinical: the profile of {profile.name} describes no clinical workbook")
     chosen, accepted = request.rules(), request.accepted()
+    if (many := _many(Path(release), request, hashed=hashed)) is not None and evidence_to is None:
+        from crlm_qc.auditing.batches import judge_saved
+
+        report, held = judge_saved(
+            many, profile, settings, chosen, waivers=accepted, today=today, jobs=jobs, progress=progress
+        )
+        if on_evidence is not None:
+            on_evidence(held)
+        return report
     remembered = memory if _may_remember(Path(release), request, hashed=hashed) else None
     whole = request
     if remembered is not None:
@@ -196,19 +206,10 @@ def _evidence(
     from crlm_qc.evidence.store import is_evidence, load
 
     if is_evidence(release):
-        if request.lock is not None:
-            raise UsageError(
-                f"{release} is saved evidence, which --lock can't be compared with: give the release itself. "
-                "Evidence that was collected with a lock file keeps the comparison"
-            )
-        if hashed:
-            raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
-        saved = load(release, request.settings.patients)
-        if request.settings.all_objects and saved["files"]["others"].notna().any():
-            raise UsageError(
-                f"{release} is saved evidence, in which objects of others were left out: give the release itself"
-            )
-        return saved
+        _refuse(release, request, hashed=hashed)
+        loaded = load(release, request.settings.patients)
+        _refuse_others(release, request, loaded["files"])
+        return loaded
     return collect(
         release,
         request.profile_to_read,
@@ -228,3 +229,37 @@ def _evidence(
         listed=listed,
         executor=executor,
     )
+
+
+def _many(release: Path, request: Request, *, hashed: bool) -> Saved | None:
+    """Saved evidence of so many patients that it is judged in batches; None for anything else."""
+    from crlm_qc.evidence.store import is_evidence, saved
+
+    if request.settings.patients or not is_evidence(release):
+        return None
+    _refuse(release, request, hashed=hashed)
+    found = saved(release)
+    from crlm_qc.auditing.batches import MANY
+
+    if found.length("patients") < MANY:
+        return None
+    _refuse_others(release, request, found.columns("files", ["others"]))
+    return found
+
+
+def _refuse(release: Path, request: Request, *, hashed: bool) -> None:
+    """Refuse what saved evidence can't give."""
+    if request.lock is not None:
+        raise UsageError(
+            f"{release} is saved evidence, which --lock can't be compared with: give the release itself. "
+            "Evidence that was collected with a lock file keeps the comparison"
+        )
+    if hashed:
+        raise UsageError(f"{release} is saved evidence, whose files can't be hashed: give the release itself")
+
+
+def _refuse_others(release: Path, request: Request, files: Any) -> None:
+    if request.settings.all_objects and files["others"].notna().any():
+        raise UsageError(
+            f"{release} is saved evidence, in which objects of others were left out: give the release itself"
+        )

@@ -61,6 +61,7 @@ def _as_dict(item: Rule, profile: Profile) -> dict[str, object]:
         "kind": item.kind.value,
         "severity": item.severity.value,
         "depth": item.depth.value,
+        "scope": item.scope.value,
         "whole_release": item.whole_release,
         "title": item.title,
         "why": item.why,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -83,6 +83,31 @@ def once(work: Callable[Concatenate[Context, P], T]) -> Callable[Concatenate[Con
         return value
 
     return remembered
+
+
+GATHERED: dict[str, Callable[[Context], list[Any]]] = {}
+"""Functions under `gathered`, by their names."""
+
+
+def gathered(work: Callable[[Context], list[T]]) -> Callable[[Context], list[T]]:
+    """As `once`, of a function whose list on a release is made of its lists on the parts that patients are judged in.
+
+    So a rule that must see the release may use what takes rows of frames or slices, which are not held for all of it.
+    """
+    GATHERED[f"{work.__module__}.{work.__qualname__}"] = work
+    return once(work)
+
+
+def gather(context: Context) -> dict[str, list[Any]]:
+    """What all functions under `gathered` give of a part of a release, by their names."""
+    return {name: work(context) for name, work in GATHERED.items()}
+
+
+def provide(context: Context, found: Iterable[Mapping[str, list[Any]]]) -> None:
+    """Give a context of a release what its parts gave, so that it is not worked out of tables that lack rows."""
+    parts = list(found)
+    for name, work in GATHERED.items():
+        context.worked_out[work, (), frozenset()] = [one for part in parts for one in part[name]]
 
 
 def _content(context: Context, path: str) -> str | None:

@@ -31,6 +31,16 @@ class RuleKind(StrEnum):
     """Speaks of the audit itself, which makes its findings."""
 
 
+class Scope(StrEnum):
+    """How much of a release a rule must see at once."""
+
+    PATIENT = "patient"
+    """One patient: what it comes to on a release is what it comes to on each part of it, put together. Patients that share
+    a folder, an image or a reference are one part."""
+    RELEASE = "release"
+    """All of it: it compares patients, counts over all of them, or reads a table of the release."""
+
+
 class Skip(Exception):  # noqa: N818 - a skip is no error
     """Raised by a check that has nothing to look at, or can't look.
 
@@ -84,6 +94,8 @@ class Rule:
     kind: RuleKind = RuleKind.PLAIN
     depth: Depth = Depth.HEADERS
     """How deep the files must have been read."""
+    scope: Scope = Scope.RELEASE
+    """How much of a release it must see at once."""
     whole_release: bool = False
     """Compares the release as a whole with the published one: off for a subset."""
     tolerances: tuple[str, ...] = ()
@@ -117,6 +129,7 @@ def rule(
     tables: Iterable[str],
     spoils: Spoils,
     depth: Depth = Depth.HEADERS,
+    scope: Scope = Scope.RELEASE,
     whole_release: bool = False,
     kind: RuleKind = RuleKind.PLAIN,
     tolerances: Iterable[str] = (),
@@ -143,6 +156,7 @@ def rule(
             check,
             kind,
             depth,
+            scope,
             whole_release,
             tuple(tolerances),
             seen,

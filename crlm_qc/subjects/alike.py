@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from crlm_qc.rulebook.context import Context, once
+from crlm_qc.rulebook.context import Context, gathered, once
 from crlm_qc.subjects.ct import CtSeries, series_of
 from crlm_qc.subjects.dso import Dso, dsos_of
 from crlm_qc.subjects.words import text
@@ -130,7 +130,7 @@ def drawings(context: Context) -> list[Holder[Dso]]:
     return found
 
 
-_FEWEST = 3
+FEWEST_MASKS = 3
 """Masks, none of them small, that two objects must have in common: one or two may be discs of the same brush."""
 
 
@@ -150,6 +150,12 @@ def same_drawings(context: Context) -> list[Group[Dso]]:
         voxels = [float(one.what.frames["voxels"][places[digest][0]]) for digest in common]
         most = len(common) >= tolerances.shared_masks_fraction * min(len(places), len(others))
         telling = tolerances.repeated_mask_voxels if most else tolerances.shared_mask_voxels
-        return sum(size >= telling for size in voxels) >= _FEWEST
+        return sum(size >= telling for size in voxels) >= FEWEST_MASKS
 
     return groups(drawings(context), enough)
+
+
+@gathered
+def shared_objects(context: Context) -> list[str]:
+    """Paths of the objects whose masks several patients have."""
+    return [holder.what.path for group in same_drawings(context) for holder in group.holders]

@@ -147,8 +147,7 @@ def _compare(context: Context, table: Clinical) -> Cohort:
     if len(by_age) >= MIN_PATIENTS:
         own_age, image_age = by_age["age"].to_numpy(), by_age["dicom_age"].to_numpy()
         age = _age_test(own_age, image_age, tolerance)
-        apart = np.abs(own_age[:, None] - image_age[None, :])
-        distance = (float(np.median(np.diagonal(apart))), float(np.median(apart)))
+        distance = (float(np.median(np.abs(own_age - image_age))), _median(*_distances(own_age, image_age)))
     belongs, reason = _decide(sex, age, len(both))
     if belongs is None and (edition := _known_to_be_detached(context, own, both)):
         return Cohort(both, sex, age, distance, False, "", edition)
@@ -203,7 +202,10 @@ def _sex_test(own: npt.NDArray[np.float64], images: npt.NDArray[np.float64]) -> 
     agree = int((own == images).sum())
     low, high = max(0, men + image_men - n), min(men, image_men)
     # With k men in both, n - men - image_men + 2k patients agree.
-    weights = {k: math.comb(image_men, k) * math.comb(n - image_men, men - k) for k in range(low, high + 1)}
+    weights = {low: math.comb(image_men, low) * math.comb(n - image_men, men - low)}
+    for k in range(low, high):
+        # Each from the one before: of thousands of patients these are numbers of thousands of digits.
+        weights[k + 1] = weights[k] * (image_men - k) * (men - k) // ((k + 1) * (n - image_men - men + k + 1))
     total = sum(weights.values())
     p = sum(weight for k, weight in weights.items() if n - men - image_men + 2 * k >= agree) / total
     expected = (men * image_men + (n - men) * (n - image_men)) / n
@@ -215,18 +217,41 @@ def _age_test(own: npt.NDArray[np.float64], images: npt.NDArray[np.float64], tol
     import numpy as np
 
     n = len(own)
-    apart = np.abs(own[:, None] - images[None, :])
-    observed = float(np.diagonal(apart).mean())
+    apart = np.abs(own - images)
+    observed = float(apart.mean())
     random, rows = np.random.default_rng(SEED), np.arange(n)
     # All at once they would take most of the memory of a large release.
     orders = (
         random.permuted(np.tile(rows, (min(AT_ONCE, PERMUTATIONS - done), 1)), axis=1)
         for done in range(0, PERMUTATIONS, AT_ONCE)
     )
-    by_chance = np.concatenate([apart[rows, order].mean(axis=1) for order in orders])
+    by_chance = np.concatenate([np.abs(own - images[order]).mean(axis=1) for order in orders])
     p = (1 + int((by_chance <= observed + 1e-9).sum())) / (1 + PERMUTATIONS)
-    agree = int((np.diagonal(apart) <= tolerance).sum())
-    return Test(n, agree, float((apart <= tolerance).sum() / n), p)
+    agree = int((apart <= tolerance).sum())
+    distances, counts = _distances(own, images)
+    return Test(n, agree, float(counts[distances <= tolerance].sum() / n), p)
+
+
+def _distances(own: npt.NDArray[np.float64], images: npt.NDArray[np.float64]) -> tuple[Any, Any]:
+    """How far apart each of the one is from each of the other: the distances in order, and how many pairs are so far apart.
+
+    Ages are few, and pairs of patients as many as their number squared.
+    """
+    import numpy as np
+
+    (ages, n), (others, m) = (np.unique(one, return_counts=True) for one in (own, images))
+    apart, counts = np.abs(ages[:, None] - others[None, :]).ravel(), np.outer(n, m).ravel()
+    order = np.argsort(apart, kind="stable")
+    return apart[order], counts[order]
+
+
+def _median(values: Any, counts: Any) -> float:
+    """The median of ordered values, each there so many times."""
+    import numpy as np
+
+    ends = np.cumsum(counts)
+    middle = np.searchsorted(ends, [(ends[-1] - 1) // 2, ends[-1] // 2], side="right")
+    return float(values[middle].mean())
 
 
 def explanation(context: Context, found: Cohort) -> str:

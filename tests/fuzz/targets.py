@@ -29,6 +29,7 @@ from support.sources import Memory
 
 from crlm_qc.auditing import audit
 from crlm_qc.auditing.attestation import AttestationError, attest, read_statement
+from crlm_qc.auditing.batches import judge_saved
 from crlm_qc.auditing.judging import judge
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
@@ -322,6 +323,8 @@ class Saved:
                 evidence = store.load(self.folder)
                 if rng.random() < JUDGED:
                     judge(evidence, self.profile)
+                if rng.random() < JUDGED:
+                    judge_saved(store.saved(self.folder), self.profile, jobs=1, size=1)
         except UsageError:
             pass
         finally:

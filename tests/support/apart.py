@@ -5,7 +5,7 @@ table or two and ask of all rules whether they stay silent. What each rule reads
 have worked out together, so nothing is taken for granted of which rule reads what.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -18,20 +18,17 @@ import pandas as pd
 import pytest
 
 from crlm_qc.auditing import judging
+from crlm_qc.auditing.tallies import Tally
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.finding import Found
-from crlm_qc.model.outcome import Outcome
 from crlm_qc.model.report import Report
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.context import _content as _content_of
 from crlm_qc.rulebook.rule import Rule
 
-Verdict = tuple[Outcome, Sequence[Found]]
-
 paused: list[bool] = []
 """Not empty while a test changes the code itself: what rules came to elsewhere says nothing then."""
 
-_run = judging._run
+_tally_of = judging.tally_of
 _asked: list[tuple[Any, ...]] = []
 """What has been judged by: profile, settings, facts of the release, codes that are judged."""
 _known: dict[tuple[int, int], tuple[Any, dict[tuple[str, ...], dict[tuple[bytes, ...], Any]]]] = {}
@@ -202,20 +199,19 @@ def _as_before(what: Any, context: Watched, work: Callable[[], Any]) -> Any:
     return result
 
 
-def _judged(item: Rule, context: Watched, crashes: list[Found]) -> Verdict:
+def _tallied(item: Rule, context: Watched) -> Tally:
     """What a rule comes to; one that crashes does so every time."""
-    crash: list[Verdict] = []
+    crash: list[Tally] = []
 
-    def work() -> Verdict | None:
-        before = len(crashes)
-        verdict = _run(item, context, crashes)
-        if len(crashes) == before:
-            return verdict
-        crash.append(verdict)
+    def work() -> Tally | None:
+        tally = _tally_of(item, context)
+        if not tally.crashed:
+            return tally
+        crash.append(tally)
         return None
 
-    verdict: Verdict | None = _as_before(item, context, work)
-    return crash[0] if verdict is None else verdict
+    tally: Tally | None = _as_before(item, context, work)
+    return crash[0] if tally is None else tally
 
 
 def _once_for_all(work: Callable[[Watched], Any]) -> Callable[[Watched], Any]:
@@ -234,7 +230,7 @@ def judged_apart() -> Iterator[list[Context]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judging, "Context", watched)
         if not paused:
-            patch.setattr(judging, "_run", _judged)
+            patch.setattr(judging, "tally_of", _tallied)
             for name in ("patient_facts", "figures", "wholeness", "release_facts"):
                 patch.setattr(judging, name, _once_for_all(getattr(judging, name)))
         yield made

@@ -13,7 +13,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.ct import CtSeries, same_length
 
@@ -51,6 +51,7 @@ _IMAGE_TYPES = frozenset({"ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL"
     fix="Compare the odd slices with the others and with the original series; take them out if they are another's.",
     source="DICOM PS3.3 A.1.2.3 (series IE: one frame of reference, one equipment), C.7.1.1, C.7.2.1, C.7.5.1",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "image-values", "clinical-pairing"), care=("volumetry",)),
 )
@@ -68,6 +69,7 @@ def patient_or_scanner_differs(context: Context) -> Checked:
     fix="Split the series, or correct the attributes that were changed.",
     source="DICOM PS3.3 C.7.3.1 (General Series), C.8.2.1 (CT Image), C.7.6.4 (Contrast/Bolus)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("spacing_mm", "spacing_fraction"),
     seen=Seen(),
     spoils=Spoils(care=("segmentation", "image-values")),

@@ -12,7 +12,7 @@ from crlm_qc.model.severity import ERROR, INFO
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series, of_another_class
 from crlm_qc.subjects.ct import CtSeries
 
@@ -30,6 +30,7 @@ _BITS_ALLOCATED = 16
     fix="Take the series out, or correct SOPClassUID and Modality.",
     source="DICOM PS3.3 C.7.3.1.1.1 (Modality), PS3.4 B.5 (storage SOP classes)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry",)),
 )
@@ -68,6 +69,7 @@ def not_ct(context: Context) -> Checked:
     fix="Take the odd slices out, or correct the UIDs that were changed.",
     source="DICOM PS3.3 C.7.3.1 (General Series), C.7.4.1 (Frame of Reference)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "volumetry", "image-values", "clinical-pairing"), care=("lesion-counts",)),
 )
@@ -103,6 +105,7 @@ def series_identity_differs(context: Context) -> Checked:
     fix="Write the attribute from the scanner's original.",
     source="DICOM PS3.3 A.3.3 (CT Image IOD modules)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
@@ -148,6 +151,7 @@ def attribute_missing(context: Context) -> Checked:
     fix="Nothing, if the pixels are right; else use the original files.",
     source="published description; DICOM PS3.5 A (transfer syntaxes)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=NOTHING,
 )

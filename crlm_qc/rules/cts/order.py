@@ -14,7 +14,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Beside, Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.words import number, ranges
@@ -29,6 +29,7 @@ from crlm_qc.subjects.words import number, ranges
     fix="Number the slices anew along the normal.",
     source="DICOM PS3.3 C.7.6.1 (Instance Number)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(reformat=Plane.CORONAL, beside=Beside.NUMBERS, mildest=ERROR),
     spoils=Spoils(care=("segmentation", "volumetry", "image-values")),
 )

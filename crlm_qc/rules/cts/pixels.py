@@ -16,7 +16,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.tables import ENCAPSULATED
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.columns import POSITION
 from crlm_qc.subjects.ct import CtSeries, need_pixels
@@ -44,6 +44,7 @@ _MOST_LOSSES = 3
     fix="Fetch the slices from the scanner's original, or take the repeats out.",
     source="DICOM PS3.3 C.7.6.2.1.1 (Image Position), C.8.2.1.1.2 (CT pixel values in Hounsfield units)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.PIXELS,
     tolerances=("position_mm",),
     seen=Seen(reformat=Plane.CORONAL),
@@ -100,6 +101,7 @@ def _alike(series: CtSeries, apart: float) -> list[list[int]]:
     fix="Write MONOCHROME2, if the values are those of a CT; else fetch the original.",
     source="DICOM PS3.3 C.8.2.1.1 (CT Image attributes), C.7.6.3.1.2 (Photometric Interpretation)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "image-values")),
 )
@@ -126,6 +128,7 @@ def photometric_interpretation(context: Context) -> Checked:
     fix="Write BitsStored and HighBit as the values need them, or fetch the original.",
     source="DICOM PS3.5 8.1.1 (pixel data encoding), PS3.3 C.8.2.1 (CT Image: High Bit is Bits Stored - 1)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "image-values")),
 )
@@ -166,6 +169,7 @@ def bits_stored(context: Context) -> Checked:
     fix="Use the original series, or describe what was done to it.",
     source="DICOM PS3.3 C.7.6.1.1.5 (Lossy Image Compression), C.7.6.1.1.2 and C.8.2.1.1.1 (Image Type), C.11.1.1.2 (Rescale Type)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("image-values",), care=("segmentation",)),
 )
 def pixels_not_original(context: Context) -> Checked:
@@ -242,6 +246,7 @@ def _loss(context: Context, series: CtSeries, lossy: list[int]) -> str:
     fix="Download or export the file again, as one monochrome image of whole numbers.",
     source="DICOM PS3.3 C.8.2.1 (CT Image), C.7.6.3 (Image Pixel), C.7.6.24 (Floating Point Image Pixel, which no CT image has)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.PIXELS,
     spoils=Spoils(out=("segmentation", "image-values")),
 )

@@ -12,7 +12,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.cts._shared import PLANE, TABLES, each_series
 from crlm_qc.subjects.columns import ORIENTATION, POSITION, SPACING, common_row, is_orthonormal
 from crlm_qc.subjects.ct import CtSeries
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     fix="Take the odd slices out, or correct their headers.",
     source=f"{PLANE}, C.7.6.3.1 (Image Pixel)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("pixel_spacing_mm", "direction", "orthonormal"),
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
@@ -87,6 +88,7 @@ def _size(values: Iterable[float]) -> str:
     fix="Use the original images.",
     source="published description: rows and columns",
     tables=TABLES,
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation", "image-values", "completeness")),
 )
 def image_size_unpublished(context: Context) -> Checked:
@@ -114,6 +116,7 @@ def image_size_unpublished(context: Context) -> Checked:
     fix="Correct ImageOrientationPatient from the scanner's original.",
     source=PLANE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("orthonormal",),
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
@@ -148,6 +151,7 @@ def orientation_invalid(context: Context) -> Checked:
     fix="Use the original axial series.",
     source=PLANE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("axial_degrees",),
     seen=Seen(reformat=Plane.SAGITTAL),
     spoils=Spoils(care=("segmentation", "image-values")),
@@ -184,6 +188,7 @@ def not_axial(context: Context) -> Checked:
     fix="Compare with the original series; correct the header or the description.",
     source="published description: spacing min and max",
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("published_spacing_fraction",),
     spoils=Spoils(care=("segmentation", "volumetry", "image-values", "completeness")),
 )
@@ -229,6 +234,7 @@ def spacing_unpublished(context: Context) -> Checked:
     fix="Nothing for a prone scan; for a contradiction find out how the patient lay and correct the attribute.",
     source="DICOM PS3.3 C.7.3.1.1.2 (Patient Position), C.7.6.2.1.1",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(At.LIVER),
     spoils=Spoils(care=("segmentation",)),
 )

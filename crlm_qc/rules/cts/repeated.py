@@ -10,7 +10,7 @@ from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import WARNING
 from crlm_qc.model.words import capitalised, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.rules.cts.order import out_of_order
 from crlm_qc.subjects.ct import CtSeries
@@ -38,6 +38,7 @@ class _Contradiction(NamedTuple):
     fix="Write the attribute from the positions, or leave it out.",
     source="DICOM PS3.3 C.7.6.2 (Slice Location, Spacing Between Slices), C.8.2.1 (Gantry/Detector Tilt, Reconstruction Diameter)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("frame_along_fraction", "tilt_degrees", "diameter_fraction"),
     spoils=Spoils(care=("segmentation", "volumetry")),
 )

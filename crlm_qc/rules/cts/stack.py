@@ -12,7 +12,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.cts._shared import PLANE, TABLES, each_series, each_stack, of_another_class
 from crlm_qc.subjects.columns import POSITION
 from crlm_qc.subjects.ct import CtSeries, thickness_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     fix="Remove the surplus slice, or correct its ImagePositionPatient.",
     source=PLANE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("position_mm",),
     seen=Seen(reformat=Plane.CORONAL),
     spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
@@ -70,6 +71,7 @@ def slice_position_twice(context: Context) -> Checked:
     fix="Fetch the missing slices; if they were never there, say so in the release notes.",
     source=PLANE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
     seen=Seen(reformat=Plane.CORONAL, gaps=True),
     spoils=Spoils(out=("segmentation", "volumetry", "completeness"), care=("lesion-counts", "image-values")),
@@ -118,6 +120,7 @@ def _between(context: Context, series: CtSeries, gap: Gap) -> str:
     fix="Correct ImagePositionPatient from the scanner's original, or take the series out.",
     source=PLANE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("position_mm", "spacing_mm", "spacing_fraction"),
     seen=Seen(reformat=Plane.CORONAL, gaps=True),
     spoils=Spoils(out=("segmentation", "volumetry"), care=("image-values",)),
@@ -183,6 +186,7 @@ def _changed(context: Context, series: CtSeries) -> Found:
     fix="Resample the series upright, or correct ImagePositionPatient.",
     source=PLANE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("shear_mm",),
     seen=Seen(reformat=Plane.SAGITTAL),
     spoils=Spoils(out=("segmentation", "volumetry"), care=("image-values",)),
@@ -222,6 +226,7 @@ def stack_sheared(context: Context) -> Checked:
     fix="Nothing; take the spacing from ImagePositionPatient.",
     source="DICOM PS3.3 C.7.6.2 (Slice Thickness)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     tolerances=("spacing_mm", "spacing_fraction"),
     spoils=NOTHING,
 )
@@ -258,6 +263,7 @@ def slice_thickness_differs(context: Context) -> Checked:
     fix="Download the series again, or correct the description.",
     source="published description: slices a series, min and max",
     tables=TABLES,
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation", "completeness")),
 )
 def slice_count_unpublished(context: Context) -> Checked:

@@ -12,7 +12,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series, of_another_class
 from crlm_qc.subjects.ct import CtSeries, need_pixels
 from crlm_qc.subjects.hounsfield import fills_images, is_ruined, ruined
@@ -28,6 +28,7 @@ from crlm_qc.subjects.words import number
     fix="Correct both from the scanner's original.",
     source="DICOM PS3.3 C.8.2.1 (CT Image), C.11.1.1.2 (Modality LUT)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "image-values")),
 )
@@ -82,6 +83,7 @@ def _rows(series: CtSeries, column: str, keyword: str) -> Any:
     fix="Compare the slice with the original; look at RescaleSlope, RescaleIntercept and PixelPaddingValue.",
     source="DICOM PS3.3 C.8.2.1.1.2 (CT pixel values in Hounsfield units)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.PIXELS,
     tolerances=("bulk_fraction", "air_hu", "soft_tissue_fraction"),
     seen=Seen(),
@@ -131,6 +133,7 @@ def pixel_values_implausible(context: Context) -> Checked:
     fix="Convert the series anew from the scanner's original, and compare RescaleSlope, RescaleIntercept, PixelRepresentation and BitsStored.",
     source="DICOM PS3.3 C.8.2.1.1.2 (CT pixel values in Hounsfield units): air is -1000, water 0",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.PIXELS,
     tolerances=("air_level_hu", "air_hu", "bulk_fraction", "soft_tissue_fraction"),
     seen=Seen(),
@@ -164,6 +167,7 @@ def pixel_values_ruined(context: Context) -> Checked:
     fix="Add PixelPaddingValue, or leave such values out when reading.",
     source="DICOM PS3.3 C.7.5.1.1.2 (Pixel Padding Value)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.PIXELS,
     spoils=Spoils(care=("image-values",)),
 )

@@ -12,7 +12,7 @@ from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, are, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.cts._shared import TABLES, each_series
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.ct import CtSeries
@@ -38,6 +38,7 @@ _ACQUISITION = "AcquisitionNumber"
     fix="Split the series, or check that the acquisitions belong together.",
     source="DICOM PS3.3 C.7.6.1 (Acquisition Number); published description",
     tables=_WITH_MASKS,
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation", "volumetry", "image-values")),
 )
 def acquisitions_mixed(context: Context) -> Checked:
@@ -73,6 +74,7 @@ def _by_acquisition(series: CtSeries) -> bool:
     fix="Give each run a series of its own.",
     source="DICOM PS3.3 C.7.3.1 (General Series), C.7.6.1 (Acquisition Number, Acquisition Time, Instance Number)",
     tables=_WITH_MASKS,
+    scope=Scope.PATIENT,
     tolerances=("position_mm",),
     spoils=Spoils(out=("segmentation", "volumetry", "image-values"), care=("lesion-counts",)),
 )
@@ -149,6 +151,7 @@ def _masked(context: Context, series: CtSeries) -> Iterator[bool]:
     fix="Take the image out of the series.",
     source="DICOM PS3.3 C.8.2.1.1.1 (Image Type: LOCALIZER), C.7.6.2.1.1 (Image Orientation)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation",), care=("volumetry", "image-values")),
 )
 def localizer_in_series(context: Context) -> Checked:
@@ -189,6 +192,7 @@ def localizer_in_series(context: Context) -> Checked:
     fix="Write each frame as an image of its own with its position, or the whole as an Enhanced CT image.",
     source="DICOM PS3.3 A.3 (CT Image IOD), C.7.6.6 (Multi-frame, which that IOD does not have)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
 def several_frames(context: Context) -> Checked:

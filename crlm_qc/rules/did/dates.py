@@ -17,7 +17,7 @@ from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context, once
-from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rulebook.rule import Checked, Scope, Skip, rule
 from crlm_qc.rules.did._shared import each_series, is_within
 from crlm_qc.subjects import workbook
 from crlm_qc.subjects.identifiers import Series, by_attribute, every_series
@@ -33,6 +33,7 @@ from crlm_qc.subjects.words import text
     fix="Give all ages over 89 as one group, such as 090Y, in the headers and in the workbook alike, and say so in the data dictionary.",
     source="45 CFR 164.514(b)(2)(i)(C), Safe Harbor; DICOM PS3.15 2024b E.3.7 Retain Patient Characteristics Option",
     tables=("slices", "dsos", "clinical", "sources", "files", "identifiers"),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("sharing",)),
 )
 def age_over_89(context: Context) -> Checked:
@@ -109,6 +110,7 @@ def _old_elsewhere(context: Context) -> list[Found]:
     fix="Shift the dates of a study by the same number of days; if the date is meant to stay, add it to the profile's series_dates.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options: relationships are preserved",
     tables=("slices", "dsos"),
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("sharing",)),
 )
 def dates_not_shifted_together(context: Context) -> Checked:
@@ -185,6 +187,7 @@ def _date(value: Any) -> dt.date | None:
     fix="Compare with the source; shift the dates of the patient as the others' were, in headers, folder names and metadata.csv.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options; release profile",
     tables=("slices", "dsos", "files", "identifiers"),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("sharing",)),
 )
 def study_date_outside_range(context: Context) -> Checked:
@@ -254,6 +257,7 @@ def _dates_elsewhere(context: Context) -> Iterator[Found]:
     fix="Look at the value in the file, and write a shifted date as YYYYMMDD, or none.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options; PS3.5 6.2 (VR DA, DT)",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("sharing",)),
 )
 def date_unreadable(context: Context) -> Checked:

@@ -16,7 +16,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rulebook.rule import Checked, Scope, Skip, rule
 from crlm_qc.rules.did._shared import ANNEX, each_series
 from crlm_qc.subjects.identifiers import GRAVITY, METHODS, PATIENT_ID, PATIENT_NAME, Series, by_attribute, grouped
 
@@ -54,6 +54,7 @@ def _not_as_declared(one: Series, attribute: str, wanted: str) -> Iterator[Found
     fix="Withhold the release, empty PatientName or set it to the PatientID in all files, and find out how it got through.",
     source=f"{ANNEX}: Patient's Name (0010,0010), action Z",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("sharing",)),
 )
 def patient_name(context: Context) -> Checked:
@@ -84,6 +85,7 @@ def patient_name(context: Context) -> Checked:
     fix="Withhold the release, and remove or empty the attribute; or, if it was cleaned and is meant to stay, declare the option that retains it.",
     source=ANNEX,
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("sharing",)),
 )
 def identifier_present(context: Context) -> Checked:
@@ -137,6 +139,7 @@ def _another_id(one: Series, attribute: str, count: int) -> Found:
     fix="Make sure that the file was de-identified, then set PatientIdentityRemoved (0012,0062) to YES.",
     source="DICOM PS3.15 2024b E.1.1 (De-identifier); PS3.3 C.7.1.1 Patient Module",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("sharing",)),
 )
 def identity_not_removed(context: Context) -> Checked:
@@ -153,6 +156,7 @@ def identity_not_removed(context: Context) -> Checked:
     fix="Set DeidentificationMethodCodeSequence (0012,0064) in all files to the codes of the procedure that was used.",
     source="DICOM PS3.15 2024b E.1.1; PS3.16 CID 7050 De-identification Method; release profile",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("sharing",)),
 )
 def method_codes(context: Context) -> Checked:
@@ -193,6 +197,7 @@ def method_codes(context: Context) -> Checked:
     fix="Make sure that the dates were shifted, then set LongitudinalTemporalInformationModified (0028,0303) to MODIFIED.",
     source="DICOM PS3.15 2024b E.3.6 Retain Longitudinal Temporal Information Options",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("sharing",)),
 )
 def dates_not_declared_modified(context: Context) -> Checked:
@@ -214,6 +219,7 @@ def dates_not_declared_modified(context: Context) -> Checked:
     fix="Remove the elements, or, if they are known to be safe, add their creator to the profile's private_creators.",
     source=f"{ANNEX}: private attributes, action X; E.3.10 Retain Safe Private Option",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("sharing",)),
 )
 def private_attribute(context: Context) -> Checked:
@@ -251,6 +257,7 @@ def private_attribute(context: Context) -> Checked:
     fix="Look at the images; clean or withhold them, then set BurnedInAnnotation (0028,0301) to NO.",
     source="DICOM PS3.3 C.7.6.1 General Image Module; PS3.15 2024b E.3.1 Clean Pixel Data Option",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     seen=Seen(hides=True),
     spoils=Spoils(out=("sharing",), care=("segmentation", "image-values")),
 )
@@ -276,6 +283,7 @@ def burned_in_annotation(context: Context) -> Checked:
     fix="Look at them, and remove them, or keep them and declare the Clean Graphics Option (113103).",
     source=f"{ANNEX}: Overlay Data, Curve Data, Graphic Annotation Sequence, Icon Image Sequence; E.3.3 Clean Graphics Option",
     tables=("files", "identifiers"),
+    scope=Scope.PATIENT,
     seen=Seen(hides=True),
     spoils=Spoils(care=("sharing",)),
 )

@@ -10,7 +10,7 @@ from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rulebook.rule import Checked, Scope, Skip, rule
 from crlm_qc.rules.did._shared import each_series, is_within
 from crlm_qc.subjects.identifiers import Series, by_attribute
 from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_subject, text
@@ -25,6 +25,7 @@ from crlm_qc.subjects.words import file_names, file_subject, folder_of, folder_s
     fix="Read the attribute in the file, or the cell or name that the finding tells, and clean it wherever it stands.",
     source="DICOM PS3.15 2024b E.3.5 Clean Descriptors Option",
     tables=("files", "identifiers", "texts"),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("sharing",)),
 )
 def text_identifies(context: Context) -> Checked:

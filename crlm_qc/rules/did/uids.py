@@ -10,7 +10,7 @@ from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import INFO
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.did._shared import ANNEX
 
 _UIDS = {
@@ -30,6 +30,7 @@ _UIDS = {
     fix="Replace the UID, and all references to it, by one under the release's root.",
     source=f"{ANNEX}: UIDs, action U; E.3.9 Retain UIDs Option",
     tables=("files",),
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("sharing",)),
 )
 def uid_of_another_root(context: Context) -> Checked:

@@ -13,7 +13,7 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rulebook.tally import tally
 from crlm_qc.rules.dso._shared import OWN, REFERENCES, each_dso
 from crlm_qc.subjects.dso import Dso
@@ -32,6 +32,7 @@ _MOST_NAMED = 8
     fix="Write the attribute, or let the software that makes the objects do so.",
     source="DICOM PS3.3 A.51 (Segmentation IOD) and the modules that it has; PS3.5 7.4 (types of attributes)",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def attribute_missing(context: Context) -> Checked:
@@ -67,6 +68,7 @@ def _lacking(dso: Dso, keyword: str, count: int, kind: str) -> str:
     fix="Write YES, or UNDEFINED if it was not looked at.",
     source="DICOM PS3.3 C.8.20.2 (Segments Overlap)",
     tables=(*OWN, "segment_pairs", "slices", "files"),
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     spoils=Spoils(care=("segmentation", "volumetry", "lesion-counts")),
 )
@@ -104,6 +106,7 @@ def overlap_denied(context: Context) -> Checked:
     fix="List each instance once, in the item of its series.",
     source=REFERENCES,
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=NOTHING,
 )
 def instance_listed_twice(context: Context) -> Checked:
@@ -152,6 +155,7 @@ _ROLES = {
     fix="Give the object or its series a UID of its own.",
     source="DICOM PS3.5 9 (Unique Identifiers), PS3.3 C.12.1.1.1 (SOP Instance UID)",
     tables=(*OWN, "files"),
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("sharing",)),
 )
 def uid_of_two_things(context: Context) -> Checked:

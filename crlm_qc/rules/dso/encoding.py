@@ -15,7 +15,7 @@ from crlm_qc.model.sight import Seen
 from crlm_qc.model.tables import TOO_LARGE
 from crlm_qc.model.words import are, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each_dso, frames_miscounted, length_wrong, unmeasured
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
 from crlm_qc.subjects.dso import Dso
@@ -42,6 +42,7 @@ _SEGMENT_POINTER, _POSITION_POINTER = "0062000B", "00200032"
     fix="Write the object again with one Per-Frame Functional Groups item a frame.",
     source=GROUPS,
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def frame_count_differs(context: Context) -> Checked:
@@ -70,6 +71,7 @@ def frame_count_differs(context: Context) -> Checked:
     fix="Export the object again.",
     source="DICOM PS3.5 8.1.1 and D (bit-packed pixel data)",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
 def mask_data_length(context: Context) -> Checked:
@@ -103,6 +105,7 @@ def mask_data_length(context: Context) -> Checked:
     fix="Export the object again from its source; store images and probability maps as such, not as segments.",
     source="DICOM PS3.3 C.8.20.2 (Segmentation Image), PS3.5 8.2 (compressed Pixel Data); sizes of the published objects",
     tables=OWN,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values"), care=("sharing",)),
 )
@@ -145,6 +148,7 @@ def _layout(dso: Dso, frames: int) -> str:
     fix="Pack the bits anew, the first pixel into the lowest bit.",
     source="DICOM PS3.5 8.1.1 and D (bit-packed pixel data)",
     tables=OWN,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
@@ -185,6 +189,7 @@ _ORDERS = {
     fix="Export the object as BINARY in Explicit VR Little Endian.",
     source="DICOM PS3.3 C.8.20.2 (Segmentation Type); published description",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation",)),
 )
 def not_binary(context: Context) -> Checked:
@@ -221,6 +226,7 @@ def not_binary(context: Context) -> Checked:
     fix="Write the indices anew from segment numbers and positions.",
     source="DICOM PS3.3 C.7.6.17 (Multi-frame Dimension), C.7.6.16.2.2 (Frame Content Macro: Dimension Index Values)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(care=("segmentation",)),
 )

@@ -15,7 +15,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Place, Seen, Slice
 from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rulebook.tally import tally
 from crlm_qc.rules.dso._shared import GROUPS, OWN, WITH_CT, each_dso
 from crlm_qc.subjects.columns import ORIENTATION, POSITION
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     fix="Merge the two frames, or give the one its right segment or position.",
     source=GROUPS,
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     tolerances=("position_mm",),
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "volumetry"), care=("lesion-counts", "image-values")),
@@ -91,6 +92,7 @@ def _seen_at(context: Context, dso: Dso, frames: Sequence[int]) -> tuple[Place, 
     fix="Look at the slices of the gap, and draw the segment there if it is there.",
     source=GROUPS,
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     tolerances=("position_mm", "lattice_fraction"),
     seen=Seen(reformat=Plane.CORONAL),
     spoils=Spoils(care=("segmentation", "volumetry", "lesion-counts")),
@@ -201,6 +203,7 @@ def _suspect_planes(dso: Dso) -> set[int]:
     fix="Leave empty frames out when the object is next written.",
     source=GROUPS,
     tables=OWN,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     spoils=NOTHING,
 )

@@ -10,7 +10,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import At, Seen
 from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.dso._shared import IMAGE, WITH_CT, absent, each_on_its_ct
 from crlm_qc.subjects.columns import ORIENTATION, SPACING
 from crlm_qc.subjects.ct import CtSeries
@@ -27,6 +27,7 @@ from crlm_qc.subjects.words import directions, lengths, number, whole
     fix="Write the masks in the CT's matrix.",
     source=IMAGE,
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     seen=Seen(At.LIVER),
     spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
 )
@@ -55,6 +56,7 @@ def image_size_differs(context: Context) -> Checked:
     fix="Write the masks in the CT's orientation.",
     source="DICOM PS3.3 C.7.6.16.2.4 (Plane Orientation)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     tolerances=("direction",),
     seen=Seen(At.LIVER),
     spoils=Spoils(out=("segmentation", "image-values")),
@@ -82,6 +84,7 @@ def orientation_differs(context: Context) -> Checked:
     fix="Take PixelSpacing from the CT.",
     source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     tolerances=("pixel_spacing_mm",),
     seen=Seen(At.LIVER),
     spoils=Spoils(out=("segmentation", "volumetry", "image-values")),
@@ -130,6 +133,7 @@ def _plane_differs(
     fix="Write the distance of the CT's slices, from their positions; SpacingBetweenSlices may be left out.",
     source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures: Spacing Between Slices, not negative; Slice Thickness)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     tolerances=("spacing_mm", "spacing_fraction"),
     seen=Seen(),
     spoils=Spoils(care=("segmentation", "volumetry")),

@@ -9,7 +9,7 @@ from crlm_qc.model.finding import Found
 from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.dso._shared import OWN, WITH_CT, each_beside_ct, each_dso
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso
@@ -27,6 +27,7 @@ _SEXES = frozenset({"M", "F", "O"})
     fix="Write the object as Segmentation Storage with Modality SEG.",
     source="DICOM PS3.4 B.5 (storage SOP classes), PS3.3 C.8.20.1 (Segmentation Series)",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
 )
 def not_segmentation(context: Context) -> Checked:
@@ -55,6 +56,7 @@ def not_segmentation(context: Context) -> Checked:
     fix="Give the object the CT's Frame of Reference UID, if the two were drawn on each other.",
     source="DICOM PS3.3 C.7.4.1.1.1 (Frame of Reference UID)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation",), care=("volumetry", "image-values")),
 )
 def frame_of_reference_differs(context: Context) -> Checked:
@@ -71,6 +73,7 @@ def frame_of_reference_differs(context: Context) -> Checked:
     fix="Find out whose it is, and correct the identifiers or move the file.",
     source="DICOM PS3.3 C.7.1.1 (Patient), C.7.2.1 (General Study)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "clinical-pairing"), care=("volumetry", "lesion-counts", "image-values")),
 )
 def patient_or_study_differs(context: Context) -> Checked:
@@ -103,6 +106,7 @@ def _identity(context: Context, columns: Sequence[tuple[str, str]]) -> Checked:
     fix="Take both from the CT, once it is sure that the object belongs to it.",
     source="DICOM PS3.3 C.7.1.1 (Patient), C.7.2.2 (Patient Study)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation", "clinical-pairing")),
 )
 def sex_or_age_differs(context: Context) -> Checked:

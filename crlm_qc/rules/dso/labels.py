@@ -11,7 +11,7 @@ from crlm_qc.model.fitness import NOTHING, Spoils
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.words import agree, capitalised, listed
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, Skip, rule
+from crlm_qc.rulebook.rule import Checked, Scope, Skip, rule
 from crlm_qc.rules.dso._shared import OWN, each_dso
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import ranges, text, whole
@@ -28,6 +28,7 @@ _RETIRED = frozenset({"SRT", "SNM3", "99SDM"})
     fix="Use a label of the collection's vocabulary, which the finding names.",
     source="published description: segments; DICOM PS3.3 C.8.20.4 (Segment Label)",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("lesion-counts",), care=("segmentation", "volumetry")),
 )
 def label_unknown(context: Context) -> Checked:
@@ -69,6 +70,7 @@ def _labels(dso: Dso) -> list[str]:
     fix="Add the segment, or correct its label.",
     source="published description: structures present in 100% of the patients",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
 )
 def liver_or_tumour_missing(context: Context) -> Checked:
@@ -98,6 +100,7 @@ def liver_or_tumour_missing(context: Context) -> Checked:
     fix="Number the tumours 1..k, and give each segment a label of its own.",
     source="published description: labels of the segments; DICOM PS3.3 C.8.20.4 (Segment Label)",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("lesion-counts",), care=("segmentation", "volumetry")),
 )
 def label_twice(context: Context) -> Checked:
@@ -203,6 +206,7 @@ def _kind_of_type(code: str | None, meaning: str | None) -> str | None:
     fix="Code a liver and its parts as Liver, vessels as Vein, tumours as Mass.",
     source="DICOM PS3.3 C.8.20.4 (Segmented Property Type Code Sequence), PS3.16 CID 7151 and following",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation", "lesion-counts")),
 )
 def property_type_contradicts(context: Context) -> Checked:
@@ -241,6 +245,7 @@ def property_type_contradicts(context: Context) -> Checked:
     fix="Nothing for published objects; write SCT codes into new ones.",
     source="DICOM PS3.16 8.1 (SNOMED), PS3.3 8.1 (Code Value)",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=NOTHING,
 )
 def coding_scheme_retired(context: Context) -> Checked:

@@ -10,7 +10,7 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import are
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.dso._shared import WITH_CT, each_dso, length_wrong, unmeasured
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import text, whole
@@ -32,6 +32,7 @@ _PHOTOMETRIC = frozenset({_MONOCHROME2, _COLOURS, "MONOCHROME1", "RGB", "YBR_FUL
     fix="Export the object again, as BINARY with BitsAllocated 1 and Pixel Data (7FE0,0010).",
     source="DICOM PS3.3 C.8.20.2 (Segmentation Image), C.7.6.3 (Image Pixel), C.7.6.24 (Floating Point Image Pixel, which no segmentation has)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values")),
 )
@@ -61,6 +62,7 @@ def _why(dso: Dso) -> str:
     fix="Write BitsStored as BitsAllocated, HighBit one less, PixelRepresentation 0, SamplesPerPixel 1 and PhotometricInterpretation MONOCHROME2.",
     source="DICOM PS3.3 C.8.20.2 (Segmentation Image: Bits Stored, High Bit, Pixel Representation, Photometric Interpretation), PS3.5 8.1.1",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation", "volumetry")),
 )
 def mask_pixels_described_wrong(context: Context) -> Checked:

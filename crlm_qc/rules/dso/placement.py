@@ -14,7 +14,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Beside, Seen
 from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context, once
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each_dso, each_on_its_ct
 from crlm_qc.subjects.columns import POSITION, SPACING
 from crlm_qc.subjects.ct import CtSeries
@@ -38,6 +38,7 @@ _SAME_STEP = 0.05
     fix="Write the Derivation Image Sequence of every frame.",
     source=DERIVATION,
     tables=OWN,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(care=("segmentation",)),
 )
@@ -71,6 +72,7 @@ def frame_without_source(context: Context) -> Checked:
     fix="Correct the source image reference, or fetch the slice.",
     source=DERIVATION,
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry", "lesion-counts")),
 )
 def source_outside_ct(context: Context) -> Checked:
@@ -132,6 +134,7 @@ def _patient_and_series(context: Context) -> dict[str, tuple[str | None, str | N
     fix="Take each frame's ImagePositionPatient from its source slice, or correct the reference.",
     source=f"{DERIVATION}; C.7.6.16.2.3 (Plane Position)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     tolerances=(
         "frame_along_fraction",
         "frame_in_plane_fraction",
@@ -239,6 +242,7 @@ def _slices(count: float) -> str:
     fix="Take each frame's position from the slice that it was drawn on.",
     source="DICOM PS3.3 C.7.6.16.2.3 (Plane Position)",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     tolerances=("position_mm", "lattice_fraction", "frame_in_plane_fraction"),
     seen=Seen(reformat=Plane.CORONAL, beside=Beside.SOURCE),
     spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry",)),

@@ -12,7 +12,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, are, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.dso._shared import OWN, REFERENCES, WITH_CT, each_dso, each_on_its_ct
 from crlm_qc.subjects.ct import CtSeries
 from crlm_qc.subjects.dso import Dso
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     fix="Write the Referenced Series Sequence with the CT series and its instances.",
     source=REFERENCES,
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation", "image-values")),
 )
 def no_referenced_series(context: Context) -> Checked:
@@ -53,6 +54,7 @@ def no_referenced_series(context: Context) -> Checked:
     fix="Find out which CT the object was drawn on, and correct the reference or move the file.",
     source=REFERENCES,
     tables=(*WITH_CT, "series", "metadata"),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry", "lesion-counts", "clinical-pairing")),
 )
 def references_other_series(context: Context) -> Checked:
@@ -101,6 +103,7 @@ def _ct_series(context: Context) -> Iterator[tuple[Any, Any]]:
     fix="Fetch the missing slices, or correct the references.",
     source=REFERENCES,
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     seen=Seen(reformat=Plane.CORONAL),
     spoils=Spoils(out=("completeness",), care=("segmentation", "volumetry", "image-values")),
 )
@@ -134,6 +137,7 @@ def referenced_instance_missing(context: Context) -> Checked:
     fix="Write the Referenced Instance Sequence from the source images of all frames.",
     source=f"{REFERENCES}; C.7.6.16.2.6",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(care=("segmentation",)),
 )
@@ -176,6 +180,7 @@ def source_not_listed(context: Context) -> Checked:
     fix="Find out which CT the object was drawn on, and refer to that one alone.",
     source=f"{REFERENCES}; published description: one CT series a patient",
     tables=WITH_CT,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "image-values"), care=("volumetry", "clinical-pairing")),
 )
 def several_ct_series(context: Context) -> Checked:
@@ -222,6 +227,7 @@ def several_ct_series(context: Context) -> Checked:
     fix="Take ReferencedSOPClassUID from the image; leave ReferencedFrameNumber out for an image of one frame.",
     source="DICOM PS3.3 10.3 (Image SOP Instance Reference Macro: Referenced SOP Class UID, Referenced Frame Number)",
     tables=(*OWN, "files", "slices"),
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(care=("segmentation",)),
 )

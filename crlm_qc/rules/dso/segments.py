@@ -10,7 +10,7 @@ from crlm_qc.model.severity import ERROR
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import agree, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.dso._shared import OWN, SEGMENTS, each_dso
 from crlm_qc.subjects.dso import Dso
 from crlm_qc.subjects.words import ranges, whole
@@ -33,6 +33,7 @@ def _misnumbered(dso: Dso) -> bool:
     fix="Number the segments 1..n, in the Segment Sequence and in every frame.",
     source=f"{SEGMENTS}: Segment Number (0062,0004)",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "lesion-counts"), care=("volumetry",)),
 )
 def segment_numbers(context: Context) -> Checked:
@@ -66,6 +67,7 @@ def _only_numbered_wrong(dso: Dso) -> bool:
     fix="Declare the segment, or correct the frame's Segment Identification Sequence, which has one item.",
     source="DICOM PS3.3 C.8.20.3.1 (Segment Identification Macro)",
     tables=OWN,
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
 )
 def segment_undeclared(context: Context) -> Checked:
@@ -117,6 +119,7 @@ def _many_segments_a_frame(dso: Dso) -> bool:
     fix="Draw the structure, or take the segment out.",
     source=SEGMENTS,
     tables=OWN,
+    scope=Scope.PATIENT,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
 )

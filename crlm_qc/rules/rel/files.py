@@ -15,7 +15,7 @@ from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.tables import NOT_FETCHED, TOO_LARGE
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, by_cause, counted, of_another_collection
 from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import by_folder, file_names, most_common, whole
@@ -93,6 +93,7 @@ def _to_do(rows: Any) -> str:
     fix="Export the object again from its source. If it came from elsewhere, ask where; open it with no other program.",
     source="DICOM PS3.5 A.5 (deflated data sets), 7.5 (nesting of data sets), 8.2 (compressed Pixel Data); sizes of the published files",
     tables=("files", "slices"),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values", "sharing", "completeness")),
 )
 def file_out_of_proportion(context: Context) -> Checked:

@@ -13,7 +13,7 @@ from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.rel._shared import DOWNLOADER, counted, images_of
 from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import by_folder, file_names, folder_of, folder_subject, most_common, name_of, text
@@ -31,6 +31,7 @@ _LEAST_CUT = 12
     fix="Download the series again, or rename the folder after its headers.",
     source=DOWNLOADER,
     tables=("slices", "dsos"),
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("segmentation",)),
 )
 def folder_name_contradicts(context: Context) -> Checked:
@@ -156,6 +157,7 @@ def _tail(context: Context, keyword: str, tail: str, uid: str | None) -> Contrad
     fix="Find out whose images they are; move them, or correct PatientID.",
     source="DICOM PS3.3 C.7.1.1 (Patient ID); layout that the NBIA Data Retriever writes",
     tables=("files",),
+    scope=Scope.PATIENT,
     spoils=Spoils(
         out=("clinical-pairing",), care=("segmentation", "volumetry", "lesion-counts", "image-values", "completeness")
     ),

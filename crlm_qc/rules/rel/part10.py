@@ -12,7 +12,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.tables import ENCAPSULATED
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.rel._shared import counted, of_another_collection
 from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import by_folder, file_names, text
@@ -56,6 +56,7 @@ _IDENTIFIERS = {
     fix="Write the file again with the TransferSyntaxUID and FileMetaInformationGroupLength of what it holds; changing the UID alone encodes nothing anew.",
     source="DICOM PS3.10 7.1 (Transfer Syntax UID, File Meta Information Group Length), PS3.5 10 (transfer syntax)",
     tables=("files",),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values"), care=("sharing",)),
 )
 def file_meta_untrue(context: Context) -> Checked:
@@ -136,6 +137,7 @@ def _syntax(context: Context, uid: Any) -> str:
     fix="Write the data set as a DICOM file, with preamble, prefix and file meta information before it.",
     source="DICOM PS3.10 7.1 (DICOM File Meta Information)",
     tables=("files",),
+    scope=Scope.PATIENT,
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values"), care=("sharing",)),
 )
 def file_meta_missing(context: Context) -> Checked:

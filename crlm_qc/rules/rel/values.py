@@ -11,7 +11,7 @@ from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.severity import WARNING
 from crlm_qc.model.words import listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.rel._shared import images_of
 from crlm_qc.subjects.columns import kept
 from crlm_qc.subjects.words import by_folder, file_names, text
@@ -30,6 +30,7 @@ _OWN_RULES = frozenset({"Modality", "PatientPosition", "SegmentationType"})
     fix="Write the value in the form of its VR, and as many values as the attribute has.",
     source="DICOM PS3.5 6.2 (value representations) and 6.4 (value multiplicity), PS3.3 C.7.1.1 (PatientSex), C.12.1.1.2 (SpecificCharacterSet)",
     tables=("files", "slices", "dsos"),
+    scope=Scope.PATIENT,
     spoils=Spoils(care=("sharing",)),
 )
 def value_forbidden(context: Context) -> Checked:

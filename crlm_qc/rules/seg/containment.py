@@ -13,7 +13,7 @@ from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import At, Outside, Seen, Shared
 from crlm_qc.model.words import are, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.seg._shared import SOURCE, TABLES, each_liver, each_masks, ml, ml_between
 from crlm_qc.subjects.masks import Masks, Segment, apart
 from crlm_qc.subjects.needs import need_role
@@ -29,6 +29,7 @@ from crlm_qc.subjects.words import number
     fix="Look at the tumour's and the liver's masks.",
     source="published description: the tumours segmented are those of the liver",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("tumour_outside_fraction",),
     seen=Seen(),
@@ -70,6 +71,7 @@ def tumour_outside_liver(context: Context) -> Checked:
     fix="Give each voxel to one tumour, or remove the second drawing.",
     source="published description; public users of the collection leave such patients out",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     seen=Seen(),
     spoils=Spoils(out=("lesion-counts",), care=("segmentation", "volumetry")),
@@ -105,6 +107,7 @@ def tumours_overlap(context: Context) -> Checked:
     fix="Look at the remnant's mask.",
     source="published description: the remnant is the planned future liver remnant",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("remnant_outside_fraction",),
     seen=Seen(),
@@ -158,6 +161,7 @@ def remnant_contradicts(context: Context) -> Checked:
     fix="Find the mask that is missing, or remove the second segment.",
     source=SOURCE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
@@ -184,6 +188,7 @@ def segments_identical(context: Context) -> Checked:
     fix="Publish a BINARY object with a mask of its own for each segment, made from the masks as drawn: adding the labels up again gives the liver back, but not what they hid of each other.",
     source="published description: segments overlap; DICOM PS3.3 C.8.20.2 (Segmentation Type LABELMAP: one segment a pixel)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     seen=Seen(At.LIVER),
     spoils=Spoils(out=("volumetry", "lesion-counts"), care=("segmentation",)),

@@ -13,7 +13,7 @@ from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import capitalised, listed
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.seg._shared import SOURCE, TABLES, each_masks
 from crlm_qc.subjects.columns import POSITION, SPACING
 from crlm_qc.subjects.ct import CtSeries
@@ -31,6 +31,7 @@ from crlm_qc.subjects.words import number, whole
     fix="Leave the patient out of statistics on volumes, or fetch the slices that were cropped away.",
     source=SOURCE,
     tables=(*TABLES, "alignments"),
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("cut_fraction",),
     seen=Seen(reformat=Plane.CORONAL),

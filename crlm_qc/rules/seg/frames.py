@@ -15,7 +15,7 @@ from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.sight import Seen, Slice
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rulebook.tally import tally
 from crlm_qc.rules.seg._shared import SOURCE, TABLES
 from crlm_qc.subjects.dso import Dso, measured
@@ -38,6 +38,7 @@ _HALF = 0.5
     fix="Lay both masks over their slices, and write the lost one again.",
     source=SOURCE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("repeated_mask_voxels",),
     seen=Seen(),
@@ -80,6 +81,7 @@ def mask_repeated(context: Context) -> Checked:
     fix="Say so where the data are described, or draw the masks anew on the slices that they lie on.",
     source=SOURCE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("block_planes",),
     seen=Seen(reformat=Plane.CORONAL),
@@ -204,6 +206,7 @@ def _same(context: Context, masks: Masks, drawings: Sequence[Drawing]) -> str:
     fix="Add MaximumFractionalValue, or write the object as BINARY with the threshold that was meant.",
     source="DICOM PS3.3 C.8.20.2.3 (Segmentation Fractional Type, Maximum Fractional Value)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     spoils=Spoils(care=("segmentation", "volumetry", "lesion-counts")),
 )

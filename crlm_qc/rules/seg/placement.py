@@ -13,7 +13,7 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import At, Beside, Seen
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.seg._shared import TABLES, each_liver
 from crlm_qc.subjects.columns import SPACING
 from crlm_qc.subjects.ct import need_pixels
@@ -37,6 +37,7 @@ _LEAST_SLICES = 3
     fix="Mirror the mask, or image and mask; see whether stomach and spleen lie on the right too.",
     source="DICOM PS3.3 C.7.6.2.1.1: x of patient coordinates grows to the patient's left",
     tables=(*TABLES, "alignments", "borders"),
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("laterality_mm",),
     seen=Seen(At.LIVER, beside=Beside.SIDES),
@@ -106,6 +107,7 @@ def _orientation(masks: Masks) -> list[float] | None:
     fix="Lay the mask over the CT; look at references, positions and RescaleIntercept.",
     source="liver in the portal venous phase: about 80 to 130 HU, a fatty one 10 to 50 HU",
     tables=(*TABLES, "alignments", "borders"),
+    scope=Scope.PATIENT,
     depth=Depth.PIXELS,
     tolerances=("liver_below_fraction",),
     seen=Seen(At.LIVER, beside=Beside.PLACEMENT),
@@ -142,6 +144,7 @@ def liver_values(context: Context) -> Checked:
     fix="Lay the masks over the CT, and write the object again from the right slices, rows and columns.",
     source="CT values at each placement: how far those under the mask spread about their median, how many are below -10 HU, and how like them those just outside are; and where along each axis they turn from the liver's to those of its surroundings, on both sides",
     tables=(*TABLES, "alignments", "borders"),
+    scope=Scope.PATIENT,
     depth=Depth.PIXELS,
     tolerances=(
         "alignment_spread_hu",
@@ -197,6 +200,7 @@ def masks_displaced(context: Context) -> Checked:
     fix="Look at a coronal view: lungs and heart are above the liver. Compare positions with InstanceNumber, and write image and masks again.",
     source="anatomy: the liver lies below the diaphragm; DICOM PS3.3 C.7.6.2.1.1: z of patient coordinates grows to the head",
     tables=(*TABLES, "alignments", "borders"),
+    scope=Scope.PATIENT,
     depth=Depth.PIXELS,
     tolerances=("lung_reach_mm", "lung_fraction"),
     seen=Seen(At.LIVER, reformat=Plane.CORONAL),

@@ -13,7 +13,7 @@ from crlm_qc.model.severity import INFO, WARNING
 from crlm_qc.model.sight import At, Seen, Small
 from crlm_qc.model.words import agree, listed, plural
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.seg._shared import SOURCE, TABLES, each_liver, each_masks, each_segment, ml
 from crlm_qc.subjects.masks import Masks, Segment
 from crlm_qc.subjects.needs import need_role
@@ -29,6 +29,7 @@ from crlm_qc.subjects.words import number, whole
     fix="Look at the pieces of the mask.",
     source=SOURCE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("liver_pieces_fraction",),
     seen=Seen(reformat=Plane.CORONAL),
@@ -71,6 +72,7 @@ def liver_in_pieces(context: Context) -> Checked:
     fix="Remove them when the mask is next edited.",
     source=SOURCE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     seen=Seen(),
     spoils=Spoils(care=("lesion-counts",)),
@@ -100,6 +102,7 @@ def specks(context: Context) -> Checked:
     fix="Look whether the field of view cuts the organ.",
     source=SOURCE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     seen=Seen(At.LIVER),
     spoils=Spoils(care=("volumetry",)),
@@ -139,6 +142,7 @@ def mask_at_border(context: Context) -> Checked:
     fix="Look whether the lesion goes on in the neighbouring slices.",
     source=SOURCE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     seen=Seen(),
     spoils=Spoils(care=("volumetry",)),
@@ -164,6 +168,7 @@ def tumour_on_one_slice(context: Context) -> Checked:
     fix="Fill the holes, or draw what is in them as a segment.",
     source=SOURCE,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("liver_hole_ml",),
     seen=Seen(),

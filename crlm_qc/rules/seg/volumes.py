@@ -13,7 +13,7 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import ERROR, INFO, WARNING
 from crlm_qc.model.sight import At, Seen
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.seg._shared import PUBLISHED, TABLES, each_liver, each_masks, ml, ml_between
 from crlm_qc.subjects.ct import thickness_of
 from crlm_qc.subjects.masks import Masks, Segment
@@ -44,6 +44,7 @@ def _outside(masks: Masks, liver: Segment, span: Span, fraction: float) -> str |
     fix="Look at the mask and at the spacing of CT and segmentation.",
     source="anatomy: bounds of the profile, wider than the published range",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     seen=Seen(reformat=Plane.CORONAL),
     spoils=Spoils(out=("segmentation", "volumetry"), care=("image-values",)),
@@ -70,6 +71,7 @@ def liver_volume_impossible(context: Context) -> Checked:
     fix="Compare the mask with the published one, or correct the description.",
     source=PUBLISHED,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("published_volume_fraction",),
     seen=Seen(),
@@ -120,6 +122,7 @@ def _fills_liver(masks: Masks) -> bool:
     fix="Compare the masks with the published ones, or correct the description.",
     source=PUBLISHED,
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("published_volume_fraction",),
     seen=Seen(At.LIVER),
@@ -159,6 +162,7 @@ def tumour_volume_unpublished(context: Context) -> Checked:
     fix="Look at the masks and labels of liver and tumours.",
     source="published description: the tumours segmented are those of the liver",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     seen=Seen(At.LIVER),
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts")),
@@ -185,6 +189,7 @@ def tumours_fill_liver(context: Context) -> Checked:
     fix="Nothing; compute volumes with the spacing from positions.",
     source="DICOM PS3.3 C.7.6.16.2.1 (Pixel Measures: Slice Thickness, Spacing Between Slices)",
     tables=TABLES,
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("thickness_volume_fraction",),
     spoils=Spoils(care=("volumetry",)),

@@ -12,7 +12,7 @@ from crlm_qc.model.severity import ERROR
 from crlm_qc.model.sight import Seen
 from crlm_qc.model.words import listed
 from crlm_qc.rulebook.context import Context
-from crlm_qc.rulebook.rule import Checked, rule
+from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.subjects.alike import Group, Holder, T, drawings, groups, same_drawings, same_scans, scans
 from crlm_qc.subjects.ct import CtSeries, need_pixels
 from crlm_qc.subjects.dso import measured
@@ -27,6 +27,7 @@ from crlm_qc.subjects.dso import measured
     fix="Find out whose scan it is, and fetch the other patient's own, or take that patient out.",
     source="DICOM PS3.3 C.7.1.1 (Patient), C.8.2.1.1.2 (CT pixel values in Hounsfield units)",
     tables=("slices", "files", "dsos", "frames"),
+    scope=Scope.PATIENT,
     depth=Depth.PIXELS,
     seen=Seen(),
     spoils=Spoils(out=("segmentation", "volumetry", "lesion-counts", "image-values", "clinical-pairing")),
@@ -57,6 +58,7 @@ def scan_of_several_patients(context: Context) -> Checked:
     fix="Find out whose masks they are, and fetch the other patient's own.",
     source="DICOM PS3.3 C.8.20.2 (Segmentation Image)",
     tables=("dsos", "frames", "slices", "files"),
+    scope=Scope.PATIENT,
     depth=Depth.MASKS,
     tolerances=("repeated_mask_voxels", "shared_masks_fraction", "shared_mask_voxels"),
     seen=Seen(),

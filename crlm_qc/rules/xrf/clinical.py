@@ -14,7 +14,7 @@ from crlm_qc.model.words import plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Skip, rule
 from crlm_qc.rules.xrf._shared import TABLES, records, row_subject
-from crlm_qc.subjects.alike import same_drawings
+from crlm_qc.subjects.alike import shared_objects
 from crlm_qc.subjects.cohort import cohort
 from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.notes import lies_as_told
@@ -150,10 +150,9 @@ def _tumours(context: Context) -> pd.DataFrame:
     single = dsos[dsos["patient"].notna() & ~dsos["patient"].duplicated(keep=False)]
     roles = segments["label"].map(lambda label: context.profile.role(text(label)))
     full = segments["voxels"].fillna(1) > 0
-    borrowed = [holder.what.path for group in same_drawings(context) for holder in group.holders]
     tumours: pd.DataFrame = segments[
         segments["dso"].isin(single["path"])
-        & ~segments["dso"].isin(borrowed)
+        & ~segments["dso"].isin(shared_objects(context))
         & segments["declared"]
         & (roles == TUMOUR)
         & full
