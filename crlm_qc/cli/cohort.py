@@ -35,6 +35,7 @@ from crlm_qc.model.settings import Depth
 from crlm_qc.model.words import plural
 from crlm_qc.report import cohort as forms
 from crlm_qc.report import words
+from crlm_qc.report.fitness import sentence
 from crlm_qc.report.writing import can_be_written, put
 from crlm_qc.request.request import Request, keep_out
 from crlm_qc.request.saved import load_report
@@ -134,7 +135,7 @@ def _tell(
     elif request.quiet == 0:
         say_safely(forms.render(found, style_of(sys.stdout, Colour(request.color))), sys.stdout)
     elif request.quiet == 1:
-        say_safely(f"{words.clean(forms.sentence(found))}.", sys.stdout)
+        say_safely(f"{words.clean(sentence(found))}.", sys.stdout)
     if out is not None:
         _write(found, report, request, out, to=sys.stderr if listing is Listing.JSON else sys.stdout)
     return found.exit_code
@@ -149,7 +150,7 @@ def _tell_all(report: Report, request: Request, *, strict: bool, listing: Listin
         emit(words.json_bytes(told))
     elif request.quiet < 2:
         style = style_of(sys.stdout, Colour(request.color))
-        lines = [line for one in every for line in style.wrap(f"{forms.sentence(one)}.", "", "  ")]
+        lines = [line for one in every for line in style.wrap(f"{sentence(one)}.", "", "  ")]
         say_safely("\n".join([*lines, "", "Who, and why: --for PURPOSE"]), sys.stdout)
     return ExitCode.NOTHING if not any(one.patients for one in every) else ExitCode.CLEAN
 

@@ -15,7 +15,7 @@ from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
-from crlm_qc.report.cohort import behind
+from crlm_qc.report.fitness import behind
 
 MAX_BYTES = 900_000
 """GitHub refuses a step's summary above 1 MiB, and shows nothing of it."""

@@ -15,6 +15,7 @@ from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
+from crlm_qc.report.fitness import summary
 
 WIDTH = 100
 MAX_PER_RULE = 5
@@ -292,9 +293,6 @@ def _fitness(report: Report, style: Style) -> list[str]:
     """How many patients are usable for what, and which command tells who."""
     if not report.purposes or not report.patients:
         return []
-    # Loaded here, for it renders in this module's style.
-    from crlm_qc.report.cohort import summary
-
     said = summary(Judge(report).cohort([one.name]) for one in report.purposes)
     return [
         *style.wrap(f"Patients usable, with care or without: {said}."),

@@ -19,6 +19,7 @@ from crlm_qc.model.report import PatientFacts, Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.report import cohort as forms
 from crlm_qc.report import html, markdown, text, words
+from crlm_qc.report.fitness import sentence, summary
 
 MOVES = {chr(code) for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} - set("\r\n") | set("\u202e\u2066\u2028\u200f")
 VOCABULARY = forms.Vocabulary("Livers", "CT of livers", "10.1/x", "CC BY 4.0", ("Liver", "Liver Remnant", "Tumor"))
@@ -35,23 +36,23 @@ def files(told: Report, *purposes: str) -> dict[str, bytes]:
 
 def test_the_sentence() -> None:
     told = report([found(OUT, 1001), found(CARE, 1002)])
-    assert forms.sentence(cohort(told)) == (
+    assert sentence(cohort(told)) == (
         f"2 of 3 patients usable for segmentation, 1 of them with care; 1 left out: {OUT} in 1"
     )
-    assert forms.sentence(cohort(told, strict=True)) == (
+    assert sentence(cohort(told, strict=True)) == (
         f"1 of 3 patients usable for segmentation; 1 usable with care alone; 1 left out: {OUT} in 1"
     )
-    assert forms.sentence(cohort(told, "sharing", "segmentation")).startswith(
+    assert sentence(cohort(told, "sharing", "segmentation")).startswith(
         "2 of 3 patients usable for sharing and segmentation"
     )
 
 
 def test_the_sentence_says_why_nobody_was_judged() -> None:
     shallow = report(settings=Settings(depth=Depth.HEADERS))
-    assert forms.sentence(cohort(shallow)) == (
+    assert sentence(cohort(shallow)) == (
         "0 of 3 patients usable for segmentation; 3 not judged: audited at depth headers only, and this needs pixels"
     )
-    assert forms.summary([cohort(shallow), cohort(shallow, "sharing")]) == "segmentation not judged, sharing 3"
+    assert summary([cohort(shallow), cohort(shallow, "sharing")]) == "segmentation not judged, sharing 3"
 
 
 def test_the_text_names_each_who_is_left_out_and_why() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from crlm_qc.model.report import SCHEMA_VERSION, Report
 from crlm_qc.report import words
-from crlm_qc.report.cohort import GLYPHS, behind, summary
+from crlm_qc.report.fitness import GLYPHS, behind, summary
 from crlm_qc.report.html import plots
 from crlm_qc.report.html.pictures import albums, inline, pictured, roles
 from crlm_qc.report.html.view import MANY_ROWS, MAX_PATIENTS, MAX_ROWS, NO_PATIENT, View, anchor
