@@ -171,7 +171,8 @@ NO_FILE_OF_A_RELEASE = {
     "evidence/store.py": {
         "read_text": "saved evidence",
         "read_bytes": "likewise",
-        "ParquetFile": "of bytes in memory",
+        "open": "likewise",
+        "ParquetFile": "likewise, or of bytes in memory",
     },
     "evidence/pixels.py": {"dcmread": "of a file that is open"},
     "evidence/workbook/file.py": {
