@@ -41,6 +41,7 @@ BATCH_ROWS = 40_000
 HELD: Final[Mapping[str, Sequence[str]]] = {
     "files": (
         "patient",
+        "patient_id",
         "path",
         "folder",
         "name",

@@ -77,7 +77,8 @@ def audit(
     hashed : bool
         Hash every file as it is read, even without a lock file.
     on_evidence : callable, optional
-        Given the evidence before it is judged; not where the verdict itself was remembered.
+        Given the evidence before it is judged; not where the verdict itself was remembered. Of saved evidence that is judged
+        in batches, it is given what is held of it, after: `crlm_qc.auditing.batches.HELD`.
     allow_did_waivers : bool
         Whether waivers may accept what identifies a person: errors of the family DID.
     memory : Memory, optional
