@@ -24,6 +24,7 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Sight
 from crlm_qc.model.tables import texts_as_in_tables
 from crlm_qc.request.choice import choose
+from crlm_qc.rulebook.causes import with_cases
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.purposes import purposes_of
 from crlm_qc.rulebook.rule import Checked, Rule, RuleKind, Skip
@@ -107,7 +108,7 @@ def judge(
             examined, found = about[item.code]
             outcomes.append(_ended(item, Checked(examined, found)))
             findings += _stamp(item, found, settings.severity.get(item.code))
-    return Report(
+    report = Report(
         tool_version=version("crlm-qc"),
         release=facts,
         settings=settings,
@@ -121,6 +122,7 @@ def judge(
         wholeness=wholeness(context),
         purposes=purposes.texts,
     )
+    return with_cases(report)
 
 
 def _run(item: Rule, context: Context, crashes: list[Found]) -> tuple[Outcome, Sequence[Found]]:
