@@ -67,9 +67,9 @@ def whole_release(cause: Finding, _: Finding) -> bool:
     return cause.patient is None
 
 
-def of_release(_: Finding, symptom: Finding) -> bool:
-    """A figure over the whole release that follows from what is wrong with the one patient who has this fault."""
-    return symptom.patient is None
+def named_alone(cause: Finding, symptom: Finding) -> bool:
+    """A figure over the release that names the cause's patient, and no other."""
+    return symptom.patient is None and symptom.examples == (cause.patient,)
 
 
 CAUSES = (
@@ -113,12 +113,10 @@ CAUSES = (
     Explains("SEG009", ("SEG015",), same_segment),
     # An age that is too high, in the images and in the workbook.
     Explains("DID010", ("DID010",), same_patient),
-    # Counts over the release.
-    Explains("LED007", ("PUB001", "PUB002", "XRF008"), of_release),
-    Explains("REL008", ("PUB001", "PUB002"), of_release),
-    Explains("CTS008", ("PUB002",), of_release),
-    Explains("LED002", ("PUB002",), of_release),
-    Explains("PUB001", ("PUB002", "XRF008"), of_release),
+    # Figures over the release.
+    Explains("PUB001", ("PUB002", "XRF008"), whole_release),
+    Explains("DSO025", ("PUB007",), named_alone),
+    Explains("SEG020", ("PUB007",), named_alone),
 )
 """Graver causes before those that follow from them: a finding is explained by the first that fits."""
 
@@ -205,8 +203,7 @@ def _explain(
         return
     for at in (at for code in relation.symptoms for at in by_rule.get(code, ()) if at not in causes):
         fits = [one for one in known if _root(one, causes) != at and relation.through(every[one], every[at])]
-        # A symptom of the release that several patients' faults explain belongs to none of them.
-        if fits and len({every[one].patient for one in fits}) == 1:
+        if fits:
             causes[at] = fits[0]
 
 

@@ -98,14 +98,11 @@ def test_a_cause_of_the_release_explains_what_is_found_of_every_patient() -> Non
     assert codes(findings) == [["XRF004", "XRF002", "XRF002"]]
 
 
-def test_a_figure_of_the_release_goes_with_the_one_patient_whose_fault_it_is_and_with_none_of_several() -> None:
-    figure = reports.finding("PUB002", Severity.ERROR, RELEASE, "Too few.")
-    assert codes([found("CTS008", uid=CT), figure]) == [["CTS008", "PUB002"]]
-    assert codes([found("CTS008", uid=CT), found("CTS008", "B", uid="9"), figure]) == [
-        ["CTS008"],
-        ["CTS008"],
-        ["PUB002"],
-    ]
+def test_a_figure_of_the_release_goes_with_a_patient_whom_alone_it_names() -> None:
+    figure = reports.finding("PUB007", Severity.ERROR, RELEASE, "One without.", examples=["A"])
+    assert codes([found("DSO025"), figure]) == [["DSO025", "PUB007"]]
+    assert codes([found("DSO025"), replace(figure, examples=("A", "B"))]) == [["DSO025"], ["PUB007"]]
+    assert codes([found("DSO025", "B"), figure]) == [["DSO025"], ["PUB007"]]
 
 
 def test_rows_of_the_manifest_go_each_with_its_series() -> None:
