@@ -10,7 +10,7 @@
   const namesOf = new Map();
   const patientsOf = (row) => {
     if (row.dataset.patient !== undefined) return [row.dataset.patient];
-    if (!namesOf.has(row)) namesOf.set(row, all(".alike li > span", row).map((name) => name.textContent));
+    if (!namesOf.has(row)) namesOf.set(row, all(".alike .who", row).map((name) => name.textContent));
     return namesOf.get(row);
   };
   const textOf = (row) => {
