@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from crlm_qc.model.cases import Case
+from crlm_qc.model.cases import Case, open_cases
 from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
 from crlm_qc.model.fitness import PURPOSE_NAME, PurposeText, Spoils
 from crlm_qc.model.outcome import Outcome, Status
@@ -263,6 +263,11 @@ class Report:
         return {**{level.value: self._counts[level] for level in Severity}, "waived": waived}
 
     @property
+    def open_cases(self) -> int:
+        """Cases that count: those with a finding that is not waived."""
+        return sum(len(group.cases) for group in open_cases(self))
+
+    @property
     def incomplete(self) -> bool:
         """Whether something that was asked for could not be checked."""
         return bool(self.limits) or any(outcome.incomplete for outcome in self.outcomes)
@@ -319,7 +324,7 @@ class Report:
             "release": to_plain(self.release),
             **known,
             "settings": to_plain(self.settings),
-            "summary": {**self.counts, "verdict": self.verdict.value},
+            "summary": {**self.counts, "verdict": self.verdict.value, "cases": self.open_cases},
             "limits": list(self.limits),
             "outcomes": to_plain(self.outcomes),
             "findings": to_plain(self.findings),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from crlm_qc.model.cases import CaseGroup, open_cases
+from crlm_qc.model.cases import CaseGroup
 from crlm_qc.model.cohort import patients_here
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import CacheUse, Report, Verdict
@@ -196,9 +196,8 @@ def _rest(report: Report) -> list[str]:
     counts = report.counts
     parts = [plural(counts[level.value], WORDS[level]) for level in (Severity.WARNING, Severity.INFO)]
     rest = [part for part in parts if not part.startswith("0 ")]
-    cases = sum(len(group.cases) for group in open_cases(report))
-    if cases < len(open_findings(report)):
-        rest.append(f"in all {plural(cases, 'case')}")
+    if report.open_cases < len(open_findings(report)):
+        rest.append(f"in all {plural(report.open_cases, 'case')}")
     if counts["waived"]:
         rest.append(f"{counts['waived']:,} waived")
     return rest
