@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from crlm_qc.model.cases import Case, open_cases
 from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
 from crlm_qc.model.fitness import PURPOSE_NAME, PurposeText, Spoils
 from crlm_qc.model.outcome import Outcome, Status
@@ -244,6 +245,8 @@ class Report:
     """Whether the download is whole; None where no list tells."""
     purposes: Sequence[PurposeText] = ()
     """What patients can be judged for; empty where an earlier version does not say."""
+    cases: Sequence[Case] = ()
+    """Findings that follow from one cause, in the order that they are told; empty where an earlier version does not say."""
     run: Run | None = field(default=None, compare=False)
     """None where it is not known."""
     _counts: Counter[Severity] = field(init=False, repr=False)
@@ -258,6 +261,11 @@ class Report:
         """Findings by severity, and the waived ones apart."""
         waived = sum(finding.waived is not None for finding in self.findings)
         return {**{level.value: self._counts[level] for level in Severity}, "waived": waived}
+
+    @property
+    def open_cases(self) -> int:
+        """Cases that count: those with a finding that is not waived."""
+        return sum(len(group.cases) for group in open_cases(self))
 
     @property
     def incomplete(self) -> bool:
@@ -316,7 +324,7 @@ class Report:
             "release": to_plain(self.release),
             **known,
             "settings": to_plain(self.settings),
-            "summary": {**self.counts, "verdict": self.verdict.value},
+            "summary": {**self.counts, "verdict": self.verdict.value, "cases": self.open_cases},
             "limits": list(self.limits),
             "outcomes": to_plain(self.outcomes),
             "findings": to_plain(self.findings),
@@ -327,6 +335,7 @@ class Report:
             "waivers": to_plain(self.waivers),
             "rules": to_plain(self.rules),
             "purposes": to_plain(self.purposes),
+            "cases": to_plain(self.cases),
         }
 
     @classmethod
@@ -366,9 +375,12 @@ class Report:
             raise PlainError("a name under purposes is not of small letters, digits and hyphens")
         if not all(_FINGERPRINT.fullmatch(finding.fingerprint) for finding in report.findings):
             raise PlainError("a fingerprint under findings is not of 12 hexadecimal digits")
+        if not all(_FINGERPRINT.fullmatch(name) for one in report.cases for name in (one.fingerprint, *one.findings)):
+            raise PlainError("a fingerprint under cases is not of 12 hexadecimal digits")
         named = {outcome.rule for outcome in report.outcomes} | {finding.rule for finding in report.findings}
+        named |= {case.rule for case in report.cases}
         if not named <= known:
-            raise PlainError("rules does not describe every rule that outcomes and findings name")
+            raise PlainError("rules does not describe every rule that outcomes, findings and cases name")
         if not all(one.file is None or PICTURE_FILE.fullmatch(one.file) for one in report.pictures):
             raise PlainError("a file under pictures is not of the form NAME.webp")
         drawn = [contour.path for one in report.pictures for contour in one.contours]

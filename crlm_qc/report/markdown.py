@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby
+from itertools import chain
 
+from crlm_qc.model.cases import open_cases
 from crlm_qc.model.cohort import Judge
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.fitness import Fit
@@ -155,17 +156,17 @@ def _limits(report: Report) -> Iterable[str]:
 
 
 def _rules(report: Report) -> Iterable[str]:
-    found = words.open_findings(report)
-    if not found:
+    groups = open_cases(report)
+    if not groups:
         return
-    yield "\n### Rules\n\n| severity | rule | findings | patients | what to do |\n|---|---|---:|---:|---|\n"
-    for (severity, code), group in groupby(found, key=lambda finding: (finding.severity, finding.rule)):
-        findings = list(group)
-        patients, _ = words.touched(report, findings)
-        text = report.text(code)
+    yield "\n### Rules\n\n| severity | rule | comes to | cases | findings | patients | what to do |\n"
+    yield "|---|---|---|---:|---:|---:|---|\n"
+    for group in groups:
+        patients, _ = words.touched(report, [case.lead for case in group.cases])
+        text = report.text(group.rule)
         yield (
-            f"| {_severity(severity)} | **{code}** {escape(text.title)} | {len(findings):,} | {len(patients):,} "
-            f"| {escape(text.fix)} |\n"
+            f"| {_severity(group.severity)} | **{group.rule}** {escape(text.title)} | {words.comes_to(report, group)} "
+            f"| {len(group.cases):,} | {len(group.findings):,} | {len(patients):,} | {escape(text.fix)} |\n"
         )
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from crlm_qc.model.cases import CaseGroup
 from crlm_qc.model.cohort import patients_here
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import CacheUse, Report, Verdict
@@ -170,6 +171,18 @@ def extent(report: Report, findings: Sequence[Finding]) -> str:
     return f" {' and '.join(said)}" if said else ""
 
 
+def counted(report: Report, group: CaseGroup) -> str:
+    """How many cases of how many findings there are, and in how many patients: `1 case of 5 findings in 1 patient`."""
+    cases, findings = len(group.cases), plural(len(group.findings), "finding")
+    said = findings if cases == len(group.findings) else f"{plural(cases, 'case')} of {findings}"
+    return said + extent(report, [case.lead for case in group.cases])
+
+
+def comes_to(report: Report, group: CaseGroup) -> str:
+    """What cases come to for who uses the release; empty where an earlier version does not say what rules spoil."""
+    return "" if report.text(group.rule).spoils is None else group.consequence.value
+
+
 def _errors(report: Report) -> str:
     errors = [finding for finding in open_findings(report) if finding.severity is Severity.ERROR]
     here, away = touched(report, errors)
@@ -183,6 +196,8 @@ def _rest(report: Report) -> list[str]:
     counts = report.counts
     parts = [plural(counts[level.value], WORDS[level]) for level in (Severity.WARNING, Severity.INFO)]
     rest = [part for part in parts if not part.startswith("0 ")]
+    if report.open_cases < len(open_findings(report)):
+        rest.append(f"in all {plural(report.open_cases, 'case')}")
     if counts["waived"]:
         rest.append(f"{counts['waived']:,} waived")
     return rest
