@@ -10,6 +10,7 @@ from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.standing import State
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
 
@@ -43,7 +44,8 @@ def render(report: Report) -> str:
     warnings = _rules(report, found, Severity.WARNING)
     lines = [_command("error", one) for one in _cut(errors, "errors")]
     lines += [_command("warning", one) for one in _cut(warnings, "warnings")]
-    lines.append(_command("notice", _Annotation("crlm-qc", f"{words.sentence(report)}.")))
+    since = f"\n{words.since(report)}." if report.baseline is not None else ""
+    lines.append(_command("notice", _Annotation("crlm-qc", f"{words.sentence(report)}.{since}")))
     return "\n".join(lines) + "\n"
 
 
@@ -69,6 +71,8 @@ def _of_rule(report: Report, code: str, findings: Sequence[Finding]) -> tuple[in
     if patients:
         extent += f": {words.listing(patients, MAX_NAMED)}"
     first = findings[0]
+    if new := len([one for one in findings if one.baseline is not None and one.baseline.state is State.NEW]):
+        extent += f"; {new:,} new"
     details = words.expected_observed(first)
     lines = [extent, f"{first.message}{f' ({details})' if details else ''}", f"What to do: {text.fix}"]
     return len(patients), _Annotation(f"{code} {text.title}", "\n".join(lines))

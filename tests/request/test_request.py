@@ -44,6 +44,8 @@ SAMPLES: Mapping[str, list[Any]] = {
     "standard": [True, False],
     "all-objects": [True, False],
     "fail-on": ["error", "warning", "info", "never"],
+    "baseline": ["last", "/x/findings.json"],
+    "keep-runs": [0, 3],
     "exit-zero": [True, False],
     "allow-incomplete": [True, False],
     "output": [("junit",), ("csv:/x/a.csv", "sarif", "markdown:-")],
