@@ -204,16 +204,12 @@ def _check(release: Path, request: Request, *, force: bool) -> ExitCode:
     runs.keep(report, run.started, request.keep_runs)
     _tell(report if last is None else last.beside(report), outputs, folder, request)
     signed = _sign_off(record, report, None if request.quiet else stream_beside(outputs))
-    ended = report.exit_code(
-        request.fail_on, allow_incomplete=request.allow_incomplete, new_alone=request.new_alone
-    )
+    ended = report.exit_code(request.fail_on, allow_incomplete=request.allow_incomplete, new_alone=request.new_alone)
     code = max(ended, signed)
     return ExitCode.CLEAN if request.exit_zero and code is ExitCode.FINDINGS else code
 
 
-def _compared(
-    report: Report, earlier: Earlier | None, runs: Runs, request: Request
-) -> tuple[Report, Earlier | None]:
+def _compared(report: Report, earlier: Earlier | None, runs: Runs, request: Request) -> tuple[Report, Earlier | None]:
     """The report as it is written, and the earlier audit that it is only told beside."""
     baseline = runs.baseline(report, request, earlier)
     if baseline is not None:

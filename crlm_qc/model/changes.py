@@ -113,8 +113,10 @@ def compare(old: Report, new: Report) -> Changes:
     Changes
         One entry a finding of either report.
     """
-    before = {finding.fingerprint: finding for finding in old.findings}
-    after = {finding.fingerprint: finding for finding in new.findings}
+    # What either was compared with itself is another story.
+    before, after = (
+        {finding.fingerprint: replace(finding, baseline=None) for finding in report.findings} for report in (old, new)
+    )
     seen_before, seen_after = _Sight(old), _Sight(new)
     changes = [
         Change(_state(finding, before.get(mark), seen_before), finding, before.get(mark))

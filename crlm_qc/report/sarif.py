@@ -62,7 +62,7 @@ def render(report: Report, anchor: str = ANCHOR) -> bytes:
         for key, group in groups.items()
         for rule, patient, waived in (key,)
     ]
-    run = {
+    run: dict[str, Any] = {
         "tool": {
             "driver": {
                 "name": "crlm-qc",

@@ -123,7 +123,7 @@ class Runs:
         """
         earlier = self.kept()
         number = earlier[0].number + 1 if earlier else 1
-        stamp = dt.datetime.strptime(started, _TOLD).strftime(_STAMP)
+        stamp = _rewritten(started, _TOLD, _STAMP)
         if most:
             put(self._folder / f"{number:04}-{stamp}.json", json_format.render(report))
         for old in earlier[max(most - 1, 0) :]:
@@ -133,9 +133,20 @@ class Runs:
 
 def _told(stamp: str) -> str:
     try:
-        return dt.datetime.strptime(stamp, _STAMP).strftime(_TOLD)
+        return _rewritten(stamp, _STAMP, _TOLD)
     except ValueError:
         return ""
+
+
+def _rewritten(time: str, old: str, new: str) -> str:
+    """A time in another form; both are of UTC.
+
+    Raises
+    ------
+    ValueError
+        It is none of the old form.
+    """
+    return dt.datetime.strptime(time, old).replace(tzinfo=dt.UTC).strftime(new)
 
 
 def _comparable(old: Report, new: Report) -> bool:

@@ -230,6 +230,7 @@ def test_pytest_has_options_for_what_changes_an_audit() -> None:
         "ignore",
         "waivers",
         "fail-on",
+        "baseline",
         "evidence",
         "depth",
         "all-objects",
