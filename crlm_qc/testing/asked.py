@@ -43,7 +43,7 @@ class Asked:
     grain: str
     rules: tuple[Rule, ...]
     patients: tuple[str, ...]
-    earlier: Earlier | None
+    earlier: Earlier | None = None
     """The audit that was named to compare with."""
 
     @classmethod
