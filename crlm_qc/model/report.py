@@ -197,6 +197,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """The earlier audit that a report is compared with, and what became of its findings."""
+
+    name: str
+    """What it is called, as in `the audit of 2026-11-20 09:14 UTC`."""
+    tool_version: str
+    summary: Mapping[str, int]
+    """Findings of either audit by state, every state named."""
+    gone: Sequence[Finding] = ()
+    """What the baseline had and this audit has not: fixed, or not checked again."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseFacts:
     """What was audited."""
 
@@ -247,6 +260,8 @@ class Report:
     """What patients can be judged for; empty where an earlier version does not say."""
     cases: Sequence[Case] = ()
     """Findings that follow from one cause, in the order that they are told; empty where an earlier version does not say."""
+    baseline: Baseline | None = None
+    """What it is compared with, if anything."""
     run: Run | None = field(default=None, compare=False)
     """None where it is not known."""
     _counts: Counter[Severity] = field(init=False, repr=False)
@@ -293,7 +308,31 @@ class Report:
             return Verdict.INCOMPLETE
         return Verdict.CONFORMANT
 
-    def exit_code(self, fail_on: Severity | None = Severity.ERROR, *, allow_incomplete: bool = False) -> ExitCode:
+    def fails(self, finding: Finding, fail_on: Severity | None, *, new_alone: bool = False) -> bool:
+        """Whether a finding makes the audit fail.
+
+        Parameters
+        ----------
+        finding : Finding
+            One of the report.
+        fail_on : Severity or None
+            Mildest severity that fails; None for never.
+        new_alone : bool
+            Whether only what is worse than the baseline fails; without a baseline, everything does.
+        """
+        if fail_on is None or finding.waived is not None:
+            return False
+        if new_alone and finding.baseline is not None:
+            return finding.baseline.regressed(finding.severity, fail_on)
+        return finding.severity.at_least(fail_on)
+
+    def exit_code(
+        self,
+        fail_on: Severity | None = Severity.ERROR,
+        *,
+        allow_incomplete: bool = False,
+        new_alone: bool = False,
+    ) -> ExitCode:
         """The exit code that the command line gives for this report.
 
         Parameters
@@ -302,12 +341,14 @@ class Report:
             Mildest severity that fails; None for never.
         allow_incomplete : bool
             Judge by the findings alone, even if something could not be checked.
+        new_alone : bool
+            Whether only what is worse than the baseline fails; without a baseline, everything does.
         """
         if self.empty:
             return ExitCode.NOTHING
         if self.incomplete and not allow_incomplete:
             return ExitCode.INCOMPLETE
-        if fail_on and any(count and level.at_least(fail_on) for level, count in self._counts.items()):
+        if any(self.fails(finding, fail_on, new_alone=new_alone) for finding in self.findings):
             return ExitCode.FINDINGS
         return ExitCode.CLEAN
 
@@ -318,11 +359,13 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """The content of findings.json."""
         known = {} if self.wholeness is None else {"wholeness": to_plain(self.wholeness)}
+        compared = {} if self.baseline is None else {"baseline": to_plain(self.baseline)}
         return {
             "schema_version": SCHEMA_VERSION,
             "tool": {"name": "crlm-qc", "version": self.tool_version},
             "release": to_plain(self.release),
             **known,
+            **compared,
             "settings": to_plain(self.settings),
             "summary": {**self.counts, "verdict": self.verdict.value, "cases": self.open_cases},
             "limits": list(self.limits),
@@ -366,17 +409,27 @@ class Report:
         raw = {key: _short(value, whole="path" if key == "pictures" else "") for key, value in raw.items()}
         tool = from_plain(Mapping[str, str], raw.get("tool"), "tool")
         report: Report = from_plain(
-            cls, {**raw, "run": None, "tool_version": tool.get("version"), "findings": _findings(raw)}
+            cls,
+            {
+                **raw,
+                "run": None,
+                "tool_version": tool.get("version"),
+                "findings": _findings(raw.get("findings")),
+                "baseline": _baseline(raw.get("baseline")),
+            },
         )
         known = {item.code for item in report.rules}
         if not all(map(_CODE.fullmatch, known)):
             raise PlainError("a code under rules is not of the form ABC123")
         if not all(PURPOSE_NAME.fullmatch(one.name) for one in report.purposes):
             raise PlainError("a name under purposes is not of small letters, digits and hyphens")
-        if not all(_FINGERPRINT.fullmatch(finding.fingerprint) for finding in report.findings):
+        every = [*report.findings, *(report.baseline.gone if report.baseline else ())]
+        if not all(_FINGERPRINT.fullmatch(finding.fingerprint) for finding in every):
             raise PlainError("a fingerprint under findings is not of 12 hexadecimal digits")
         if not all(_FINGERPRINT.fullmatch(name) for one in report.cases for name in (one.fingerprint, *one.findings)):
             raise PlainError("a fingerprint under cases is not of 12 hexadecimal digits")
+        if not all(_CODE.fullmatch(finding.rule) for finding in every):
+            raise PlainError("a rule under findings is not of the form ABC123")
         named = {outcome.rule for outcome in report.outcomes} | {finding.rule for finding in report.findings}
         named |= {case.rule for case in report.cases}
         if not named <= known:
@@ -405,9 +458,13 @@ def _short(raw: Any, key: str = "", *, whole: str = "") -> Any:
     return raw
 
 
-def _findings(raw: Mapping[str, Any]) -> Any:
+def _baseline(raw: Any) -> Any:
+    """The baseline with its findings as those of the report."""
+    return {**raw, "gone": _findings(raw["gone"])} if isinstance(raw, dict) and "gone" in raw else raw
+
+
+def _findings(given: Any) -> Any:
     """The findings with the reason of a waiver where `Finding` has it."""
-    given = raw.get("findings")
     if not isinstance(given, list):
         return given
     return [

@@ -9,6 +9,7 @@ from crlm_qc.model.cases import CaseGroup, open_cases
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.standing import State
 from crlm_qc.report import words
 
 MOST = 10
@@ -44,7 +45,8 @@ def render(report: Report) -> str:
     errors = [*_incomplete(report), *errors]
     lines = [_command("error", one) for one in _cut(errors, "errors")]
     lines += [_command("warning", one) for one in _cut(warnings, "warnings")]
-    lines.append(_command("notice", _Annotation("crlm-qc", f"{words.sentence(report)}.")))
+    since = f"\n{words.since(report)}." if report.baseline is not None else ""
+    lines.append(_command("notice", _Annotation("crlm-qc", f"{words.sentence(report)}.{since}")))
     return "\n".join(lines) + "\n"
 
 
@@ -58,6 +60,8 @@ def _of_group(report: Report, group: CaseGroup) -> _Annotation:
     text, leads = report.text(group.rule), [case.lead for case in group.cases]
     here, away = words.touched(report, leads)
     who = f": {words.listing([*here, *away], MAX_NAMED)}" if here or away else ""
+    if new := len([one for one in leads if one.baseline is not None and one.baseline.state is State.NEW]):
+        who += f"; {new:,} new"
     comes_to = words.comes_to(report, group)
     first = group.cases[0]
     details = words.expected_observed(first.lead)

@@ -14,6 +14,7 @@ from crlm_qc.model.fitness import Fit
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.standing import State
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.report.fitness import behind
@@ -51,6 +52,7 @@ def render(report: Report, max_bytes: int = MAX_BYTES) -> str:
         by_patient[finding.patient or ""].append(finding)
     first = [
         *_head(report),
+        *_since(report),
         *_fitness(report),
         *_limits(report),
         *_rules(report),
@@ -142,6 +144,20 @@ def _fitness(report: Report) -> Iterable[str]:
         yield f"| {escape(purpose.name)} | {' | '.join(counts)} | {behind(found)} |\n"
 
 
+def _since(report: Report) -> Iterable[str]:
+    """What became of the findings of the baseline, and what is new."""
+    if report.baseline is None:
+        return
+    yield f"\n### Since the baseline\n\n{escape(words.since(report))}.\n"
+    told = [(state, words.of_state(report, state)) for state in (State.NEW, State.REOPENED, State.CHANGED, State.FIXED)]
+    if any(found for _, found in told):
+        yield "\n"
+    for state, found in told:
+        yield from (f"- {_finding(one)}\n" for one in found[:MAX_NAMED])
+        if (rest := len(found) - MAX_NAMED) > 0:
+            yield f"- and {rest:,} more {state.value}\n"
+
+
 def _limits(report: Report) -> Iterable[str]:
     said = [escape(limit) for limit in words.limits(report)]
     said += [
@@ -211,6 +227,7 @@ def _finding(finding: Finding) -> str:
         f" ({escape(said)})" if said else "",
         f" {escape(place)}" if place else "",
         f" waived: {escape(finding.waived)}" if finding.waived is not None else "",
+        f" **{escape(stands)}**" if (stands := words.standing(finding)) else "",
         f" `f-{finding.fingerprint}`",
     ]
     return "".join(parts)

@@ -14,6 +14,7 @@ from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.standing import State
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.report.fitness import summary
@@ -94,6 +95,7 @@ def render(report: Report, style: Style | None = None) -> str:
         *_groups(report, style),
         _not_checked(report, style),
         _fitness(report, style),
+        _since(report, style),
         _counts(report, style),
     ]
     lines = [line for block in blocks if block for line in (*block, "")]
@@ -181,6 +183,7 @@ def single(report: Report, finding: Finding, style: Style | None = None) -> str:
         ("UID", subject.uid),
         ("Within", words.within(subject)),
         ("Waived", finding.waived),
+        ("Since", "" if finding.baseline is None else finding.baseline.state.value),
         ("Why", about.why),
         ("Spoils", "" if about.spoils is None else words.spoils(about.spoils)),
         ("What to do", about.fix),
@@ -289,6 +292,7 @@ def _finding(finding: Finding, style: Style) -> list[str]:
         details.append(f"for example {', '.join(told[:3])}")
     if finding.waived is not None:
         details.append(f"waived: {finding.waived}")
+    details.insert(0, words.standing(finding))
     where = " \N{MIDDLE DOT} ".join(part for part in (_place(finding), f"f-{finding.fingerprint}") if part)
     for line in ("; ".join(part for part in details if part), where):
         lines += [style.paint("faint", part) for part in style.wrap(line, _INDENT + "  ")]
@@ -327,6 +331,26 @@ def _fitness(report: Report, style: Style) -> list[str]:
         *style.wrap(f"Patients usable, with care or without: {said}."),
         f"{_INDENT}crlm-qc cohort {words.clean(style.results)} --for {report.purposes[0].name}",
     ]
+
+
+_TOLD = {State.NEW: "error", State.REOPENED: "error", State.CHANGED: "warning", State.FIXED: "good"}
+"""States whose findings are named, and in which colour."""
+
+
+def _since(report: Report, style: Style) -> list[str]:
+    """What became of the findings of the baseline, and what is new."""
+    if report.baseline is None:
+        return []
+    lines = [style.paint("strong", line) for line in style.wrap(f"{words.since(report)}.", "", "  ")]
+    for state, colour in _TOLD.items():
+        found = words.of_state(report, state)
+        for one in found[: style.max_per_rule]:
+            stands = words.standing(one)
+            told = f"{stands} \N{MIDDLE DOT} {words.WORDS[one.severity]} {one.rule} {one.message} (f-{one.fingerprint})"
+            lines += [style.paint(colour, line) for line in style.wrap(told, "  ", _INDENT)]
+        if rest := len(found) - style.max_per_rule:
+            lines += style.wrap(f"and {rest:,} more {state.value}", "  ") if rest > 0 else []
+    return lines
 
 
 def _counts(report: Report, style: Style) -> list[str]:

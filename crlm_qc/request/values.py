@@ -86,6 +86,17 @@ class Place(Kind):
         return str(Path(value))
 
 
+class Saved(Place):
+    """The path of saved results, or the word for the last that were kept."""
+
+    def __init__(self, last: str) -> None:
+        self._last = last
+
+    def in_file(self, table: Table, key: str, folder: Path, /) -> Any:
+        """As `Kind`."""
+        return self._last if table.text(key) == self._last else super().in_file(table, key, folder)
+
+
 class Share(Kind):
     """A part of a release: `3/16`."""
 

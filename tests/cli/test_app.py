@@ -95,13 +95,72 @@ def test_check_writes_both_reports_and_prints_the_summary(run: Run, audit: Audit
     done = run("check", release)
     assert done.code == 1
     folder = Path("reports/manifest-1")
-    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "report.html", "run.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "report.html", "run.json", "runs"]
+    (kept,) = (folder / "runs").iterdir()
+    assert kept.read_bytes() == (folder / "findings.json").read_bytes()
     assert json.loads((folder / "findings.json").read_text(encoding="utf-8"))["summary"]["error"] == 8
     assert "ERROR CTS008 Missing slice" in done.out
     assert "Not conformant: 8 errors" in done.out
     assert str(folder / "report.html") in done.out
     assert done.err == ""
     assert "\x1b" not in done.out
+
+
+def test_a_smaller_audit_is_refused_before_anything_is_read(run: Run, audit: Audit, release: Path) -> None:
+    run("check", release)
+    before = Path("reports/manifest-1/findings.json").read_bytes()
+    audit.asked.clear()
+    refused = run("check", release, "--depth", "headers")
+    assert (refused.code, audit.asked) == (2, {})
+    assert "read at depth pixels, and this one at headers" in refused.err
+    assert Path("reports/manifest-1/findings.json").read_bytes() == before
+    audit.report = replace(audit.report, settings=Settings(depth=Depth.HEADERS, subset=True))
+    assert run("check", release, "--depth", "headers", "--out", "other").code == 1
+    assert run("check", release, "--depth", "headers", "--force").code == 1
+    assert Path("reports/manifest-1/findings.json").read_bytes() != before
+
+
+def test_check_ends_with_what_has_changed_since_the_last(run: Run, audit: Audit, release: Path) -> None:
+    assert "Since" not in run("check", release).out
+    plain = Path("reports/manifest-1/findings.json").read_bytes()
+    whole = audit.report
+    audit.report = replace(whole, findings=whole.findings[1:])
+    fixed = run("check", release)
+    assert "nothing new: 1 fixed" in " ".join(fixed.out.split())
+    audit.report = whole
+    new = run("check", release)
+    assert "1 new (1 error)" in " ".join(new.out.split())
+    # It is told, and stands in no report.
+    assert Path("reports/manifest-1/findings.json").read_bytes() == plain
+    assert len(list(Path("reports/manifest-1/runs").iterdir())) == 3
+
+
+def test_a_baseline_gates_on_what_is_new_alone(run: Run, audit: Audit, release: Path) -> None:
+    gate = ("check", release, "--baseline", "old/findings.json", "--fail-on", "new")
+    assert run("check", release, "--out", "old", "--keep-runs", "0").code == 1
+    assert not Path("old/runs").exists()
+    assert run(*gate).code == 0
+    assert (
+        json.loads(Path("reports/manifest-1/findings.json").read_text(encoding="utf-8"))["baseline"]["summary"]["new"]
+        == 0
+    )
+    whole = audit.report
+    audit.report = replace(whole, findings=whole.findings[1:])
+    run("check", release, "--out", "old")
+    audit.report = whole
+    done = run(*gate, "-o", "csv")
+    assert done.code == 1
+    assert "Since the baseline findings.json: 1 new (1 error)" in done.out
+    assert b",new\r\n" in Path("reports/manifest-1/findings.csv").read_bytes()
+    assert run("check", release, "--fail-on", "new").code == 2
+
+
+def test_the_last_audit_as_baseline(run: Run, audit: Audit, release: Path) -> None:
+    first = run("check", release, "--baseline", "last", "--fail-on", "new")
+    assert first.code == 1
+    assert "no earlier audit of this release" in first.err
+    again = run("check", release, "--baseline", "last", "--fail-on", "new")
+    assert (again.code, again.err) == (0, "")
 
 
 def test_two_runs_give_equal_bytes(run: Run, audit: Audit, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@
   theme.hidden = false;
 
   // Filters live in the fragment: #q=gap&severity=error&family=CTS.
-  const FIELDS = ["q", "severity", "family", "patient", "state"];
+  const FIELDS = ["q", "severity", "family", "patient", "state", "since"];
   const field = (name) => form && form.elements.namedItem(name);
   const stateOf = (name) => (field(name) ? field(name).value.trim() : "");
   const initial = (name) => (name === "state" && field(name) ? "open" : "");
@@ -47,7 +47,7 @@
   const apply = () => {
     if (!form) return;
     const words = stateOf("q").toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = ["severity", "family"].map((name) => [name, stateOf(name)]).filter(([, value]) => value);
+    const wanted = ["severity", "family", "since"].map((name) => [name, stateOf(name)]).filter(([, value]) => value);
     const [state, patient] = [stateOf("state"), stateOf("patient")];
     let shown = 0;
     for (const row of rows) {
@@ -86,7 +86,7 @@
   const follow = () => {
     const hash = fragment();
     if (!hash) return;
-    if (form && /^(q|severity|family|patient|state)=/.test(hash)) {
+    if (form && /^(q|severity|family|patient|state|since)=/.test(hash)) {
       set(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
       one("#findings").scrollIntoView();
       return;

@@ -93,4 +93,5 @@ def followers(group: CaseGroup) -> Mapping[str, Sequence[Finding]]:
 def _value(finding: Finding) -> tuple[object, ...]:
     """What is the same in findings of several patients."""
     said = finding.observed or finding.message
-    return finding.rule, finding.severity, finding.expected, said, finding.waived, finding.patient is None
+    state = finding.baseline.state if finding.baseline else None
+    return finding.rule, finding.severity, finding.expected, said, finding.waived, finding.patient is None, state
