@@ -155,9 +155,7 @@ def report_of(
     ran = [item for item in asked.rules if item.kind is not RuleKind.AUDIT]
     outcomes = [judged.tallies[item.code].outcome(item) for item in ran]
     findings = [
-        one
-        for item in ran
-        for one in _stamp(item, judged.tallies[item.code].findings, settings.severity.get(item.code))
+        one for item in ran for one in stamp(item, judged.tallies[item.code].findings, settings.severity.get(item.code))
     ]
     crashes = [found for item in ran for found in judged.tallies[item.code].crash(item)]
     facts = release_facts(context)
@@ -168,6 +166,7 @@ def report_of(
         edition=facts.workbook_edition,
         checked={one.rule: one.status in (Status.PASSED, Status.FAILED) for one in outcomes},
         patients=context["patients"]["patient"],
+        whole=not settings.partial,
     )
     findings = list(waived.findings)
     purposes = purposes_of(all_rules(), settings, {item.code for item in asked.rules})
@@ -177,7 +176,7 @@ def report_of(
         if item.kind is RuleKind.AUDIT:
             examined, found = about[item.code]
             outcomes.append(Tally(examined, tuple(found)).outcome(item))
-            findings += _stamp(item, found, settings.severity.get(item.code))
+            findings += stamp(item, found, settings.severity.get(item.code))
     report = Report(
         tool_version=version("crlm-qc"),
         release=facts,
@@ -195,7 +194,8 @@ def report_of(
     return with_cases(report)
 
 
-def _stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> list[Finding]:
+def stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> list[Finding]:
+    """What a rule found as findings of a report: with its code, a severity, and a name that lasts."""
     findings = [
         Finding(
             rule=item.code,

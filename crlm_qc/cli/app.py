@@ -34,6 +34,7 @@ from crlm_qc.cli.synth import demo, synth
 from crlm_qc.cli.tables import tables
 from crlm_qc.cli.terminal import provide_streams, say, settle_output
 from crlm_qc.cli.verify import verify
+from crlm_qc.cli.waive import waive
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode
 from crlm_qc.report import words
@@ -62,8 +63,9 @@ app.command(epilog=EXIT_CODES)(lock)
 app.command("fetch-list", epilog=EXIT_CODES)(fetch_list)
 app.command(cls=ConfiguredCommand, epilog=COHORT_EXIT_CODES)(cohort)
 app.command(epilog=EXIT_CODES)(diff)
-app.command()(report)
+app.command(epilog=EXIT_CODES)(report)
 app.command()(show)
+app.command(epilog=EXIT_CODES)(waive)
 app.command(epilog=EXIT_CODES)(verify)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(config)
 app.command(cls=ConfiguredCommand)(cache)

@@ -20,6 +20,7 @@ from crlm_qc.cli.attest import AttestOption, Record
 from crlm_qc.cli.clock import Watch, save_run
 from crlm_qc.cli.configured import request_by, tell_configuration
 from crlm_qc.cli.options import (
+    AllowDidWaiversOption,
     AnchorOption,
     AnonymousOption,
     BaselineOption,
@@ -141,12 +142,7 @@ def check(
             "--waivers", help="Findings that were accepted (TOML): shown as waived, counted apart. Repeatable."
         ),
     ] = None,
-    allow_did_waivers: Annotated[
-        bool,
-        typer.Option(
-            "--allow-did-waivers", help="Let waivers accept what identifies a person: errors of the family DID."
-        ),
-    ] = False,
+    allow_did_waivers: AllowDidWaiversOption = False,
     known_issues: KnownIssuesOption = True,
     redact_paths: Annotated[
         bool,

@@ -82,6 +82,10 @@ SeverityOption = Annotated[
     list[str] | None,
     typer.Option("--severity", metavar="CODE=LEVEL", help="Give a rule another severity: error, warning, info or off."),
 ]
+AllowDidWaiversOption = Annotated[
+    bool,
+    typer.Option("--allow-did-waivers", help="Let waivers accept what identifies a person: errors of the family DID."),
+]
 KnownIssuesOption = Annotated[
     bool,
     typer.Option("--known-issues/--no-known-issues", help="Waive the documented faults of the published release."),

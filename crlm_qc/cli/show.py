@@ -76,10 +76,21 @@ def _check_patient(saved: Report, asked: str | None) -> None:
 
 
 def _by_fingerprint(findings: Iterable[Finding], asked: str) -> list[Finding]:
-    digits = asked.lower().removeprefix("f-")
-    if len(digits) < SHORTEST:
-        raise UsageError(f"--finding {asked}: give {SHORTEST} digits of the fingerprint or more")
-    found = [one for one in findings if one.fingerprint.startswith(digits)]
+    found = named(findings, asked, f"--finding {asked}")
     if not found:
         raise UsageError(f"--finding {asked}: no such finding among those asked for")
     return found
+
+
+def named(findings: Iterable[Finding], asked: str, place: str) -> list[Finding]:
+    """Findings whose fingerprint begins with what was asked for.
+
+    Raises
+    ------
+    UsageError
+        It is too short to name one.
+    """
+    digits = asked.lower().removeprefix("f-")
+    if len(digits) < SHORTEST:
+        raise UsageError(f"{place}: give {SHORTEST} digits of the fingerprint or more")
+    return [one for one in findings if one.fingerprint.startswith(digits)]

@@ -29,6 +29,7 @@ class WaiverUse:
     rule: str
     reason: str
     patients: tuple[str, ...]
+    """Whom it holds for, or `every` alone; empty for findings that are about no patient."""
     source: str
     owner: str
     until: str | None

@@ -128,7 +128,7 @@ def _head(report: Report) -> Iterable[str]:
     if whole := words.wholeness(report):
         yield f"**{escape(whole)}**\n\n"
     yield f"{escape(facts.root or facts.collection)}: {', '.join(figures)}. crlm-qc {escape(report.tool_version)}.\n"
-    for line in words.narrowing(report):
+    for line in filter(None, (*words.narrowing(report), words.ending(report))):
         yield f"\n{escape(line)}\n"
 
 

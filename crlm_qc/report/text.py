@@ -94,6 +94,7 @@ def render(report: Report, style: Style | None = None) -> str:
         _release(report, style),
         *_groups(report, style),
         _not_checked(report, style),
+        style.wrap(words.ending(report)),
         _fitness(report, style),
         _since(report, style),
         _counts(report, style),

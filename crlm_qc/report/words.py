@@ -13,6 +13,7 @@ from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import CacheUse, Report, Verdict
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.standing import State
+from crlm_qc.model.waivers import WaiverState, WaiverUse
 from crlm_qc.model.wholeness import SERIES, ListedBy, ToFetch
 from crlm_qc.model.words import plural
 
@@ -240,6 +241,8 @@ def sentence(report: Report) -> str:
     return "; ".join([f"Conformant: no errors in {plural(report.release.patients, 'patient')}", *rest])
 
 
+MAX_ENDING = 5
+"""Waivers that end soon, of which so many are named."""
 MAX_TO_FETCH = 5
 """Series to fetch that the first line names."""
 _LISTED_BY = {ListedBy.MANIFEST: ", as the manifest lists", ListedBy.METADATA: ", as metadata.csv lists"}
@@ -343,6 +346,21 @@ def narrowed(settings: Settings) -> list[str]:
         changed = (f"{code} to {level.value}" for code, level in sorted(settings.severity.items()))
         said.append(f"Severities were changed: {listing(changed)}.")
     return said
+
+
+def ending(report: Report) -> str:
+    """Which waivers end soon, after which day their findings count again, in one sentence; empty if none does."""
+    soon = sorted((use for use in report.waivers if use.state is WaiverState.ENDING), key=lambda use: use.until or "")
+    named = [f"{use.rule}{_whose(use)} after {use.until}" for use in soon]
+    verb = "ends" if len(soon) == 1 else "end"
+    said = f"{plural(len(soon), 'waiver')} {verb} soon, and what {'it accepts' if len(soon) == 1 else 'they accept'} counts again"
+    return f"{said}: {listing(named, MAX_ENDING)}." if soon else ""
+
+
+def _whose(use: WaiverUse) -> str:
+    if len(use.patients) > 1:
+        return f" for {plural(len(use.patients), 'patient')}"
+    return "".join(f" for {'every patient' if one == 'every' else one}" for one in use.patients)
 
 
 def lacks(report: Report) -> str:

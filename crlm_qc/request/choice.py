@@ -24,21 +24,35 @@ def all_waivers(
     Raises
     ------
     UsageError
-        One accepts a rule that is not known, or what identifies a person.
+        One accepts a rule that is not known, or what identifies a person, or names what is no patient's ID.
     """
     registry = all_rules()
     # What validators say of the published release is of no interest to who does not ask them.
     known = (one for one in known_issues(profile) if settings.standard or not one.rule.startswith("STD"))
     waivers = (*given, *known) if settings.known_issues else tuple(given)
+    for waiver in given:
+        _refuse_strange(waiver, profile)
     for waiver in waivers:
         if waiver.rule not in registry:
             raise unknown_rule(registry, waiver.rule, "the waivers")
-        if not allow_did_waivers and _identifies(registry[waiver.rule]):
+        if not allow_did_waivers and identifies(registry[waiver.rule]):
             raise UsageError(
                 f"the waivers accept {waiver.rule}, which is about what identifies a person: mend it, or look again at "
                 "each of its findings and give --allow-did-waivers"
             )
     return waivers
+
+
+def _refuse_strange(waiver: Waiver, profile: Profile) -> None:
+    """Refuse a waiver of somebody whom the collection can't have, which would accept nothing without a word."""
+    # What names its finding was copied from a report, whatever that calls a folder that is no patient's.
+    if waiver.fingerprint is not None or waiver.every:
+        return
+    for patient in waiver.patients:
+        if not profile.is_patient_id(patient):
+            meant = profile.meant_patient_id(patient)
+            hint = f": did you mean {meant}?" if meant else f": IDs are of the form {profile.patient_id_form}"
+            raise UsageError(f"the waiver of {waiver.rule} names {patient}, which is no patient's ID here{hint}")
 
 
 def known_issues(profile: Profile) -> tuple[Waiver, ...]:
@@ -70,7 +84,7 @@ def choose(registry: Registry, settings: Settings) -> list[Rule]:
     return [item for item in registry if (not settings.select or item.code in selected) and item.code not in ignored]
 
 
-def _identifies(item: Rule) -> bool:
+def identifies(item: Rule) -> bool:
     """Whether a rule is about what identifies a person, so that a waiver alone can't accept it."""
     return item.family == "DID" and item.severity is Severity.ERROR
 

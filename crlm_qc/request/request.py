@@ -264,9 +264,13 @@ def _listed(given: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+REPORTS = Path("reports")
+"""Folder of all reports, unless the user names another."""
+
+
 def reports_of(release: Path) -> Path:
     """Folder of what is written of a release, unless the user names another."""
-    return Path("reports") / (archive_name(resolved(release).name) or "release")
+    return REPORTS / (archive_name(resolved(release).name) or "release")
 
 
 def keep_out(release: Path, places: Sequence[Path], instead: str = "a folder elsewhere: --out PATH") -> None:

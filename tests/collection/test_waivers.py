@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,8 @@ import pytest
 from crlm_qc.auditing.judging import judge
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.resources import expectations_folder
-from crlm_qc.collection.waivers import load_waivers
-from crlm_qc.model.errors import WaiverError
+from crlm_qc.collection.waivers import Waiver, load_waivers
+from crlm_qc.model.errors import UsageError, WaiverError
 from crlm_qc.model.evidence import Evidence, Facts
 from crlm_qc.model.finding import Found, Kind, Subject
 from crlm_qc.model.fitness import NOTHING
@@ -16,6 +17,7 @@ from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
 from crlm_qc.model.waivers import WaiverState
+from crlm_qc.report import html, markdown, text, words
 from crlm_qc.request.request import Request
 from crlm_qc.rulebook.rule import Checked, Rule, rule
 from crlm_qc.rules import registry
@@ -98,7 +100,7 @@ def test_an_expired_waiver_counts_again_and_is_told(profile: Profile, tmp_path: 
 
 
 def test_a_waiver_for_a_patient_or_rule_that_was_not_checked_is_not_unused(profile: Profile, tmp_path: Path) -> None:
-    assert flat(run(profile, tmp_path, ENTRY.replace("1001", "1077"))) == []
+    assert flat(run(profile, tmp_path, ENTRY.replace("1001", "1077"), settings=Settings(subset=True))) == []
     assert flat(run(profile, tmp_path, ENTRY.replace("XXX001", "XXX009"))) == []
 
 
@@ -158,7 +160,7 @@ def test_what_became_of_a_waiver(
 
 
 def test_a_waiver_of_what_was_not_looked_at_is_not_judged(profile: Profile, tmp_path: Path) -> None:
-    (gone,) = run(profile, tmp_path, ENTRY.replace("1001", "1009")).waivers
+    (gone,) = run(profile, tmp_path, ENTRY.replace("1001", "1009"), settings=Settings(subset=True)).waivers
     (never,) = run(profile, tmp_path, ENTRY.replace("XXX001", "SEG006")).waivers
     assert gone.state is never.state is WaiverState.IDLE
 
@@ -179,3 +181,90 @@ def test_what_validators_say_is_waived_where_they_are_asked(profile: Profile) ->
         return {one.rule for one in Request(settings=settings, profile=profile).accepted()}
 
     assert rules(Settings(standard=True)) - rules(Settings()) == {"STD001", "STD002"}
+
+
+OF_RELEASE = Found(Subject(Kind.RELEASE), "Wrong.")
+SEGMENT_9 = ENTRY + "subject = {segment = 9}"
+NOBODY = '[[waiver]]\nrule = "XXX001"\nreason = "r"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "said"),
+    [
+        (
+            NOBODY,
+            [FOUND],
+            'names no patient, and the 1 finding of XXX001 is of patients: name them, or write patients = "every".',
+        ),
+        (ENTRY, [OF_RELEASE], "is of patients, and 1 finding of XXX001 is about none: leave patients out."),
+        (
+            SEGMENT_9,
+            [FOUND],
+            "matches no finding, though there is 1 finding of XXX001: correct its subject, or take it out.",
+        ),
+        (
+            ENTRY + 'fingerprint = "0123456789ab"',
+            [FOUND],
+            "though there is 1 finding of XXX001: correct its fingerprint",
+        ),
+        (ENTRY.replace("1001", "1020"), [], "names a patient that the release has not: did you mean CRLM-CT-1002"),
+        (ENTRY + "\n" + ENTRY, [FOUND], "accepts what an earlier waiver accepts already: take one of them out."),
+        (ENTRY, [], "matches no finding: take it out."),
+        (ENTRY.replace('["CRLM-CT-1001"]', '"every"'), [OF_RELEASE], "for every patient is of patients, and 1 finding"),
+    ],
+)
+def test_advice_looks_at_what_there_is(
+    profile: Profile, tmp_path: Path, text: str, found: list[Found], said: str
+) -> None:
+    (told,) = [one for one in run(profile, tmp_path, text, *found).findings if one.rule == "WVR002"]
+    assert said in told.message
+
+
+def test_a_waiver_of_every_patient_accepts_them_all_and_nothing_of_the_release(
+    profile: Profile, tmp_path: Path
+) -> None:
+    others = [replace(FOUND, patient="CRLM-CT-1002"), OF_RELEASE]
+    report = run(profile, tmp_path, ENTRY.replace('["CRLM-CT-1001"]', '"every"'), FOUND, *others)
+    assert [one.waived for one in report.findings if one.patient] == ["Looked at."] * 2
+    assert [one.rule for one in report.findings if one.waived is None] == ["XXX001"]
+    assert [(use.patients, use.findings) for use in report.waivers] == [(("every",), 2)]
+
+
+def test_a_fingerprint_is_of_one_finding(profile: Profile, tmp_path: Path) -> None:
+    other = replace(FOUND, subject=Subject(Kind.SEGMENT, path="a.dcm", segment=6))
+    named = run(profile, tmp_path, "", FOUND, other).findings[0].fingerprint
+    report = run(profile, tmp_path, f'{ENTRY}fingerprint = "{named}"', FOUND, other)
+    assert {one.fingerprint for one in report.findings if one.waived} == {named}
+
+
+@pytest.mark.parametrize(
+    ("patients", "said"),
+    [
+        ('["all"]', 'patients names all, which is nobody: .* write patients = "every"'),
+        ('"all"', 'patients must be a list of texts, .* or "every"'),
+    ],
+)
+def test_nobody_is_called_all(tmp_path: Path, patients: str, said: str) -> None:
+    path = tmp_path / "waivers.toml"
+    path.write_text(ENTRY.replace('["CRLM-CT-1001"]', patients), encoding="utf-8")
+    with pytest.raises(WaiverError, match=said):
+        load_waivers(path)
+
+
+@pytest.mark.parametrize(
+    ("patient", "said"),
+    [("CRLM-CT-104", "did you mean CRLM-CT-0104"), ("Somebody", "IDs are of the form CRLM-CT-nnnn")],
+)
+def test_ids_are_of_the_form_of_the_profile(profile: Profile, patient: str, said: str) -> None:
+    request = Request(profile=profile, waivers=(Waiver("SEG006", "r", (patient,)),))
+    with pytest.raises(UsageError, match=said):
+        request.accepted()
+
+
+def test_what_ends_soon_is_said_in_every_format(profile: Profile, tmp_path: Path) -> None:
+    report = run(profile, tmp_path, f"{ENTRY}until = 2026-12-01", FOUND)
+    said = "1 waiver ends soon, and what it accepts counts again: XXX001 for CRLM-CT-1001 after 2026-12-01."
+    assert said == words.ending(report)
+    assert said in " ".join(text.render(report).split())
+    assert all("XXX001 for CRLM-CT-1001 after 2026-12-01" in form.render(report) for form in (markdown, html))
+    assert words.ending(run(profile, tmp_path, f"{ENTRY}until = 2027-12-01", FOUND)) == ""
