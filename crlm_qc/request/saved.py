@@ -12,12 +12,12 @@ from crlm_qc.model.plain import PlainError
 from crlm_qc.model.report import Report
 
 
-def load_report(path: Path) -> Report:
+def load_report(path: str | Path) -> Report:
     """Read findings.json.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : str or pathlib.Path
         The file.
 
     Returns
@@ -31,7 +31,7 @@ def load_report(path: Path) -> Report:
         The file can't be read, or is not what this version reads; the message names it.
     """
     try:
-        raw = json.loads(path.read_bytes(), parse_constant=_no_constant)
+        raw = json.loads(Path(path).read_bytes(), parse_constant=_no_constant)
         return Report.from_dict(raw)
     except OSError as error:
         raise UsageError(f"{path} can't be read: {os.strerror(error.errno or 0).lower()}") from None
