@@ -69,7 +69,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help=f"Configuration in place of the nearest {FILE_NAME} or pyproject.toml with [tool.crlm-qc].",
+        help=f"Configuration in place of the nearest {FILE_NAME} or pyproject.toml with \\[tool.crlm-qc].",
     ),
 ]
 IsolatedOption = Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")]

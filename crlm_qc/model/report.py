@@ -6,13 +6,15 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from enum import IntEnum, StrEnum
-from typing import Any
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from crlm_qc.model.cases import Case, open_cases
+from crlm_qc.model.cohort import Cohort, cohort_for
+from crlm_qc.model.facts import ExitCode, PatientFacts, RuleText, ToleranceText
 from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
-from crlm_qc.model.fitness import PURPOSE_NAME, PurposeText, Spoils
+from crlm_qc.model.fitness import PURPOSE_NAME, PurposeText
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.picture import PATH_DATA, PICTURE_FILE, Picture
 from crlm_qc.model.plain import MAX_TEXT, PlainError, cut, from_plain, to_plain
@@ -20,6 +22,21 @@ from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import WaiverUse
 from crlm_qc.model.wholeness import Wholeness
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "ExitCode",
+    "Figure",
+    "PatientFacts",
+    "ReleaseFacts",
+    "Report",
+    "RuleText",
+    "Run",
+    "ToleranceText",
+    "Verdict",
+]
 
 SCHEMA_VERSION = 1
 
@@ -33,99 +50,6 @@ class Verdict(StrEnum):
     CONFORMANT = "conformant"
     NOT_CONFORMANT = "not conformant"
     INCOMPLETE = "incomplete"
-
-
-class ExitCode(IntEnum):
-    """Exit codes of every command; the highest of 70, 2, 4, 3, 1 wins."""
-
-    CLEAN = 0
-    FINDINGS = 1
-    """Findings at or above `--fail-on`."""
-    USAGE = 2
-    INCOMPLETE = 3
-    """Something that was asked for could not be checked: a rule crashed, a decoder is missing."""
-    NOTHING = 4
-    """Nothing there to check."""
-    BUG = 70
-    """A bug of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToleranceText:
-    """What a report says of a tolerance that a rule used."""
-
-    name: str
-    value: float
-    """As the audit used it, the profile's changes included."""
-    unit: str
-    """Empty for a part of something, or a number without a unit."""
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class RuleText:
-    """What a report says of a rule, so that no renderer needs the rule itself."""
-
-    code: str
-    slug: str
-    kind: str
-    severity: Severity
-    title: str
-    why: str
-    fix: str
-    source: str
-    tolerances: tuple[ToleranceText, ...] = ()
-    spoils: Spoils | None = None
-    """What its findings spoil, as this audit was told; None where an earlier version does not say."""
-
-    @property
-    def family(self) -> str:
-        """The three letters that the code begins with."""
-        return self.code[:3]
-
-
-@dataclass(frozen=True, slots=True)
-class PatientFacts:
-    """Figures of one patient that a report shows."""
-
-    patient: str
-    ct_slices: int | None = None
-    spacing_mm: float | None = None
-    segments: int | None = None
-    liver_ml: float | None = None
-    tumour_ml: float | None = None
-    tumours: int | None = None
-    """Tumour segments that its objects declare."""
-    in_plane_mm: float | None = None
-    """Distance between rows, of the first slice."""
-    thickness_mm: float | None = None
-    """Median SliceThickness."""
-    liver_hu: float | None = None
-    """Median CT value under the liver's mask."""
-    portal_hu: float | None = None
-    """Median CT value under the mask of the portal vein."""
-    sex: str | None = None
-    """PatientSex: a published code, or `other`."""
-    sex_workbook: str | None = None
-    """What the workbook's column sex says, `M` or `F`; None where it says neither."""
-    referenced_percent: float | None = None
-    """Part of the CT slices that its segmentation objects refer to."""
-    overlap_mm3: float | None = None
-    """Volume that any two of its tumour segments share, all pairs."""
-    diameter_mm: float | None = None
-    """Largest diameter of a tumour segment in one slice."""
-    stated_mm: float | None = None
-    """The workbook's max_tumor_size."""
-    ct_folder: str | None = None
-    """Folder of its one CT series, relative to the release; None where it has several, or its name is not shown whole."""
-    seg_file: str | None = None
-    """File of its one segmentation object; None as for the folder."""
-
-    def __post_init__(self) -> None:
-        """Hold nothing that JSON has no number for: a figure that is none was not measured."""
-        for item in fields(self):
-            if isinstance(value := getattr(self, item.name), float) and not math.isfinite(value):
-                object.__setattr__(self, item.name, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +279,62 @@ class Report:
     def text(self, code: str) -> RuleText:
         """What the report says of a rule."""
         return next(item for item in self.rules if item.code == code)
+
+    def to_frame(self) -> pd.DataFrame:
+        """All findings as a table of pandas, gravest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a finding; `crlm_qc.model.frames.FINDINGS` tells the columns and their types. Where a finding has no
+            value, it is missing (`pandas.isna`).
+        """
+        from crlm_qc.model.frames import findings_frame
+
+        return findings_frame(self)
+
+    def patients_frame(self) -> pd.DataFrame:
+        """The patients as a table of pandas: figures, findings by severity, and the verdict for each purpose.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a patient, whose ID is the index `patient`: the figures of `PatientFacts` (counts as Int64, mm, mL, mm3 and
+            HU as float64, texts as string); `errors`, `warnings` and `infos`, its findings that are not waived; and a
+            categorical column a purpose, ordered from `left out` to `usable`, so that they compare.
+        """
+        from crlm_qc.model.frames import patients_frame
+
+        return patients_frame(self)
+
+    def cohort(self, purpose: str | tuple[str, ...] = "segmentation", *, strict: bool = False) -> Cohort:
+        """Every patient with its verdict for a purpose, and the findings behind it.
+
+        Parameters
+        ----------
+        purpose : str or tuple of str
+            Name of a purpose, such as `segmentation` or `lesion-counts`; of several, the worst verdict holds.
+        strict : bool
+            Whether those that need care are left out too.
+
+        Returns
+        -------
+        crlm_qc.model.cohort.Cohort
+            `used` and `excluded` are patients, each with `patient`, `fit` and `reasons`.
+
+        Raises
+        ------
+        crlm_qc.model.errors.UsageError
+            There is no such purpose, or an earlier version made the report, which says nothing of purposes: then
+            `crlm_qc.cohort` judges it by what rules declare today.
+        """
+        return cohort_for(self, (purpose,) if isinstance(purpose, str) else purpose, strict=strict)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: verdict, counts, usable patients, and the rules with most findings."""
+        from crlm_qc.model.frames import html
+
+        return html(self)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of findings.json."""

@@ -247,6 +247,45 @@ def settings_of(settled: Settled) -> Settings:
     )
 
 
+def settings_from(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
+    """The settings that who calls from Python gives as such, or by options.
+
+    Parameters
+    ----------
+    settings : Settings or None
+        Settings as such.
+    options : mapping
+        Values by the keys of the configuration.
+
+    Raises
+    ------
+    TypeError
+        Both are given.
+    UsageError
+        A value can't be used.
+    """
+    if settings is None:
+        return settings_of(settle_alone(options))
+    if options:
+        names = ", ".join(key.replace("-", "_") for key in options)
+        raise TypeError(
+            f"audit() takes settings or {names}, not both: put {names} into Settings(...), or leave settings out"
+        )
+    return settings
+
+
+def waivers_from(given: str | Path | Iterable[Waiver | str | Path]) -> tuple[Waiver, ...]:
+    """Waivers as such, and those of files.
+
+    Raises
+    ------
+    UsageError
+        A file can't be used.
+    """
+    every = [given] if isinstance(given, str | Path) else given
+    return tuple(waiver for one in every for waiver in ((one,) if isinstance(one, Waiver) else load_waivers(Path(one))))
+
+
 def _listed(given: Iterable[str]) -> tuple[str, ...]:
     """Patients by name, or one a line in a file: `@FILE`."""
     found: list[str] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -264,8 +264,9 @@ class Pairs(Kind):
         return text.split()
 
     def given(self, value: Any, option: str, /) -> Any:
-        """As `Kind`; of several for one name the last holds."""
-        return dict(self._pair(pair, option) for pair in words_of(value))
+        """As `Kind`; of several for one name the last holds. Python may give a mapping."""
+        pairs = [f"{name}={said}" for name, said in value.items()] if isinstance(value, Mapping) else words_of(value)
+        return dict(self._pair(pair, option) for pair in pairs)
 
     @abstractmethod
     def _pair(self, pair: str, option: str) -> tuple[str, Any]:

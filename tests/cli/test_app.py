@@ -17,6 +17,8 @@ from support import reports
 import crlm_qc.auditing.run
 from crlm_qc.cli import app as cli
 from crlm_qc.cli.clock import LIBRARIES
+from crlm_qc.cli.configured import GROUP_OF
+from crlm_qc.cli.rules import MOST_FOUND
 from crlm_qc.cli.synth import DEMO_FAULTS
 from crlm_qc.collection.resources import expectations_folder
 from crlm_qc.model.report import Report
@@ -413,6 +415,19 @@ def test_help_names_the_exit_codes_and_options(run: Run, monkeypatch: pytest.Mon
         assert option in done.out
 
 
+def test_help_of_many_options_is_in_groups(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = run("check", "--help").out
+    headings = re.findall(r"^╭─ (.+?) ─+╮$", told, re.MULTILINE)
+    assert {"What is checked", "What is written", "How it exits", "Where things lie"} <= set(headings)
+    most = max(len(re.findall(r"^│ --", part, re.MULTILINE)) for part in told.split("╭─"))
+    assert most <= 12
+    assert "[tool.crlm-qc]" in told
+    # What a group lists is an option.
+    assert {f"--{name.replace('_', '-')}" for name in GROUP_OF} <= set(re.findall(r"--[a-z-]+", told))
+    assert "What is written" not in run("show", "--help").out
+
+
 def test_version(run: Run) -> None:
     assert run("--version").out == f"crlm-qc {crlm_qc.__version__}\n"
     assert run("-V").code == 0
@@ -444,6 +459,16 @@ def test_rules_of_one_family(run: Run) -> None:
     assert done.code == 2
     assert "unknown family RELL: did you mean REL? Known: CLN, CTS" in done.err
     assert "unknown family QQQ. Known: CLN, CTS" in run("rules", "--family", "QQQ").err
+
+
+def test_explain_searches_words(run: Run) -> None:
+    told = run("explain", "missing", "slices").out.splitlines()
+    assert told[0] == "CTS008  error    A slice is missing"
+    assert re.fullmatch(r"[0-9]+ rules about missing slices.*\. More of one: crlm-qc explain CODE", told[-1])
+    assert "DID007" in run("explain", "burned-in").out
+    assert len(run("explain", "slice").out.splitlines()) == MOST_FOUND + 2
+    assert run("explain", "missing slices").out.splitlines() == told
+    assert run("explain", "xyzzy").code == 2
 
 
 def test_every_rule_can_be_explained(run: Run) -> None:
