@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-from crlm_qc.model.finding import FIRST, Finding
+from crlm_qc.model.finding import FIRST, Case, Finding
 from crlm_qc.model.fitness import NOTHING
+from crlm_qc.model.report import Report, RuleText
 from crlm_qc.model.severity import Severity
-
-if TYPE_CHECKING:
-    from crlm_qc.model.report import Report, RuleText
 
 
 class Consequence(StrEnum):
@@ -32,21 +29,6 @@ class Consequence(StrEnum):
 
 SHARING, COMPLETENESS = "sharing", "completeness"
 """Purposes for which it is no matter what the values are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What there is to decide at once: one cause, by the finding that names it and those that follow from it."""
-
-    fingerprint: str
-    """That of the finding that names the cause."""
-    rule: str
-    """The code of its rule, whose `fix` is what to do."""
-    patient: str | None
-    sentence: str
-    """What is wrong, and where."""
-    findings: tuple[str, ...]
-    """Fingerprints of its findings, that of the cause first, then as the report has them."""
 
 
 @dataclass(frozen=True)

@@ -199,6 +199,21 @@ class Finding:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What there is to decide at once: one cause, by the finding that names it and those that follow from it."""
+
+    fingerprint: str
+    """That of the finding that names the cause."""
+    rule: str
+    """The code of its rule, whose `fix` is what to do."""
+    patient: str | None
+    sentence: str
+    """What is wrong, and where."""
+    findings: tuple[str, ...]
+    """Fingerprints of its findings, that of the cause first, then as the report has them."""
+
+
 def fingerprint(rule: str, patient: str | None, subject: Subject, ordinal: int = 0) -> str:
     """Name a fault so that it keeps its name from run to run.
 

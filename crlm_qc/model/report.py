@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.model.cases import Case, open_cases
 from crlm_qc.model.cohort import Cohort, cohort_for
 from crlm_qc.model.facts import ExitCode, PatientFacts, RuleText, ToleranceText
-from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
+from crlm_qc.model.finding import FINGERPRINT_LENGTH, Case, Finding
 from crlm_qc.model.fitness import PURPOSE_NAME, PurposeText
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.picture import PATH_DATA, PICTURE_FILE, Picture
@@ -203,8 +202,12 @@ class Report:
 
     @property
     def open_cases(self) -> int:
-        """Cases that count: those with a finding that is not waived."""
-        return sum(len(group.cases) for group in open_cases(self))
+        """How many cases count: those with a finding that is not waived, and each such finding that is in none."""
+        counted = [finding.fingerprint for finding in self.findings if finding.waived is None]
+        known = {name for case in self.cases for name in case.findings}
+        there = set(counted)
+        alone = sum(name not in known for name in counted)
+        return alone + sum(any(name in there for name in case.findings) for case in self.cases)
 
     @property
     def incomplete(self) -> bool:

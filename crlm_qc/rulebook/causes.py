@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from crlm_qc.model.cases import Case, open_cases
-from crlm_qc.model.finding import Finding, Kind
+from crlm_qc.model.cases import open_cases
+from crlm_qc.model.finding import Case, Finding, Kind
 from crlm_qc.model.report import Report
 from crlm_qc.model.sight import Frame
 from crlm_qc.rulebook.rule import RuleKind

@@ -177,12 +177,14 @@ def test_waived_cases_come_last_and_a_case_stands_for_what_of_it_counts() -> Non
     (group,) = open_cases(report)
     assert group.rule == "CTS011"
     assert [(case.rule, len(case.findings)) for case in report.cases] == [("CTS008", 2), ("MET003", 1)]
+    assert report.open_cases == 1
 
 
 def test_a_report_that_knows_no_cases_has_one_of_each_finding() -> None:
     report = reports.sample()
     assert report.cases == ()
     opened = [one for one in report.findings if one.waived is None]
+    assert report.open_cases == len(opened)
     assert sum(len(group.cases) for group in open_cases(report)) == len(opened)
 
 
