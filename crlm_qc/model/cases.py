@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,9 +24,10 @@ class Consequence(StrEnum):
     @property
     def rank(self) -> int:
         """0 for the worst."""
-        return list(Consequence).index(self)
+        return _RANKS[self]
 
 
+_RANKS = {one: at for at, one in enumerate(Consequence)}
 SHARING, COMPLETENESS = "sharing", "completeness"
 """Purposes for which it is no matter what the values are."""
 
@@ -48,6 +49,8 @@ class OpenCase:
     @property
     def severity(self) -> Severity:
         """The gravest."""
+        if len(self.findings) == 1:
+            return self.lead.severity
         return min((one.severity for one in self.findings), key=lambda level: level.rank)
 
     @property
@@ -126,9 +129,9 @@ def open_cases(report: Report) -> list[CaseGroup]:
     list of CaseGroup
         By consequence, severity and how many patients they are about; where no image was audited, that comes first.
     """
-    rules = {one.code: one for one in report.rules}
+    comes_to = _Consequences(report)
     found = [
-        OpenCase(case, left, min((_of(one, rules, report) for one in left), key=lambda one: one.rank))
+        OpenCase(case, left, min(map(comes_to.of, left), key=lambda one: one.rank))
         for case, findings in _resolved(report)
         if (left := [one for one in findings if one.waived is None])
     ]
@@ -141,16 +144,15 @@ def grouped(cases: Iterable[OpenCase], patients: int) -> list[CaseGroup]:
     Parameters
     ----------
     cases : iterable of OpenCase
-        Cases of one report.
+        Cases of one report, in the order that those of one group are to have.
     patients : int
         How many patients the release has.
     """
     groups: dict[tuple[str, Severity, Consequence], list[OpenCase]] = {}
     for case in cases:
         groups.setdefault((case.lead.rule, case.severity, case.consequence), []).append(case)
-    every = [CaseGroup(sorted(group, key=lambda case: case.lead.sort_key)) for group in groups.values()]
     return sorted(
-        every,
+        map(CaseGroup, groups.values()),
         key=lambda one: (one.rule != FIRST, one.consequence.rank, one.severity.rank, -one.extent(patients), one.rule),
     )
 
@@ -160,8 +162,21 @@ def alone(finding: Finding) -> Case:
     return Case(finding.fingerprint, finding.rule, finding.patient, finding.message, (finding.fingerprint,))
 
 
-def _of(finding: Finding, rules: Mapping[str, RuleText], report: Report) -> Consequence:
-    return consequence(finding, rules.get(finding.rule), set_by_user=finding.rule in report.settings.severity)
+class _Consequences:
+    """What the findings of a report come to; those of one rule and severity alike."""
+
+    def __init__(self, report: Report) -> None:
+        self._rules = {one.code: one for one in report.rules}
+        self._set = report.settings.severity
+        self._known: dict[tuple[str, Severity], Consequence] = {}
+
+    def of(self, finding: Finding) -> Consequence:
+        """What a finding comes to."""
+        key = finding.rule, finding.severity
+        if key not in self._known:
+            rule = self._rules.get(finding.rule)
+            self._known[key] = consequence(finding, rule, set_by_user=finding.rule in self._set)
+        return self._known[key]
 
 
 def _resolved(report: Report) -> Iterable[tuple[Case, list[Finding]]]:

@@ -18,7 +18,7 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """Position from the gravest (0) to the mildest."""
-        return list(Severity).index(self)
+        return _RANKS[self]
 
     def at_least(self, other: Severity) -> bool:
         """Whether this severity is as grave as `other`, or graver."""
@@ -27,3 +27,6 @@ class Severity(StrEnum):
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 """Short names, for rules."""
+
+
+_RANKS = {level: at for at, level in enumerate(Severity)}
