@@ -205,7 +205,7 @@ def test_what_is_not_given_is_left_to_the_teams_configuration(installed: Runner,
         assert (settings["depth"], settings["subset"], settings["select"]) == ("headers", True, ["DSO"])
         assert "data/own.md" in (installed.work / outputs["sarif"]).read_text(encoding="utf-8")
 
-        given = {"release": release.name, "fail-on": "error", "subset": "false", "select": "DSO011"}
+        given = {"release": release.name, "fail-on": "error", "subset": "false", "select": "DSO011", "out": "one"}
         done, outputs = installed.step(AUDIT, given)
         assert done.returncode == 1, done.stdout + done.stderr
         settings = json.loads((installed.work / outputs["findings"]).read_bytes())["settings"]

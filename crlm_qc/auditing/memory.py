@@ -62,6 +62,8 @@ class Memory:
     """The release as it was listed before anything was read."""
     pictures: Mapping[str, bytes] | None = field(default=None, init=False)
     """Files of the pictures of a verdict that was remembered."""
+    kept: int = field(default=0, init=False)
+    """Patients that were read and are kept, so that a run that is stopped need not read them again."""
     _since: int = field(default=0, init=False)
     """Before the listing, in nanoseconds."""
     _verdict: str | None = field(default=None, init=False)
@@ -191,7 +193,9 @@ class Memory:
         if not _tells_nobody(work.patient, read.columns, self._whole):
             return
         if all(item.unchanged() for item in work.items):
-            self._stored |= self.store.put(READS, key, {"day": _today(), "tables": read.columns.kept()})
+            stored = self.store.put(READS, key, {"day": _today(), "tables": read.columns.kept()})
+            self._stored |= stored
+            self.kept += stored
 
     def drawn(self, requests: Sequence[PictureRequest], how: Any) -> list[tuple[Picture, bytes]] | None:
         """What an earlier run drew of a patient whose files have not changed since; None if there is nothing.

@@ -55,6 +55,7 @@ from crlm_qc.cli.terminal import Colour, progress_on, say, style_of
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.settings import Depth
+from crlm_qc.model.words import plural
 from crlm_qc.report import ALWAYS, FORMATS, text, words
 from crlm_qc.request.keys import KEPT
 from crlm_qc.request.request import Request, keep_out, reports_of
@@ -191,7 +192,11 @@ def _check(release: Path, request: Request, *, force: bool) -> ExitCode:
     # What is signed for was read.
     memory = None if record else remember(release, request, purpose=request.pictures)
     album = Album(release, request)
-    report = _audit(release, request, album, record, memory)
+    try:
+        report = _audit(release, request, album, record, memory)
+    except KeyboardInterrupt:
+        _tell_stopped(memory, folder)
+        raise
     album.put(folder)
     run = replace(watch.stop(), cache=None if memory is None else memory.use)
     report, last = _compared(replace(report, run=run), earlier, runs, request)
@@ -271,6 +276,16 @@ def _pyarrow(*, wanted: bool) -> Iterator[None]:
     finally:
         if hidden:
             sys.modules.pop("pyarrow", None)
+
+
+def _tell_stopped(memory: Memory | None, folder: Path) -> None:
+    """Say what a stopped audit leaves behind: what was read, and no report of a part."""
+    if memory is not None and memory.kept:
+        again = "the same command goes on from there"
+        say(f"crlm-qc: {plural(memory.kept, 'patient')} read so far and kept in the cache: {again}", to=sys.stderr)
+    there = folder / FORMATS["json"].goes_to
+    left = f"; {shown(there)} is of an earlier audit" if there.is_file() else ""
+    say(f"crlm-qc: no report was written{left}", to=sys.stderr)
 
 
 def _sign_off(record: Record | None, report: Report, to: TextIO | None) -> ExitCode:

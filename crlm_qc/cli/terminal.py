@@ -134,9 +134,15 @@ def _coloured(stream: TextIO) -> bool:
 
 @contextmanager
 def progress_on(*, quiet: bool) -> Iterator[Progress | None]:
-    """Bars on standard error, one a phase, where somebody watches."""
-    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+    """Bars on standard error, one a phase, where somebody watches; else lines, once it takes a while."""
+    if quiet:
         yield None
+        return
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+        from crlm_qc.cli.progress import Lines
+
+        with Lines() as lines:
+            yield lines
         return
     from rich.console import Console
     from rich.markup import escape

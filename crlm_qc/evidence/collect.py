@@ -27,7 +27,7 @@ from crlm_qc.model.part import Part
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.tables import empty
 from crlm_qc.model.words import suggest
-from crlm_qc.workers import ProcessDiedError, Progress, alone, default_jobs, each, start_server
+from crlm_qc.workers import ProcessDiedError, Progress, Weighing, alone, default_jobs, each, start_server
 from crlm_qc.workers.executors import EngineError, ExecutorSource, each_on
 
 __all__ = ["ReleaseError", "Told", "collect", "gather"]
@@ -228,7 +228,7 @@ def gather(
         # Imports pandas, and what it imports when it makes its first table.
         empty("files")
 
-    parts, keep = _tables(release, profile), _keeping(kept)
+    parts, keep = _tables(release, profile), _keeping(kept, progress, unread)
     if executor is None:
         read, tables = _read_all(unread, parts, processes, progress, prepare, keep)
     else:
@@ -343,12 +343,21 @@ def _read(work: Work) -> PatientRead:
     return read_patient(work.patient, work.items, work.profile, work.depth, hashed=work.hashed, standard=work.standard)
 
 
-def _keeping(kept: Kept | None) -> Callable[[Unit, Any], None]:
-    """Has what was read of patients kept, as soon as it was."""
+def _keeping(kept: Kept | None, progress: Progress | None, work: Sequence[Work]) -> Callable[[Unit, Any], None]:
+    """Has what was read of patients kept, as soon as it was, and its bytes told of."""
+    sizes = {one.patient: sum(item.size or 0 for item in one.items) for one in work}
+    total, done = sum(sizes.values()), 0
+    told: object = progress
 
     def keep(unit: Unit, read: Any) -> None:
-        if kept is not None and isinstance(unit[1], Work):
+        nonlocal done
+        if not isinstance(unit[1], Work):
+            return
+        if kept is not None:
             kept.put(unit[1], read)
+        if isinstance(told, Weighing):
+            done += sizes[unit[1].patient]
+            told.weigh(done, total)
 
     return keep
 

@@ -23,7 +23,7 @@ from crlm_qc.workers import Progress, each
 MIN_MATRIX = 64
 MIN_SLICES = 17
 """Fewer, 7.5 mm apart, would not hold a liver of the published range in every field of view."""
-PHASE = "write"
+PHASE = "writing patients"
 
 _PUBLISHED_MATRIX = 512
 _MANIFEST_FOLDER = "manifest-1669817128730"

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from multiprocessing import connection
 from threading import Thread
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 _PRELOADED = "crlm_qc.evidence.preloaded"
 """What the process that workers are forked from has imported, so that none of them has to."""
@@ -31,6 +31,15 @@ died of it. A pool that breaks at once is a `RuntimeError` too."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase, the units done and the units in all."""
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """Progress that is told of bytes too."""
+
+    def weigh(self, done: int, total: int) -> None:
+        """So many bytes of the phase that is next told of are done."""
+
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")

@@ -87,7 +87,7 @@ def commands(release: SyntheticRelease, jobs: int, out: Path) -> dict[str, list[
     }
     options = ["--subset", "--no-known-issues", "--fail-on", "never", "--jobs", str(jobs), "--out", str(out)]
     # No other contender draws.
-    options += ["--pictures", "none"]
+    options += ["--pictures", "none", "--force"]
     check = [sys.executable, "-m", "crlm_qc", "check", str(release.root), *options]
     audits = {f"audit {depth}": [*check, "--depth", depth, "--no-cache"] for depth in DEPTHS}
     reading = [sys.executable, contenders, "read-headers", str(release.root), str(jobs)]

@@ -39,6 +39,7 @@ def commands(release: Path, out: Path) -> dict[str, list[str]]:
         "none",
         "--jobs",
         "2",
+        "--force",
     ]
     listed = {PANDAS: [sys.executable, "-c", PANDAS]}
     for depth in DEPTHS:

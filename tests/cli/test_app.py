@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -385,7 +386,29 @@ def test_ctrl_c_exits_with_130(run: Run, release: Path, monkeypatch: pytest.Monk
         raise KeyboardInterrupt
 
     monkeypatch.setattr("crlm_qc.cli.check.audit", stopped)
-    assert run("check", release).code == 130
+    done = run("check", release)
+    assert done.code == 130
+    assert "crlm-qc: no report was written\n" in done.err
+    assert not Path("reports").exists()
+
+
+def test_a_stopped_audit_says_what_it_keeps(
+    run: Run, audit: Audit, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("check", release)
+
+    def stopped(*_: object, memory: Any, **__: object) -> Report:
+        memory.kept = 12
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crlm_qc.cli.check.remember", lambda *_, **__: SimpleNamespace(kept=0))
+    monkeypatch.setattr("crlm_qc.cli.check.audit", stopped)
+    before = Path("reports/manifest-1/findings.json").read_bytes()
+    done = run("check", release)
+    assert done.code == 130
+    assert "12 patients read so far and kept in the cache: the same command goes on from there" in done.err
+    assert "no report was written; reports/manifest-1/findings.json is of an earlier audit" in done.err
+    assert Path("reports/manifest-1/findings.json").read_bytes() == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")

@@ -57,7 +57,7 @@ def test_none_all_and_depth(release: Path) -> None:
     assert run("check", release, "--subset", "--out", "out", "--pictures", "none") == 1
     assert list(Path("out/pictures").iterdir()) == []
     assert json.loads(Path("out/findings.json").read_bytes())["pictures"] == []
-    run("check", release, "--subset", "--out", "out", "--pictures", "all", "--depth", "headers")
+    run("check", release, "--subset", "--out", "out", "--pictures", "all", "--depth", "headers", "--force")
     raw = json.loads(Path("out/findings.json").read_bytes())
     assert raw["picture_notes"] == ["No pictures: at depth headers no image is read."]
 

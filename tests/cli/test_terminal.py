@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from crlm_qc.cli.progress import Lines
 from crlm_qc.cli.terminal import Colour, emit, progress_on, provide_streams, say, style_of
 from crlm_qc.collection.strict import StrictError, read_toml
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
+from crlm_qc.workers import Weighing
 
 
 class Terminal(io.TextIOWrapper):
@@ -65,14 +67,51 @@ def test_progress_is_drawn_where_somebody_watches(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(("name", "value"), [("CI", "true"), ("TERM", "dumb")])
-def test_progress_is_quiet_where_nobody_does(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    monkeypatch.setattr(sys, "stderr", Terminal())
+def test_progress_has_lines_where_nobody_does(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv(name, value)
     with progress_on(quiet=False) as tell:
-        assert tell is None
+        assert isinstance(tell, Lines)
+        tell("reading", 2, 2)
+    # What is over at once needs no words.
+    assert stream.bytes.getvalue() == b""
     monkeypatch.delenv(name)
     with progress_on(quiet=True) as tell:
         assert tell is None
+
+
+def test_lines_tell_phase_patients_bytes_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    lines = Lines(10, 30, lambda: now[0])
+    lines.tell()
+    for at, done in ((5, 1), (20, 2), (40, 3)):
+        now[0] = at
+        lines.weigh(done * 250_000_000, 1_000_000_000)
+        lines("reading patients", done, 4)
+    lines.tell()
+    now[0] = 60
+    lines.weigh(1_000_000_000, 1_000_000_000)
+    lines("reading patients", 4, 4)
+    lines.tell()
+    now[0] = 70
+    lines("drawing pictures", 1, 2)
+    assert capsys.readouterr().err.splitlines() == [
+        "crlm-qc: at work, 0.0 s so far",
+        "crlm-qc: reading patients: 3 of 4, 750.0 MB of 1.0 GB, 40 s so far, about 13 s left",
+        "crlm-qc: reading patients: 4 of 4, 1.0 GB of 1.0 GB, 1 min 0 s so far",
+        "crlm-qc: reading patients is done, what follows is under way; 1 min 0 s so far",
+        "crlm-qc: drawing pictures: 1 of 2, 1 min 10 s so far, about 10 s left",
+    ]
+
+
+def test_lines_come_by_themselves_while_a_unit_takes_long(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lines(0.01, 0.01) as lines:
+        told = ""
+        while told.count("\n") < 3:
+            told += capsys.readouterr().err
+    assert told.startswith("crlm-qc: at work, 0.")
+    assert isinstance(lines, Weighing)
 
 
 class Full(io.TextIOWrapper):

@@ -53,7 +53,7 @@ def test_same_arguments_same_bytes_whatever_the_processes(tmp_path: Path) -> Non
     one = write_small(tmp_path / "one", patients=2, seed=7)
     two = write_small(tmp_path / "two", patients=2, seed=7, jobs=2, progress=lambda *args: told.append(args))
     assert digest(one.root) == digest(two.root)
-    assert told == [("write", 1, 2), ("write", 2, 2)]
+    assert told == [("writing patients", 1, 2), ("writing patients", 2, 2)]
 
 
 def test_a_patient_whose_process_died_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,108 @@
+"""Progress where nobody watches a terminal: a line a phase, and one each half minute, on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Lock, Thread
+from typing import Self
+
+from crlm_qc.cli.terminal import say
+from crlm_qc.report import words
+
+FIRST_S = 10.0
+"""Seconds that nothing is said for: what is done by then needs no words."""
+EACH_S = 30.0
+
+
+class Lines:
+    """Tells of progress in lines; a log has no bars.
+
+    Parameters
+    ----------
+    first, each : float
+        Seconds before the first line, and between those of one phase.
+    clock : callable
+        Seconds that only go on.
+    """
+
+    def __init__(
+        self, first: float = FIRST_S, each: float = EACH_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._first, self._each, self._clock = first, each, clock
+        self._began = self._phase_began = self._last = clock()
+        self._phase = ""
+        self._units = (0, 0)
+        self._bytes = (0, 0)
+        self._ended = False
+        """Whether it was told that all of the phase is done."""
+        self._lock = Lock()
+        self._over = Event()
+        # A unit may take minutes, and nobody calls meanwhile.
+        self._ticker = Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to tell."""
+        with suppress(RuntimeError):
+            self._ticker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Tell no more."""
+        self._over.set()
+        if self._ticker.is_alive():
+            self._ticker.join(1.0)
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """A unit of a phase is done."""
+        with self._lock:
+            fresh = phase != self._phase
+            if fresh:
+                self._phase_began = self._last
+                self._phase, self._ended = phase, False
+            self._units = (done, total)
+            self._last = self._clock()
+            told = fresh or done == total
+        if told and self._clock() - self._began >= self._first:
+            self.tell()
+        if done == total:
+            with self._lock:
+                self._bytes = (0, 0)
+
+    def weigh(self, done: int, total: int) -> None:
+        """So many bytes of the phase that is next told of are done."""
+        with self._lock:
+            self._bytes = (done, total)
+
+    def tell(self) -> None:
+        """Say how far it is."""
+        with self._lock:
+            line = self._line()
+        say(f"crlm-qc: {line}", to=sys.stderr)
+
+    def _line(self) -> str:
+        now = self._clock()
+        so_far = f"{words.duration(now - self._began)} so far"
+        done, total = self._units
+        if not self._phase:
+            return f"at work, {so_far}"
+        if self._ended:
+            return f"{self._phase} is done, what follows is under way; {so_far}"
+        self._ended = done >= total
+        said = [f"{self._phase}: {done:,} of {total:,}"]
+        read, every = self._bytes
+        if every:
+            said.append(f"{words.size(read)} of {words.size(every)}")
+        said.append(so_far)
+        part = read / every if every else done / max(total, 1)
+        if 0 < part < 1:
+            said.append(f"about {words.duration((now - self._phase_began) * (1 - part) / part)} left")
+        return ", ".join(said)
+
+    def _tick(self) -> None:
+        wait = self._first
+        while not self._over.wait(wait):
+            self.tell()
+            wait = self._each
