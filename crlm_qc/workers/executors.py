@@ -149,6 +149,8 @@ def each_on(
         The workers can't run this program, or one does not see what is to be read.
     """
     work = Shared(do, units, phase, progress, lost, kept=keep)
+    if not isinstance(source, Executor) and not callable(source):
+        raise EngineError("it is neither an executor nor what makes one")
     if units:
         _OnExecutor(work, source, gone, less, fit, cost, jobs, meanwhile).run()
     return work.finish(jobs or default_jobs())
@@ -326,6 +328,10 @@ class _OnExecutor(Generic[Unit, Result]):
             if not task.futures:
                 self._lost(task)
             return
+        if not isinstance(told, Answer) or (
+            told.error is None and told.unfit is None and len(told.results) != len(task.places)
+        ):
+            raise EngineError("its workers give back something else than what they were asked for")
         if told.error is not None:
             raise told.error
         for other in task.futures:
