@@ -133,6 +133,21 @@ class Foreign(Inline):
         raise ModuleNotFoundError("crlm_qc")
 
 
+@pytest.mark.parametrize("given", [None, {"results": 1}, executors.Answer([])])
+def test_an_executor_that_gives_back_something_else(given: Any) -> None:
+    class Odd(Inline):
+        def done(self, sent: list[Any] | None, work: Any) -> Any:
+            return work() if sent is None else given
+
+    with pytest.raises(EngineError, match="give back something else"):
+        doubled(Odd())
+
+
+def test_what_is_no_executor() -> None:
+    with pytest.raises(EngineError, match="neither an executor nor what makes one"):
+        doubled("dask")  # type: ignore[arg-type]
+
+
 def test_workers_that_have_no_such_program() -> None:
     with pytest.raises(EngineError, match="can't import crlm_qc"):
         doubled(Foreign())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crlm_qc.collection.profile import LIVER, TUMOUR, Span
 from crlm_qc.model.report import Figure, PatientFacts
 from crlm_qc.rulebook.context import Context
-from crlm_qc.subjects.figures import ct_headers, ct_stacks, volumes, workbook
+from crlm_qc.subjects.figures import ct_headers, ct_stacks, summed, volumes, workbook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,8 +59,7 @@ def patient_facts(context: Context) -> list[PatientFacts]:
     portal = segments.loc[_are(labels, vein.label if vein else None, segments)]
     n_segments = dsos.groupby("patient")["n_segments"].sum(min_count=1)
     n_tumours = tumour[tumour["declared"]].groupby("patient").size()
-    liver_ml = liver.groupby("patient")["volume_ml"].sum(min_count=1)
-    tumour_ml = tumour.groupby("patient")["volume_ml"].sum(min_count=1)
+    liver_ml, tumour_ml = summed(liver, "volume_ml"), summed(tumour, "volume_ml")
     liver_hu = liver.groupby("patient")["hu_median"].median()
     portal_hu = portal.groupby("patient")["hu_median"].median()
     diameter = tumour.groupby("patient")["diameter_axial_mm"].max()
@@ -136,7 +135,7 @@ def _named(context: Context, path: Any) -> str | None:
     return None if shown is None or str(shown) != path else str(shown)
 
 
-def _tumour_overlap(context: Context, tumour: pd.DataFrame) -> pd.Series[float]:
+def _tumour_overlap(context: Context, tumour: pd.DataFrame) -> dict[str, float]:
     """What tumour segments share, mm3 by patient, for patients whose masks were measured."""
     dsos, pairs = context["dsos"], context["segment_pairs"]
     keys = set(zip(tumour["dso"], tumour["segment_number"], strict=True))
@@ -144,10 +143,9 @@ def _tumour_overlap(context: Context, tumour: pd.DataFrame) -> pd.Series[float]:
         (dso, a) in keys and (dso, b) in keys
         for dso, a, b in zip(pairs["dso"], pairs["segment_a"], pairs["segment_b"], strict=True)
     ]
-    shared = pairs.loc[both].groupby("patient")["overlap_ml"].sum(min_count=1) * MM3_PER_ML
+    shared = summed(pairs.loc[both], "overlap_ml")
     measured = sorted(set(dsos.loc[dsos["masks"] == "measured", "patient"].dropna()))
-    filled: pd.Series[float] = shared.reindex(measured, fill_value=0.0)
-    return filled
+    return {patient: shared.get(patient, 0.0) * MM3_PER_ML for patient in measured}
 
 
 def _referenced(context: Context) -> dict[str, float]:

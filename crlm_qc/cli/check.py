@@ -244,7 +244,7 @@ def _audit(release: Path, request: Request, album: Album, record: Record | None,
         if record:
             record.keep(evidence)
 
-    parquet = request.evidence is not None or is_evidence(release)
+    parquet = request.evidence is not None or is_evidence(release) or request.access.listing is not None
     with progress_on(quiet=request.quiet > 0) as progress, _pyarrow(wanted=parquet):
         report = audit(
             release,

@@ -13,9 +13,12 @@ from crlm_qc.auditing.fitness import audited, cohort_of, is_saved, with_its_purp
 from crlm_qc.cli.actions import say_safely, shown
 from crlm_qc.cli.configured import request_by, tell_configuration
 from crlm_qc.cli.options import (
+    AnonymousOption,
     CacheOption,
     ColourOption,
     ConfigOption,
+    EndpointOption,
+    FileListOption,
     IsolatedOption,
     JobsOption,
     KnownIssuesOption,
@@ -45,8 +48,35 @@ COHORT_EXIT_CODES = (
     "judged, since what would spoil the purpose was not looked for; 4 none is usable; 70 a bug of crlm-qc; 130 stopped "
     "with Ctrl+C. The highest of 70, 2, 4, 3 wins."
 )
-_OF_READING = ("subset", "patients", "depth", "jobs", "cache", "no_cache", "waivers", "known_issues")
+_OF_READING = (
+    "subset",
+    "patients",
+    "depth",
+    "jobs",
+    "cache",
+    "no_cache",
+    "waivers",
+    "known_issues",
+    "listing",
+    "endpoint",
+    "anonymous",
+)
 """Options that say how a release is read and judged, which saved results have been already."""
+_AS_CHECK = (
+    "select",
+    "ignore",
+    "severity",
+    "tolerance",
+    "standard",
+    "all_objects",
+    "metadata",
+    "clinical",
+    "manifest",
+    "lock",
+    "allow_did_waivers",
+    "redact_paths",
+)
+"""What else a configuration says of an audit: a release is judged as check judges it."""
 
 
 def cohort(
@@ -76,7 +106,7 @@ def cohort(
             help="Folder to write usable.txt, excluded.csv, cohort.json, datalist.json (MONAI) and dataset.json (nnU-Net) to.",
         ),
     ] = None,
-    listing: ListingOption = Listing.TEXT,
+    format_: ListingOption = Listing.TEXT,
     subset: Annotated[bool, typer.Option("--subset", help="The release is a part on purpose.")] = False,
     patients: Annotated[
         list[str] | None, typer.Option("--patients", metavar="IDS|@FILE", help="Only these patients of a release.")
@@ -89,6 +119,9 @@ def cohort(
     ] = None,
     known_issues: KnownIssuesOption = True,
     profile: ProfileOption = None,
+    listing: FileListOption = None,
+    endpoint: EndpointOption = None,
+    anonymous: AnonymousOption = False,
     jobs: JobsOption = None,
     cache: CacheOption = None,
     no_cache: NoCacheOption = False,
@@ -106,7 +139,7 @@ def cohort(
     saved = is_saved(source)
     # The folder is of this command alone: what a configuration says of reports is not of it.
     parameters = {name: value for name, value in locals().items() if name not in ("out", "source")}
-    request = request_by(ctx, {**parameters, **({} if saved else {"release": source})})
+    request = request_by(ctx, {**parameters, **({} if saved else {**dict.fromkeys(_AS_CHECK), "release": source})})
     if out is not None:
         _check_folder(out, source, saved=saved)
     if saved and (typed := [name for name in _OF_READING if _is_typed(ctx, name)]):
@@ -117,35 +150,35 @@ def cohort(
     if not quiet:
         tell_configuration(request.configuration)
     report = load_report(source) if saved else _audited(source, request)
-    raise typer.Exit(_tell(report, request, purposes or [], strict=strict, out=out, listing=listing))
+    raise typer.Exit(_tell(report, request, purposes or [], strict=strict, out=out, form=format_))
 
 
 def _tell(
-    report: Report, request: Request, purposes: Sequence[str], *, strict: bool, out: Path | None, listing: Listing
+    report: Report, request: Request, purposes: Sequence[str], *, strict: bool, out: Path | None, form: Listing
 ) -> ExitCode:
     """Print and write what was asked for."""
     report = with_its_purposes(report, request.settings.purposes)
     if not purposes:
         if out is not None:
             raise UsageError("--out writes the cohort of a purpose: give one with --for PURPOSE")
-        return _tell_all(report, request, strict=strict, listing=listing)
+        return _tell_all(report, request, strict=strict, form=form)
     found = cohort_of(report, tuple(purposes), strict=strict)
-    if listing is Listing.JSON:
+    if form is Listing.JSON:
         emit(words.json_bytes(as_dict(found, report)))
     elif request.quiet == 0:
         say_safely(forms.render(found, style_of(sys.stdout, Colour(request.color))), sys.stdout)
     elif request.quiet == 1:
         say_safely(f"{words.clean(sentence(found))}.", sys.stdout)
     if out is not None:
-        _write(found, report, request, out, to=sys.stderr if listing is Listing.JSON else sys.stdout)
+        _write(found, report, request, out, to=sys.stderr if form is Listing.JSON else sys.stdout)
     return found.exit_code
 
 
-def _tell_all(report: Report, request: Request, *, strict: bool, listing: Listing) -> ExitCode:
+def _tell_all(report: Report, request: Request, *, strict: bool, form: Listing) -> ExitCode:
     """A line a purpose."""
     judge = Judge(report)
     every = [judge.cohort([one.name], strict=strict) for one in report.purposes]
-    if listing is Listing.JSON:
+    if form is Listing.JSON:
         told = [{key: value for key, value in as_dict(one, report).items() if key != "patients"} for one in every]
         emit(words.json_bytes(told))
     elif request.quiet < 2:

@@ -15,8 +15,11 @@ from crlm_qc.cli.actions import say_safely, shown
 from crlm_qc.cli.configured import ConfiguredCommand, request_by, tell_configuration
 from crlm_qc.cli.options import (
     EXIT_CODES,
+    AnonymousOption,
     CacheOption,
     ConfigOption,
+    EndpointOption,
+    FileListOption,
     IsolatedOption,
     JobsOption,
     NoCacheOption,
@@ -44,7 +47,7 @@ evidence = typer.Typer(
 @evidence.command(cls=ConfiguredCommand, epilog=EXIT_CODES)
 def read(
     ctx: typer.Context,
-    release: Annotated[Path, typer.Argument(help="Folder or archive of the release.")],
+    release: Annotated[Path, typer.Argument(help="Folder, archive or URL of the release.")],
     part: Annotated[
         str,
         typer.Option(
@@ -77,6 +80,9 @@ def read(
         Path | None, typer.Option("--clinical", help="Clinical workbook, where it is not found.")
     ] = None,
     manifest: Annotated[Path | None, typer.Option("--manifest", help=".tcia manifest, where it is not found.")] = None,
+    listing: FileListOption = None,
+    endpoint: EndpointOption = None,
+    anonymous: AnonymousOption = False,
     lock: Annotated[
         Path | None, typer.Option("--lock", help="Compare every byte with the lock file that crlm-qc lock wrote.")
     ] = None,

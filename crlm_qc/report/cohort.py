@@ -137,7 +137,12 @@ def unnamed(cohort: Cohort, report: Report) -> list[str]:
 def _cases(cohort: Cohort, report: Report) -> list[PatientFacts]:
     facts = {one.patient: one for one in report.patients}
     used = [facts[one.patient] for one in cohort.used if one.patient in facts]
-    return [one for one in used if one.ct_folder and one.seg_file and _CASE.fullmatch(one.patient)]
+    return [one for one in used if _inside(one.ct_folder) and _inside(one.seg_file) and _CASE.fullmatch(one.patient)]
+
+
+def _inside(path: str | None) -> bool:
+    """Whether a path is there, and leads nowhere out of the release: saved results may be anybody's."""
+    return path is not None and path != "" and not path.startswith("/") and ".." not in path.split("/")
 
 
 def _excluded(cohort: Cohort) -> bytes:

@@ -5,6 +5,7 @@ Great Expectations sees plain columns: no view holds a value that it would have 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -63,12 +64,33 @@ def volumes(context: Context) -> pd.DataFrame:
     roles = segments["label"].map(lambda label: context.profile.role(text(label)))
     table = pd.DataFrame({"patient": sorted(set(measured["patient"]))})
     for role, name in ((LIVER, "liver"), (TUMOUR, "tumour")):
-        mine = segments[roles == role].groupby("patient")
-        voxels = table["patient"].map(mine["voxels"].sum()).fillna(0).astype("int64")
-        millilitres = table["patient"].map(mine["volume_ml"].sum(min_count=1)).astype("float64")
+        mine = segments[roles == role]
+        voxels = table["patient"].map(mine.groupby("patient")["voxels"].sum()).fillna(0).astype("int64")
+        millilitres = table["patient"].map(summed(mine, "volume_ml")).astype("float64")
         table[f"{name}_ml"] = millilitres.where(voxels > 0, np.nan)
         table[f"has_{name}"] = voxels > 0
     return table
+
+
+def summed(rows: pd.DataFrame, column: str) -> dict[str, float]:
+    """Sums of a column by patient, of those who have a value.
+
+    They are exact: those of pandas change in their last bit with what other patients have, and so would the figures of
+    a patient who is judged in another batch.
+    """
+    there = rows.loc[rows[column].notna() & rows["patient"].notna(), ["patient", column]]
+    values: dict[str, list[float]] = {}
+    for patient, value in zip(there["patient"], there[column].tolist(), strict=True):
+        values.setdefault(patient, []).append(value)
+    return {patient: _sum(its) for patient, its in values.items()}
+
+
+def _sum(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        # Of what no number can hold.
+        return sum(values)
 
 
 @once

@@ -149,6 +149,8 @@ def each_on(
         The workers can't run this program, or one does not see what is to be read.
     """
     work = Shared(do, units, phase, progress, lost, kept=keep)
+    if not isinstance(source, Executor) and not callable(source):
+        raise EngineError("it is neither an executor nor what makes one")
     if units:
         _OnExecutor(work, source, gone, less, fit, cost, jobs, meanwhile).run()
     return work.finish(jobs or default_jobs())
@@ -321,11 +323,12 @@ class _OnExecutor(Generic[Unit, Result]):
             return
         task.futures.discard(future)
         try:
-            told: Answer[Result] = future.result()
+            given: Any = future.result()
         except Exception:  # noqa: BLE001 - each executor tells of lost workers in its own way
             if not task.futures:
                 self._lost(task)
             return
+        told: Answer[Result] = _answer(given, task)
         if told.error is not None:
             raise told.error
         for other in task.futures:
@@ -358,6 +361,21 @@ class _OnExecutor(Generic[Unit, Result]):
             self._suspects.append(_Task(task.places, tries))
         else:
             self.work.keep(task.places[0], self.gone(unit))
+
+
+def _answer(given: Any, task: _Task) -> Answer[Any]:
+    """What came of a task, if it is that.
+
+    Raises
+    ------
+    EngineError
+        It is something else: no other task would fare better.
+    """
+    if isinstance(given, Answer):
+        whole = len(given.results) == len(task.places)
+        if whole or given.error is not None or given.unfit is not None:
+            return given
+    raise EngineError("its workers give back something else than what they were asked for")
 
 
 def _nothing() -> None:

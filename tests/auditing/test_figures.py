@@ -86,6 +86,35 @@ def test_figures_of_a_patient(full: Context) -> None:
     assert two == PatientFacts(TWO)
 
 
+@pytest.mark.parametrize("others", [[], [None], [7.3, None]])
+def test_the_figures_of_a_patient_are_no_matter_of_others(profile: Profile, others: list[float | None]) -> None:
+    """In a batch with others, too."""
+    whose = [ONE, TWO]
+    theirs = [segment(9, "Tumor_1", one, patient=TWO, dso="b") for one in others]
+    given = context(
+        profile,
+        patients=[{"patient": name, "folder": name, "valid": True} for name in whose],
+        dsos=[{"patient": name, "path": dso} for name, dso in zip(whose, "ab", strict=True)],
+        segments=[
+            *(segment(5 + at, "Tumor_1", one) for at, one in enumerate([4.0979296875, *3 * [2.04896484375]])),
+            *theirs,
+        ],
+    )
+    assert patient_facts(given)[0].tumour_ml == 10.244824218749999
+
+
+def test_volumes_that_no_number_holds_end_nothing(profile: Profile) -> None:
+    segments = [segment(at, "Tumor_1", 1.7e308) for at in (5, 6)]
+    given = context(
+        profile,
+        patients=[{"patient": ONE, "folder": ONE, "valid": True}],
+        dsos=[{"patient": ONE, "path": "a", "masks": "measured"}],
+        segments=segments,
+    )
+    assert patient_facts(given)[0].tumour_ml is None
+    assert figures(given)
+
+
 def test_of_several_series_or_objects_none_is_picked_nor_are_they_added_up(profile: Profile) -> None:
     """Which of them counts can't be told (REL009), so nothing is said of volumes or slices."""
     made = context(

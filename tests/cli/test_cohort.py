@@ -19,6 +19,7 @@ from crlm_qc.synthetic.release import SyntheticRelease
 __all__ = ["clean_release"]
 
 Run = Callable[..., tuple[int, str, str]]
+SHALLOW = ("--subset", "--depth", "headers", "--no-cache", "--jobs", "1")
 FILES = ["cohort.json", "datalist.json", "dataset.json", "excluded.csv", "usable.txt"]
 
 
@@ -177,3 +178,28 @@ def test_pixels_are_needed_for_what_pixels_tell(run: Run, clean_release: Synthet
     )
     assert code == 4
     assert out.endswith("3 not judged: audited at depth headers only, and this needs pixels.\n")
+
+
+def test_a_release_is_told_in_json_too(run: Run, clean_release: SyntheticRelease) -> None:
+    """The format of what is printed is no listing of a bucket."""
+    code, out, err = run(clean_release.root, "--for", "sharing", "--format", "json", *SHALLOW, "-q")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["summary"]["patients"] == 3
+
+
+def test_a_release_is_judged_as_the_configuration_says(
+    run: Run, clean_release: SyntheticRelease, tmp_path: Path
+) -> None:
+    (tmp_path / "crlm-qc.toml").write_text('ignore = ["DID"]\n')
+    code, out, _ = run(clean_release.root, "--for", "sharing", *SHALLOW)
+    assert code == 0
+    assert "the audit was told to ignore it: DID" in out
+
+
+def test_what_is_said_of_a_place_elsewhere_is_heard(run: Run, clean_release: SyntheticRelease, saved: Save) -> None:
+    code, _, err = run(clean_release.root, "--listing", "index.csv", *SHALLOW, "-q")
+    assert code == 2
+    assert "--listing says what lies at a URL" in err
+    code, _, err = run(saved(), "--anonymous")
+    assert code == 2
+    assert "--anonymous is for a release" in err

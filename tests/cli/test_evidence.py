@@ -83,6 +83,10 @@ def test_what_is_missing_must_be_allowed(run: Run, parts: list[str]) -> None:
         (("read", "RELEASE", "--part", "1/2", "-o", "RELEASE/x"), "lies in the release, which is never written to"),
         (("read", "nowhere", "--part", "1/2", "-o", "x"), "nowhere"),
         (("read", "parts/1", "--part", "1/2", "-o", "x"), "parts/1 is saved evidence: --part is of a release"),
+        (
+            ("read", "RELEASE", "--part", "1/2", "-o", "x", "--listing", "index.csv"),
+            "--listing says what lies at a URL",
+        ),
         (("merge", "-o", "x"), "Missing argument"),
         (("merge", "nowhere", "-o", "x"), "nowhere holds no part that crlm-qc evidence read wrote"),
         (("merge", "parts/1", "parts/2", "-o", "parts/1"), "parts/1 is one of the parts"),

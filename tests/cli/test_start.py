@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +12,7 @@ import pytest
 import crlm_qc.workers as workers_module
 from crlm_qc import cli
 from crlm_qc.cache.store import READS, VERDICTS, Store
+from crlm_qc.model.errors import UsageError
 
 
 @pytest.fixture
@@ -56,6 +59,22 @@ def test_without_a_cache_workers_are_prepared_for(started: list[bool], tmp_path:
 def test_help_starts_nothing(started: list[bool]) -> None:
     run("--help")
     assert not started
+
+
+def test_a_listing_may_be_parquet(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = importlib.import_module("crlm_qc.cli.check")
+    asked: list[bool] = []
+
+    @contextmanager
+    def seen(*, wanted: bool) -> Iterator[None]:
+        asked.append(wanted)
+        raise UsageError("enough")
+        yield
+
+    monkeypatch.setattr(check, "_pyarrow", seen)
+    with pytest.raises(SystemExit):
+        cli.main(["check", "https://host.example/release", "--listing", "index.parquet", "--no-cache", "--isolated"])
+    assert asked == [True]
 
 
 def test_pandas_does_without_pyarrow_where_there_is_no_parquet(monkeypatch: pytest.MonkeyPatch) -> None:

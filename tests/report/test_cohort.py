@@ -151,6 +151,14 @@ def test_who_can_not_be_named_to_a_program_is_in_no_list_and_told_of() -> None:
     assert b"CRLM-CT-1001" in files(told)["usable.txt"]
 
 
+@pytest.mark.parametrize("path", ["../elsewhere", "a/../../b", "/etc", ""])
+def test_no_path_of_saved_results_leads_out_of_the_release(path: str) -> None:
+    told = report()
+    facts = [replace(told.patients[0], ct_folder=path), replace(told.patients[1], seg_file=path), told.patients[2]]
+    told = replace(told, patients=facts)
+    assert [one["image"] for one in json.loads(files(told)["datalist.json"])["training"]] == ["all/CRLM-CT-1003/ct"]
+
+
 def test_the_reports_open_with_it() -> None:
     told = report([found(OUT, 1001), found(BOTH, 1002), found(EVERYONE)])
     page = html.render(told)

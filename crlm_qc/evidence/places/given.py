@@ -24,6 +24,8 @@ from crlm_qc.model.errors import ReleaseError
 _MOST_BYTES: Final = 2 << 30
 """The Commons' whole index has some hundred MB."""
 _MOST_LINE: Final = 1 << 20
+_MOST_PATH: Final = 4096
+"""Bytes of a path: of a longer one, no URL can be made."""
 _COLUMNS: Final[Mapping[str, str]] = {
     "patientid": "patient",
     "patient": "patient",
@@ -137,6 +139,8 @@ def _sums(path: Path, lines: Iterable[str]) -> dict[str, str]:
         inside = proper(name)
         if inside is None:
             raise ReleaseError(f"--listing {path}, line {number}: the path leads out of the release")
+        if len(inside.encode()) > _MOST_PATH:
+            raise ReleaseError(f"--listing {path}, line {number}: the path has more than {_MOST_PATH:,} bytes")
         found[inside] = inside
     if not found:
         raise ReleaseError(f"--listing {path} lists nothing: {_HINT}")

@@ -210,6 +210,7 @@ def test_a_row_that_leads_elsewhere_is_refused(
         (b"", "lists nothing"),
         (b"some words\n", "line 1: neither a checksum and a path, nor a table"),
         (b"0" * 64 + b"  ../x\n", "line 1: the path leads out of the release"),
+        (b"0" * 64 + b"  " + b"x" * 5000, "line 1: the path has more than 4,096 bytes"),
         (b"\xff\xfe\x00", "a character is not UTF-8"),
         (b"PAR1 and nothing", "it is no Parquet, or a damaged one"),
     ],
