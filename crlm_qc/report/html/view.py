@@ -38,6 +38,8 @@ MANY_ROWS = 300
 MAX_FIX_FIRST = 10
 MAX_RERUN_PATIENTS = 12
 """Patients that the line to run a rule again names; with more it leaves them out."""
+AUDIT = "audit"
+"""Kind of the rules about the audit itself, whose findings no waiver accepts."""
 NO_PATIENT = "-"
 """What stands for the release itself where the page filters by patient."""
 
@@ -356,6 +358,14 @@ class View:
         self.patients_away = 0 if not facts else len(set(by_patient) - set(facts))
         """Patients that lists and tables name, and that are not in the release."""
         self.any_waived = bool(waived)
+        kinds = {text.code: text.kind for text in report.rules}
+        reviewed = [one for one in self.findings if one.waived is None and kinds[one.rule] != AUDIT]
+        self.to_review = len(reviewed)
+        """What there is to decide on: all rows that count, but those about the audit itself."""
+        self.review = " ".join(one.fingerprint for one in reviewed)
+        """Steps of the review, parted by blanks: the findings that are decided on together, joined by commas."""
+        self.refused = [text.code for text in report.rules if text.family == "DID" and text.severity is Severity.ERROR]
+        """Rules about what identifies a person, which are not accepted in the page."""
         self.of_release = [finding for finding in opened if not finding.patient]
         """Open findings that belong to no patient."""
         self.plots: list[Plot] = plots(report.patients, report.figures)
