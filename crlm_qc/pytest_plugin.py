@@ -38,7 +38,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("depth", "How deep to read: headers, masks or pixels.", choices=("headers", "masks", "pixels"))
     add("jobs", "Processes to read with. Default: the cores.", metavar="N", type=int)
     add("profile", "Release profile (TOML) in place of the built-in one.", metavar="FILE")
-    add("fail-on", "Mildest severity that fails a test. Default: error.", choices=("error", "warning", "info", "never"))
+    add(
+        "fail-on",
+        "Mildest severity that fails a test; new: errors alone that the baseline does not have. Default: error.",
+        choices=("error", "warning", "info", "never", "new", "new-warning", "new-info"),
+    )
+    add(
+        "baseline",
+        "Tell what is new, changed and fixed since this findings.json; last: since the last that crlm-qc check kept.",
+        metavar="FILE|last",
+    )
     add(
         "grain",
         "A test a rule; and one a patient and family of rules (family, the default), or one a patient and rule (full).",

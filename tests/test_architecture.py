@@ -172,7 +172,8 @@ NO_FILE_OF_A_RELEASE = {
     "evidence/store.py": {
         "read_text": "saved evidence",
         "read_bytes": "likewise",
-        "ParquetFile": "of bytes in memory",
+        "open": "likewise, to be hashed",
+        "ParquetFile": "of bytes in memory, or of saved evidence of which some rows are read",
     },
     "evidence/parts.py": {"read_bytes": "a part that was saved"},
     "evidence/part_tables.py": {"read_bytes": "likewise", "ParquetFile": "of bytes in memory"},

@@ -190,11 +190,15 @@ def test_ctrl_c_waits_for_nothing_that_is_worked_on(tmp_path: Path) -> None:
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
+        "from functools import partial\n"
+        "from multiprocessing import get_context\n"
         "from support import units\n"
         "from crlm_qc.workers.executors import each_on\n"
         "if __name__ == '__main__':\n"
+        # This process has threads, and a fork would copy the locks that they hold.
+        "    pool = partial(ProcessPoolExecutor, 2, get_context('forkserver'))\n"
         "    try:\n"
-        "        each_on(lambda: ProcessPoolExecutor(2), units.tells_and_sleeps, [1, 2], phase='x', gone=None)\n"
+        "        each_on(pool, units.tells_and_sleeps, [1, 2], phase='x', gone=None)\n"
         "    except KeyboardInterrupt:\n"
         "        print('stopped', flush=True)\n"
     )

@@ -182,13 +182,24 @@ def test_the_action_hands_its_inputs_on(installed: Runner, release: Path) -> Non
     assert "DSO011" not in (installed.work / outputs["findings"]).read_text(encoding="utf-8")
 
 
+def test_the_action_fails_on_what_is_new_alone(installed: Runner, release: Path) -> None:
+    given = some(release=release.name, out="gate") | {"fail-on": "new"}
+    installed.step(AUDIT, some(release=release.name, out="old"))
+    done, _ = installed.step(AUDIT, given | {"baseline": "old/findings.json"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Since the baseline findings.json: nothing new" in done.stdout
+    done, _ = installed.step(AUDIT, given)
+    assert done.returncode == 2
+    assert "--baseline FILE" in done.stderr
+
+
 def test_what_is_not_given_is_left_to_the_teams_configuration(installed: Runner, release: Path) -> None:
     config = installed.work / "crlm-qc.toml"
     config.write_text(
         'fail-on = "never"\ndepth = "headers"\nsubset = true\nselect = ["DSO"]\nsarif-anchor = "data/own.md"\n'
     )
     try:
-        done, outputs = installed.step(AUDIT, {"release": release.name})
+        done, outputs = installed.step(AUDIT, {"release": release.name, "out": "own"})
         assert done.returncode == 0, done.stdout + done.stderr
         settings = json.loads((installed.work / outputs["findings"]).read_bytes())["settings"]
         assert (settings["depth"], settings["subset"], settings["select"]) == ("headers", True, ["DSO"])

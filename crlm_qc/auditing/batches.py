@@ -15,7 +15,7 @@ from crlm_qc.auditing.judging import Asked, Judged, asked_of, otherwise, report_
 from crlm_qc.auditing.parts import OF_PATIENTS, REST, Part, part_of, parts_of
 from crlm_qc.auditing.tallies import tally_of, together
 from crlm_qc.model.evidence import Evidence
-from crlm_qc.model.tables import TABLES
+from crlm_qc.model.tables import TABLES, texts_as_in_tables
 from crlm_qc.rulebook.context import gather, provide
 from crlm_qc.rulebook.rule import Rule, RuleKind, Scope
 from crlm_qc.rules import registry
@@ -41,6 +41,7 @@ BATCH_ROWS = 40_000
 HELD: Final[Mapping[str, Sequence[str]]] = {
     "files": (
         "patient",
+        "patient_id",
         "path",
         "folder",
         "name",
@@ -115,6 +116,7 @@ class Batch:
     """What rules on the release need of them, by the function that gives it."""
 
 
+@texts_as_in_tables()
 def judge_batch(asked: Asked, evidence: Evidence, patients: Iterable[str]) -> Batch:
     """Run the rules on patients over some parts of a release.
 
@@ -163,6 +165,7 @@ def batched(parts: Sequence[Part], size: int) -> Iterator[Part]:
         yield tuple(batch)
 
 
+@texts_as_in_tables()
 def judge_saved(
     saved: Saved,
     profile: Profile,

@@ -23,6 +23,7 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Sight
 from crlm_qc.model.tables import texts_as_in_tables
 from crlm_qc.request.choice import choose
+from crlm_qc.rulebook.causes import with_cases
 from crlm_qc.rulebook.context import Context
 from crlm_qc.rulebook.purposes import purposes_of
 from crlm_qc.rulebook.rule import Rule, RuleKind
@@ -176,7 +177,7 @@ def report_of(
             examined, found = about[item.code]
             outcomes.append(Tally(examined, tuple(found)).outcome(item))
             findings += stamp(item, found, settings.severity.get(item.code))
-    return Report(
+    report = Report(
         tool_version=version("crlm-qc"),
         release=facts,
         settings=settings,
@@ -190,6 +191,7 @@ def report_of(
         wholeness=wholeness(context),
         purposes=purposes.texts,
     )
+    return with_cases(report)
 
 
 def stamp(item: Rule, found: Sequence[Found], override: Severity | None) -> list[Finding]:

@@ -16,6 +16,7 @@ from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.waivers import EXPIRED, UNUSED
 from crlm_qc.request.choice import all_waivers
+from crlm_qc.rulebook.causes import with_cases
 from crlm_qc.rules import registry
 
 
@@ -80,9 +81,10 @@ def judge_again(
         found = waived.problems[item.code]
         outcomes.append(Tally(len(accepted), tuple(found)).outcome(item))
         findings += stamp(item, found, settings.severity.get(item.code))
-    return replace(
+    again = replace(
         report,
         outcomes=sorted(outcomes, key=lambda one: one.rule),
         findings=sorted(findings, key=lambda one: one.sort_key),
         waivers=tuple(waived.uses),
     )
+    return with_cases(again)

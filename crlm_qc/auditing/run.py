@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -16,8 +16,9 @@ from crlm_qc.engines.imports import lasting
 from crlm_qc.model.access import PLAIN, Access
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import Report
-from crlm_qc.model.settings import Settings
-from crlm_qc.request.request import Parts, Request
+from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.severity import Severity
+from crlm_qc.request.request import Parts, Request, settings_from, waivers_from
 from crlm_qc.rulebook.rule import Rule, RuleKind
 
 if TYPE_CHECKING:
@@ -33,13 +34,24 @@ if TYPE_CHECKING:
 def audit(
     release: str | Path,
     *,
+    depth: Depth | str | None = None,
+    subset: bool | None = None,
+    select: str | Iterable[str] | None = None,
+    ignore: str | Iterable[str] | None = None,
+    patients: str | Iterable[str] | None = None,
+    severity: Mapping[str, Severity | str] | None = None,
+    tolerances: Mapping[str, float] | None = None,
+    known_issues: bool | None = None,
+    redact_paths: bool | None = None,
+    standard: bool | None = None,
+    all_objects: bool | None = None,
     settings: Settings | None = None,
-    profile: Profile | None = None,
+    profile: Profile | str | Path | None = None,
     parts: Parts | None = None,
     lock: Path | None = None,
     jobs: int | None = None,
     evidence_to: str | Path | None = None,
-    waivers: Sequence[Waiver] = (),
+    waivers: Iterable[Waiver | str | Path] = (),
     today: dt.date | None = None,
     progress: Progress | None = None,
     hashed: bool = False,
@@ -56,10 +68,30 @@ def audit(
     ----------
     release : str or pathlib.Path
         Folder or archive of the release, or a folder that an earlier audit wrote evidence to.
+    depth : Depth or str, optional
+        How deep to read: `headers`, `masks` or `pixels`, which is the default.
+    subset : bool, optional
+        Part of the release on purpose: what compares the whole is skipped.
+    select, ignore : str or iterable of str, optional
+        Codes, beginnings of codes, or slugs of rules: only these, and all but these. A text may have several, by comma.
+    patients : str or iterable of str, optional
+        Patients to audit; all by default. `@FILE` stands for the lines of a file.
+    severity : mapping of str to Severity or str, optional
+        Severities in place of the rules' own, by code: `error`, `warning`, `info`, or `off`.
+    tolerances : mapping of str to float, optional
+        Tolerances in place of the profile's, by name.
+    known_issues : bool, optional
+        Whether the documented faults of the published release are waived; they are by default.
+    redact_paths : bool, optional
+        Whether folders are named after patient and contents alone.
+    standard : bool, optional
+        Whether the validators of dicom3tools are run too.
+    all_objects : bool, optional
+        Whether objects of others, which the profile tells apart, are audited too.
     settings : Settings, optional
-        What to check, and how deep; everything by default.
-    profile : Profile, optional
-        The collection's profile; by default that of Colorectal-Liver-Metastases.
+        All of the above in one value, in their place.
+    profile : Profile, str or pathlib.Path, optional
+        The collection's profile, or its file; by default that of Colorectal-Liver-Metastases.
     parts : Parts, optional
         Tables and lists that lie elsewhere than in the release.
     lock : pathlib.Path, optional
@@ -68,8 +100,8 @@ def audit(
         Processes to read with; by default one a core.
     evidence_to : str or pathlib.Path, optional
         Folder to write the evidence tables to, as Parquet; texts that may identify somebody are replaced by numbers.
-    waivers : sequence of Waiver
-        Findings that are accepted, beside the known issues of the published release.
+    waivers : iterable of Waiver, str or pathlib.Path
+        Findings that are accepted, or files of them (TOML), beside the known issues of the published release.
     today : datetime.date, optional
         The day that the expiry of waivers is judged on; by default today (UTC).
     progress : callable, optional
@@ -77,7 +109,8 @@ def audit(
     hashed : bool
         Hash every file as it is read, even without a lock file.
     on_evidence : callable, optional
-        Given the evidence before it is judged; not where the verdict itself was remembered.
+        Given the evidence before it is judged; not where the verdict itself was remembered. Of saved evidence that is judged
+        in batches, it is given what is held of it, after: `crlm_qc.auditing.batches.HELD`.
     allow_did_waivers : bool
         Whether waivers may accept what identifies a person: errors of the family DID.
     memory : Memory, optional
@@ -100,14 +133,30 @@ def audit(
 
     Raises
     ------
+    TypeError
+        `settings` is given, and something beside it that belongs into it.
     UsageError
-        The path is no folder, a code is unknown, a patient is not there, the lock file can't be used, a waiver
+        The path is no folder, a value can't be used, a code is unknown, a patient is not there, the lock file can't be used, a waiver
         accepts what identifies a person, or a worker of the executor does not see the release.
     """
     from crlm_qc.auditing.judging import judge
 
-    settings = settings or Settings()
-    profile = (profile or load_profile()).with_tolerances(settings.tolerances)
+    options = {
+        "depth": depth,
+        "subset": subset,
+        "select": select,
+        "ignore": ignore,
+        "patients": patients,
+        "severity": severity,
+        "tolerances": tolerances,
+        "known-issues": known_issues,
+        "redact-paths": redact_paths,
+        "standard": standard,
+        "all-objects": all_objects,
+    }
+    settings = settings_from(settings, {key: value for key, value in options.items() if value is not None})
+    profile = profile if isinstance(profile, Profile) else load_profile(None if profile is None else Path(profile))
+    profile = profile.with_tolerances(settings.tolerances)
     request = Request(
         settings=settings,
         profile=profile,
@@ -115,7 +164,7 @@ def audit(
         access=access,
         lock=lock,
         jobs=jobs,
-        waivers=tuple(waivers),
+        waivers=waivers_from(waivers),
         allow_did_waivers=allow_did_waivers,
     )
     if request.parts.clinical is not None and not profile.has_workbook:

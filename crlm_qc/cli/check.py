@@ -23,18 +23,21 @@ from crlm_qc.cli.options import (
     AllowDidWaiversOption,
     AnchorOption,
     AnonymousOption,
+    BaselineOption,
     CacheOption,
     ColourOption,
     ConfigOption,
     EndpointOption,
     Engine,
     EngineOption,
-    FailOn,
-    FailOnOption,
+    FailOnNew,
+    FailOnNewOption,
     FileListOption,
+    ForceOption,
     IgnoreOption,
     IsolatedOption,
     JobsOption,
+    KeepRunsOption,
     KnownIssuesOption,
     NoCacheOption,
     PartOption,
@@ -48,12 +51,14 @@ from crlm_qc.cli.options import (
 from crlm_qc.cli.outputs import Output, choose_outputs, stream_beside, write_outputs
 from crlm_qc.cli.pictures import Album, PicturesOption
 from crlm_qc.cli.saved import check_anchor, options_for
-from crlm_qc.cli.terminal import Colour, progress_on, style_of
+from crlm_qc.cli.terminal import Colour, progress_on, say, style_of
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.settings import Depth
 from crlm_qc.report import ALWAYS, FORMATS, text, words
+from crlm_qc.request.keys import KEPT
 from crlm_qc.request.request import Request, keep_out, reports_of
+from crlm_qc.request.runs import Earlier, Runs, baseline_of, refuse_narrower
 
 if TYPE_CHECKING:
     from crlm_qc.model.evidence import Evidence
@@ -67,6 +72,8 @@ def check(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the reports. Default: reports/<release name>.")
     ] = None,
+    force: ForceOption = False,
+    keep_runs: KeepRunsOption = KEPT,
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,7 +87,8 @@ def check(
     ignore: IgnoreOption = None,
     severity: SeverityOption = None,
     tolerance: ToleranceOption = None,
-    fail_on: FailOnOption = FailOn.ERROR,
+    fail_on: FailOnNewOption = FailOnNew.ERROR,
+    baseline: BaselineOption = None,
     subset: Annotated[
         bool, typer.Option("--subset", help="Part of the release on purpose: skip what compares the whole.")
     ] = False,
@@ -163,10 +171,10 @@ def check(
     as CRLM_QC_FAIL_ON does for --fail-on: crlm-qc config shows what holds.
     """
     # Of these values those count that were typed: the request knows what else holds.
-    raise typer.Exit(_check(release, request_by(ctx, locals())))
+    raise typer.Exit(_check(release, request_by(ctx, locals()), force=force))
 
 
-def _check(release: Path, request: Request) -> ExitCode:
+def _check(release: Path, request: Request, *, force: bool) -> ExitCode:
     """Audit, write what was asked for, and tell of it."""
     watch = Watch()
     folder = request.out or reports_of(release)
@@ -174,6 +182,10 @@ def _check(release: Path, request: Request) -> ExitCode:
     anchor = check_anchor(request.sarif_anchor)
     record = Record.asked(release, request)
     keep_out(release, _places(folder, outputs, request, record))
+    runs = Runs(folder)
+    if not force:
+        refuse_narrower(request, folder)
+    earlier = baseline_of(request, folder)
     if not request.quiet:
         tell_configuration(request.configuration)
     # What is signed for was read.
@@ -182,13 +194,28 @@ def _check(release: Path, request: Request) -> ExitCode:
     report = _audit(release, request, album, record, memory)
     album.put(folder)
     run = replace(watch.stop(), cache=None if memory is None else memory.use)
-    report = replace(report, run=run)
+    report, last = _compared(replace(report, run=run), earlier, runs, request)
     save_run(run, folder)
     write_outputs(report, outputs, options_for(anchor=anchor, pictures=album.files))
-    _tell(report, outputs, folder, request)
+    runs.keep(report, run.started, request.keep_runs)
+    _tell(report if last is None else last.beside(report), outputs, folder, request)
     signed = _sign_off(record, report, None if request.quiet else stream_beside(outputs))
-    code = max(report.exit_code(request.fail_on, allow_incomplete=request.allow_incomplete), signed)
+    ended = report.exit_code(request.fail_on, allow_incomplete=request.allow_incomplete, new_alone=request.new_alone)
+    code = max(ended, signed)
     return ExitCode.CLEAN if request.exit_zero and code is ExitCode.FINDINGS else code
+
+
+def _compared(report: Report, earlier: Earlier | None, runs: Runs, request: Request) -> tuple[Report, Earlier | None]:
+    """The report as it is written, and the earlier audit that it is only told beside."""
+    baseline = runs.baseline(report, request, earlier)
+    if baseline is not None:
+        return baseline.beside(report), None
+    if request.baseline is None:
+        # For whom nothing is said, nothing is read.
+        return report, None if request.quiet else runs.last(report)
+    if request.quiet < 2:
+        say(f"crlm-qc: {words.NO_LAST}", to=sys.stderr)
+    return report, None
 
 
 def _places(folder: Path, outputs: Sequence[Output], request: Request, record: Record | None) -> list[Path]:

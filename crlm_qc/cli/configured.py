@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from crlm_qc.cli.terminal import say
 from crlm_qc.report import words
 from crlm_qc.request.files import Configuration
-from crlm_qc.request.keys import KEYS, PREFIX
+from crlm_qc.request.keys import KEYS
 from crlm_qc.request.request import Request
 from crlm_qc.request.settled import Settled, settle
 
@@ -21,15 +21,36 @@ CONFIG, ISOLATED, RELEASE = "config", "isolated", "release"
 """Parameters that say what settings are read."""
 
 
+MANY = 12
+"""Options beyond which help is in groups."""
+_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "What is checked": (
+        *("select", "ignore", "severity", "tolerance", "depth", "subset", "patients"),
+        *("standard", "all_objects", "profile"),
+    ),
+    "What was accepted": ("waivers", "allow_did_waivers", "known_issues"),
+    "What is written": ("out", "output", "pictures", "evidence", "attest", "redact_paths", "sarif_anchor"),
+    "How it exits": ("fail_on", "exit_zero", "allow_incomplete"),
+    "Where things lie": ("metadata", "clinical", "manifest", "lock", "listing", "endpoint", "anonymous"),
+    "Speed, and several machines": ("jobs", "cache", "no_cache", "part", "engine", "scheduler"),
+    "Terminal and configuration": ("quiet", "color", "config", "isolated"),
+}
+"""Under which headings help lists options, by their parameters; others stand under Options."""
+GROUP_OF = {parameter: group for group, parameters in _GROUPS.items() for parameter in parameters}
+
+
 class ConfiguredCommand(TyperCommand):
     """A command whose options may stand in the environment too, as CRLM_QC_FAIL_ON does for --fail-on.
 
-    The parser is told of it for its help alone: what the environment says is read by `crlm_qc.request`.
+    The parser is not told of it: what the environment says is read by `crlm_qc.request`, and `crlm-qc config` shows it.
     """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, in which every option's variable is named."""
-        ctx.auto_envvar_prefix = PREFIX
+        """Write the help, in which many options stand in groups."""
+        if len(self.params) > MANY:
+            for parameter in self.params:
+                if parameter.name in GROUP_OF:
+                    vars(parameter)["rich_help_panel"] = GROUP_OF[parameter.name]
         super().format_help(ctx, formatter)
 
 

@@ -10,7 +10,7 @@ import typer
 from crlm_qc.cli.actions import say_safely, shown
 from crlm_qc.cli.options import ColourOption, FailOn, QuietOption
 from crlm_qc.cli.outputs import choose_outputs, stream_beside, write_outputs
-from crlm_qc.cli.saved import MaxBytes, load_report, options_for, places_of
+from crlm_qc.cli.saved import MaxBytes, findings_in, load_report, options_for, places_of
 from crlm_qc.cli.terminal import Colour, style_of
 from crlm_qc.model.changes import compare
 from crlm_qc.report import changes
@@ -18,8 +18,10 @@ from crlm_qc.report.writing import can_be_written
 
 
 def diff(
-    old: Annotated[Path, typer.Argument(metavar="OLD.json", help="findings.json of the earlier audit.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW.json", help="findings.json of the later audit.")],
+    old: Annotated[
+        Path, typer.Argument(metavar="OLD.json", help="Results of the earlier audit.", callback=findings_in)
+    ],
+    new: Annotated[Path, typer.Argument(metavar="NEW.json", help="Results of the later audit.", callback=findings_in)],
     output: Annotated[
         list[str] | None,
         typer.Option(

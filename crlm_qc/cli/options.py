@@ -69,7 +69,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help=f"Configuration in place of the nearest {FILE_NAME} or pyproject.toml with [tool.crlm-qc].",
+        help=f"Configuration in place of the nearest {FILE_NAME} or pyproject.toml with \\[tool.crlm-qc].",
     ),
 ]
 IsolatedOption = Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")]
@@ -120,6 +120,41 @@ class FailOn(StrEnum):
 
 
 FailOnOption = Annotated[FailOn, typer.Option("--fail-on", help="Mildest severity that exits with 1.")]
+
+
+class FailOnNew(StrEnum):
+    """What makes an audit exit with 1: as `FailOn`, and of that only what is worse than the baseline."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    NEVER = "never"
+    NEW = "new"
+    NEW_WARNING = "new-warning"
+    NEW_INFO = "new-info"
+
+
+FailOnNewOption = Annotated[
+    FailOnNew,
+    typer.Option(
+        "--fail-on",
+        help="Mildest severity that exits with 1; new: errors alone that the baseline does not have.",
+    ),
+]
+BaselineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE|last",
+        help="Tell what is new, changed and fixed since this findings.json, or since the last comparable audit.",
+    ),
+]
+KeepRunsOption = Annotated[
+    int, typer.Option("--keep-runs", min=0, help="Audits whose findings are kept in the folder of the reports.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace the reports of a deeper or wider audit that lie there.")
+]
 
 
 class Listing(StrEnum):

@@ -26,6 +26,10 @@ from crlm_qc.rulebook.rule import Rule, RuleKind
 from crlm_qc.rulebook.texts import rule_text
 from crlm_qc.rules import registry
 
+MOST_FOUND = 20
+"""Rules that a search lists."""
+_SHORTEST_PLURAL = 3
+
 
 def rules(
     family: Annotated[str | None, typer.Option("--family", help="Only this family, such as CTS.")] = None,
@@ -76,11 +80,18 @@ def _as_dict(item: Rule, profile: Profile) -> dict[str, object]:
 
 
 def explain(
-    code: Annotated[str, typer.Argument(help="Code of a rule, such as CTS008, or its slug.")],
+    code: Annotated[
+        list[str],
+        typer.Argument(metavar="CODE|WORDS", help="Code of a rule, such as CTS008, its slug, or words to search."),
+    ],
     profile: Annotated[Path | None, typer.Option("--profile", help="Release profile whose tolerances to show.")] = None,
 ) -> None:
-    """Say what a rule checks, why, with what tolerance, and what to do."""
-    item = _rule(registry(), code)
+    """Say what a rule checks, why, with what tolerance, and what to do; or list the rules that some words are about."""
+    every = registry()
+    item = _rule(every, code[0]) if len(code) == 1 else None
+    if item is None:
+        _list_about(every, [word for text in code for word in text.split()])
+        return
     parts = [
         ("Severity", words.WORDS[item.severity]),
         ("Why", item.why),
@@ -102,13 +113,44 @@ def explain(
             say(textwrap.fill(" ".join(said.split()), width, initial_indent=f"{name:12}", subsequent_indent=" " * 12))
 
 
-def _rule(every: Registry, code: str) -> Rule:
-    found = next((item for item in every if code.upper() == item.code or code.lower() == item.slug), None)
-    if found is None:
+def _rule(every: Registry, code: str) -> Rule | None:
+    return next((item for item in every if code.upper() == item.code or code.lower() == item.slug), None)
+
+
+def _list_about(every: Registry, asked: list[str]) -> None:
+    """List the rules whose texts have all words that are asked for, those first that have them in the title.
+
+    Raises
+    ------
+    UsageError
+        No rule has them.
+    """
+    found = sorted((-score, item.code, item) for item in every if (score := _likeness(item, asked)))
+    if not found:
+        name = " ".join(asked)
         known = [*(item.code for item in every), *(item.slug for item in every)]
-        close = closest(code.upper(), known) or closest(code.lower(), known, 0.6)
-        raise UsageError(f"unknown rule {code}{close_to(close)}. See: crlm-qc rules")
-    return found
+        close = closest(name.upper(), known) or closest(name.lower(), known, 0.6)
+        raise UsageError(f"unknown rule {name}{close_to(close)}. See: crlm-qc rules")
+    for _, code, item in found[:MOST_FOUND]:
+        say(f"{code}  {words.WORDS[item.severity]:7}  {item.title}")
+    rest = f", of which the {MOST_FOUND} closest are listed" if len(found) > MOST_FOUND else ""
+    say(f"\n{plural(len(found), 'rule')} about {' '.join(asked)}{rest}. More of one: crlm-qc explain CODE")
+
+
+def _likeness(item: Rule, asked: list[str]) -> int:
+    """How much a rule is about words: 0 if it lacks one, and more for each that stands in its title or slug."""
+    title = f"{item.title} {item.slug}".lower()
+    every = f"{title} {item.why} {item.fix} {item.source} {inspect.getdoc(item.check) or ''}".lower()
+    stems = [_stem(word) for word in asked]
+    if not all(stem in every for stem in stems):
+        return 0
+    return 1 + sum(stem in title for stem in stems)
+
+
+def _stem(word: str) -> str:
+    """The beginning of a word that its forms share: `slices` finds `slice`."""
+    small = word.lower()
+    return small[:-1] if len(small) > _SHORTEST_PLURAL and small.endswith("s") else small
 
 
 def _tolerances(item: Rule, profile: Profile) -> list[str]:

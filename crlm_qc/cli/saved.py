@@ -12,11 +12,17 @@ from crlm_qc.cli.outputs import Output
 from crlm_qc.cli.pictures import PICTURED
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
-from crlm_qc.request.saved import load_report
+from crlm_qc.request.saved import findings_in, load_report
 
-__all__ = ["FindingsFile", "MaxBytes", "check_anchor", "load_report", "options_for", "places_of"]
+__all__ = ["FindingsFile", "MaxBytes", "check_anchor", "findings_in", "load_report", "options_for", "places_of"]
 
-FindingsFile = Annotated[Path, typer.Argument(metavar="FINDINGS.json", help="Saved results of an audit.")]
+
+FindingsFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FINDINGS.json", help="Saved results of an audit, or the folder that they lie in.", callback=findings_in
+    ),
+]
 MaxBytes = Annotated[
     int | None,
     typer.Option("--max-bytes", min=1000, help="Most bytes of Markdown; a comment on GitHub takes 65,536 characters."),

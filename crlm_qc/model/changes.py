@@ -4,35 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.plain import to_plain
-from crlm_qc.model.report import ExitCode, Report, RuleText
+from crlm_qc.model.report import Baseline, ExitCode, Report, RuleText
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.standing import GONE, Standing, State
+
+__all__ = ["Change", "Changes", "State", "compare", "with_baseline"]
 
 SCHEMA_VERSION = 1
-
-
-class State(StrEnum):
-    """How a finding of either report relates to the other one, what needs a look first."""
-
-    NEW = "new"
-    REOPENED = "no longer waived"
-    CHANGED = "changed"
-    """Found in both, with another observed value, count or severity."""
-    NEW_RULE = "new rule"
-    """Of a rule that the old audit did not have or did not run: no regression."""
-    NEWLY_CHECKED = "newly checked"
-    """Of a patient that the old audit, on purpose, did not look at."""
-    NOT_CHECKED = "not checked again"
-    """Found by the old audit, and out of the new one's sight: nobody knows whether it is fixed."""
-    FIXED = "fixed"
-    WAIVED = "waived since"
-    PERSISTING = "persisting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +64,7 @@ class Changes:
         return [
             change
             for change in self.changes
-            if fail_on and change.finding.severity.at_least(fail_on) and _is_worse(change, fail_on)
+            if fail_on and _standing(change).regressed(change.finding.severity, fail_on)
         ]
 
     @property
@@ -129,8 +113,10 @@ def compare(old: Report, new: Report) -> Changes:
     Changes
         One entry a finding of either report.
     """
-    before = {finding.fingerprint: finding for finding in old.findings}
-    after = {finding.fingerprint: finding for finding in new.findings}
+    # What either was compared with itself is another story.
+    before, after = (
+        {finding.fingerprint: replace(finding, baseline=None) for finding in report.findings} for report in (old, new)
+    )
     seen_before, seen_after = _Sight(old), _Sight(new)
     changes = [
         Change(_state(finding, before.get(mark), seen_before), finding, before.get(mark))
@@ -188,10 +174,45 @@ def _state(finding: Finding, before: Finding | None, seen_before: _Sight) -> Sta
     return State.PERSISTING if same else State.CHANGED
 
 
-def _is_worse(change: Change, fail_on: Severity) -> bool:
-    if change.state is State.CHANGED:
-        return change.before is not None and not change.before.severity.at_least(fail_on)
-    return change.state in (State.NEW, State.REOPENED)
+def _standing(change: Change) -> Standing:
+    before = change.before
+    if before is None:
+        return Standing(change.state)
+    return Standing(change.state, before.severity, before.observed, before.count)
+
+
+def with_baseline(report: Report, old: Report, name: str) -> Report:
+    """A report whose findings say how they stand to an earlier audit.
+
+    Parameters
+    ----------
+    report : Report
+        The report.
+    old : Report
+        The earlier audit.
+    name : str
+        What the earlier audit is called, as in `the audit of 2026-11-20 09:14 UTC`.
+
+    Returns
+    -------
+    Report
+        The same findings in the same order, each with its `baseline`, and those that are gone beside them.
+    """
+    changes = compare(old, report)
+    standing = {change.finding.fingerprint: _standing(change) for change in changes.changes}
+    # Folders that are not to be named now may be named in what was saved then.
+    hidden = report.settings.redact_paths and not old.settings.redact_paths
+    gone = () if hidden else [change.finding for change in changes.changes if change.state in GONE]
+    return replace(
+        report,
+        findings=tuple(replace(one, baseline=standing[one.fingerprint]) for one in report.findings),
+        baseline=Baseline(
+            name=name,
+            tool_version=old.tool_version,
+            summary={state.value: count for state, count in changes.counts.items()},
+            gone=tuple(replace(one, baseline=standing[one.fingerprint]) for one in gone),
+        ),
+    )
 
 
 def _about(report: Report) -> dict[str, Any]:

@@ -6,18 +6,84 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from crlm_qc.model.errors import UsageError
+from crlm_qc.model.facts import ExitCode, PatientFacts, RuleText
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.fitness import NOTHING, Fit, PurposeText, Spoils
 from crlm_qc.model.outcome import Outcome, Status
-from crlm_qc.model.report import ExitCode, Report, RuleText
-from crlm_qc.model.settings import Depth
-from crlm_qc.model.words import plural
+from crlm_qc.model.settings import Depth, Settings
+from crlm_qc.model.waivers import WaiverUse
+from crlm_qc.model.words import did_you_mean, plural
 
 MAX_LIMITS = 20
 """What was not read of nobody's in particular, said one by one."""
 _WORD = re.compile(r"[\w-]+")
+
+
+class JudgedRelease(Protocol):
+    """What verdicts on patients need to know of a release."""
+
+    @property
+    def root(self) -> str:
+        """As a report has it."""
+
+    @property
+    def collection(self) -> str:
+        """As a report has it."""
+
+    @property
+    def series(self) -> int:
+        """As a report has it."""
+
+    @property
+    def patients(self) -> int:
+        """As a report has it."""
+
+
+class Judged(Protocol):
+    """What verdicts on patients are made of: a report, which can give them itself and so can't be named here."""
+
+    @property
+    def tool_version(self) -> str:
+        """As a report has it."""
+
+    @property
+    def release(self) -> JudgedRelease:
+        """As a report has it."""
+
+    @property
+    def settings(self) -> Settings:
+        """As a report has it."""
+
+    @property
+    def rules(self) -> Sequence[RuleText]:
+        """As a report has it."""
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """As a report has it."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """As a report has it."""
+
+    @property
+    def patients(self) -> Sequence[PatientFacts]:
+        """As a report has it."""
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """As a report has it."""
+
+    @property
+    def waivers(self) -> Sequence[WaiverUse]:
+        """As a report has it."""
+
+    @property
+    def purposes(self) -> Sequence[PurposeText]:
+        """As a report has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +169,7 @@ class Cohort:
         return ExitCode.INCOMPLETE if self.of(Fit.UNKNOWN) else ExitCode.CLEAN
 
 
-def patients_here(report: Report) -> frozenset[str]:
+def patients_here(report: Judged) -> frozenset[str]:
     """Patients of the release: those that figures are of. Lists and tables may name more."""
     named = {one.patient for one in report.patients}
     if not named and report.release.patients:
@@ -111,7 +177,7 @@ def patients_here(report: Report) -> frozenset[str]:
     return frozenset(named)
 
 
-def judge_cohort(report: Report, purposes: Iterable[str], *, strict: bool = False) -> Cohort:
+def judge_cohort(report: Judged, purposes: Iterable[str], *, strict: bool = False) -> Cohort:
     """Whom to use for a purpose, or for several at once.
 
     Parameters
@@ -136,10 +202,31 @@ def judge_cohort(report: Report, purposes: Iterable[str], *, strict: bool = Fals
     return Judge(report).cohort(purposes, strict=strict)
 
 
+def cohort_for(report: Judged, names: Iterable[str], *, strict: bool = False) -> Cohort:
+    """As `judge_cohort`, of purposes that a user names.
+
+    Raises
+    ------
+    UsageError
+        The report knows no such purpose, or none.
+    """
+    known = [one.name for one in report.purposes]
+    if not known:
+        raise UsageError(
+            "an earlier crlm-qc made this report, which says nothing of purposes: crlm_qc.cohort(report, ...) judges it by "
+            "what rules declare today"
+        )
+    asked = tuple(names)
+    for name in asked:
+        if name not in known:
+            raise UsageError(f"unknown purpose {name}{did_you_mean(name, known) or '.'} Known: {', '.join(known)}")
+    return judge_cohort(report, asked, strict=strict)
+
+
 class Judge:
     """Judges the patients of one report for any of its purposes."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Judged) -> None:
         self._report = report
         self._purposes = {one.name: one for one in report.purposes}
         self._rules = {one.code: one for one in report.rules}
@@ -273,7 +360,7 @@ def _listed(codes: Sequence[str], most: int = 6) -> str:
     return f"{', '.join(codes[:most])} and {len(codes) - most:,} more rules"
 
 
-def as_dict(cohort: Cohort, report: Report) -> dict[str, Any]:
+def as_dict(cohort: Cohort, report: Judged) -> dict[str, Any]:
     """A cohort as plain values: the content of cohort.json."""
     used = {one.patient for one in cohort.used}
     return {

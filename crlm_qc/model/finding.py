@@ -12,6 +12,7 @@ from typing import Any, Self
 from crlm_qc.model.plain import MAX_TEXT, UNSAVED, cut, to_plain
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Place, Sight
+from crlm_qc.model.standing import Standing
 
 FINGERPRINT_LENGTH = 12
 FIRST = "REL020"
@@ -150,6 +151,8 @@ class Finding:
     """Why the finding is accepted; None where it counts."""
     sight: Sight | None = field(default=None, compare=False, repr=False, metadata=UNSAVED)
     """How and where it is seen in the images, if it is; known to the audit alone, and saved nowhere."""
+    baseline: Standing | None = None
+    """How it stands to the audit that the report is compared with; None where it is compared with none."""
 
     def __post_init__(self) -> None:
         """Say no more of a finding than anybody reads."""
@@ -173,6 +176,7 @@ class Finding:
             "examples": list(self.examples),
             "waived": None if self.waived is None else {"reason": self.waived},
             "fingerprint": self.fingerprint,
+            **({} if self.baseline is None else {"baseline": to_plain(self.baseline)}),
         }
 
     @property
@@ -193,6 +197,21 @@ class Finding:
             self.message,
             self.observed,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What there is to decide at once: one cause, by the finding that names it and those that follow from it."""
+
+    fingerprint: str
+    """That of the finding that names the cause."""
+    rule: str
+    """The code of its rule, whose `fix` is what to do."""
+    patient: str | None
+    sentence: str
+    """What is wrong, and where."""
+    findings: tuple[str, ...]
+    """Fingerprints of its findings, that of the cause first, then as the report has them."""
 
 
 def fingerprint(rule: str, patient: str | None, subject: Subject, ordinal: int = 0) -> str:

@@ -6,12 +6,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from enum import IntEnum, StrEnum
-from typing import Any
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
-from crlm_qc.model.finding import FINGERPRINT_LENGTH, Finding
-from crlm_qc.model.fitness import PURPOSE_NAME, PurposeText, Spoils
+from crlm_qc.model.cohort import Cohort, cohort_for
+from crlm_qc.model.facts import ExitCode, PatientFacts, RuleText, ToleranceText
+from crlm_qc.model.finding import FINGERPRINT_LENGTH, Case, Finding
+from crlm_qc.model.fitness import PURPOSE_NAME, PurposeText
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.picture import PATH_DATA, PICTURE_FILE, Picture
 from crlm_qc.model.plain import MAX_TEXT, PlainError, cut, from_plain, to_plain
@@ -19,6 +21,21 @@ from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import WaiverUse
 from crlm_qc.model.wholeness import Wholeness
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "ExitCode",
+    "Figure",
+    "PatientFacts",
+    "ReleaseFacts",
+    "Report",
+    "RuleText",
+    "Run",
+    "ToleranceText",
+    "Verdict",
+]
 
 SCHEMA_VERSION = 1
 
@@ -32,99 +49,6 @@ class Verdict(StrEnum):
     CONFORMANT = "conformant"
     NOT_CONFORMANT = "not conformant"
     INCOMPLETE = "incomplete"
-
-
-class ExitCode(IntEnum):
-    """Exit codes of every command; the highest of 70, 2, 4, 3, 1 wins."""
-
-    CLEAN = 0
-    FINDINGS = 1
-    """Findings at or above `--fail-on`."""
-    USAGE = 2
-    INCOMPLETE = 3
-    """Something that was asked for could not be checked: a rule crashed, a decoder is missing."""
-    NOTHING = 4
-    """Nothing there to check."""
-    BUG = 70
-    """A bug of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToleranceText:
-    """What a report says of a tolerance that a rule used."""
-
-    name: str
-    value: float
-    """As the audit used it, the profile's changes included."""
-    unit: str
-    """Empty for a part of something, or a number without a unit."""
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class RuleText:
-    """What a report says of a rule, so that no renderer needs the rule itself."""
-
-    code: str
-    slug: str
-    kind: str
-    severity: Severity
-    title: str
-    why: str
-    fix: str
-    source: str
-    tolerances: tuple[ToleranceText, ...] = ()
-    spoils: Spoils | None = None
-    """What its findings spoil, as this audit was told; None where an earlier version does not say."""
-
-    @property
-    def family(self) -> str:
-        """The three letters that the code begins with."""
-        return self.code[:3]
-
-
-@dataclass(frozen=True, slots=True)
-class PatientFacts:
-    """Figures of one patient that a report shows."""
-
-    patient: str
-    ct_slices: int | None = None
-    spacing_mm: float | None = None
-    segments: int | None = None
-    liver_ml: float | None = None
-    tumour_ml: float | None = None
-    tumours: int | None = None
-    """Tumour segments that its objects declare."""
-    in_plane_mm: float | None = None
-    """Distance between rows, of the first slice."""
-    thickness_mm: float | None = None
-    """Median SliceThickness."""
-    liver_hu: float | None = None
-    """Median CT value under the liver's mask."""
-    portal_hu: float | None = None
-    """Median CT value under the mask of the portal vein."""
-    sex: str | None = None
-    """PatientSex: a published code, or `other`."""
-    sex_workbook: str | None = None
-    """What the workbook's column sex says, `M` or `F`; None where it says neither."""
-    referenced_percent: float | None = None
-    """Part of the CT slices that its segmentation objects refer to."""
-    overlap_mm3: float | None = None
-    """Volume that any two of its tumour segments share, all pairs."""
-    diameter_mm: float | None = None
-    """Largest diameter of a tumour segment in one slice."""
-    stated_mm: float | None = None
-    """The workbook's max_tumor_size."""
-    ct_folder: str | None = None
-    """Folder of its one CT series, relative to the release; None where it has several, or its name is not shown whole."""
-    seg_file: str | None = None
-    """File of its one segmentation object; None as for the folder."""
-
-    def __post_init__(self) -> None:
-        """Hold nothing that JSON has no number for: a figure that is none was not measured."""
-        for item in fields(self):
-            if isinstance(value := getattr(self, item.name), float) and not math.isfinite(value):
-                object.__setattr__(self, item.name, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +120,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """The earlier audit that a report is compared with, and what became of its findings."""
+
+    name: str
+    """What it is called, as in `the audit of 2026-11-20 09:14 UTC`."""
+    tool_version: str
+    summary: Mapping[str, int]
+    """Findings of either audit by state, every state named."""
+    gone: Sequence[Finding] = ()
+    """What the baseline had and this audit has not: fixed, or not checked again."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseFacts:
     """What was audited."""
 
@@ -244,6 +181,10 @@ class Report:
     """Whether the download is whole; None where no list tells."""
     purposes: Sequence[PurposeText] = ()
     """What patients can be judged for; empty where an earlier version does not say."""
+    cases: Sequence[Case] = ()
+    """Findings that follow from one cause, in the order that they are told; empty where an earlier version does not say."""
+    baseline: Baseline | None = None
+    """What it is compared with, if anything."""
     run: Run | None = field(default=None, compare=False)
     """None where it is not known."""
     _counts: Counter[Severity] = field(init=False, repr=False)
@@ -258,6 +199,15 @@ class Report:
         """Findings by severity, and the waived ones apart."""
         waived = sum(finding.waived is not None for finding in self.findings)
         return {**{level.value: self._counts[level] for level in Severity}, "waived": waived}
+
+    @property
+    def open_cases(self) -> int:
+        """How many cases count: those with a finding that is not waived, and each such finding that is in none."""
+        counted = [finding.fingerprint for finding in self.findings if finding.waived is None]
+        known = {name for case in self.cases for name in case.findings}
+        there = set(counted)
+        alone = sum(name not in known for name in counted)
+        return alone + sum(any(name in there for name in case.findings) for case in self.cases)
 
     @property
     def incomplete(self) -> bool:
@@ -285,7 +235,31 @@ class Report:
             return Verdict.INCOMPLETE
         return Verdict.CONFORMANT
 
-    def exit_code(self, fail_on: Severity | None = Severity.ERROR, *, allow_incomplete: bool = False) -> ExitCode:
+    def fails(self, finding: Finding, fail_on: Severity | None, *, new_alone: bool = False) -> bool:
+        """Whether a finding makes the audit fail.
+
+        Parameters
+        ----------
+        finding : Finding
+            One of the report.
+        fail_on : Severity or None
+            Mildest severity that fails; None for never.
+        new_alone : bool
+            Whether only what is worse than the baseline fails; without a baseline, everything does.
+        """
+        if fail_on is None or finding.waived is not None:
+            return False
+        if new_alone and finding.baseline is not None:
+            return finding.baseline.regressed(finding.severity, fail_on)
+        return finding.severity.at_least(fail_on)
+
+    def exit_code(
+        self,
+        fail_on: Severity | None = Severity.ERROR,
+        *,
+        allow_incomplete: bool = False,
+        new_alone: bool = False,
+    ) -> ExitCode:
         """The exit code that the command line gives for this report.
 
         Parameters
@@ -294,12 +268,14 @@ class Report:
             Mildest severity that fails; None for never.
         allow_incomplete : bool
             Judge by the findings alone, even if something could not be checked.
+        new_alone : bool
+            Whether only what is worse than the baseline fails; without a baseline, everything does.
         """
         if self.empty:
             return ExitCode.NOTHING
         if self.incomplete and not allow_incomplete:
             return ExitCode.INCOMPLETE
-        if fail_on and any(count and level.at_least(fail_on) for level, count in self._counts.items()):
+        if any(self.fails(finding, fail_on, new_alone=new_alone) for finding in self.findings):
             return ExitCode.FINDINGS
         return ExitCode.CLEAN
 
@@ -307,16 +283,74 @@ class Report:
         """What the report says of a rule."""
         return next(item for item in self.rules if item.code == code)
 
+    def to_frame(self) -> pd.DataFrame:
+        """All findings as a table of pandas, gravest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a finding; `crlm_qc.model.frames.FINDINGS` tells the columns and their types. Where a finding has no
+            value, it is missing (`pandas.isna`).
+        """
+        from crlm_qc.model.frames import findings_frame
+
+        return findings_frame(self)
+
+    def patients_frame(self) -> pd.DataFrame:
+        """The patients as a table of pandas: figures, findings by severity, and the verdict for each purpose.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a patient, whose ID is the index `patient`: the figures of `PatientFacts` (counts as Int64, mm, mL, mm3 and
+            HU as float64, texts as string); `errors`, `warnings` and `infos`, its findings that are not waived; and a
+            categorical column a purpose, ordered from `left out` to `usable`, so that they compare.
+        """
+        from crlm_qc.model.frames import patients_frame
+
+        return patients_frame(self)
+
+    def cohort(self, purpose: str | tuple[str, ...] = "segmentation", *, strict: bool = False) -> Cohort:
+        """Every patient with its verdict for a purpose, and the findings behind it.
+
+        Parameters
+        ----------
+        purpose : str or tuple of str
+            Name of a purpose, such as `segmentation` or `lesion-counts`; of several, the worst verdict holds.
+        strict : bool
+            Whether those that need care are left out too.
+
+        Returns
+        -------
+        crlm_qc.model.cohort.Cohort
+            `used` and `excluded` are patients, each with `patient`, `fit` and `reasons`.
+
+        Raises
+        ------
+        crlm_qc.model.errors.UsageError
+            There is no such purpose, or an earlier version made the report, which says nothing of purposes: then
+            `crlm_qc.cohort` judges it by what rules declare today.
+        """
+        return cohort_for(self, (purpose,) if isinstance(purpose, str) else purpose, strict=strict)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: verdict, counts, usable patients, and the rules with most findings."""
+        from crlm_qc.model.frames import html
+
+        return html(self)
+
     def as_dict(self) -> dict[str, Any]:
         """The content of findings.json."""
         known = {} if self.wholeness is None else {"wholeness": to_plain(self.wholeness)}
+        compared = {} if self.baseline is None else {"baseline": to_plain(self.baseline)}
         return {
             "schema_version": SCHEMA_VERSION,
             "tool": {"name": "crlm-qc", "version": self.tool_version},
             "release": to_plain(self.release),
             **known,
+            **compared,
             "settings": to_plain(self.settings),
-            "summary": {**self.counts, "verdict": self.verdict.value},
+            "summary": {**self.counts, "verdict": self.verdict.value, "cases": self.open_cases},
             "limits": list(self.limits),
             "outcomes": to_plain(self.outcomes),
             "findings": to_plain(self.findings),
@@ -327,6 +361,7 @@ class Report:
             "waivers": to_plain(self.waivers),
             "rules": to_plain(self.rules),
             "purposes": to_plain(self.purposes),
+            "cases": to_plain(self.cases),
         }
 
     @classmethod
@@ -357,18 +392,31 @@ class Report:
         raw = {key: _short(value, whole="path" if key == "pictures" else "") for key, value in raw.items()}
         tool = from_plain(Mapping[str, str], raw.get("tool"), "tool")
         report: Report = from_plain(
-            cls, {**raw, "run": None, "tool_version": tool.get("version"), "findings": _findings(raw)}
+            cls,
+            {
+                **raw,
+                "run": None,
+                "tool_version": tool.get("version"),
+                "findings": _findings(raw.get("findings")),
+                "baseline": _baseline(raw.get("baseline")),
+            },
         )
         known = {item.code for item in report.rules}
         if not all(map(_CODE.fullmatch, known)):
             raise PlainError("a code under rules is not of the form ABC123")
         if not all(PURPOSE_NAME.fullmatch(one.name) for one in report.purposes):
             raise PlainError("a name under purposes is not of small letters, digits and hyphens")
-        if not all(_FINGERPRINT.fullmatch(finding.fingerprint) for finding in report.findings):
+        every = [*report.findings, *(report.baseline.gone if report.baseline else ())]
+        if not all(_FINGERPRINT.fullmatch(finding.fingerprint) for finding in every):
             raise PlainError("a fingerprint under findings is not of 12 hexadecimal digits")
+        if not all(_FINGERPRINT.fullmatch(name) for one in report.cases for name in (one.fingerprint, *one.findings)):
+            raise PlainError("a fingerprint under cases is not of 12 hexadecimal digits")
+        if not all(_CODE.fullmatch(finding.rule) for finding in every):
+            raise PlainError("a rule under findings is not of the form ABC123")
         named = {outcome.rule for outcome in report.outcomes} | {finding.rule for finding in report.findings}
+        named |= {case.rule for case in report.cases}
         if not named <= known:
-            raise PlainError("rules does not describe every rule that outcomes and findings name")
+            raise PlainError("rules does not describe every rule that outcomes, findings and cases name")
         if not all(one.file is None or PICTURE_FILE.fullmatch(one.file) for one in report.pictures):
             raise PlainError("a file under pictures is not of the form NAME.webp")
         drawn = [contour.path for one in report.pictures for contour in one.contours]
@@ -393,9 +441,13 @@ def _short(raw: Any, key: str = "", *, whole: str = "") -> Any:
     return raw
 
 
-def _findings(raw: Mapping[str, Any]) -> Any:
+def _baseline(raw: Any) -> Any:
+    """The baseline with its findings as those of the report."""
+    return {**raw, "gone": _findings(raw["gone"])} if isinstance(raw, dict) and "gone" in raw else raw
+
+
+def _findings(given: Any) -> Any:
     """The findings with the reason of a waiver where `Finding` has it."""
-    given = raw.get("findings")
     if not isinstance(given, list):
         return given
     return [

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.report import Report, RuleText
+from crlm_qc.model.standing import GONE
 from crlm_qc.report import words
 
 COLUMNS = (
@@ -29,6 +30,7 @@ COLUMNS = (
     "observed",
     "count",
     "examples",
+    "baseline",
 )
 """Columns in their order, which never changes; new ones are added at the end."""
 
@@ -50,10 +52,12 @@ def render(report: Report) -> bytes:
     -------
     bytes
         UTF-8 without a byte order mark, as RFC 4180 has it: CRLF at the end of each line, a heading, quotes doubled.
-        Text that a spreadsheet would take for a formula begins with an apostrophe.
+        Text that a spreadsheet would take for a formula begins with an apostrophe. Findings that the baseline alone has
+        come last, and their state is `gone`.
     """
     texts = {text.code: text for text in report.rules}
-    return table(COLUMNS, (_row(finding, texts[finding.rule]) for finding in report.findings))
+    found = [*report.findings, *(report.baseline.gone if report.baseline else ())]
+    return table(COLUMNS, (_row(finding, texts.get(finding.rule)) for finding in found))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> bytes:
@@ -65,14 +69,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | int | None]]) ->
     return sheet.getvalue().encode()
 
 
-def _row(finding: Finding, text: RuleText) -> tuple[str | int | None, ...]:
+def _row(finding: Finding, text: RuleText | None) -> tuple[str | int | None, ...]:
     subject = finding.subject
     return (
         finding.fingerprint,
         finding.rule,
-        text.title,
+        None if text is None else text.title,
         words.WORDS[finding.severity],
-        "open" if finding.waived is None else "waived",
+        _state(finding),
         finding.waived,
         finding.patient,
         subject.kind.value,
@@ -86,7 +90,14 @@ def _row(finding: Finding, text: RuleText) -> tuple[str | int | None, ...]:
         finding.observed,
         finding.count,
         "; ".join(finding.examples),
+        None if finding.baseline is None else finding.baseline.state.value,
     )
+
+
+def _state(finding: Finding) -> str:
+    if finding.baseline is not None and finding.baseline.state in GONE:
+        return "gone"
+    return "open" if finding.waived is None else "waived"
 
 
 def _cell(value: str | int | None) -> str | int:

@@ -1,16 +1,15 @@
-"""Annotations of a run of GitHub Actions: workflow commands, one a rule, gravest first."""
+"""Annotations of a run of GitHub Actions: workflow commands, one for the cases that a rule names, gravest first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
-from crlm_qc.model.finding import Finding
+from crlm_qc.model.cases import CaseGroup, open_cases
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.severity import Severity
-from crlm_qc.model.words import plural
+from crlm_qc.model.standing import State
 from crlm_qc.report import words
 
 MOST = 10
@@ -35,15 +34,19 @@ def render(report: Report) -> str:
     Returns
     -------
     str
-        At most ten `::error` and ten `::warning` lines, one a rule; where there are more, the tenth says how many are
+        At most ten `::error` and ten `::warning` lines, one for the cases that a rule names; where there are more, the tenth says how many are
         not shown. A `::notice` with the verdict comes last.
     """
-    found = words.open_findings(report)
-    errors = [*_incomplete(report), *_rules(report, found, Severity.ERROR)]
-    warnings = _rules(report, found, Severity.WARNING)
+    groups = open_cases(report)
+    errors, warnings = (
+        [_of_group(report, group) for group in groups if group.severity is level]
+        for level in (Severity.ERROR, Severity.WARNING)
+    )
+    errors = [*_incomplete(report), *errors]
     lines = [_command("error", one) for one in _cut(errors, "errors")]
     lines += [_command("warning", one) for one in _cut(warnings, "warnings")]
-    lines.append(_command("notice", _Annotation("crlm-qc", f"{words.sentence(report)}.")))
+    since = f"\n{words.since(report)}." if report.baseline is not None else ""
+    lines.append(_command("notice", _Annotation("crlm-qc", f"{words.sentence(report)}.{since}")))
     return "\n".join(lines) + "\n"
 
 
@@ -53,25 +56,23 @@ def _incomplete(report: Report) -> list[_Annotation]:
     return [_Annotation("Not everything could be checked", "\n".join(told[:MAX_NAMED]))] if told else []
 
 
-def _rules(report: Report, findings: Sequence[Finding], level: Severity) -> list[_Annotation]:
-    by_rule = groupby((one for one in findings if one.severity is level), key=lambda finding: finding.rule)
-    annotations = [_of_rule(report, code, list(group)) for code, group in by_rule]
-    annotations.sort(key=lambda pair: pair[0], reverse=True)
-    return [annotation for _, annotation in annotations]
-
-
-def _of_rule(report: Report, code: str, findings: Sequence[Finding]) -> tuple[int, _Annotation]:
-    """How many patients a rule touches, and its annotation."""
-    text = report.text(code)
-    here, away = words.touched(report, findings)
-    patients = [*here, *away]
-    extent = plural(len(findings), "finding") + words.extent(report, findings)
-    if patients:
-        extent += f": {words.listing(patients, MAX_NAMED)}"
-    first = findings[0]
-    details = words.expected_observed(first)
-    lines = [extent, f"{first.message}{f' ({details})' if details else ''}", f"What to do: {text.fix}"]
-    return len(patients), _Annotation(f"{code} {text.title}", "\n".join(lines))
+def _of_group(report: Report, group: CaseGroup) -> _Annotation:
+    text, leads = report.text(group.rule), [case.lead for case in group.cases]
+    here, away = words.touched(report, leads)
+    who = f": {words.listing([*here, *away], MAX_NAMED)}" if here or away else ""
+    if new := len([one for one in leads if one.baseline is not None and one.baseline.state is State.NEW]):
+        who += f"; {new:,} new"
+    comes_to = words.comes_to(report, group)
+    first = group.cases[0]
+    details = words.expected_observed(first.lead)
+    lines = [
+        words.counted(report, group) + who,
+        *([comes_to.capitalize()] if comes_to else []),
+        f"{first.lead.message}{f' ({details})' if details else ''}",
+        *(f"So {one.rule}: {one.message}" for one in first.followers[:MAX_NAMED]),
+        f"What to do: {text.fix}",
+    ]
+    return _Annotation(f"{group.rule} {text.title}", "\n".join(lines))
 
 
 def _cut(annotations: Sequence[_Annotation], what: str) -> list[_Annotation]:

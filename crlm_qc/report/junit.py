@@ -76,6 +76,9 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
         ("collection", f"{facts.collection}, doi:{facts.doi}" if facts.doi else facts.collection),
         ("verdict", words.sentence(report)),
     ]
+    if report.baseline is not None:
+        said.append(("since", words.since(report)))
+        said += [(f"f-{one.fingerprint}", words.rule_and_state(one)) for one in report.baseline.gone]
     return said + [("narrowed", line) for line in words.narrowing(report)]
 
 
@@ -88,7 +91,11 @@ def _suite(
 ) -> ET.Element:
     suite = ET.SubElement(root, "testsuite", name=_text(name), time="0")
     named = [*properties]
-    named += [(f"f-{one.fingerprint}", one.rule) for family in sorted(families) for one in findings.get(family, ())]
+    named += [
+        (f"f-{one.fingerprint}", words.rule_and_state(one))
+        for family in sorted(families)
+        for one in findings.get(family, ())
+    ]
     if named:
         holder = ET.SubElement(suite, "properties")
         for key, value in named:
@@ -124,7 +131,8 @@ def _described(findings: Sequence[Finding]) -> list[str]:
 
 
 def _describe(finding: Finding) -> str:
-    head = f"{words.WORDS[finding.severity]} {finding.rule}: {finding.message}"
+    stands = words.standing(finding)
+    head = f"{f'[{stands}] ' if stands else ''}{words.WORDS[finding.severity]} {finding.rule}: {finding.message}"
     details = [words.expected_observed(finding), f"{finding.count:,} times" if finding.count > 1 else ""]
     lines = [head, "; ".join(part for part in details if part), words.place(finding.subject)]
     lines += [f"waived: {finding.waived}" if finding.waived is not None else "", f"f-{finding.fingerprint}"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby
+from itertools import chain
 
+from crlm_qc.model.cases import open_cases
 from crlm_qc.model.cohort import Judge
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.fitness import Fit
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.standing import State
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.report.fitness import behind
@@ -50,6 +52,7 @@ def render(report: Report, max_bytes: int = MAX_BYTES) -> str:
         by_patient[finding.patient or ""].append(finding)
     first = [
         *_head(report),
+        *_since(report),
         *_fitness(report),
         *_limits(report),
         *_rules(report),
@@ -141,6 +144,20 @@ def _fitness(report: Report) -> Iterable[str]:
         yield f"| {escape(purpose.name)} | {' | '.join(counts)} | {behind(found)} |\n"
 
 
+def _since(report: Report) -> Iterable[str]:
+    """What became of the findings of the baseline, and what is new."""
+    if report.baseline is None:
+        return
+    yield f"\n### Since the baseline\n\n{escape(words.since(report))}.\n"
+    told = [(state, words.of_state(report, state)) for state in (State.NEW, State.REOPENED, State.CHANGED, State.FIXED)]
+    if any(found for _, found in told):
+        yield "\n"
+    for state, found in told:
+        yield from (f"- {_finding(one)}\n" for one in found[:MAX_NAMED])
+        if (rest := len(found) - MAX_NAMED) > 0:
+            yield f"- and {rest:,} more {state.value}\n"
+
+
 def _limits(report: Report) -> Iterable[str]:
     said = [escape(limit) for limit in words.limits(report)]
     said += [
@@ -155,17 +172,17 @@ def _limits(report: Report) -> Iterable[str]:
 
 
 def _rules(report: Report) -> Iterable[str]:
-    found = words.open_findings(report)
-    if not found:
+    groups = open_cases(report)
+    if not groups:
         return
-    yield "\n### Rules\n\n| severity | rule | findings | patients | what to do |\n|---|---|---:|---:|---|\n"
-    for (severity, code), group in groupby(found, key=lambda finding: (finding.severity, finding.rule)):
-        findings = list(group)
-        patients, _ = words.touched(report, findings)
-        text = report.text(code)
+    yield "\n### Rules\n\n| severity | rule | comes to | cases | findings | patients | what to do |\n"
+    yield "|---|---|---|---:|---:|---:|---|\n"
+    for group in groups:
+        patients, _ = words.touched(report, [case.lead for case in group.cases])
+        text = report.text(group.rule)
         yield (
-            f"| {_severity(severity)} | **{code}** {escape(text.title)} | {len(findings):,} | {len(patients):,} "
-            f"| {escape(text.fix)} |\n"
+            f"| {_severity(group.severity)} | **{group.rule}** {escape(text.title)} | {words.comes_to(report, group)} "
+            f"| {len(group.cases):,} | {len(group.findings):,} | {len(patients):,} | {escape(text.fix)} |\n"
         )
 
 
@@ -210,6 +227,7 @@ def _finding(finding: Finding) -> str:
         f" ({escape(said)})" if said else "",
         f" {escape(place)}" if place else "",
         f" waived: {escape(finding.waived)}" if finding.waived is not None else "",
+        f" **{escape(stands)}**" if (stands := words.standing(finding)) else "",
         f" `f-{finding.fingerprint}`",
     ]
     return "".join(parts)

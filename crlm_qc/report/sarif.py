@@ -13,6 +13,7 @@ from crlm_qc.model.finding import RELEASE, Finding, fingerprint
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, RuleText
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.standing import State
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
 
@@ -26,6 +27,9 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 # Section 3.11.5 doubles braces, which would be placeholders; 3.11.6 escapes brackets, which would be links.
 _BRACES = str.maketrans({"{": "{{", "}": "}}"})
 _LINK = re.compile(r"[\\\[\]]")
+
+_UNCHANGED = frozenset({State.PERSISTING, State.WAIVED, State.REOPENED})
+_ADDED = frozenset({State.NEW, State.NEW_RULE, State.NEWLY_CHECKED})
 
 _Key = tuple[str, str | None, bool]
 
@@ -58,7 +62,7 @@ def render(report: Report, anchor: str = ANCHOR) -> bytes:
         for key, group in groups.items()
         for rule, patient, waived in (key,)
     ]
-    run = {
+    run: dict[str, Any] = {
         "tool": {
             "driver": {
                 "name": "crlm-qc",
@@ -71,6 +75,10 @@ def render(report: Report, anchor: str = ANCHOR) -> bytes:
         "results": results,
         "properties": {"verdict": words.clean(words.sentence(report)), "release": words.clean(report.release.root)},
     }
+    if report.baseline is not None:
+        # What is gone is told here: code scanning would open an alert for a result, absent or not.
+        run["properties"]["since"] = words.clean(words.since(report))
+        run["properties"]["fixed"] = [one.fingerprint for one in words.of_state(report, State.FIXED)]
     return words.json_bytes({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
@@ -108,12 +116,23 @@ def _result(
         "partialFingerprints": {"ruleAndPatient/v1": name, "primaryLocationLineHash": f"{name}:1"},
         "properties": {"fingerprints": [one.fingerprint for one in findings]},
     }
+    states = {one.baseline.state for one in findings if one.baseline is not None}
+    if states:
+        # Section 3.27.24: whether the result, here all findings of a rule and patient, was in the baseline.
+        result["baselineState"] = _baseline_state(states)
+        result["properties"]["states"] = [one.baseline.state.value for one in findings if one.baseline is not None]
     if waived:
         reasons = dict.fromkeys(words.clean(one.waived or "") for one in findings)
         result["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": reason} for reason in reasons
         ]
     return result
+
+
+def _baseline_state(states: set[State]) -> str:
+    if states <= _ADDED:
+        return "new"
+    return "unchanged" if states <= _UNCHANGED else "updated"
 
 
 def _sentences(patient: str | None, findings: Sequence[Finding]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The summary that the terminal shows: gravest rules first, then what was not run, and the verdict last."""
+"""The summary that the terminal shows: gravest cases first, then what was not run, and the verdict last."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from crlm_qc.model.cases import open_cases
 from crlm_qc.model.cohort import Judge
 from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.standing import State
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.report.fitness import summary
@@ -20,6 +22,8 @@ from crlm_qc.report.fitness import summary
 WIDTH = 100
 MAX_PER_RULE = 5
 MAX_PATIENTS_NAMED = 8
+MAX_FOLLOWERS = 6
+"""Findings that follow from one, told with it; the rest stand in findings.json."""
 _NARROWEST, _WIDEST = 40, 140
 
 _INDENT = "    "
@@ -92,6 +96,7 @@ def render(report: Report, style: Style | None = None) -> str:
         _not_checked(report, style),
         style.wrap(words.ending(report)),
         _fitness(report, style),
+        _since(report, style),
         _counts(report, style),
     ]
     lines = [line for block in blocks if block for line in (*block, "")]
@@ -139,7 +144,9 @@ def several(report: Report, findings: Sequence[Finding], style: Style | None = N
     lines: list[str] = []
     ordered = sorted(findings, key=lambda finding: finding.sort_key)
     for (severity, code), group in groupby(ordered, key=lambda finding: (finding.severity, finding.rule)):
-        lines += [*_group(report, severity, code, list(group), style), ""]
+        found = list(group)
+        said = plural(len(found), "finding") + words.extent(report, found)
+        lines += [*_group(report, severity, code, said, [(one, ()) for one in found], style), ""]
     waived = sum(finding.waived is not None for finding in findings)
     counted = plural(len(findings), "finding")
     return finish([*lines, f"{counted}, {waived:,} waived." if waived else f"{counted}."], style)
@@ -177,6 +184,7 @@ def single(report: Report, finding: Finding, style: Style | None = None) -> str:
         ("UID", subject.uid),
         ("Within", words.within(subject)),
         ("Waived", finding.waived),
+        ("Since", "" if finding.baseline is None else finding.baseline.state.value),
         ("Why", about.why),
         ("Spoils", "" if about.spoils is None else words.spoils(about.spoils)),
         ("What to do", about.fix),
@@ -222,25 +230,49 @@ def _release(report: Report, style: Style) -> list[str]:
 
 
 def _groups(report: Report, style: Style) -> Iterator[list[str]]:
-    by_rule = groupby(words.open_findings(report), key=lambda finding: (finding.severity, finding.rule))
-    for (severity, code), group in by_rule:
-        yield _group(report, severity, code, list(group), style)
+    told = ""
+    for group in open_cases(report):
+        comes_to = words.comes_to(report, group)
+        if comes_to not in ("", told):
+            yield [style.paint("strong", comes_to.capitalize())]
+        told = comes_to
+        found = [(case.lead, case.followers) for case in group.cases]
+        yield _group(report, group.severity, group.rule, words.counted(report, group), found, style)
 
 
-def _group(report: Report, severity: Severity, code: str, findings: Sequence[Finding], style: Style) -> list[str]:
-    extent = plural(len(findings), "finding") + words.extent(report, findings)
+def _group(
+    report: Report,
+    severity: Severity,
+    code: str,
+    extent: str,
+    found: Sequence[tuple[Finding, Sequence[Finding]]],
+    style: Style,
+) -> list[str]:
+    """A rule with what it names, each with what follows from it."""
     sign = f"{words.GLYPHS[severity.value]} {words.WORDS[severity].upper()}"
     text = report.text(code)
     heading = style.wrap(f"{sign} {code} {text.title} ({extent})", "", "  ")
     lines = [style.paint(severity.value, heading[0]), *heading[1:]]
-    for finding in findings[: style.max_per_rule]:
-        lines += _finding(finding, style)
-    if rest := findings[style.max_per_rule :]:
-        named = sorted({finding.patient for finding in rest if finding.patient})
+    for finding, followers in found[: style.max_per_rule]:
+        lines += [*_finding(finding, style), *_followers(finding, followers, style)]
+    if rest := found[style.max_per_rule :]:
+        named = sorted({finding.patient for finding, _ in rest if finding.patient})
         who = f", in {words.listing(named, MAX_PATIENTS_NAMED)}" if named else ""
         lines += _with_command(f"and {len(rest):,} more{who}:", f"crlm-qc show {style.results} --rule {code}", style)
     lines += style.wrap(f"What to do: {text.fix}", "  ", _INDENT)
     return lines
+
+
+def _followers(lead: Finding, findings: Sequence[Finding], style: Style) -> Iterator[str]:
+    """What follows from a finding, and the same of its rule, in a line each."""
+    dot = "\N{MIDDLE DOT}"
+    for finding in findings[:MAX_FOLLOWERS]:
+        how = "and" if finding.rule == lead.rule else "so"
+        said = f"{dot} {how} {finding.rule}: {finding.message} f-{finding.fingerprint}"
+        yield from style.wrap(said, _INDENT + "  ", _INDENT * 2)
+    if rest := findings[MAX_FOLLOWERS:]:
+        codes = list(dict.fromkeys(finding.rule for finding in rest))
+        yield from style.wrap(f"{dot} and {len(rest):,} more of {words.listing(codes)}", _INDENT + "  ")
 
 
 def _with_command(said: str, command: str, style: Style) -> list[str]:
@@ -261,6 +293,7 @@ def _finding(finding: Finding, style: Style) -> list[str]:
         details.append(f"for example {', '.join(told[:3])}")
     if finding.waived is not None:
         details.append(f"waived: {finding.waived}")
+    details.insert(0, words.standing(finding))
     where = " \N{MIDDLE DOT} ".join(part for part in (_place(finding), f"f-{finding.fingerprint}") if part)
     for line in ("; ".join(part for part in details if part), where):
         lines += [style.paint("faint", part) for part in style.wrap(line, _INDENT + "  ")]
@@ -299,6 +332,26 @@ def _fitness(report: Report, style: Style) -> list[str]:
         *style.wrap(f"Patients usable, with care or without: {said}."),
         f"{_INDENT}crlm-qc cohort {words.clean(style.results)} --for {report.purposes[0].name}",
     ]
+
+
+_TOLD = {State.NEW: "error", State.REOPENED: "error", State.CHANGED: "warning", State.FIXED: "good"}
+"""States whose findings are named, and in which colour."""
+
+
+def _since(report: Report, style: Style) -> list[str]:
+    """What became of the findings of the baseline, and what is new."""
+    if report.baseline is None:
+        return []
+    lines = [style.paint("strong", line) for line in style.wrap(f"{words.since(report)}.", "", "  ")]
+    for state, colour in _TOLD.items():
+        found = words.of_state(report, state)
+        for one in found[: style.max_per_rule]:
+            stands = words.standing(one)
+            told = f"{stands} \N{MIDDLE DOT} {words.WORDS[one.severity]} {one.rule} {one.message} (f-{one.fingerprint})"
+            lines += [style.paint(colour, line) for line in style.wrap(told, "  ", _INDENT)]
+        if rest := len(found) - style.max_per_rule:
+            lines += style.wrap(f"and {rest:,} more {state.value}", "  ") if rest > 0 else []
+    return lines
 
 
 def _counts(report: Report, style: Style) -> list[str]:

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from crlm_qc.model.cases import CaseGroup
 from crlm_qc.model.cohort import patients_here
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import CacheUse, Report, Verdict
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.standing import State
 from crlm_qc.model.waivers import WaiverState, WaiverUse
 from crlm_qc.model.wholeness import SERIES, ListedBy, ToFetch
 from crlm_qc.model.words import plural
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from crlm_qc.model.finding import Finding, Subject
     from crlm_qc.model.fitness import Spoils
     from crlm_qc.model.settings import Settings
+    from crlm_qc.model.standing import Standing
 
 WORDS: Mapping[Severity, str] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 """What people read for a severity."""
@@ -40,6 +43,9 @@ STATUS_WORDS: Mapping[Status, str] = {
     Status.SKIPPED: "not run",
     Status.ERRORED: "crashed",
 }
+
+NO_LAST = "--baseline last: no earlier audit of this release, as deep and as wide, was kept; all findings count"
+"""What is said where the last audit is asked for, and there is none."""
 
 _DOT = " \N{MIDDLE DOT} "
 
@@ -171,6 +177,18 @@ def extent(report: Report, findings: Sequence[Finding]) -> str:
     return f" {' and '.join(said)}" if said else ""
 
 
+def counted(report: Report, group: CaseGroup) -> str:
+    """How many cases of how many findings there are, and in how many patients: `1 case of 5 findings in 1 patient`."""
+    cases, findings = len(group.cases), plural(len(group.findings), "finding")
+    said = findings if cases == len(group.findings) else f"{plural(cases, 'case')} of {findings}"
+    return said + extent(report, [case.lead for case in group.cases])
+
+
+def comes_to(report: Report, group: CaseGroup) -> str:
+    """What cases come to for who uses the release; empty where an earlier version does not say what rules spoil."""
+    return "" if report.text(group.rule).spoils is None else group.consequence.value
+
+
 def _errors(report: Report) -> str:
     errors = [finding for finding in open_findings(report) if finding.severity is Severity.ERROR]
     here, away = touched(report, errors)
@@ -184,6 +202,8 @@ def _rest(report: Report) -> list[str]:
     counts = report.counts
     parts = [plural(counts[level.value], WORDS[level]) for level in (Severity.WARNING, Severity.INFO)]
     rest = [part for part in parts if not part.startswith("0 ")]
+    if report.open_cases < len(open_findings(report)):
+        rest.append(f"in all {plural(report.open_cases, 'case')}")
     if counts["waived"]:
         rest.append(f"{counts['waived']:,} waived")
     return rest
@@ -347,3 +367,71 @@ def lacks(report: Report) -> str:
     """What the workbook's edition has not and others have, ready to follow the edition's name; empty if nothing."""
     columns = report.release.workbook_lacks
     return f"; it lacks {', '.join(columns)}, which other editions have" if columns else ""
+
+
+def changed(counts: Mapping[State, int], new: Iterable[Finding]) -> str:
+    """What changed since an earlier audit, in one sentence with no full stop.
+
+    Parameters
+    ----------
+    counts : mapping
+        Findings by state.
+    new : iterable of Finding
+        Those that are new.
+    """
+    parts = []
+    severities = [finding.severity for finding in new]
+    for state in State:
+        if not counts.get(state):
+            continue
+        told = f"{counts[state]:,} {state.value}"
+        if state is State.NEW:
+            levels = [plural(severities.count(level), WORDS[level]) for level in Severity if level in severities]
+            told += f" ({listing(levels)})"
+        parts.append(told)
+    said = ", ".join(parts)
+    if counts.get(State.NEW) or counts.get(State.REOPENED):
+        return said
+    return f"Nothing new: {said}" if parts else "No findings in either"
+
+
+def since(report: Report) -> str:
+    """What changed since the baseline, in one sentence with no full stop; empty where there is none."""
+    if report.baseline is None:
+        return ""
+    counts = {state: report.baseline.summary.get(state.value, 0) for state in State}
+    said = changed(counts, of_state(report, State.NEW))
+    return f"Since {report.baseline.name}: {said[0].lower()}{said[1:]}"
+
+
+def of_state(report: Report, state: State) -> list[Finding]:
+    """Findings that stand so to the baseline, gravest first; those that are gone too."""
+    every = [*report.findings, *(report.baseline.gone if report.baseline else ())]
+    return [one for one in every if one.baseline is not None and one.baseline.state is state]
+
+
+def standing(finding: Finding) -> str:
+    """How a finding stands to the baseline, and what it was there; empty where it is as it was, or there is none."""
+    stands = finding.baseline
+    if stands is None or stands.state is State.PERSISTING:
+        return ""
+    if stands.state is State.CHANGED and (told := was(finding, stands)):
+        return f"{stands.state.value}, {told}"
+    return stands.state.value
+
+
+def rule_and_state(finding: Finding) -> str:
+    """The rule of a finding, and how it stands to the baseline, if there is one."""
+    return finding.rule if finding.baseline is None else f"{finding.rule} {finding.baseline.state.value}"
+
+
+def was(now: Finding, before: Finding | Standing) -> str:
+    """What a finding was before, where that differs."""
+    said = []
+    if now.observed != before.observed:
+        said.append(f"was {before.observed or 'not told'}")
+    if before.count is not None and now.count != before.count:
+        said.append(f"was {before.count:,} times" if before.count > 1 else "was once")
+    if before.severity is not None and now.severity is not before.severity:
+        said.append(f"was {'an' if before.severity is Severity.ERROR else 'a'} {WORDS[before.severity]}")
+    return "; ".join(said)

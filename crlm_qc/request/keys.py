@@ -23,6 +23,7 @@ from crlm_qc.request.values import (
     Patients,
     Place,
     Places,
+    Saved,
     Share,
     Text,
 )
@@ -31,6 +32,12 @@ PREFIX = "CRLM_QC"
 """Beginning of the names of environment variables."""
 NEVER = "never"
 """The severity at which nothing fails."""
+NEW = {"new": Severity.ERROR, "new-warning": Severity.WARNING, "new-info": Severity.INFO}
+"""Where only what is worse than the baseline fails: from which severity on."""
+LAST = "last"
+"""The baseline that is the last comparable audit of those that were kept."""
+KEPT = 10
+"""Audits that are kept, unless another number is asked for."""
 ENGINES = ("local", "dask")
 """What patients can be read on, by default the first."""
 
@@ -128,9 +135,15 @@ _KEYS = (
     Key("redact-paths", Flag(), "Whether folders are named in reports after patient and contents alone.", "true"),
     _choice(
         "fail-on",
-        Choice((*Severity, NEVER), default=Severity.ERROR.value),
+        Choice((*Severity, NEVER, *NEW), default=Severity.ERROR.value),
         "Mildest severity that exits with 1",
         '"error"',
+    ),
+    Key(
+        "baseline",
+        Saved(LAST),
+        "findings.json of an earlier audit to compare with, or last: the last comparable one of those that were kept.",
+        '"baseline.json"',
     ),
     Key("exit-zero", Flag(), "Exit with 0 where findings would exit with 1.", "false"),
     Key("allow-incomplete", Flag(), "Exit by the findings alone where something could not be checked.", "false"),
@@ -141,6 +154,7 @@ _KEYS = (
         '["junit", "sarif"]',
     ),
     Key("out", Place(), "Folder of the reports.", '"audit"'),
+    Key("keep-runs", Number(least=0, default=KEPT), "Audits whose findings are kept in that folder, under runs.", "30"),
     Key("evidence", Place(), "Folder to write the evidence tables to.", '"audit/evidence"'),
     Key("attest", Place(), "File to write a sign-off record to.", '"audit/attestation.json"'),
     Key("sarif-anchor", Text(), "File of the repository that SARIF results are shown at.", '"README.md"'),

@@ -23,7 +23,7 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.report.writing import can_be_written
 from crlm_qc.request.choice import all_waivers, choose
 from crlm_qc.request.files import Configuration
-from crlm_qc.request.keys import ENGINES, KEYS, NEVER
+from crlm_qc.request.keys import ENGINES, KEPT, KEYS, NEVER, NEW
 from crlm_qc.request.purposes import PURPOSES
 from crlm_qc.request.settled import Settled, settle, settle_alone
 from crlm_qc.request.values import OFF, words_of
@@ -84,6 +84,12 @@ class Request:
     """Folder to write the evidence tables to."""
     fail_on: Severity | None = Severity.ERROR
     """Mildest severity that counts; None for never."""
+    new_alone: bool = False
+    """Whether only what is worse than the baseline counts."""
+    baseline: str | None = None
+    """findings.json to compare with, or the word for the last that was kept."""
+    keep_runs: int = KEPT
+    """Audits whose findings are kept."""
     exit_zero: bool = False
     allow_incomplete: bool = False
     out: Path | None = None
@@ -159,7 +165,10 @@ class Request:
             waivers=tuple(waiver for path in settled.paths("waivers") for waiver in load_waivers(path)),
             allow_did_waivers=settled["allow-did-waivers"],
             evidence=settled.path("evidence"),
-            fail_on=None if fail_on == NEVER else Severity(fail_on),
+            fail_on=None if fail_on == NEVER else NEW.get(fail_on) or Severity(fail_on),
+            new_alone=fail_on in NEW,
+            baseline=settled["baseline"],
+            keep_runs=settled["keep-runs"],
             exit_zero=settled["exit-zero"],
             allow_incomplete=settled["allow-incomplete"],
             out=settled.path("out"),
@@ -236,6 +245,45 @@ def settings_of(settled: Settled) -> Settings:
         all_objects=settled["all-objects"],
         purposes=settled.configuration.values.get(PURPOSES, {}),
     )
+
+
+def settings_from(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
+    """The settings that who calls from Python gives as such, or by options.
+
+    Parameters
+    ----------
+    settings : Settings or None
+        Settings as such.
+    options : mapping
+        Values by the keys of the configuration.
+
+    Raises
+    ------
+    TypeError
+        Both are given.
+    UsageError
+        A value can't be used.
+    """
+    if settings is None:
+        return settings_of(settle_alone(options))
+    if options:
+        names = ", ".join(key.replace("-", "_") for key in options)
+        raise TypeError(
+            f"audit() takes settings or {names}, not both: put {names} into Settings(...), or leave settings out"
+        )
+    return settings
+
+
+def waivers_from(given: str | Path | Iterable[Waiver | str | Path]) -> tuple[Waiver, ...]:
+    """Waivers as such, and those of files.
+
+    Raises
+    ------
+    UsageError
+        A file can't be used.
+    """
+    every = [given] if isinstance(given, str | Path) else given
+    return tuple(waiver for one in every for waiver in ((one,) if isinstance(one, Waiver) else load_waivers(Path(one))))
 
 
 def _listed(given: Iterable[str]) -> tuple[str, ...]:

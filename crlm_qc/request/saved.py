@@ -10,15 +10,21 @@ from typing import NoReturn
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.plain import PlainError
 from crlm_qc.model.report import Report
+from crlm_qc.report import FORMATS
 
 
-def load_report(path: Path) -> Report:
+def findings_in(path: Path) -> Path:
+    """The saved results that a path names: a file, or the folder that an audit wrote its reports to."""
+    return path / FORMATS["json"].goes_to if path.is_dir() else path
+
+
+def load_report(path: str | Path) -> Report:
     """Read findings.json.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file.
+    path : str or pathlib.Path
+        The file, or the folder that an audit wrote it to.
 
     Returns
     -------
@@ -30,6 +36,7 @@ def load_report(path: Path) -> Report:
     UsageError
         The file can't be read, or is not what this version reads; the message names it.
     """
+    path = findings_in(Path(path))
     try:
         raw = json.loads(path.read_bytes(), parse_constant=_no_constant)
         return Report.from_dict(raw)

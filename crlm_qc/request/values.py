@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,17 @@ class Place(Kind):
     def given(self, value: Any, _: str, /) -> Any:
         """As `Kind`."""
         return str(Path(value))
+
+
+class Saved(Place):
+    """The path of saved results, or the word for the last that were kept."""
+
+    def __init__(self, last: str) -> None:
+        self._last = last
+
+    def in_file(self, table: Table, key: str, folder: Path, /) -> Any:
+        """As `Kind`."""
+        return self._last if table.text(key) == self._last else super().in_file(table, key, folder)
 
 
 class Share(Kind):
@@ -253,8 +264,9 @@ class Pairs(Kind):
         return text.split()
 
     def given(self, value: Any, option: str, /) -> Any:
-        """As `Kind`; of several for one name the last holds."""
-        return dict(self._pair(pair, option) for pair in words_of(value))
+        """As `Kind`; of several for one name the last holds. Python may give a mapping."""
+        pairs = [f"{name}={said}" for name, said in value.items()] if isinstance(value, Mapping) else words_of(value)
+        return dict(self._pair(pair, option) for pair in pairs)
 
     @abstractmethod
     def _pair(self, pair: str, option: str) -> tuple[str, Any]:

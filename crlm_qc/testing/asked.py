@@ -8,12 +8,26 @@ from pathlib import Path
 import pytest
 
 from crlm_qc.model.errors import UsageError
+from crlm_qc.model.report import Report
 from crlm_qc.report import words
-from crlm_qc.request.request import Request, keep_out
+from crlm_qc.request.request import Request, keep_out, reports_of
+from crlm_qc.request.runs import Earlier, Runs, baseline_of
 from crlm_qc.rulebook.rule import Rule
 from crlm_qc.testing.names import GRAINS, named_source
 
-_OPTIONS = ("select", "ignore", "waivers", "subset", "all-objects", "depth", "jobs", "profile", "fail-on", "evidence")
+_OPTIONS = (
+    "select",
+    "ignore",
+    "waivers",
+    "subset",
+    "all-objects",
+    "depth",
+    "jobs",
+    "profile",
+    "fail-on",
+    "baseline",
+    "evidence",
+)
 """Options that are keys of the configuration too."""
 
 
@@ -29,6 +43,8 @@ class Asked:
     grain: str
     rules: tuple[Rule, ...]
     patients: tuple[str, ...]
+    earlier: Earlier | None = None
+    """The audit that was named to compare with."""
 
     @classmethod
     def of(cls, config: pytest.Config) -> Asked:
@@ -45,11 +61,18 @@ class Asked:
             request = _request(config, source)
             # Both refuse what can't be before anything is read.
             request.accepted()
+            earlier = baseline_of(request, request.out or reports_of(source))
             rules = tuple(request.rules())
             saved, patients = _patients(source, request)
         except UsageError as error:
             raise pytest.UsageError(f"crlm-qc: {words.clean(str(error))}") from None
-        return cls(source, saved, request, config.getoption("crlm_grain") or GRAINS[1], rules, patients)
+        return cls(source, saved, request, config.getoption("crlm_grain") or GRAINS[1], rules, patients, earlier)
+
+    def compared(self, report: Report) -> Report:
+        """The report beside the baseline, if there is one."""
+        runs = Runs(self.request.out or reports_of(self.source))
+        baseline = runs.baseline(report, self.request, self.earlier)
+        return report if baseline is None else baseline.beside(report)
 
 
 def _request(config: pytest.Config, source: Path) -> Request:

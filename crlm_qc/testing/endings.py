@@ -43,8 +43,9 @@ class Told:
 class Verdicts:
     """Ends of tests, from a report."""
 
-    def __init__(self, report: Report, fail_on: Severity | None) -> None:
+    def __init__(self, report: Report, fail_on: Severity | None, *, new_alone: bool = False) -> None:
         self._report = report
+        self._new_alone = new_alone
         self._fail_on = fail_on
         self._outcomes = {one.rule: one for one in report.outcomes}
         self._of_rule: dict[str, list[Finding]] = defaultdict(list)
@@ -106,7 +107,7 @@ class Verdicts:
             return False
         # A waiver that accepts nothing would hide the fault's return, so it must go; one of a known issue is a note.
         too_much = finding.rule == UNUSED and finding.severity.at_least(Severity.WARNING)
-        return too_much or finding.severity.at_least(self._fail_on)
+        return too_much or self._report.fails(finding, self._fail_on, new_alone=self._new_alone)
 
 
 def _why(outcome: Outcome) -> str:

@@ -124,7 +124,7 @@ class AuditItem(pytest.Item):
             told = self.told
         except AuditFailedError as error:
             _not_checked(str(error))
-        self.user_properties += [(f"f-{one.fingerprint}", one.rule) for one in told.findings]
+        self.user_properties += [(f"f-{one.fingerprint}", words.rule_and_state(one)) for one in told.findings]
         if told.aside:
             self.add_report_section("setup", NAME, told.aside)
         if told.ending is Ending.SKIPPED:
@@ -269,6 +269,10 @@ class AuditPlugin:
             return
         if report is not None:
             terminalreporter.write_line(f"crlm-qc: {words.clean(words.sentence(report))}.")
+            if report.baseline is not None:
+                terminalreporter.write_line(f"crlm-qc: {words.clean(words.since(report))}.")
+            elif self.asked.request.baseline is not None:
+                terminalreporter.write_line(f"crlm-qc: {words.NO_LAST}")
 
     def pytest_unconfigure(self) -> None:
         """Leave nothing behind."""
@@ -278,7 +282,8 @@ class AuditPlugin:
     def verdicts(self) -> Verdicts:
         """Ends of the tests."""
         if self._verdicts is None:
-            self._verdicts = Verdicts(self.results.report(), self.asked.request.fail_on)
+            request = self.asked.request
+            self._verdicts = Verdicts(self.results.report(), request.fail_on, new_alone=request.new_alone)
         return self._verdicts
 
     def command(self, nodeid: str) -> str:

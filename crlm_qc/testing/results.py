@@ -111,6 +111,7 @@ class Results:
                 )
                 if memory is not None:
                     memory.end()
+                self._report = asked.compared(self._report)
             put(self._saved, json_format.render(self._report))
         except UsageError as error:
             self._failed = f"crlm-qc: {words.clean(str(error))}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crlm_qc.auditing.figures import figures, patient_facts
+from crlm_qc.auditing.figures import beside_workbook, figures, patient_facts
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.resources import expectations_folder
 from crlm_qc.model.evidence import Evidence
@@ -190,7 +190,7 @@ def test_what_the_workbook_says_of_a_patient(profile: Profile) -> None:
         sources=[{"source": "clinical", "path": "w.xlsx", "used": True, "columns": heads}],
         clinical=rows,
     )
-    told = [(one.sex_workbook, one.stated_mm) for one in patient_facts(made)]
+    told = [(one.sex_workbook, one.stated_mm) for one in beside_workbook(made, patient_facts(made))]
     assert told == [("F", 42.5), ("M", None), (None, None)]
 
 
@@ -209,7 +209,7 @@ def test_published_beside_observed(full: Context) -> None:
 
 
 def test_no_text_from_a_file_comes_through(full: Context) -> None:
-    told = json.dumps(to_plain([*figures(full), *patient_facts(full)]), allow_nan=False)
+    told = json.dumps(to_plain([*figures(full), *beside_workbook(full, patient_facts(full))]), allow_nan=False)
     assert "Jane" not in told
 
 

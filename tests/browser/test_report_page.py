@@ -20,6 +20,8 @@ from support.releases import MATRIX, MAX_SLICES, small_release
 from crlm_qc.auditing.run import audit
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.waivers import Waiver
+from crlm_qc.model.cases import open_cases
+from crlm_qc.model.finding import Finding
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
@@ -131,7 +133,14 @@ def test_injected_script_does_not_run(driver: Driver, pages: Path) -> None:
 
 def test_filters_narrow_the_table_and_live_in_the_link(driver: Driver, pages: Path) -> None:
     show(driver, pages / "sample.html")
-    assert len(rows(driver)) == 10
+    # Seven findings are the same in most patients: one row.
+    assert rows(driver) == ["CTS008", "DSO007", "CLN010", "CTS012"]
+    shown = "return document.querySelector('.shown').textContent"
+    assert driver.execute_script(shown) == "10 of 11 shown"
+    choose(driver, "patient", "CRLM-CT-1003")
+    assert rows(driver) == ["CTS008", "CLN010"]
+    assert driver.execute_script(shown) == "2 of 11 shown"
+    choose(driver, "patient", "")
     choose(driver, "severity", "warning")
     assert rows(driver) == ["CLN010"]
     assert driver.execute_script("return document.querySelector('.shown').textContent") == "1 of 11 shown"
@@ -147,7 +156,7 @@ def test_filters_narrow_the_table_and_live_in_the_link(driver: Driver, pages: Pa
     assert rows(driver) == ["SEG006"]
     driver.find_element("css selector", ".controls button[type=reset]").click()
     driver.execute_async_script("setTimeout(arguments[0], 20)")
-    assert len(rows(driver)) == 10
+    assert len(rows(driver)) == 4
 
 
 def test_a_link_brings_its_filters(driver: Driver, pages: Path) -> None:
@@ -164,13 +173,20 @@ def test_sorting(driver: Driver, pages: Path) -> None:
     assert rows(driver)[-1] == "CTS012"
     driver.execute_script("arguments[0].click()", button)
     assert heading.get_attribute("aria-sort") == "descending"
-    assert rows(driver)[:2] == ["CTS012", "DSO007"]
+    assert rows(driver)[:2] == ["CTS012", "CTS008"]
 
 
 def test_a_link_to_a_finding_shows_it_even_if_it_is_filtered_out(driver: Driver, pages: Path) -> None:
     waived = next(finding for finding in reports.sample().findings if finding.waived)
     show(driver, pages / "sample.html", f"#f-{waived.fingerprint}")
     assert driver.execute_script(f"return document.getElementById('f-{waived.fingerprint}').offsetParent !== null")
+
+
+def test_a_link_to_a_finding_unfolds_the_row_that_it_stands_in(driver: Driver, pages: Path) -> None:
+    last = [finding for finding in reports.sample().findings if finding.rule == "CTS008"][-1]
+    for fragment in (f"f-{last.fingerprint}", f"CTS008-{last.patient}"):
+        show(driver, pages / "sample.html", f"#{fragment}")
+        assert driver.execute_script(f"return document.getElementById('{fragment}').offsetHeight > 0")
 
 
 def test_a_link_to_a_rule_opens_it(driver: Driver, pages: Path) -> None:
@@ -443,12 +459,18 @@ def test_everything_is_there_without_script(driver: Driver, pages: Path) -> None
     body = driver.find_element("tag name", "body").text
     controls = driver.find_element("css selector", ".controls").is_displayed()
     driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    assert body.count("A slice is missing") == 7
+    assert body.count("A slice is missing") == 2, "on its card, and in the row that tells all seven"
+    assert "The same in 7 of 9 patients" in body
     assert "Tumor_1 and Tumor_2 share 1,204 voxels." in body
     assert not controls
 
 
 # --- the report of a faulty release ----------------------------------------------------------------------------------
+
+
+def told(report: Report) -> list[Finding]:
+    """The findings that count, in the order of all formats."""
+    return [finding for group in open_cases(report) for finding in group.findings]
 
 
 def test_a_faulty_release_shows_without_errors_or_requests(driver: Driver, faulty_page: Path, faulty: Report) -> None:
@@ -458,14 +480,14 @@ def test_a_faulty_release_shows_without_errors_or_requests(driver: Driver, fault
     messages = [entry["message"] for entry in driver.get_log("performance")]
     assert not [said for said in messages if "Network.requestWillBeSent" in said and '"url":"http' in said]
     assert driver.title == driver.find_element("tag name", "h1").text.rstrip(".")
-    opened = [one.rule for one in faulty.findings if one.waived is None]
+    opened = [one.rule for one in told(faulty)]
     assert rows(driver) == opened
     assert {"CTS008", "DSO011", "SEG011", "CLN010", "MET017", "MAN005", "XRF002"} <= set(opened)
 
 
 def test_every_filter_of_a_faulty_release(driver: Driver, faulty_page: Path, faulty: Report) -> None:
     show(driver, faulty_page)
-    opened = [one for one in faulty.findings if one.waived is None]
+    opened = told(faulty)
 
     def after(name: str, value: str) -> list[str]:
         choose(driver, name, value)

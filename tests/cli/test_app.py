@@ -17,6 +17,8 @@ from support import reports
 import crlm_qc.auditing.run
 from crlm_qc.cli import app as cli
 from crlm_qc.cli.clock import LIBRARIES
+from crlm_qc.cli.configured import GROUP_OF
+from crlm_qc.cli.rules import MOST_FOUND
 from crlm_qc.cli.synth import DEMO_FAULTS
 from crlm_qc.collection.resources import expectations_folder
 from crlm_qc.model.report import Report
@@ -95,13 +97,72 @@ def test_check_writes_both_reports_and_prints_the_summary(run: Run, audit: Audit
     done = run("check", release)
     assert done.code == 1
     folder = Path("reports/manifest-1")
-    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "report.html", "run.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "report.html", "run.json", "runs"]
+    (kept,) = (folder / "runs").iterdir()
+    assert kept.read_bytes() == (folder / "findings.json").read_bytes()
     assert json.loads((folder / "findings.json").read_text(encoding="utf-8"))["summary"]["error"] == 8
     assert "ERROR CTS008 Missing slice" in done.out
     assert "Not conformant: 8 errors" in done.out
     assert str(folder / "report.html") in done.out
     assert done.err == ""
     assert "\x1b" not in done.out
+
+
+def test_a_smaller_audit_is_refused_before_anything_is_read(run: Run, audit: Audit, release: Path) -> None:
+    run("check", release)
+    before = Path("reports/manifest-1/findings.json").read_bytes()
+    audit.asked.clear()
+    refused = run("check", release, "--depth", "headers")
+    assert (refused.code, audit.asked) == (2, {})
+    assert "read at depth pixels, and this one at headers" in refused.err
+    assert Path("reports/manifest-1/findings.json").read_bytes() == before
+    audit.report = replace(audit.report, settings=Settings(depth=Depth.HEADERS, subset=True))
+    assert run("check", release, "--depth", "headers", "--out", "other").code == 1
+    assert run("check", release, "--depth", "headers", "--force").code == 1
+    assert Path("reports/manifest-1/findings.json").read_bytes() != before
+
+
+def test_check_ends_with_what_has_changed_since_the_last(run: Run, audit: Audit, release: Path) -> None:
+    assert "Since" not in run("check", release).out
+    plain = Path("reports/manifest-1/findings.json").read_bytes()
+    whole = audit.report
+    audit.report = replace(whole, findings=whole.findings[1:])
+    fixed = run("check", release)
+    assert "nothing new: 1 fixed" in " ".join(fixed.out.split())
+    audit.report = whole
+    new = run("check", release)
+    assert "1 new (1 error)" in " ".join(new.out.split())
+    # It is told, and stands in no report.
+    assert Path("reports/manifest-1/findings.json").read_bytes() == plain
+    assert len(list(Path("reports/manifest-1/runs").iterdir())) == 3
+
+
+def test_a_baseline_gates_on_what_is_new_alone(run: Run, audit: Audit, release: Path) -> None:
+    gate = ("check", release, "--baseline", "old/findings.json", "--fail-on", "new")
+    assert run("check", release, "--out", "old", "--keep-runs", "0").code == 1
+    assert not Path("old/runs").exists()
+    assert run(*gate).code == 0
+    assert (
+        json.loads(Path("reports/manifest-1/findings.json").read_text(encoding="utf-8"))["baseline"]["summary"]["new"]
+        == 0
+    )
+    whole = audit.report
+    audit.report = replace(whole, findings=whole.findings[1:])
+    run("check", release, "--out", "old")
+    audit.report = whole
+    done = run(*gate, "-o", "csv")
+    assert done.code == 1
+    assert "Since the baseline findings.json: 1 new (1 error)" in done.out
+    assert b",new\r\n" in Path("reports/manifest-1/findings.csv").read_bytes()
+    assert run("check", release, "--fail-on", "new").code == 2
+
+
+def test_the_last_audit_as_baseline(run: Run, audit: Audit, release: Path) -> None:
+    first = run("check", release, "--baseline", "last", "--fail-on", "new")
+    assert first.code == 1
+    assert "no earlier audit of this release" in first.err
+    again = run("check", release, "--baseline", "last", "--fail-on", "new")
+    assert (again.code, again.err) == (0, "")
 
 
 def test_two_runs_give_equal_bytes(run: Run, audit: Audit, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,6 +415,19 @@ def test_help_names_the_exit_codes_and_options(run: Run, monkeypatch: pytest.Mon
         assert option in done.out
 
 
+def test_help_of_many_options_is_in_groups(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = run("check", "--help").out
+    headings = re.findall(r"^╭─ (.+?) ─+╮$", told, re.MULTILINE)
+    assert {"What is checked", "What is written", "How it exits", "Where things lie"} <= set(headings)
+    most = max(len(re.findall(r"^│ --", part, re.MULTILINE)) for part in told.split("╭─"))
+    assert most <= 12
+    assert "[tool.crlm-qc]" in told
+    # What a group lists is an option.
+    assert {f"--{name.replace('_', '-')}" for name in GROUP_OF} <= set(re.findall(r"--[a-z-]+", told))
+    assert "What is written" not in run("show", "--help").out
+
+
 def test_version(run: Run) -> None:
     assert run("--version").out == f"crlm-qc {crlm_qc.__version__}\n"
     assert run("-V").code == 0
@@ -385,6 +459,16 @@ def test_rules_of_one_family(run: Run) -> None:
     assert done.code == 2
     assert "unknown family RELL: did you mean REL? Known: CLN, CTS" in done.err
     assert "unknown family QQQ. Known: CLN, CTS" in run("rules", "--family", "QQQ").err
+
+
+def test_explain_searches_words(run: Run) -> None:
+    told = run("explain", "missing", "slices").out.splitlines()
+    assert told[0] == "CTS008  error    A slice is missing"
+    assert re.fullmatch(r"[0-9]+ rules about missing slices.*\. More of one: crlm-qc explain CODE", told[-1])
+    assert "DID007" in run("explain", "burned-in").out
+    assert len(run("explain", "slice").out.splitlines()) == MOST_FOUND + 2
+    assert run("explain", "missing slices").out.splitlines() == told
+    assert run("explain", "xyzzy").code == 2
 
 
 def test_every_rule_can_be_explained(run: Run) -> None:

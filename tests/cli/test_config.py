@@ -15,7 +15,7 @@ from support.releases import small_release
 from crlm_qc.auditing.attestation import rule_set
 from crlm_qc.auditing.run import audit as real_audit
 from crlm_qc.cli import app as cli
-from crlm_qc.cli.options import FailOn
+from crlm_qc.cli.options import FailOn, FailOnNew
 from crlm_qc.cli.saved import load_report
 from crlm_qc.cli.terminal import Colour
 from crlm_qc.collection.profile import Profile
@@ -26,7 +26,7 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.request.keys import KEYS
 
 Run = Callable[..., tuple[int, str, str]]
-NOT_KEYS = {"ctx", "release", "config", "isolated", "help"}
+NOT_KEYS = {"ctx", "release", "config", "isolated", "force", "help"}
 """Parameters of `check` that are no settings, or say where settings are read from."""
 
 
@@ -95,10 +95,11 @@ def test_every_option_of_check_is_a_key_and_every_key_an_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "choices"), [("fail-on", FailOn), ("depth", Depth), ("pictures", PictureMode), ("color", Colour)]
+    ("key", "choices"), [("fail-on", FailOnNew), ("depth", Depth), ("pictures", PictureMode), ("color", Colour)]
 )
 def test_choices_are_those_of_the_option(key: str, choices: Any) -> None:
     assert KEYS[key].choices == tuple(choices)
+    assert set(FailOn) < set(FailOnNew)
 
 
 # --- check
@@ -157,7 +158,7 @@ def test_an_option_wins_over_the_environment_and_that_over_the_file(
     monkeypatch.setenv("CRLM_QC_DEPTH", "masks")
     assert run("check", release, "--depth", "pixels")[0] == 1
     assert (asked["settings"].depth, asked["settings"].select, asked["jobs"]) == (Depth.PIXELS, ("DSO", "SEG006"), 2)
-    assert run("check", release, "--fail-on", "never", "--select", "MET")[0] == 0
+    assert run("check", release, "--fail-on", "never", "--select", "MET", "--force")[0] == 0
     assert asked["settings"].select == ("MET",)
 
 
@@ -270,6 +271,8 @@ ENVIRONMENT = {
     "standard": ("1", True),
     "all-objects": ("1", True),
     "fail-on": ("never", "never"),
+    "baseline": ("last", "last"),
+    "keep-runs": ("3", 3),
     "exit-zero": ("yes", True),
     "allow-incomplete": ("1", True),
     "output": ("junit csv:a.csv", ["junit", "csv:a.csv"]),

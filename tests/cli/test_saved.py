@@ -12,6 +12,7 @@ from support import reports
 from crlm_qc.cli import app as cli
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
+from crlm_qc.model.severity import Severity
 from crlm_qc.report import FORMATS
 from crlm_qc.report import changes as changes_formats
 from crlm_qc.report.json_format import render
@@ -274,6 +275,13 @@ def test_show_lists_every_finding_without_a_limit(run: Run, saved: Save) -> None
         (["--patient", "CRLM-CT-1001", "--rule", "CTS012"], 1),
         (["--patient", "CRLM-CT-1002", "--rule", "CTS008"], 0),
         (["--rule", "PUB001"], 0),
+        (["--family", "cts"], 8),
+        (["--family", "DSO", "--rule", "CTS008"], 0),
+        (["--severity", "error"], sum(one.severity is Severity.ERROR for one in WHOLE.findings)),
+        (
+            ["--severity", "info", "--severity", "warning"],
+            sum(one.severity is not Severity.ERROR for one in WHOLE.findings),
+        ),
     ],
 )
 def test_show_drills_down(run: Run, saved: Save, options: list[str], found: int) -> None:
@@ -281,6 +289,25 @@ def test_show_drills_down(run: Run, saved: Save, options: list[str], found: int)
     assert done.code == 0
     assert done.out.count("f-") == found
     assert f"{found} finding" in done.out
+
+
+def test_show_as_json_is_what_findings_json_says(run: Run, saved: Save) -> None:
+    done = run("show", saved(), "--format", "json", "--rule", "CTS008")
+    assert json.loads(done.out) == [one.as_dict() for one in WHOLE.findings if one.rule == "CTS008"]
+    one = WHOLE.findings[-1]
+    done = run("show", "findings.json", "--format", "json", "--finding", one.fingerprint)
+    assert json.loads(done.out) == [one.as_dict()]
+    assert json.loads(run("show", "findings.json", "--format", "json", "--rule", "PUB001").out) == []
+
+
+def test_saved_results_are_found_in_the_folder_of_an_audit(run: Run, saved: Save) -> None:
+    saved()
+    assert run("show", ".").out == run("show", "findings.json").out
+    assert run("diff", ".", "findings.json").out == run("diff", "findings.json", "findings.json").out
+    assert run("report", ".", "-o", "csv").code == 0
+    assert Path("findings.csv").is_file()
+    Path("empty").mkdir()
+    assert "empty/findings.json can't be read" in run("show", "empty").err
 
 
 def test_show_says_how_a_rule_without_findings_ended(run: Run, saved: Save) -> None:
@@ -309,6 +336,7 @@ def test_show_one_finding_in_full(run: Run, saved: Save, cut: int, before: str) 
         (["--patient", "CRLM-CT-1099"], "no such patient in this audit: did you mean CRLM-CT-10"),
         (["--rule", "CTS999"], "no such rule in this audit: did you mean CTS012, CTS008?"),
         (["--rule", ""], "no such rule"),
+        (["--family", "CT"], "no such family in this audit. There are: CLN, CTS, DSO"),
         (["--finding", "65d"], "give 4 digits"),
         (["--finding", "ffff"], "no such finding"),
         (["--finding", "51bc8aed2dc6", "--rule", "DSO007"], "no such finding"),

@@ -99,3 +99,13 @@ def test_no_text_breaks_out_of_its_command(message: str, title: str) -> None:
     assert [level for level, _, _ in found] == ["error", "notice"]
     assert found[0][1].split() == f"CTS008 {words.clean(title)}".split()
     assert " ".join(words.clean(message).split()) in " ".join(found[0][2].split())
+
+
+def test_a_case_is_one_annotation_with_what_follows_from_it() -> None:
+    found = annotations(reports.with_cases())
+    assert [title[:6] for _, title, _ in found] == ["CTS008", "DSO007", "CLN010", "crlm-q"]
+    assert found[0][2].splitlines()[:2] == [
+        "1 case of 2 findings in 1 patient: CRLM-CT-1001",
+        "Missing or not as published",
+    ]
+    assert "\nSo DSO007: One is gone.\nWhat to do: " in found[0][2]

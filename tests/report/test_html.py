@@ -189,8 +189,38 @@ def test_rows_over_the_cap_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fix_first_takes_the_gravest_and_widest_and_no_note() -> None:
-    codes = [rule.text.code for rule in view.View(reports.sample()).fix_first]
+    codes = [group.rule for group in view.View(reports.sample()).fix_first]
     assert codes == ["CTS008", "DSO007", "CLN010"]
+
+
+def test_cards_are_of_cases_and_a_cut_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = reports.with_cases()
+    page = render(report)
+    shown = Page(page).words()
+    assert "Missing or not as published Missing slice CRLM-CT-1001 A slice is missing" in shown
+    assert "So also DSO007 ." in shown
+    assert "1 case of 2 findings" in shown
+    assert "more:" not in shown
+    rows = rows_of(page, "findings")
+    assert "Follows from CTS008" in rows[1], "what follows stands beneath its cause"
+    assert "Follows" not in rows[0] + rows[2]
+    monkeypatch.setattr(view, "MAX_FIX_FIRST", 1)
+    assert "And 2 more: DSO007 Referenced instance not on disk ; CLN010 Total" in Page(render(report)).words()
+
+
+def test_what_is_the_same_in_most_patients_is_one_row_that_unfolds() -> None:
+    report = reports.sample()
+    page = render(report)
+    rows = rows_of(page, "findings")
+    same = [one for one in report.findings if one.rule == "CTS008"]
+    assert len(rows) == len(report.findings) - len(same) + 1
+    (row,) = (row for row in rows if "CTS008" in row)
+    assert "The same in 7 of 9 patients" in row
+    assert all(f"f-{one.fingerprint}" in row and one.patient in row for one in same)
+    assert row.endswith(" 7"), "how many they are in all"
+    one, *rest = same
+    other = replace(report, findings=[replace(one, observed="20.000 mm"), *rest[:4], *report.findings[7:]])
+    assert "The same in" not in render(other), "in fewer than half of the patients"
 
 
 def test_worst_patients_come_first() -> None:

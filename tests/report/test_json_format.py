@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from support import reports
 
+from crlm_qc.model.changes import State, with_baseline
 from crlm_qc.model.finding import Kind
 from crlm_qc.model.outcome import Status
 from crlm_qc.model.severity import Severity
@@ -24,6 +25,7 @@ REPORTS = {
     "empty": reports.empty(),
     "hostile": reports.hostile(),
     "lacking": reports.lacking(),
+    "compared": with_baseline(reports.lacking(), reports.sample(), "the audit of 2026-11-20 09:14 UTC"),
 }
 
 
@@ -41,6 +43,7 @@ def test_the_schema_can_refuse() -> None:
 
 def undocumented(value: Any, schema: dict[str, Any], where: str) -> Iterator[str]:
     """Keys of a value that the schema does not describe, and keys it describes that are not there."""
+    schema = SCHEMA["$defs"]["finding"] if schema == {"$ref": "#/$defs/finding"} else schema
     if "properties" in schema and isinstance(value, dict):
         for key in value.keys() ^ schema["properties"].keys():
             yield f"{where}.{key}"
@@ -52,22 +55,23 @@ def undocumented(value: Any, schema: dict[str, Any], where: str) -> Iterator[str
 
 
 def test_the_schema_describes_every_key() -> None:
-    raw = json.loads(render(REPORTS["lacking"]))
+    raw = json.loads(render(REPORTS["compared"]))
     assert sorted(set(undocumented(raw, SCHEMA, ""))) == []
 
 
 def test_the_schema_knows_every_word() -> None:
     assert SCHEMA["properties"]["wholeness"]["properties"]["listed_by"]["enum"] == list(ListedBy)
-    found = SCHEMA["properties"]["findings"]["items"]["properties"]
+    found = SCHEMA["$defs"]["finding"]["properties"]
+    assert found["baseline"]["properties"]["state"]["enum"] == list(State)
     assert found["subject"]["properties"]["kind"]["enum"] == list(Kind)
     assert SCHEMA["$defs"]["severity"]["enum"] == list(Severity)
     assert SCHEMA["properties"]["outcomes"]["items"]["properties"]["status"]["enum"] == list(Status)
 
 
 def test_keys_stand_in_the_order_of_the_schema() -> None:
-    raw = json.loads(render(REPORTS["lacking"]))
+    raw = json.loads(render(REPORTS["compared"]))
     assert list(raw) == list(SCHEMA["properties"])
-    assert list(raw["findings"][0]) == list(SCHEMA["properties"]["findings"]["items"]["properties"])
+    assert list(raw["findings"][0]) == list(SCHEMA["$defs"]["finding"]["properties"])
 
 
 def test_equal_reports_give_equal_bytes_with_a_line_end() -> None:

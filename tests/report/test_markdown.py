@@ -26,7 +26,7 @@ def test_verdict_table_and_folds() -> None:
     assert shown.findtext("h2") == f"✕ {words.sentence(reports.sample())}"
     cells = [[cell.text_content() for cell in row] for row in shown.iterfind(".//tbody/tr")]
     assert [row[1][:6] for row in cells] == ["CTS008", "DSO007", "CLN010", "CTS012"]
-    assert cells[0][2:4] == ["7", "7"]
+    assert cells[0][3:6] == ["7", "7", "7"]
     folds = [fold.findtext("summary") for fold in shown.iterfind(".//details")]
     assert folds[0] == "CRLM-CT-1001: 1 error, 1 note"
     assert "CRLM-CT-1020: 1 waived" in folds
@@ -101,3 +101,13 @@ def test_nothing_is_left_that_github_makes_a_link_of(word: str) -> None:
 
 def test_mentions_and_issues_are_kept_apart_from_their_signs() -> None:
     assert page(escape("@someone #12")).text_content().strip() == "@\u200bsomeone #\u200b12"
+
+
+def test_cases_are_counted_beside_findings() -> None:
+    shown = page(render(reports.with_cases()))
+    rows = [[cell.text_content() for cell in row] for row in shown.iterfind(".//tbody/tr")]
+    assert [(row[1][:6], *row[2:6]) for row in rows] == [
+        ("CTS008", "missing or not as published", "1", "2", "1"),
+        ("DSO007", "missing or not as published", "1", "1", "1"),
+        ("CLN010", "to be used with care", "1", "1", "1"),
+    ]

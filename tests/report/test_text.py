@@ -8,7 +8,7 @@ import pytest
 from support import reports
 
 from crlm_qc.report import text
-from crlm_qc.report.text import Style
+from crlm_qc.report.text import MAX_FOLLOWERS, Style
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -65,3 +65,22 @@ def test_each_rule_shows_five_and_says_where_the_rest_is() -> None:
 def test_a_message_that_begins_with_the_patient_does_not_name_it_twice() -> None:
     named = replace(reports.missing_slice(1001), message="CRLM-CT-1001 has no segmentation object.")
     assert "    CRLM-CT-1001 has no" in text.render(replace(reports.sample(), findings=[named]))
+
+
+def test_cases_stand_under_what_they_come_to_with_what_follows_from_them() -> None:
+    report = reports.with_cases()
+    shown = text.render(report)
+    first, second = shown.index("Missing or not as published\n"), shown.index("To be used with care\n")
+    assert first < shown.index("CTS008 Missing slice (1 case of 2 findings in 1 patient)") < second
+    assert f"so DSO007: One is gone. f-{report.cases[0].findings[1]}" in shown
+    assert shown.count("Two are gone.") == 1
+    assert "; in all 3 cases; 1 waived" in shown.splitlines()[-1]
+
+
+def test_many_findings_that_follow_are_counted() -> None:
+    base = reports.with_cases()
+    more = [replace(base.findings[1], fingerprint=f"{number:012x}") for number in range(9)]
+    case = replace(base.cases[0], findings=(base.cases[0].fingerprint, *(one.fingerprint for one in more)))
+    shown = text.render(replace(base, findings=[*base.findings, *more], cases=[case]))
+    assert shown.count("so DSO007") == MAX_FOLLOWERS
+    assert f"and {9 - MAX_FOLLOWERS} more of DSO007" in shown

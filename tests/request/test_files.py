@@ -142,7 +142,10 @@ def test_values_are_read(tmp_path: Path) -> None:
         ("tolerances = { spacing_mm = -1 }", "tolerances: tolerance spacing_mm must be at least 0"),
         ("tolerances = { spacing_mm = nan }", r"spacing_mm in \[tolerances\] must be a finite number"),
         ("output = ['junt']", "unknown format junt in output: did you mean junit"),
-        ("fail-on = 'warnin'", "fail-on must be one of error, warning, info, never: did you mean warning"),
+        (
+            "fail-on = 'warnin'",
+            "fail-on must be one of error, warning, info, never, new, new-warning, new-info: did you mean warning",
+        ),
         ("depth = 'pixel'", "depth must be one of headers, masks, pixels: did you mean pixels"),
         ("jobs = 0", "jobs must be at least 1"),
         ("jobs = true", "jobs must be a whole number"),

@@ -11,6 +11,7 @@ from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.waivers import WaiverState, WaiverUse
 from crlm_qc.model.wholeness import ListedBy, ToFetch, Wholeness
+from crlm_qc.rulebook import causes
 
 RULES = (
     RuleText(
@@ -392,3 +393,19 @@ def lacking() -> Report:
         to_fetch=(absent, short),
     )
     return replace(sample(), wholeness=found)
+
+
+def with_cases() -> Report:
+    """A report whose rules say what they spoil: a lost slice with what follows from it, and others beside it."""
+    series = folder("CRLM-CT-1001")
+    base = sample()
+    findings = [
+        missing_slice(1001),
+        finding("DSO007", Severity.ERROR, Subject(Kind.FILE, f"{series}/1-1.dcm"), "One is gone.", "CRLM-CT-1001"),
+        finding("DSO007", Severity.ERROR, Subject(Kind.FILE, f"{series}/2.dcm"), "Two are gone.", "CRLM-CT-1002"),
+        *(one for one in base.findings if one.rule in ("CLN010", "SEG006")),
+    ]
+    rules = [replace(one, spoils=SPOILS.get(one.code, NOTHING)) for one in RULES]
+    return causes.with_cases(
+        replace(base, rules=rules, findings=sorted(findings, key=lambda one: one.sort_key), cases=())
+    )

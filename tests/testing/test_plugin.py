@@ -24,6 +24,7 @@ from crlm_qc.model.report import Report, RuleText
 from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.model.tables import frame
+from crlm_qc.report import json_format
 from crlm_qc.request.request import Request
 from crlm_qc.testing.asked import Asked
 from crlm_qc.testing.results import AuditFailedError, Results
@@ -275,6 +276,23 @@ def test_warnings_pass_and_are_told(run: Run) -> None:
 )
 def test_fail_on(run: Run, fail_on: str, more: set[str]) -> None:
     assert ends(run("-rA", f"--crlm-fail-on={fail_on}"))["FAILED"] == FAILING | more
+
+
+def test_only_what_the_baseline_does_not_have_fails(run: Run, pytester: pytest.Pytester) -> None:
+    old = pytester.path / "old.json"
+    whole = reports.sample()
+    (new,) = (one for one in whole.findings if one.rule == "DSO007" and one.patient == "CRLM-CT-1002")
+    old.write_bytes(json_format.render(replace(whole, findings=[one for one in whole.findings if one is not new])))
+    result = run("-rA", f"--crlm-baseline={old}", "--crlm-fail-on=new")
+    assert ends(result)["FAILED"] == {"DSO::DSO007", "DSO::CRLM-CT-1002"}
+    assert "crlm-qc: Since the baseline old.json: 1 new (1 error), 10 persisting." in result.outlines
+    assert ends(run("-rA", f"--crlm-baseline={old}"))["FAILED"] == FAILING
+
+
+def test_what_is_new_needs_a_baseline(run: Run) -> None:
+    result = run("--crlm-fail-on=new")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "needs an earlier audit to tell what is new" in result.stderr.str()
 
 
 def test_fail_on_never(run: Run) -> None:

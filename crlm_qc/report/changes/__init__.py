@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from crlm_qc.model.changes import Change, Changes, State
 from crlm_qc.model.report import Report
-from crlm_qc.model.severity import Severity
-from crlm_qc.model.words import plural
 from crlm_qc.report import STDOUT, Format, words
 
 FORMATS: Mapping[str, Format] = {
@@ -51,27 +49,11 @@ TOLD_APART = tuple(state for state in State if state is not State.PERSISTING)
 
 def sentence(changes: Changes) -> str:
     """What changed, in one sentence with no full stop."""
-    counts = changes.counts
-    parts = []
-    for state in State:
-        if not counts[state]:
-            continue
-        told = f"{counts[state]:,} {state.value}"
-        if state is State.NEW:
-            levels = [
-                plural(count, words.WORDS[level])
-                for level in Severity
-                if (count := sum(change.finding.severity is level for change in changes.of(state)))
-            ]
-            told += f" ({words.listing(levels)})"
-        parts.append(told)
     if not changes.told:
         neither = changes.old.empty and changes.new.empty
         which = "neither audit had anything" if neither else "one of the audits had nothing"
         return f"Nothing to compare: {which} to check"
-    said = ", ".join(parts)
-    if not (counts[State.NEW] or counts[State.REOPENED]):
-        said = f"Nothing new: {said}" if parts else "No findings in either"
+    said = words.changed(changes.counts, [change.finding for change in changes.of(State.NEW)])
     return f"{said}; the new audit could not check everything" if changes.new.incomplete else said
 
 
@@ -93,14 +75,7 @@ def difference(change: Change) -> str:
     now, before = change.finding, change.before
     said = [words.expected_observed(now), f"{now.count:,} times" if now.count > 1 else ""]
     if change.state is State.CHANGED and before is not None:
-        if now.observed != before.observed:
-            said.append(f"was {before.observed or 'not told'}")
-        if now.count != before.count:
-            said.append(f"was {before.count:,} times" if before.count > 1 else "was once")
-        if now.severity is not before.severity:
-            said.append(
-                f"was a {words.WORDS[before.severity]}" if before.severity is not Severity.ERROR else "was an error"
-            )
+        said.append(words.was(now, before))
     if now.waived is not None:
         said.append(f"waived: {now.waived}")
     return "; ".join(part for part in said if part)

@@ -10,6 +10,7 @@ from crlm_qc.report import words
 from crlm_qc.report.fitness import GLYPHS, behind, summary
 from crlm_qc.report.html import plots
 from crlm_qc.report.html.pictures import albums, inline, pictured, roles
+from crlm_qc.report.html.rows import followers
 from crlm_qc.report.html.view import MANY_ROWS, MAX_PATIENTS, MAX_ROWS, NO_PATIENT, View, anchor
 from crlm_qc.report.pages import SCRIPT, STYLE, asset, digest, own_markup, template
 
@@ -80,6 +81,7 @@ def page(
         fit_glyphs=GLYPHS,
         summary=summary,
         behind=behind,
+        followers=followers,
         schema_version=SCHEMA_VERSION,
         no_patient=NO_PATIENT,
         many=MANY_ROWS,

@@ -6,6 +6,13 @@
   const form = one(".controls");
   const rows = all(".findings tbody tr");
   const texts = new Map();
+  // A row may tell what is the same in many patients.
+  const namesOf = new Map();
+  const patientsOf = (row) => {
+    if (row.dataset.patient !== undefined) return [row.dataset.patient];
+    if (!namesOf.has(row)) namesOf.set(row, all(".alike .who", row).map((name) => name.textContent));
+    return namesOf.get(row);
+  };
   const textOf = (row) => {
     if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
     return texts.get(row);
@@ -31,7 +38,7 @@
   theme.hidden = false;
 
   // Filters live in the fragment: #q=gap&severity=error&family=CTS.
-  const FIELDS = ["q", "severity", "family", "patient", "state"];
+  const FIELDS = ["q", "severity", "family", "patient", "state", "since"];
   const field = (name) => form && form.elements.namedItem(name);
   const stateOf = (name) => (field(name) ? field(name).value.trim() : "");
   const initial = (name) => (name === "state" && field(name) ? "open" : "");
@@ -40,17 +47,18 @@
   const apply = () => {
     if (!form) return;
     const words = stateOf("q").toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = ["severity", "family", "patient"].map((name) => [name, stateOf(name)]).filter(([, value]) => value);
-    const state = stateOf("state");
+    const wanted = ["severity", "family", "since"].map((name) => [name, stateOf(name)]).filter(([, value]) => value);
+    const [state, patient] = [stateOf("state"), stateOf("patient")];
     let shown = 0;
     for (const row of rows) {
-      const fits = wanted.every(([name, value]) => row.dataset[name] === value)
+      const mine = patient ? patientsOf(row).filter((name) => name === patient).length : patientsOf(row).length;
+      const fits = mine > 0 && wanted.every(([name, value]) => row.dataset[name] === value)
         && (!state || state === "all" || row.dataset.state === state)
         && words.every((word) => textOf(row).includes(word));
       if (row.hidden === fits) row.hidden = !fits;
-      shown += fits;
+      if (fits) shown += mine;
     }
-    one(".shown", form).textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
+    one(".shown", form).textContent = `${shown.toLocaleString("en")} of ${rows.reduce((sum, row) => sum + patientsOf(row).length, 0).toLocaleString("en")} shown`;
     one(".nothing").hidden = shown > 0;
   };
   const remember = () => {
@@ -78,7 +86,7 @@
   const follow = () => {
     const hash = fragment();
     if (!hash) return;
-    if (form && /^(q|severity|family|patient|state)=/.test(hash)) {
+    if (form && /^(q|severity|family|patient|state|since)=/.test(hash)) {
       set(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
       one("#findings").scrollIntoView();
       return;
@@ -203,7 +211,7 @@
   const listed = one(".copy-patients");
   if (listed) {
     listed.addEventListener("click", () => {
-      const names = rows.filter((row) => !row.hidden && row.dataset.patient !== "-").map((row) => row.dataset.patient);
+      const names = rows.filter((row) => !row.hidden).flatMap(patientsOf).filter((name) => name !== "-");
       copy([...new Set(names)].sort().join("\n"));
     });
   }

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from crlm_qc.model.cases import CaseGroup, open_cases
 from crlm_qc.model.cohort import Judge
 from crlm_qc.model.family import FAMILIES, family_name
 from crlm_qc.model.finding import Finding
@@ -24,6 +25,7 @@ from crlm_qc.model.waivers import WaiverState, WaiverUse
 from crlm_qc.model.words import plural
 from crlm_qc.report import words
 from crlm_qc.report.html.plots import PairPlot, Plot, pair_plots, plots
+from crlm_qc.report.html.rows import rows_of
 
 MAX_ROWS = 5000
 """Findings that the page lists; the rest stand in findings.json, and the page says so."""
@@ -310,7 +312,9 @@ class View:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        opened = words.open_findings(report)
+        self.groups = open_cases(report)
+        """The cases that count, in the order of all formats."""
+        opened = [finding for group in self.groups for finding in group.findings]
         waived = [finding for finding in report.findings if finding.waived is not None]
         by_rule: dict[str, list[Finding]] = defaultdict(list)
         by_patient: dict[str, list[Finding]] = defaultdict(list)
@@ -320,7 +324,8 @@ class View:
                 by_patient[finding.patient].append(finding)
         waived_of = Counter(finding.rule for finding in waived)
         self.findings = _fitting([*opened, *waived])
-        """Rows of the table: those that count, gravest first, then the waived ones."""
+        """What the table tells: what counts, case by case, then the waived ones."""
+        self.rows = rows_of(self.findings, self.groups, report.release.patients)
         self._shown = {finding.fingerprint for finding in self.findings}
         self.pairs: dict[str, str] = {}
         """Fingerprint of the first row of each rule and patient, with the anchor that both give it."""
@@ -503,11 +508,22 @@ class View:
         ]
 
     @property
-    def fix_first(self) -> list[RuleView]:
-        """At most ten rules with errors or warnings, by severity and then by how many patients they touch."""
-        worth = [rule for rule in self.rules if rule.findings and rule.severity is not Severity.INFO]
-        worth.sort(key=lambda rule: (rule.severity.rank, -len(rule.patients), -len(rule.findings), rule.text.code))
-        return worth[:MAX_FIX_FIRST]
+    def to_fix(self) -> list[CaseGroup]:
+        """Cases with errors or warnings, in the order of all formats."""
+        return [group for group in self.groups if group.severity is not Severity.INFO]
+
+    @property
+    def fix_first(self) -> list[CaseGroup]:
+        """The first of them."""
+        return self.to_fix[:MAX_FIX_FIRST]
+
+    def text(self, code: str) -> RuleText:
+        """What is said of a rule."""
+        return self._report.text(code)
+
+    def touched(self, group: CaseGroup) -> list[str]:
+        """Patients of the release that cases are of."""
+        return words.touched(self._report, [case.lead for case in group.cases])[0]
 
     @property
     def statuses(self) -> dict[str, int]:
