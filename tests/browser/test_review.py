@@ -12,6 +12,8 @@ from support.pictures import illustrated
 from crlm_qc.auditing.rejudging import judge_again
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.waivers import load_waivers
+from crlm_qc.model.cases import open_cases
+from crlm_qc.model.finding import Case
 from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.severity import Severity
@@ -32,13 +34,17 @@ REASON = 'Looked at "it": C:\\x, \u00e4'
 @pytest.fixture(scope="module")
 def report() -> Report:
     made, _ = illustrated()
-    # The last that counts is about what identifies a person.
+    # One more is about what identifies a person.
     *rest, last = (one for one in made.findings if one.waived is None)
     text = replace(made.rules[0], code="DID001", severity=Severity.ERROR)
     person = replace(last, rule="DID001", fingerprint="d" * 12)
     waived = [one for one in made.findings if one.waived is not None]
     outcomes = [*made.outcomes, Outcome("DID001", Status.FAILED, 1)]
-    return replace(made, findings=[*rest, last, person, *waived], rules=[*made.rules, text], outcomes=outcomes)
+    # What the first and the last say has one cause.
+    first = rest[0]
+    case = Case(first.fingerprint, first.rule, first.patient, first.message, (first.fingerprint, last.fingerprint))
+    findings = [*rest, last, person, *waived]
+    return replace(made, findings=findings, rules=[*made.rules, text], outcomes=outcomes, cases=(case,))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +81,11 @@ def tab_to(driver: Driver, selector: str) -> None:
     raise AssertionError(f"{selector} can't be reached")
 
 
-def to_decide(report: Report) -> list[str]:
-    return [one.fingerprint for one in report.findings if one.waived is None and report.text(one.rule).kind != "audit"]
+def to_decide(report: Report) -> list[list[str]]:
+    """Fingerprints, case by case."""
+    every = [case.findings for group in open_cases(report) for case in group.cases]
+    kinds = {one.code: one.kind for one in report.rules}
+    return [[one.fingerprint for one in found] for found in every if kinds[found[0].rule] != "audit"]
 
 
 def downloaded(folder: Path, name: str, driver: Driver) -> Path:
@@ -88,10 +97,14 @@ def test_decisions_by_keyboard_become_files_that_are_taken_as_they_are(
     driver: Driver, opened: Path, report: Report, profile: Profile
 ) -> None:
     marks = to_decide(report)
+    assert len(marks[0]) == 2
+    person = marks.index(["d" * 12])
     tab_to(driver, ".review-start button")
     press(driver, Keys.ENTER)
     assert text(driver, ".review-name").startswith(f"1 of {len(marks)}: CRLM-CT-1001, CTS008 ")
     assert driver.execute_script("return document.querySelectorAll('.review-films img').length") == 3
+    told = text(driver, ".review-found")
+    assert all(" ".join(one.message.split()) in told for one in report.findings if one.fingerprint in marks[0])
     assert driver.execute_script("return document.querySelector('[name=decision]:checked').value") == ""
     # Accepted only with a reason, in which keys are letters; Enter goes on.
     press(driver, "a")
@@ -108,8 +121,8 @@ def test_decisions_by_keyboard_become_files_that_are_taken_as_they_are(
     assert driver.execute_script("return document.querySelector('.review-films img').width") > narrow * 1.4
     press(driver, "z")
     # What identifies a person is not accepted here.
-    press(driver, *["j"] * len(marks), "a")
-    assert text(driver, ".review-name").startswith(f"{len(marks)} of {len(marks)}: ")
+    press(driver, *["j"] * person, "a")
+    assert text(driver, ".review-name").startswith(f"{person + 1} of {len(marks)}: CRLM-CT-1001, DID001")
     assert driver.execute_script("return document.querySelector('.review-refused').offsetParent !== null")
     assert text(driver, ".review-progress") == f"3 of {len(marks)} decided"
 
@@ -117,16 +130,16 @@ def test_decisions_by_keyboard_become_files_that_are_taken_as_they_are(
         tab_to(driver, f"[data-act={name}]")
         press(driver, Keys.ENTER)
     waivers = load_waivers(downloaded(opened, "waivers.toml", driver))
-    assert [(one.fingerprint, one.reason) for one in waivers] == [(marks[0], REASON)]
+    assert [(one.fingerprint, one.reason) for one in waivers] == [(one, REASON) for one in marks[0]]
     again = judge_again(report, waivers, profile)
-    assert {one.fingerprint for one in again.findings if one.waived == REASON} == {marks[0]}
+    assert {one.fingerprint for one in again.findings if one.waived == REASON} == set(marks[0])
     with downloaded(opened, "decisions.csv", driver).open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     told = [(row["fingerprint"], row["decision"], row["reason"], row["note"]) for row in rows]
     assert told == [
-        (marks[0], "accept", REASON, ""),
-        (marks[1], "mend", "", ""),
-        (marks[2], "exclude", "", "'=1+1 j"),
+        *((one, "accept", REASON, "") for one in marks[0]),
+        *((one, "mend", "", "") for one in marks[1]),
+        *((one, "exclude", "", "'=1+1 j") for one in marks[2]),
     ]
     assert [entry["message"] for entry in driver.get_log("browser")] == []
     sent = [one["message"] for one in driver.get_log("performance") if "Network.requestWillBeSent" in one["message"]]

@@ -1,4 +1,4 @@
-// Review: from one finding to the next, a decision on each, and two files to download. Nothing else is kept.
+// Review: from one case to the next, a decision on each, and two files to download. Nothing else is kept.
 (() => {
   "use strict";
   const dialog = document.querySelector("dialog.review");
@@ -9,12 +9,13 @@
   const fields = form.elements;
   const refused = dialog.dataset.refused.split(" ");
 
-  // A step is a list of findings, whose rows stand in the table: one decision holds for them all.
+  // A step is a case: findings that stand in the table, in rows of their own or folded, and one decision for them all.
   const load = () => dialog.dataset.list.split(" ").map((step) => {
     const findings = step.split(",").map((mark) => {
-      const row = document.getElementById(`f-${mark}`);
-      const patient = row.dataset.patient === "-" ? "" : row.dataset.patient;
-      return { mark, row, rule: row.cells[1].textContent.trim(), patient };
+      const place = document.getElementById(`f-${mark}`);
+      const row = place.closest("tr");
+      const patient = place.dataset.patient === "-" ? "" : place.dataset.patient;
+      return { mark, place, row, rule: row.cells[1].textContent.trim(), patient };
     });
     return { findings, decision: "", reason: "", until: "", note: "" };
   });
@@ -39,6 +40,16 @@
     return element;
   };
   const copies = (elements) => [...elements].map((element) => element.cloneNode(true));
+  // What is said of a finding, without links, which lead to what lies behind the dialog.
+  const said = ({ place, row }) => {
+    const shared = place.hasAttribute("data-own") ? [] : row.cells[3].childNodes;
+    const own = place === row ? [] : place.childNodes;
+    const found = made("review-what", "", "div");
+    const told = [...shared, ...own].filter((node) => !["A", "DETAILS"].includes(node.nodeName));
+    found.append(...copies(row.cells[0].childNodes), ` ${row.cells[1].textContent.trim()} `, ...copies(told));
+    for (const link of found.querySelectorAll("a")) link.replaceWith(link.textContent);
+    return found;
+  };
 
   const show = (next) => {
     at = Math.max(0, Math.min(next, steps.length - 1));
@@ -47,11 +58,9 @@
     const told = document.getElementById(`r-${rule}`);
     const title = told?.querySelector(".title").textContent ?? "";
     one(".review-name").textContent = `${at + 1} of ${steps.length}: ${patient || "release"}, ${rule} ${title}`;
-    one(".review-found").replaceChildren(...item.findings.flatMap(({ row }) => {
-      const what = copies(row.cells[3].childNodes).filter((node) => node.nodeName !== "A");
-      const found = made("review-what", "", "div");
-      found.append(...copies(row.cells[0].childNodes), " ", ...what);
-      return [found, made("note", `Expected: ${row.cells[4].textContent}. Observed: ${row.cells[5].textContent}.`)];
+    one(".review-found").replaceChildren(...item.findings.flatMap((finding) => {
+      const [expected, observed] = [4, 5].map((column) => finding.row.cells[column].textContent);
+      return [said(finding), made("note", `Expected: ${expected}. Observed: ${observed}.`)];
     }));
     one(".review-fix").textContent = told ? `What to do: ${told.querySelector(".to-do").textContent}` : "";
     const films = item.findings.flatMap(({ mark }) => [...document.querySelectorAll(`#patients [data-shows~="${mark}"]`)]);

@@ -364,10 +364,15 @@ class View:
         """Patients that lists and tables name, and that are not in the release."""
         self.any_waived = bool(waived)
         kinds = {text.code: text.kind for text in report.rules}
-        reviewed = [one for one in self.findings if one.waived is None and kinds[one.rule] != AUDIT]
+        marks = [
+            [one.fingerprint for one in case.findings if one.fingerprint in self._shown and kinds[one.rule] != AUDIT]
+            for group in self.groups
+            for case in group.cases
+        ]
+        reviewed = [",".join(found) for found in marks if found]
         self.to_review = len(reviewed)
-        """What there is to decide on: all rows that count, but those about the audit itself."""
-        self.review = " ".join(one.fingerprint for one in reviewed)
+        """How many cases there are to decide on: those that the page lists, but for what is about the audit itself."""
+        self.review = " ".join(reviewed)
         """Steps of the review, parted by blanks: the findings that are decided on together, joined by commas."""
         self.refused = [text.code for text in report.rules if text.family == "DID" and text.severity is Severity.ERROR]
         """Rules about what identifies a person, which are not accepted in the page."""
