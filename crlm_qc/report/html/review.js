@@ -9,7 +9,8 @@
   const fields = form.elements;
   const refused = dialog.dataset.refused.split(" ");
 
-  // A step is a case: findings that stand in the table, in rows of their own or folded, and one decision for them all.
+  // A step is a case, or what is the same in most patients: findings, of each row that tells them the first, and one
+  // decision for them all.
   const load = () => dialog.dataset.list.split(" ").map((step) => {
     const findings = step.split(",").map((mark) => {
       const place = document.getElementById(`f-${mark}`);
@@ -17,7 +18,9 @@
       const patient = place.dataset.patient === "-" ? "" : place.dataset.patient;
       return { mark, place, row, rule: row.cells[1].textContent.trim(), patient };
     });
-    return { findings, decision: "", reason: "", until: "", note: "" };
+    const told = findings.filter(({ row }, at) => findings.findIndex((other) => other.row === row) === at);
+    const patients = [...new Set(findings.map(({ patient }) => patient))];
+    return { findings, told, patients, decision: "", reason: "", until: "", note: "" };
   });
   let steps = [];
   let at = 0;
@@ -54,23 +57,26 @@
   const show = (next) => {
     at = Math.max(0, Math.min(next, steps.length - 1));
     const item = steps[at];
-    const { rule, patient } = item.findings[0];
+    const { findings: [{ rule }], patients } = item;
+    const who = patients.length > 1 ? `${patients.length} patients` : patients[0] || "release";
     const told = document.getElementById(`r-${rule}`);
     const title = told?.querySelector(".title").textContent ?? "";
-    one(".review-name").textContent = `${at + 1} of ${steps.length}: ${patient || "release"}, ${rule} ${title}`;
-    one(".review-found").replaceChildren(...item.findings.flatMap((finding) => {
+    one(".review-name").textContent = `${at + 1} of ${steps.length}: ${who}, ${rule} ${title}`;
+    const [lead, ...also] = item.told.map((finding) => {
       const [expected, observed] = [4, 5].map((column) => finding.row.cells[column].textContent);
       return [said(finding), made("note", `Expected: ${expected}. Observed: ${observed}.`)];
-    }));
+    });
+    one(".review-found").replaceChildren(...lead);
+    one(".review-also").replaceChildren(...also.flat());
     one(".review-fix").textContent = told ? `What to do: ${told.querySelector(".to-do").textContent}` : "";
-    const films = item.findings.flatMap(({ mark }) => [...document.querySelectorAll(`#patients [data-shows~="${mark}"]`)]);
+    const films = item.told.flatMap(({ mark }) => [...document.querySelectorAll(`#patients [data-shows~="${mark}"]`)]);
     one(".review-films").replaceChildren(...copies(new Set(films)));
     one(".review-films").hidden = films.length === 0;
     one("[data-act=zoom]").disabled = films.length === 0;
     for (const name of ["reason", "until", "note"]) fields[name].value = item[name];
     radio(item.decision).checked = true;
     radio("accept").disabled = refuses(item);
-    radio("exclude").disabled = !patient;
+    radio("exclude").disabled = patients.length > 1 || !patients[0];
     one(".review-refused").hidden = !refuses(item);
     one(".review-body").scrollTop = 0;
     one(".review-name").focus();

@@ -364,14 +364,15 @@ class View:
         """Patients that lists and tables name, and that are not in the release."""
         self.any_waived = bool(waived)
         kinds = {text.code: text.kind for text in report.rules}
-        marks = [
-            [one.fingerprint for one in case.findings if one.fingerprint in self._shown and kinds[one.rule] != AUDIT]
-            for group in self.groups
-            for case in group.cases
-        ]
-        reviewed = [",".join(found) for found in marks if found]
+        folded = {one.fingerprint: at for at, row in enumerate(self.rows) if row.extent for one in row.findings}
+        steps: dict[int | str, list[str]] = defaultdict(list)
+        for case in (case for group in self.groups for case in group.cases if kinds[case.lead.rule] != AUDIT):
+            # What is the same in most patients is one decision.
+            step = steps[folded.get(case.lead.fingerprint, case.lead.fingerprint)]
+            step += [one.fingerprint for one in case.findings if one.fingerprint in self._shown]
+        reviewed = [",".join(step) for step in steps.values() if step]
         self.to_review = len(reviewed)
-        """How many cases there are to decide on: those that the page lists, but for what is about the audit itself."""
+        """How many decisions there are: on the cases that the page lists, but for what is about the audit itself."""
         self.review = " ".join(reviewed)
         """Steps of the review, parted by blanks: the findings that are decided on together, joined by commas."""
         self.refused = [text.code for text in report.rules if text.family == "DID" and text.severity is Severity.ERROR]
