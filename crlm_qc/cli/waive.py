@@ -52,6 +52,9 @@ def waive(
             "--findings", metavar="FINDINGS.json", help="Saved results. Default: the one under reports, if it is one."
         ),
     ] = None,
+    case: Annotated[
+        bool, typer.Option("--case", help="Accept the whole case of each: also what follows from the same cause.")
+    ] = False,
     allow_did_waivers: AllowDidWaiversOption = False,
     profile: ProfileOption = None,
 ) -> None:
@@ -65,6 +68,7 @@ def waive(
     today = dt.datetime.now(tz=dt.UTC).date()
     accepted = Acceptance(_reason(reason), today, _until(until, today), owner.strip())
     chosen = _chosen(report, fingerprints)
+    chosen = _with_cases(report, chosen) if case else chosen
     _refuse(chosen, allow_did_waivers=allow_did_waivers)
     can_be_written([waivers])
     text = _text(waivers)
@@ -140,6 +144,13 @@ def _chosen(report: Report, asked: Sequence[str]) -> list[Finding]:
         if one.waived is not None:
             raise UsageError(f"f-{one.fingerprint} is waived already: {words.clean(one.waived)}")
     return list(chosen.values())
+
+
+def _with_cases(report: Report, chosen: Sequence[Finding]) -> list[Finding]:
+    """The findings, and those that count of the same cases."""
+    named = {one.fingerprint for one in chosen}
+    every = named.union(*(case.findings for case in report.cases if named & set(case.findings)))
+    return [one for one in report.findings if one.fingerprint in every and one.waived is None]
 
 
 def _refuse(chosen: Sequence[Finding], *, allow_did_waivers: bool) -> None:

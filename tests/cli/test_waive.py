@@ -15,6 +15,7 @@ from crlm_qc.auditing.run import audit
 from crlm_qc.cli import app as cli
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver, load_waivers
+from crlm_qc.model.finding import Case
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.report.json_format import render
@@ -70,6 +71,14 @@ def test_a_waiver_is_appended_and_the_rest_stays_as_it_was(run: Run, tmp_path: P
     code, _, said = run("waive", FIRST.fingerprint, "--reason", "again")
     assert (code, path.read_text(encoding="utf-8")) == (0, written)
     assert "already" in said
+
+
+def test_a_case_is_accepted_as_a_whole(run: Run, tmp_path: Path) -> None:
+    case = Case(FIRST.fingerprint, FIRST.rule, FIRST.patient, "s", (FIRST.fingerprint, SECOND.fingerprint))
+    save(tmp_path, replace(REPORT, cases=(case,)))
+    assert run("waive", FIRST.fingerprint, "--case", "--reason", "r")[0] == 0
+    held = load_waivers(tmp_path / "waivers.toml")
+    assert {one.fingerprint for one in held} == {FIRST.fingerprint, SECOND.fingerprint}
 
 
 DID = next(item for item in registry() if item.code == "DID001")

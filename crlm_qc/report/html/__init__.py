@@ -14,7 +14,10 @@ from crlm_qc.report.html.rows import followers
 from crlm_qc.report.html.view import MANY_ROWS, MAX_PATIENTS, MAX_ROWS, NO_PATIENT, View, anchor
 from crlm_qc.report.pages import SCRIPT, STYLE, asset, digest, own_markup, template
 
-__all__ = ["MAX_ROWS", "SCRIPT", "STYLE", "asset", "page", "render"]
+__all__ = ["MAX_ROWS", "SCRIPT", "STYLE", "asset", "page", "render", "scripts"]
+
+REVIEW = "review.js"
+"""What the page of a report has beside the script of all pages."""
 
 
 def render(report: Report, *, pictures: Mapping[str, bytes] | None = None) -> str:
@@ -33,12 +36,17 @@ def render(report: Report, *, pictures: Mapping[str, bytes] | None = None) -> st
         The page. Every value in it is escaped; its policy lets the browser run no script but the page's own, and load
         nothing from anywhere.
     """
-    style, script = asset(STYLE), asset(SCRIPT)
+    style, script = asset(STYLE), scripts()
     policy = (
         f"default-src 'none'; img-src data:; style-src '{digest(style)}'; script-src '{digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     return page(report, policy, style=own_markup(style), script=own_markup(script), sources=inline(pictures or {}))
+
+
+def scripts() -> str:
+    """All script of the page."""
+    return f"{asset(SCRIPT)}{asset(REVIEW)}"
 
 
 def page(

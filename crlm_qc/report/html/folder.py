@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from crlm_qc.model.picture import PICTURE_FILE
 from crlm_qc.model.report import Report
-from crlm_qc.report.html import SCRIPT, STYLE, asset, page
+from crlm_qc.report.html import SCRIPT, STYLE, asset, page, scripts
 
 INDEX, PICTURES = "index.html", "pictures"
 
@@ -34,4 +34,4 @@ def render(report: Report, *, pictures: Mapping[str, bytes] | None = None) -> Ma
         f"{PICTURES}/{name}": content for name, content in (pictures or {}).items() if PICTURE_FILE.fullmatch(name)
     }
     sources = {path.partition("/")[2]: path for path in files}
-    return {INDEX: page(report, _POLICY, sources=sources), STYLE: asset(STYLE), SCRIPT: asset(SCRIPT), **files}
+    return {INDEX: page(report, _POLICY, sources=sources), STYLE: asset(STYLE), SCRIPT: scripts(), **files}

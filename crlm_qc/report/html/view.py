@@ -40,6 +40,8 @@ MANY_ROWS = 300
 MAX_FIX_FIRST = 10
 MAX_RERUN_PATIENTS = 12
 """Patients that the line to run a rule again names; with more it leaves them out."""
+AUDIT = "audit"
+"""Kind of the rules about the audit itself, whose findings no waiver accepts."""
 NO_PATIENT = "-"
 """What stands for the release itself where the page filters by patient."""
 
@@ -361,6 +363,20 @@ class View:
         self.patients_away = 0 if not facts else len(set(by_patient) - set(facts))
         """Patients that lists and tables name, and that are not in the release."""
         self.any_waived = bool(waived)
+        kinds = {text.code: text.kind for text in report.rules}
+        folded = {one.fingerprint: at for at, row in enumerate(self.rows) if row.extent for one in row.findings}
+        steps: dict[int | str, list[str]] = defaultdict(list)
+        for case in (case for group in self.groups for case in group.cases if kinds[case.lead.rule] != AUDIT):
+            # What is the same in most patients is one decision.
+            step = steps[folded.get(case.lead.fingerprint, case.lead.fingerprint)]
+            step += [one.fingerprint for one in case.findings if one.fingerprint in self._shown]
+        reviewed = [",".join(step) for step in steps.values() if step]
+        self.to_review = len(reviewed)
+        """How many decisions there are: on the cases that the page lists, but for what is about the audit itself."""
+        self.review = " ".join(reviewed)
+        """Steps of the review, parted by blanks: the findings that are decided on together, joined by commas."""
+        self.refused = [text.code for text in report.rules if text.family == "DID" and text.severity is Severity.ERROR]
+        """Rules about what identifies a person, which are not accepted in the page."""
         self.of_release = [finding for finding in opened if not finding.patient]
         """Open findings that belong to no patient."""
         self.plots: list[Plot] = plots(report.patients, report.figures)
