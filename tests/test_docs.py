@@ -284,6 +284,21 @@ def test_every_option_that_a_page_names_is_there(
         assert named <= known, name
 
 
+def test_links_of_pages_lead_somewhere_in_the_repository_too() -> None:
+    top = DOCS.parent
+    pages = [top / "README.md", top / "CONTRIBUTING.md", *(DOCS / name for name in PAGES)]
+    links = [
+        (path, str(child.attrGet("href") or child.attrGet("src")).partition("#")[0])
+        for path in pages
+        for token in MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8"))
+        for child in token.children or ()
+        if child.type in ("link_open", "image")
+    ]
+    inside = [(path, link) for path, link in links if link and "://" not in link]
+    assert len(inside) > 50
+    assert [(path.name, link) for path, link in inside if not (path.parent / link).is_file()] == []
+
+
 # --- generated pages -------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The example in reports/example: small, and what crlm-qc makes today."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +52,16 @@ def test_its_findings_are_those_of_the_demo(raw: Any, tmp_path: Path) -> None:
     assert [(one["rule"], one["status"]) for one in raw["outcomes"]] == [
         (one["rule"], one["status"]) for one in now["outcomes"]
     ], AGAIN
+
+
+def test_every_table_of_the_page_has_a_caption() -> None:
+    page = (EXAMPLE / "report.html").read_text(encoding="utf-8")
+    tables = page.split("<table")[1:]
+    assert len(tables) > 5
+    # What an assistive program reads out before a table: first in it, as HTML asks.
+    assert all(re.match(r"[^>]*>\s*<caption", table) for table in tables)
+
+
+def test_a_rule_that_passed_is_not_told_like_a_fault() -> None:
+    page = (EXAMPLE / "report.html").read_text(encoding="utf-8")
+    assert "none found</span>" in page

@@ -108,6 +108,11 @@ def demo(
     say(text.verdict(report, style))
     say(f"release: {shown(release.root)}")
     say(f"report:  {shown(reports / FORMATS['html'].goes_to)}")
+    say("")
+    say("Next: open the report, then audit a release of your own:")
+    say(f"  crlm-qc show {shlex.quote(shown(reports))} --severity error")
+    say("  crlm-qc explain DSO011")
+    say("  crlm-qc check RELEASE")
     raise typer.Exit(ExitCode.CLEAN if all(found) else ExitCode.BUG)
 
 

@@ -287,7 +287,7 @@ def _finding(finding: Finding, style: Style) -> list[str]:
     who = f"{finding.patient}  " if finding.patient and not finding.message.startswith(finding.patient) else ""
     lines = style.wrap(f"{who}{finding.message}", _INDENT, _INDENT + "  ")
     details = [words.expected_observed(finding)]
-    if finding.count > 1:
+    if finding.count > 1 and not finding.observed.startswith(f"{finding.count:,} "):
         details.append(f"{finding.count:,} times")
     if told := words.examples(finding):
         details.append(f"for example {', '.join(told[:3])}")

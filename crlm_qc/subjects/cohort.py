@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crlm_qc.collection.forms import age_in_years
 from crlm_qc.collection.profile import digest_of_row
-from crlm_qc.model.words import agree
+from crlm_qc.model.words import agree, plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Skip
 from crlm_qc.subjects.words import most_common
@@ -181,7 +181,10 @@ def _decide(sex: Test | None, age: Test | None, n: int) -> tuple[bool | None, st
     """The rows do not belong if no measure agrees better than chance; one that does shows that they belong."""
     tests = [test for test in (sex, age) if test is not None and test.expected < MAX_CHANCE * test.n]
     if not (sex or age):
-        return None, f"only {n} patients can be compared; {MIN_PATIENTS} are needed to tell chance from agreement"
+        return (
+            None,
+            f"only {plural(n, 'patient')} can be compared; {MIN_PATIENTS} are needed to tell chance from agreement",
+        )
     if not tests:
         return None, "the patients are too alike in age and sex to tell chance from agreement"
     if any(test.p <= ALPHA for test in tests):

@@ -14,6 +14,12 @@ from crlm_qc.subjects.words import number, whole
 
 _TOWARDS = (("left", "right"), ("back", "front"), ("head", "feet"))
 """Directions of growing and falling x, y and z of patient coordinates (DICOM PS3.3 C.7.6.2.1.1)."""
+_TOO_FAR = {
+    " towards the head": "too low",
+    " towards the feet": "too high",
+    **{f" towards the {one}": f"too far to the {other}" for pair in _TOWARDS[:2] for one, other in (pair, pair[::-1])},
+}
+"""Where what fits better when it is moved lies now."""
 _KINDS = {
     "left-right": "mirrored left-right",
     "front-back": "mirrored front-back",
@@ -45,6 +51,18 @@ class Alignment:
         shift, length = whole(best["shift"]) or 0, float(best["shift_mm"])
         where = _towards(kind, shift, orientation)
         return f"moved by {plural(abs(shift), _UNITS.get(kind, kind))} ({number(abs(length), 1)} mm){where}"
+
+    def fault(self, orientation: Sequence[float] | None) -> str:
+        """What is wrong with the mask's own placement: `lies 2 slices (10 mm) too low`."""
+        best = self.best
+        if best is None:
+            return ""
+        kind = str(best["placement"])
+        if kind in _KINDS:
+            return f"fits the CT better {_KINDS[kind]}"
+        shift, length = whole(best["shift"]) or 0, float(best["shift_mm"])
+        far = f"{plural(abs(shift), _UNITS.get(kind, kind))} ({number(abs(length), 1)} mm)"
+        return f"lies {far} {_TOO_FAR.get(_towards(kind, shift, orientation), 'off')}"
 
     def gain(self, orientation: Sequence[float] | None) -> str:
         """By how much it wins."""

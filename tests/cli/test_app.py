@@ -601,6 +601,8 @@ def test_demo_finds_what_it_planted_and_no_other_error(run: Run) -> None:
     assert {item["patient"] for item in found["findings"] if item["severity"] == "error"} <= planted | {None}
     assert found["limits"] == []
     assert str(folder / "report.html") in done.out
+    (step,) = re.findall("^  crlm-qc (show .+)$", done.out, re.MULTILINE)
+    assert run(*step.split()).out.count("f-") == sum(item["severity"] == "error" for item in found["findings"])
 
 
 def test_what_identifies_a_person_is_waived_only_where_that_is_said(run: Run, release: Path) -> None:

@@ -85,7 +85,7 @@ def _size(values: Iterable[float]) -> str:
     WARNING,
     title="Images are not of the published size",
     why="The published images are all of one size; another means a crop or a resampled copy.",
-    fix="Use the original images.",
+    fix="Resampled or cropped: fetch the series again, or state the size in the profile.",
     source="published description: rows and columns",
     tables=TABLES,
     scope=Scope.PATIENT,

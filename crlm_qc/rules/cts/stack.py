@@ -85,7 +85,7 @@ def slice_missing(context: Context) -> Checked:
         if stack is None or count <= series.explained:
             return
         between = [_between(context, series, gap) for gap in series.lost]
-        message = f"{plural(count, 'slice')} {are(count)} missing: {listed(between)}."
+        message = _missing(context, series, count, between)
         yield series.found(
             context,
             message,
@@ -97,6 +97,25 @@ def slice_missing(context: Context) -> Checked:
         )
 
     return each_stack(context, judge)
+
+
+def _missing(context: Context, series: CtSeries, count: int, between: Sequence[str]) -> str:
+    """Which slices are missing: `Slice 41 (InstanceNumber) is missing, between 1-40.dcm and 1-42.dcm (z 1 and 6 mm).`."""
+    said = _numbers(context, series, series.lost[0])
+    if len(series.lost) > 1 or not said:
+        return f"{plural(count, 'slice')} {are(count)} missing: {listed(between)}."
+    where = between[0].partition(" ")[2]
+    return f"{agree(count, 'Slice', 'Slices')} {said} (InstanceNumber) {are(count)} missing, {where}."
+
+
+def _numbers(context: Context, series: CtSeries, gap: Gap) -> str:
+    """Instance Numbers that a gap leaves out: `41`, `41 to 43`; nothing where they may not be shown, or are more or fewer."""
+    numbers = series.slices.whole("instance_number")
+    ends = numbers.get(gap.below), numbers.get(gap.above)
+    if ends[0] is None or ends[1] is None or abs(ends[1] - ends[0]) != gap.missing + 1:
+        return ""
+    shown = [context.show.number(value) for value in (min(ends[0], ends[1]) + 1, max(ends[0], ends[1]) - 1)]
+    return " to ".join(dict.fromkeys(shown)) if all(map(str.isdigit, shown)) else ""
 
 
 def _beside(gaps: Sequence[Gap]) -> list[int]:

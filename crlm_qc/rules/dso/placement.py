@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crlm_qc.model.finding import MAX_EXAMPLES, Found
@@ -12,7 +12,7 @@ from crlm_qc.model.fitness import Spoils
 from crlm_qc.model.picture import Plane
 from crlm_qc.model.severity import ERROR, WARNING
 from crlm_qc.model.sight import Beside, Seen
-from crlm_qc.model.words import agree, capitalised, listed, plural
+from crlm_qc.model.words import agree, are, capitalised, listed, plural
 from crlm_qc.rulebook.context import Context, once
 from crlm_qc.rulebook.rule import Checked, Scope, rule
 from crlm_qc.rules.dso._shared import DERIVATION, OWN, WITH_CT, absent, each_dso, each_on_its_ct
@@ -90,6 +90,9 @@ def source_outside_ct(context: Context) -> Checked:
         elsewhere = _owners(context, dso, uids)
         whose = f": {listed(elsewhere)}" if elsewhere else ""
         message = f"{capitalised(frames)} {agree(len(outside), 'names', 'name')} {plural(len(uids), 'source image')} outside the CT series{whose}."
+        lost = sum(gap.missing for gap in ct.lost)
+        if not elsewhere and len(uids) <= lost and lost > ct.explained:
+            message = f"{capitalised(frames)} {are(len(outside))} drawn on {plural(len(uids), 'slice')} that {are(len(uids))} not on disk (see CTS008)."
         yield dso.found(
             context,
             message,
@@ -158,6 +161,8 @@ def frame_position_off_slice(context: Context) -> Checked:
         frames = dso.frames_by_segment(context, sources.elsewhere)
         if len(places) == 1:
             message = f"{capitalised(words[0])}."
+        elif len(places) == 2 and _swapped(dso, ct, sources.slice, places, reach.along):
+            message = f"{capitalised(frames)} have each other's source slice ({listed(_sources(context, ct, sources.slice, places))})."
         else:
             message = f"{len(places)} frames lie elsewhere than their source slices: {frames}. For one, {words[0]}."
             message += _shared_shift(dso, ct, sources.slice, places)
@@ -179,6 +184,22 @@ def frame_position_off_slice(context: Context) -> Checked:
         )
 
     return each_on_its_ct(context, judge, lambda dso, _: int(sources_of(context, dso).in_ct.sum()))
+
+
+def _swapped(dso: Dso, ct: CtSeries, slices: Ints, places: Sequence[int], near: float) -> bool:
+    """Whether two frames of one segment lie on each other's source slice."""
+    import numpy as np
+
+    one, other = places
+    if dso.numbers[one] != dso.numbers[other]:
+        return False
+    away = dso.frames.matrix(POSITION)[[one, other]] - ct.slices.matrix(POSITION)[slices[[other, one]]]
+    return bool((np.linalg.norm(away, axis=1) <= near).all())
+
+
+def _sources(context: Context, ct: CtSeries, slices: Ints, places: Sequence[int]) -> list[str]:
+    """Names of the source slices of frames."""
+    return ct.names(context, slices[list(places)].tolist())
 
 
 def _displacement(context: Context, dso: Dso, ct: CtSeries, place: int) -> str:

@@ -19,6 +19,9 @@ from crlm_qc.subjects.masks import Masks, Segment, apart
 from crlm_qc.subjects.needs import need_role
 from crlm_qc.subjects.words import number
 
+_DRAWN_AGAIN = 0.5
+"""Part of the larger of two tumours from which on they are told as one lesion that is drawn twice."""
+
 
 @rule(
     "SEG005",
@@ -84,8 +87,7 @@ def tumours_overlap(context: Context) -> Checked:
         for one, other in combinations(masks.of(TUMOUR), 2):
             shared = masks.overlap(one, other)
             if shared and not masks.identical(one, other) and masks.placed(one, other):
-                share = number(100 * shared / min(one.voxels, other.voxels), 1)
-                message = f"{one.label} and {other.label} share {plural(shared, 'voxel')} ({share}% of the smaller)."
+                message = _overlap(one, other, shared)
                 yield other.found(
                     context,
                     message,
@@ -96,6 +98,18 @@ def tumours_overlap(context: Context) -> Checked:
                 )
 
     return each_masks(context, judge)
+
+
+def _overlap(one: Segment, other: Segment, shared: int) -> str:
+    """What two tumours share, and what that makes of the smaller."""
+    less, more = sorted((one, other), key=lambda segment: segment.voxels)
+    of_all = f"{shared:,} of its {plural(less.voxels, 'voxel')}"
+    if shared >= _DRAWN_AGAIN * more.voxels:
+        return f"{less.label} is drawn again as {more.label} ({of_all}): one lesion counts as two."
+    if shared == less.voxels:
+        return f"{less.label} lies in {more.label} (all of its {plural(shared, 'voxel')}): they count twice."
+    share = number(100 * shared / less.voxels, 1)
+    return f"{one.label} and {other.label} share {plural(shared, 'voxel')} ({share}% of the smaller)."
 
 
 @rule(

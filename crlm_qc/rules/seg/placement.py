@@ -178,10 +178,11 @@ def masks_displaced(context: Context) -> Checked:
         alignment, leftward = _alignment(context, masks, liver), _leftward(masks, liver)
         if alignment is None or alignment.best is None or (leftward is not None and leftward > limits.laterality_mm):
             return
-        gain = alignment.gain(_orientation(masks))
+        orientation = _orientation(masks)
+        gain = alignment.gain(orientation)
         yield liver.found(
             context,
-            f"The liver's mask fits the CT better elsewhere: {gain}.",
+            f"The liver's mask {alignment.fault(orientation)}: {gain}.",
             f"no placement with a spread lower by over {number(limits.alignment_spread_hu)} HU and "
             f"{number(100 * limits.alignment_below_fraction, 1)}% less below -10 HU, or less like what lies around it",
             gain,

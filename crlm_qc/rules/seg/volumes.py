@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from crlm_qc.collection.profile import LIVER, TUMOUR, Span
@@ -208,18 +208,35 @@ def thickness_volume_differs(context: Context) -> Checked:
             return
         spacing = ct.stack.spacing
         thickness = {"the object's": masks.dso.row["slice_thickness"], "the CT's": thickness_of(context, ct)}
-        words = [
-            f"{number(100 * (value / spacing - 1), 1)}% by {whose} SliceThickness of {number(value)} mm"
+        off = {
+            whose: float(value)
             for whose, value in thickness.items()
             if value is not None and abs(value / spacing - 1) > limit
+        }
+        words = [
+            f"{number(100 * (value / spacing - 1), 1)}% by {whose} SliceThickness of {number(value)} mm"
+            for whose, value in off.items()
         ]
         if words:
-            message = f"Volumes would be off by {' and '.join(words)}; the slices are {number(spacing)} mm apart."
-            for liver in masks.of(LIVER)[: 0 if thickness["the CT's"] is None else 1]:
-                by_thickness = float(liver.row["volume_thickness_ml"])
-                if by_thickness == by_thickness:
-                    message += f" The liver has {ml(liver.volume)} by positions, {ml(by_thickness)} by SliceThickness."
+            message = _by_thickness(off, spacing, masks.of(LIVER)[:1])
             expected = f"within {number(100 * limit)}%"
             yield masks.dso.found(context, message, expected, "; ".join(words))
 
     return each_masks(context, judge)
+
+
+def _by_thickness(off: Mapping[str, float], spacing: float, livers: Sequence[Segment]) -> str:
+    """What a SliceThickness that is not the slice spacing makes of the liver's volume, or of any."""
+    whose: dict[float, list[str]] = {}
+    for name, value in off.items():
+        whose.setdefault(value, []).append(name)
+    said = {value: f"With {' and '.join(names)} SliceThickness ({number(value)} mm)" for value, names in whose.items()}
+    if not livers or not livers[0].volume > 0:
+        parts = [
+            f"{words} volumes come out {number(100 * abs(value / spacing - 1), 1)}% too {'large' if value > spacing else 'small'}"
+            for value, words in said.items()
+        ]
+        return f"{', '.join(parts)}; the slices are {number(spacing)} mm apart.".replace(", With", ", with")
+    volume = livers[0].volume
+    parts = [f"{words} the liver comes out at {ml(volume * value / spacing)}" for value, words in said.items()]
+    return f"{', '.join(parts)}; by positions ({number(spacing)} mm) it has {ml(volume)}.".replace(", With", ", with")

@@ -175,9 +175,23 @@ def test_a_slice_that_is_gone(case: Case, profile: Profile) -> None:
         ("DSO009", P1, "1-1.dcm"),
     ]
     finding = only(case, "CTS008", profile)
-    assert "1-11.dcm" in finding.message
-    assert "1-13.dcm" in finding.message
+    assert re.fullmatch(
+        r"Slice 56 \(InstanceNumber\) is missing, between 1-13\.dcm and 1-11\.dcm \(z \S+ and \S+ mm\)\.",
+        finding.message,
+    )
     assert only(case, "CTS011", profile).severity is Severity.WARNING
+
+
+def test_slices_that_are_gone_are_named_by_their_numbers(case: Case, profile: Profile) -> None:
+    case.remove_ct(12)
+    case.remove_ct(13)
+    said = only(case, "CTS008", profile).message
+    assert said.startswith("Slices 56 to 57 (InstanceNumber) are missing, between 1-14.dcm and 1-11.dcm ")
+    for row in case.of("slices"):
+        row["instance_number"] += 88121000
+    assert only(case, "CTS008", profile).message.startswith("2 slices are missing: ")
+    case.remove_ct(5)
+    assert only(case, "CTS008", profile).message.startswith("3 slices are missing: ")
 
 
 def test_a_slice_that_was_never_there(case: Case, profile: Profile) -> None:

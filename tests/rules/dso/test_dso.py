@@ -1,6 +1,7 @@
 """DSO: each test changes one thing of a clean release and names everything that the rules then find."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -166,6 +167,13 @@ def test_frames_without_source(case: Case, profile: Profile) -> None:
 def test_a_source_of_another_patient(case: Case, profile: Profile) -> None:
     set_source(case, case.frames(TUMOUR)[0], uid(2, 5, 10))
     assert flat(case, profile) == [("DSO009", P1, FILE), ("DSO010", P1, FILE)]
+    assert "names 1 source image outside the CT series: 1 of a CT series of " in only(case, "DSO009", profile).message
+
+
+def test_a_source_that_is_lost_is_told_with_the_slice(case: Case, profile: Profile) -> None:
+    case.remove_ct(12)
+    said = only(case, "DSO009", profile).message
+    assert said.endswith("drawn on 1 slice that is not on disk (see CTS008).")
 
 
 def test_a_source_that_is_not_listed(case: Case, profile: Profile) -> None:
@@ -264,7 +272,14 @@ def test_swapped_sources(case: Case, profile: Profile) -> None:
     set_source(case, one, names[1])
     set_source(case, other, names[0])
     assert flat(case, profile) == [("DSO011", P1, FILE)]
-    assert only(case, "DSO011", profile).count == 2
+    found = only(case, "DSO011", profile)
+    assert found.count == 2
+    assert re.fullmatch(
+        rf"Frames {one['frame']}, {other['frame']} \(Liver\) have each other's source slice \(1-\d\d.dcm, 1-\d\d.dcm\)\.",
+        found.message,
+    )
+    one["position_x"] += 3
+    assert "2 frames lie elsewhere than their source slices" in only(case, "DSO011", profile).message
 
 
 def test_several_sources_of_which_one_fits(case: Case, profile: Profile) -> None:

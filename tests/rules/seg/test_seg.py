@@ -101,6 +101,20 @@ def test_tumours_that_overlap(case: Case, profile: Profile) -> None:
     assert only(case, "SEG006", profile).count == 30
 
 
+@pytest.mark.parametrize(
+    ("voxels", "shared", "said"),
+    [
+        (1000, 30, "Tumor_1 and Tumor_2 share 30 voxels (3% of the smaller)."),
+        (380, 380, "Tumor_2 lies in Tumor_1 (all of its 380 voxels): they count twice."),
+        (900, 880, "Tumor_2 is drawn again as Tumor_1 (880 of its 900 voxels): one lesion counts as two."),
+    ],
+)
+def test_what_two_tumours_share(case: Case, profile: Profile, voxels: int, shared: int, said: str) -> None:
+    size(case, TUMOUR, 1000)
+    add(case, "Tumor_2", voxels, in_tumour=shared)
+    assert only(case, "SEG006", profile).message == said
+
+
 def test_tumours_beside_each_other(case: Case, profile: Profile) -> None:
     add(case, "Tumor_2", 1000)
     assert flat(case, profile) == []
@@ -238,6 +252,9 @@ def test_displaced_masks(
     found = only(case, "SEG013", profile)
     assert found.severity is severity
     assert words in found.message
+    assert found.message.startswith(("The liver's mask lies ", "The liver's mask fits the CT better ")), found.message
+    if "towards the head" in words:
+        assert " too low: " in found.message
     assert f"as stored, {100 * below:g}% is below -10 HU" in found.message
 
 
@@ -407,7 +424,24 @@ def test_thickness_of_the_object(case: Case, profile: Profile, thickness: float,
 def test_both_volumes_are_told(case: Case, profile: Profile) -> None:
     case.dso()["slice_thickness"] = 6.0
     case.segment(LIVER).update(volume_ml=1400.0, volume_thickness_ml=1680.0)
-    assert "The liver has 1400 mL by positions, 1680 mL by SliceThickness." in only(case, "SEG017", profile).message
+    assert only(case, "SEG017", profile).message == (
+        "With the object's SliceThickness (6 mm) the liver comes out at 1680 mL; by positions (5 mm) it has 1400 mL."
+    )
+
+
+def test_the_volume_is_that_of_the_thickness_that_is_off(case: Case, profile: Profile) -> None:
+    """The object's own is right, and gives the volume by positions: what the CT's would give is told."""
+    case.change(case.of("slices"), slice_thickness=7.5)
+    case.segment(LIVER).update(volume_ml=1400.0, volume_thickness_ml=1400.0)
+    assert only(case, "SEG017", profile).message == (
+        "With the CT's SliceThickness (7.5 mm) the liver comes out at 2100 mL; by positions (5 mm) it has 1400 mL."
+    )
+    case.dso()["slice_thickness"] = 7.5
+    said = only(case, "SEG017", profile).message
+    assert said.startswith("With the object's and the CT's SliceThickness (7.5 mm) the liver comes out at 2100 mL; ")
+    case.dso()["slice_thickness"] = 4.0
+    said = only(case, "SEG017", profile).message
+    assert said.startswith("With the object's SliceThickness (4 mm) the liver comes out at 1120 mL, with the CT's ")
 
 
 def unplace(rows: list[dict[str, Any]]) -> None:
