@@ -407,7 +407,7 @@ def since(report: Report) -> str:
 def of_state(report: Report, state: State) -> list[Finding]:
     """Findings that stand so to the baseline, gravest first; those that are gone too."""
     every = [*report.findings, *(report.baseline.gone if report.baseline else ())]
-    return [one for one in every if one.baseline is not None and one.baseline.state is state]
+    return [one for one in every if one.baseline is not None and one.baseline.state == state]
 
 
 def standing(finding: Finding) -> str:

@@ -210,6 +210,19 @@ def test_the_report_comes_back_from_its_file() -> None:
     assert json_format.render(Report.from_dict(json.loads(raw))) == raw
 
 
+def test_the_page_names_and_links_what_is_new_and_what_is_gone() -> None:
+    first = SAMPLE.findings[0]
+    new = str(FORMATS["html"].renderer()(beside(without(1))))
+    section = new.partition('id="since"')[2].partition("</section>")[0]
+    assert f'href="#f-{first.fingerprint}"' in section
+    assert '<option value="new">' in new
+    assert new.count('data-since="new"') == 1
+    gone = str(FORMATS["html"].renderer()(beside(SAMPLE, without(1))))
+    section = gone.partition('id="since"')[2].partition("</section>")[0]
+    assert f'<span class="mono">f-{first.fingerprint}</span>' in section
+    assert 'id="since"' not in str(FORMATS["html"].renderer()(SAMPLE))
+
+
 def test_sarif_says_it_in_its_own_words() -> None:
     first = SAMPLE.findings[0]
     old = replace(SAMPLE, findings=[one for one in SAMPLE.findings if one.rule != first.rule])
