@@ -50,8 +50,9 @@ from crlm_qc.cli.options import (
 )
 from crlm_qc.cli.outputs import Output, choose_outputs, stream_beside, write_outputs
 from crlm_qc.cli.pictures import Album, PicturesOption
+from crlm_qc.cli.progress import progress_on
 from crlm_qc.cli.saved import check_anchor, options_for
-from crlm_qc.cli.terminal import Colour, progress_on, say, style_of
+from crlm_qc.cli.terminal import Colour, say, style_of
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.settings import Depth

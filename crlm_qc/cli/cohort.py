@@ -28,7 +28,8 @@ from crlm_qc.cli.options import (
     ProfileOption,
     QuietOption,
 )
-from crlm_qc.cli.terminal import Colour, emit, progress_on, style_of
+from crlm_qc.cli.progress import progress_on
+from crlm_qc.cli.terminal import Colour, emit, style_of
 from crlm_qc.collection.profile import Profile
 from crlm_qc.model.cohort import Cohort, Judge, as_dict
 from crlm_qc.model.errors import UsageError

@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from crlm_qc.cli.options import AnonymousOption, EndpointOption, FileListOption, JobsOption, ProfileOption
+from crlm_qc.cli.progress import progress_on
 from crlm_qc.cli.saved import load_report
-from crlm_qc.cli.terminal import progress_on, say
+from crlm_qc.cli.terminal import say
 from crlm_qc.collection.forms import is_uid
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.access import Access

@@ -12,7 +12,8 @@ import typer
 
 from crlm_qc.cli.actions import shown
 from crlm_qc.cli.options import AnonymousOption, EndpointOption, FileListOption, JobsOption, ProfileOption
-from crlm_qc.cli.terminal import progress_on, say
+from crlm_qc.cli.progress import progress_on
+from crlm_qc.cli.terminal import say
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.access import Access
 from crlm_qc.model.errors import UsageError

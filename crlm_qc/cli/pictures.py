@@ -24,7 +24,8 @@ from crlm_qc.cli.options import (
     NoCacheOption,
     ProfileOption,
 )
-from crlm_qc.cli.terminal import progress_on, say
+from crlm_qc.cli.progress import progress_on
+from crlm_qc.cli.terminal import say
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.picture import Picture, PictureMode

@@ -1,16 +1,20 @@
-"""Progress where nobody watches a terminal: a line a phase, and one each half minute, on standard error."""
+"""Progress on standard error: bars on a terminal, else a line a phase, and one each half minute."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from crlm_qc.cli.terminal import say
 from crlm_qc.report import words
+
+if TYPE_CHECKING:
+    from crlm_qc.workers import Progress
 
 FIRST_S = 10.0
 """Seconds that nothing is said for: what is done by then needs no words."""
@@ -106,3 +110,30 @@ class Lines:
         while not self._over.wait(wait):
             self.tell()
             wait = self._each
+
+
+@contextmanager
+def progress_on(*, quiet: bool) -> Iterator[Progress | None]:
+    """Bars on standard error, one a phase, where somebody watches; else lines, once it takes a while."""
+    if quiet:
+        yield None
+        return
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+        with Lines() as lines:
+            yield lines
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        phases = {}
+
+        def tell(phase: str, done: int, total: int) -> None:
+            if phase not in phases:
+                phases[phase] = bars.add_task(escape(phase), total=total)
+            bars.update(phases[phase], completed=done, total=total)
+
+        yield tell

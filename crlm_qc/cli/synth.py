@@ -16,8 +16,9 @@ from crlm_qc.cli.actions import shown
 from crlm_qc.cli.options import ColourOption, JobsOption
 from crlm_qc.cli.outputs import choose_outputs, write_outputs
 from crlm_qc.cli.pictures import Album
+from crlm_qc.cli.progress import progress_on
 from crlm_qc.cli.saved import options_for
-from crlm_qc.cli.terminal import Colour, progress_on, say, style_of
+from crlm_qc.cli.terminal import Colour, say, style_of
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError

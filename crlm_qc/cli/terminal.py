@@ -1,4 +1,4 @@
-"""What the command line needs to know of the terminal: colours, width, encoding, progress."""
+"""What the command line needs to know of the terminal: colours, width, encoding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crlm_qc.model.errors import UsageError
 from crlm_qc.report.text import WIDTH, Style
 
 if TYPE_CHECKING:
-    from crlm_qc.workers import Progress
+    pass
 
 _SIGNS = "\N{MULTIPLICATION X}\N{CHECK MARK}\N{EN DASH}\N{HORIZONTAL ELLIPSIS}\N{PLUS-MINUS SIGN}"
 
@@ -130,32 +130,3 @@ def _coloured(stream: TextIO) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
-@contextmanager
-def progress_on(*, quiet: bool) -> Iterator[Progress | None]:
-    """Bars on standard error, one a phase, where somebody watches; else lines, once it takes a while."""
-    if quiet:
-        yield None
-        return
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
-        from crlm_qc.cli.progress import Lines
-
-        with Lines() as lines:
-            yield lines
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        phases = {}
-
-        def tell(phase: str, done: int, total: int) -> None:
-            if phase not in phases:
-                phases[phase] = bars.add_task(escape(phase), total=total)
-            bars.update(phases[phase], completed=done, total=total)
-
-        yield tell

@@ -14,7 +14,7 @@ import typer
 
 from crlm_qc.cli.actions import say_safely
 from crlm_qc.cli.options import AnonymousOption, EndpointOption, FileListOption
-from crlm_qc.cli.terminal import progress_on
+from crlm_qc.cli.progress import progress_on
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.access import Access

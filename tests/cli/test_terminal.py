@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crlm_qc.cli.progress import Lines
-from crlm_qc.cli.terminal import Colour, emit, progress_on, provide_streams, say, style_of
+from crlm_qc.cli.progress import Lines, progress_on
+from crlm_qc.cli.terminal import Colour, emit, provide_streams, say, style_of
 from crlm_qc.collection.strict import StrictError, read_toml
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
