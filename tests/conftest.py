@@ -13,6 +13,7 @@ import typer
 from hypothesis import settings
 from support import apart, kept
 
+from crlm_qc.cli import progress
 from crlm_qc.collection.profile import Profile
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.engines import pandera_engine
@@ -53,6 +54,14 @@ def changed_code_is_judged_anew(request: pytest.FixtureRequest) -> Iterator[None
     apart.paused[:] = [True] if "monkeypatch" in request.fixturenames else []
     yield
     apart.paused.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lines_of_progress_do_not_depend_on_the_machine() -> Iterator[None]:
+    """What a command takes so long for that it tells of its progress is not the same everywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "FIRST_S", 3600.0)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,9 +32,7 @@ class Lines:
         Seconds that only go on.
     """
 
-    def __init__(
-        self, first: float = FIRST_S, each: float = EACH_S, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, first: float, each: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._first, self._each, self._clock = first, each, clock
         self._began = self._phase_began = self._last = clock()
         self._phase = ""
@@ -119,7 +117,7 @@ def progress_on(*, quiet: bool) -> Iterator[Progress | None]:
         yield None
         return
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
-        with Lines() as lines:
+        with Lines(FIRST_S, EACH_S) as lines:
             yield lines
         return
     from rich.console import Console
