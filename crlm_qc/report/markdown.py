@@ -153,9 +153,13 @@ def _since(report: Report) -> Iterable[str]:
     if any(found for _, found in told):
         yield "\n"
     for state, found in told:
-        yield from (f"- {_finding(one)}\n" for one in found[:MAX_NAMED])
+        yield from (f"- {_named(one)}{_finding(one)}\n" for one in found[:MAX_NAMED])
         if (rest := len(found) - MAX_NAMED) > 0:
             yield f"- and {rest:,} more {state.value}\n"
+
+
+def _named(finding: Finding) -> str:
+    return f"{escape(finding.patient)} " if finding.patient else ""
 
 
 def _limits(report: Report) -> Iterable[str]:

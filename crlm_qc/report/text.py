@@ -347,7 +347,7 @@ def _since(report: Report, style: Style) -> list[str]:
         found = words.of_state(report, state)
         for one in found[: style.max_per_rule]:
             stands = words.standing(one)
-            told = f"{stands} \N{MIDDLE DOT} {words.WORDS[one.severity]} {one.rule} {one.message} (f-{one.fingerprint})"
+            told = f"{stands} \N{MIDDLE DOT} {words.WORDS[one.severity]} {one.rule} {words.whose(one)} (f-{one.fingerprint})"
             lines += [style.paint(colour, line) for line in style.wrap(told, "  ", _INDENT)]
         if rest := len(found) - style.max_per_rule:
             lines += style.wrap(f"and {rest:,} more {state.value}", "  ") if rest > 0 else []

@@ -420,6 +420,13 @@ def standing(finding: Finding) -> str:
     return stands.state.value
 
 
+def whose(finding: Finding) -> str:
+    """The message of a finding, with its patient where the message does not begin with it."""
+    if not finding.patient or finding.message.startswith(finding.patient):
+        return finding.message
+    return f"{finding.patient}: {finding.message}"
+
+
 def rule_and_state(finding: Finding) -> str:
     """The rule of a finding, and how it stands to the baseline, if there is one."""
     return finding.rule if finding.baseline is None else f"{finding.rule} {finding.baseline.state.value}"
