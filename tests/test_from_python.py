@@ -121,7 +121,7 @@ def test_waivers_and_profile_may_be_files(clean_release: SyntheticRelease, tmp_p
             TypeError,
             "settings or subset, known_issues, not both",
         ),
-        ({"depth": "maks"}, UsageError, "'maks' is not one of 'headers', 'masks', 'pixels'"),
+        ({"depth": "shallow"}, UsageError, "'shallow' is not one of 'headers', 'masks', 'pixels'"),
         ({"severity": {"CTS013": "loud"}}, UsageError, "one of error, warning, info, off"),
         ({"tolerances": {"spacing": 1}}, UsageError, "unknown tolerance spacing"),
         ({"select": "XYZ"}, UsageError, "XYZ"),
