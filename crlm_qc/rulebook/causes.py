@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from crlm_qc.model.report import Report
 from crlm_qc.model.sight import Frame
 from crlm_qc.rulebook.rule import RuleKind
 
+_WORKBOOK_LACKS = re.compile(r"\bnot in .*\bthe workbook\b")
+"""How XRF001 says that the workbook lacks a patient."""
 Through = Callable[[Finding, Finding], bool]
 """Whether what the first finding says is the cause of the second, by what both are about."""
 
@@ -67,6 +70,16 @@ def whole_release(cause: Finding, _: Finding) -> bool:
     return cause.patient is None
 
 
+def whole_release_but_workbook(cause: Finding, symptom: Finding) -> bool:
+    """As of the release, unless it is the workbook that lacks the patient: no download changes that."""
+    return whole_release(cause, symptom) and not _WORKBOOK_LACKS.search(symptom.observed or "")
+
+
+def same_patient_but_workbook(cause: Finding, symptom: Finding) -> bool:
+    """As of the patient, unless it is the workbook that lacks it: that is a fault of its own."""
+    return same_patient(cause, symptom) and not _WORKBOOK_LACKS.search(symptom.observed or "")
+
+
 def named_alone(cause: Finding, symptom: Finding) -> bool:
     """A figure over the release that names the cause's patient, and no other."""
     return symptom.patient is None and symptom.examples == (cause.patient,)
@@ -74,14 +87,16 @@ def named_alone(cause: Finding, symptom: Finding) -> bool:
 
 CAUSES = (
     # A download that ended early: neither the rest of the series nor the tables were written.
-    Explains("MAN008", ("REL001", "XRF001", "REL008"), whole_release),
+    Explains("MAN008", ("REL001", "REL008"), whole_release),
+    Explains("MAN008", ("XRF001",), whole_release_but_workbook),
     # The workbook's rows are other patients'.
     Explains("XRF004", ("XRF002", "XRF003"), whole_release),
     # Downloads that were laid together and do not agree.
     Explains("MET021", ("REL021",), whole_release),
     # A patient, series or object that is not there, by every list that still names it.
     Explains("LED007", ("XRF001", "MET016"), same_patient),
-    Explains("REL008", ("LED001", "MET016", "MET014", "XRF001"), same_patient),
+    Explains("REL008", ("LED001", "MET016", "MET014"), same_patient),
+    Explains("REL008", ("XRF001",), same_patient_but_workbook),
     Explains("LED001", ("MET016", "MET014"), same_patient),
     Explains("LED005", ("MET015", "MET016"), same_patient),
     Explains("MET016", ("MET014",), same_patient),
