@@ -183,8 +183,8 @@ def _check(release: Path, request: Request, *, force: bool) -> ExitCode:
     outputs = choose_outputs(request.outputs, FORMATS, folder, ALWAYS)
     anchor = check_anchor(request.sarif_anchor)
     record = Record.asked(release, request)
-    keep_out(release, _places(folder, outputs, request, record))
     runs = Runs(folder)
+    keep_out(release, [*_places(folder, outputs, request, record), *([runs.place] if request.keep_runs else [])])
     if not force:
         refuse_narrower(request, folder)
     earlier = baseline_of(request, folder)

@@ -123,6 +123,17 @@ def test_a_smaller_audit_is_refused_before_anything_is_read(run: Run, audit: Aud
     assert Path("reports/manifest-1/findings.json").read_bytes() != before
 
 
+def test_a_file_where_audits_are_kept_is_told_before_anything_is_read(run: Run, audit: Audit, release: Path) -> None:
+    folder = Path("reports/manifest-1")
+    folder.mkdir(parents=True)
+    (folder / "runs").write_text("mine")
+    refused = run("check", release)
+    assert (refused.code, audit.asked) == (2, {})
+    assert "runs is a file" in refused.err
+    assert run("check", release, "--keep-runs", "0").code == 1
+    assert (folder / "runs").read_text() == "mine"
+
+
 def test_check_ends_with_what_has_changed_since_the_last(run: Run, audit: Audit, release: Path) -> None:
     assert "Since" not in run("check", release).out
     plain = Path("reports/manifest-1/findings.json").read_bytes()
