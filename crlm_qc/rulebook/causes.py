@@ -14,6 +14,8 @@ from crlm_qc.rulebook.rule import RuleKind
 
 _WORKBOOK_LACKS = re.compile(r"\bnot in .*\bthe workbook\b")
 """How XRF001 says that the workbook lacks a patient."""
+_IN_ANOTHER_SERIES = re.compile(r"\b[0-9]+ of (?:another|a) CT series of ")
+"""How DSO009 says that images are those of another series."""
 Through = Callable[[Finding, Finding], bool]
 """Whether what the first finding says is the cause of the second, by what both are about."""
 
@@ -80,6 +82,12 @@ def same_patient_but_workbook(cause: Finding, symptom: Finding) -> bool:
     return same_patient(cause, symptom) and not _WORKBOOK_LACKS.search(symptom.observed or "")
 
 
+def lost_slices(cause: Finding, symptom: Finding) -> bool:
+    """As of the patient, unless the images lie in other series, and are more than the slices that are lost."""
+    other = _IN_ANOTHER_SERIES.search(symptom.message) is not None and len(symptom.examples) > cause.count
+    return same_patient(cause, symptom) and not other
+
+
 def named_alone(cause: Finding, symptom: Finding) -> bool:
     """A figure over the release that names the cause's patient, and no other."""
     return symptom.patient is None and symptom.examples == (cause.patient,)
@@ -107,7 +115,8 @@ CAUSES = (
     Explains("MET015", ("MAN004",), same_series),
     # Slices that are not there, or are too many.
     Explains("CTS008", ("CTS011", "LED002", "MET017"), same_series),
-    Explains("CTS008", ("DSO007", "DSO009"), same_patient),
+    Explains("CTS008", ("DSO007",), same_patient),
+    Explains("CTS008", ("DSO009",), lost_slices),
     Explains("LED002", ("CTS011", "MET017"), same_series),
     Explains("LED002", ("DSO007", "DSO009"), same_patient),
     Explains("LED006", ("CTS014", "MET017"), same_series),

@@ -106,6 +106,16 @@ def test_a_patient_whom_the_workbook_lacks_is_no_matter_of_files_that_are_missin
     assert codes([cause, replace(lacking, observed=f"not in {DISK}")]) == [[cause.rule, "XRF001"]]
 
 
+def test_images_of_another_series_do_not_follow_from_fewer_lost_slices() -> None:
+    lost, path = found("CTS008", uid=CT), "A/SEG/1.dcm"
+    message = f"Frame 1 names 2 source images outside the CT series: 1 of a CT series of B ({CT})."
+    outside = replace(found("DSO009", path=path), message=message, examples=("1.1", "1.2"))
+    unlisted = replace(found("DSO010", path=path), examples=("1.2",))
+    assert codes([lost, outside, unlisted]) == [["CTS008"], ["DSO009", "DSO010"]]
+    # A slice that was put into another series is lost here.
+    assert codes([replace(lost, count=2), outside]) == [["CTS008", "DSO009"]]
+
+
 def test_a_figure_of_the_release_goes_with_a_patient_whom_alone_it_names() -> None:
     figure = reports.finding("PUB007", Severity.ERROR, RELEASE, "One without.", examples=["A"])
     assert codes([found("DSO025"), figure]) == [["DSO025", "PUB007"]]
