@@ -56,6 +56,7 @@ from crlm_qc.cli.terminal import Colour, say, style_of
 from crlm_qc.model.picture import PictureMode
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.model.settings import Depth
+from crlm_qc.model.standing import UNSEEN
 from crlm_qc.model.words import plural
 from crlm_qc.report import ALWAYS, FORMATS, text, words
 from crlm_qc.request.keys import KEPT
@@ -183,8 +184,8 @@ def _check(release: Path, request: Request, *, force: bool) -> ExitCode:
     outputs = choose_outputs(request.outputs, FORMATS, folder, ALWAYS)
     anchor = check_anchor(request.sarif_anchor)
     record = Record.asked(release, request)
-    keep_out(release, _places(folder, outputs, request, record))
     runs = Runs(folder)
+    keep_out(release, [*_places(folder, outputs, request, record), *([runs.place] if request.keep_runs else [])])
     if not force:
         refuse_narrower(request, folder)
     earlier = baseline_of(request, folder)
@@ -205,6 +206,7 @@ def _check(release: Path, request: Request, *, force: bool) -> ExitCode:
     write_outputs(report, outputs, options_for(anchor=anchor, pictures=album.files))
     runs.keep(report, run.started, request.keep_runs)
     _tell(report if last is None else last.beside(report), outputs, folder, request)
+    _tell_unseen(report, request)
     signed = _sign_off(record, report, None if request.quiet else stream_beside(outputs))
     ended = report.exit_code(request.fail_on, allow_incomplete=request.allow_incomplete, new_alone=request.new_alone)
     code = max(ended, signed)
@@ -313,6 +315,23 @@ def _tell(report: Report, outputs: Sequence[Output], folder: Path, request: Requ
         say_safely(line, stream)
     if in_actions():
         _tell_actions(report, {item.format.name for item in outputs}, stream)
+
+
+def _tell_unseen(report: Report, request: Request) -> None:
+    """Say what passes as not new only because the baseline did not look there."""
+    if not request.new_alone or request.fail_on is None or request.quiet > 1:
+        return
+    unseen = sum(
+        one.baseline is not None and one.baseline.state in UNSEEN and one.severity.at_least(request.fail_on)
+        for one in report.findings
+        if one.waived is None
+    )
+    if unseen:
+        say(
+            f"crlm-qc: {plural(unseen, 'finding')} passed as not new: of rules or patients that the baseline did not look at; "
+            "a baseline as wide and as deep would tell",
+            to=sys.stderr,
+        )
 
 
 def _tell_actions(report: Report, formats: Container[str], stream: TextIO) -> None:

@@ -42,7 +42,7 @@ from crlm_qc.report import words
 from crlm_qc.report.fitness import sentence
 from crlm_qc.report.writing import can_be_written, put
 from crlm_qc.request.request import Request, keep_out
-from crlm_qc.request.saved import load_report
+from crlm_qc.request.saved import findings_in, load_report
 
 COHORT_EXIT_CODES = (
     "Exit codes: 0 every patient was judged, and some are usable, whoever is left out; 2 wrong usage; 3 a patient was not "
@@ -151,6 +151,9 @@ def cohort(
     if not quiet:
         tell_configuration(request.configuration)
     report = load_report(source) if saved else _audited(source, request)
+    # A release is never judged by results that lie in it; a folder without any image is none.
+    if report.empty and source.is_dir() and findings_in(source).is_file():
+        report = load_report(source)
     raise typer.Exit(_tell(report, request, purposes or [], strict=strict, out=out, form=format_))
 
 

@@ -28,6 +28,8 @@ class State(StrEnum):
 
 GONE = frozenset({State.FIXED, State.NOT_CHECKED})
 """States of findings that the later report does not have."""
+UNSEEN = frozenset({State.NEW_RULE, State.NEWLY_CHECKED})
+"""States of findings that the earlier audit could not have had: whether they are new, nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

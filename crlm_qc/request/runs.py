@@ -71,6 +71,11 @@ class Runs:
         self._newest = folder / FORMATS["json"].goes_to
         self._folder = folder / FOLDER
 
+    @property
+    def place(self) -> Path:
+        """A file as it would be written."""
+        return self._folder / "0001.json"
+
     def kept(self) -> list[Kept]:
         """All of them, newest first; files of other names are none."""
         try:

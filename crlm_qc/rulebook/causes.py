@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,10 @@ from crlm_qc.model.report import Report
 from crlm_qc.model.sight import Frame
 from crlm_qc.rulebook.rule import RuleKind
 
+_WORKBOOK_LACKS = re.compile(r"\bnot in .*\bthe workbook\b")
+"""How XRF001 says that the workbook lacks a patient."""
+_IN_ANOTHER_SERIES = re.compile(r"\b[0-9]+ of (?:another|a) CT series of ")
+"""How DSO009 says that images are those of another series."""
 Through = Callable[[Finding, Finding], bool]
 """Whether what the first finding says is the cause of the second, by what both are about."""
 
@@ -67,6 +72,22 @@ def whole_release(cause: Finding, _: Finding) -> bool:
     return cause.patient is None
 
 
+def whole_release_but_workbook(cause: Finding, symptom: Finding) -> bool:
+    """As of the release, unless it is the workbook that lacks the patient: no download changes that."""
+    return whole_release(cause, symptom) and not _WORKBOOK_LACKS.search(symptom.observed or "")
+
+
+def same_patient_but_workbook(cause: Finding, symptom: Finding) -> bool:
+    """As of the patient, unless it is the workbook that lacks it: that is a fault of its own."""
+    return same_patient(cause, symptom) and not _WORKBOOK_LACKS.search(symptom.observed or "")
+
+
+def lost_slices(cause: Finding, symptom: Finding) -> bool:
+    """As of the patient, unless the images lie in other series, and are more than the slices that are lost."""
+    other = _IN_ANOTHER_SERIES.search(symptom.message) is not None and len(symptom.examples) > cause.count
+    return same_patient(cause, symptom) and not other
+
+
 def named_alone(cause: Finding, symptom: Finding) -> bool:
     """A figure over the release that names the cause's patient, and no other."""
     return symptom.patient is None and symptom.examples == (cause.patient,)
@@ -74,14 +95,16 @@ def named_alone(cause: Finding, symptom: Finding) -> bool:
 
 CAUSES = (
     # A download that ended early: neither the rest of the series nor the tables were written.
-    Explains("MAN008", ("REL001", "XRF001", "REL008"), whole_release),
+    Explains("MAN008", ("REL001", "REL008"), whole_release),
+    Explains("MAN008", ("XRF001",), whole_release_but_workbook),
     # The workbook's rows are other patients'.
     Explains("XRF004", ("XRF002", "XRF003"), whole_release),
     # Downloads that were laid together and do not agree.
     Explains("MET021", ("REL021",), whole_release),
     # A patient, series or object that is not there, by every list that still names it.
     Explains("LED007", ("XRF001", "MET016"), same_patient),
-    Explains("REL008", ("LED001", "MET016", "MET014", "XRF001"), same_patient),
+    Explains("REL008", ("LED001", "MET016", "MET014"), same_patient),
+    Explains("REL008", ("XRF001",), same_patient_but_workbook),
     Explains("LED001", ("MET016", "MET014"), same_patient),
     Explains("LED005", ("MET015", "MET016"), same_patient),
     Explains("MET016", ("MET014",), same_patient),
@@ -92,7 +115,8 @@ CAUSES = (
     Explains("MET015", ("MAN004",), same_series),
     # Slices that are not there, or are too many.
     Explains("CTS008", ("CTS011", "LED002", "MET017"), same_series),
-    Explains("CTS008", ("DSO007", "DSO009"), same_patient),
+    Explains("CTS008", ("DSO007",), same_patient),
+    Explains("CTS008", ("DSO009",), lost_slices),
     Explains("LED002", ("CTS011", "MET017"), same_series),
     Explains("LED002", ("DSO007", "DSO009"), same_patient),
     Explains("LED006", ("CTS014", "MET017"), same_series),

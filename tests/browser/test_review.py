@@ -139,9 +139,12 @@ def test_decisions_by_keyboard_become_files_that_are_taken_as_they_are(
     assert driver.execute_script("return document.querySelector('.review-refused').offsetParent !== null")
     assert text(driver, ".review-progress") == f"3 of {len(marks)} decided"
 
-    for name in ("waivers", "decisions"):
+    leaves = "const left = new Event('beforeunload', {cancelable: true}); return dispatchEvent(left)"
+    # The waivers alone do not hold what is to be mended.
+    for name, may_leave in (("waivers", False), ("decisions", True)):
         tab_to(driver, f"[data-act={name}]")
         press(driver, Keys.ENTER)
+        assert driver.execute_script(leaves) is may_leave
     waivers = load_waivers(downloaded(opened, "waivers.toml", driver))
     assert [(one.fingerprint, one.reason) for one in waivers] == [(one, REASON) for one in marks[0]]
     again = judge_again(report, waivers, profile)

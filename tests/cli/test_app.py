@@ -22,6 +22,7 @@ from crlm_qc.cli.configured import GROUP_OF
 from crlm_qc.cli.rules import MOST_FOUND
 from crlm_qc.cli.synth import DEMO_FAULTS
 from crlm_qc.collection.resources import expectations_folder
+from crlm_qc.model.outcome import Status
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
@@ -123,6 +124,17 @@ def test_a_smaller_audit_is_refused_before_anything_is_read(run: Run, audit: Aud
     assert Path("reports/manifest-1/findings.json").read_bytes() != before
 
 
+def test_a_file_where_audits_are_kept_is_told_before_anything_is_read(run: Run, audit: Audit, release: Path) -> None:
+    folder = Path("reports/manifest-1")
+    folder.mkdir(parents=True)
+    (folder / "runs").write_text("mine")
+    refused = run("check", release)
+    assert (refused.code, audit.asked) == (2, {})
+    assert "runs is a file" in refused.err
+    assert run("check", release, "--keep-runs", "0").code == 1
+    assert (folder / "runs").read_text() == "mine"
+
+
 def test_check_ends_with_what_has_changed_since_the_last(run: Run, audit: Audit, release: Path) -> None:
     assert "Since" not in run("check", release).out
     plain = Path("reports/manifest-1/findings.json").read_bytes()
@@ -156,6 +168,21 @@ def test_a_baseline_gates_on_what_is_new_alone(run: Run, audit: Audit, release: 
     assert "Since the baseline findings.json: 1 new (1 error)" in done.out
     assert b",new\r\n" in Path("reports/manifest-1/findings.csv").read_bytes()
     assert run("check", release, "--fail-on", "new").code == 2
+
+
+def test_what_the_baseline_did_not_look_at_passes_and_is_told(run: Run, audit: Audit, release: Path) -> None:
+    whole = audit.report
+    first = whole.findings[0]
+    outcomes = [replace(one, status=Status.SKIPPED) if one.rule == first.rule else one for one in whole.outcomes]
+    left = [one for one in whole.findings if one.rule != first.rule]
+    audit.report = replace(whole, findings=left, outcomes=outcomes)
+    run("check", release, "--out", "old")
+    audit.report = whole
+    done = run("check", release, "--baseline", "old", "--fail-on", "new")
+    assert done.code == 0
+    assert "passed as not new: of rules or patients that the baseline did not look at" in done.err
+    assert run("check", release, "--baseline", "old", "--fail-on", "new", "-qq").err == ""
+    assert "passed as" not in run("check", release, "--baseline", "old").err
 
 
 def test_the_last_audit_as_baseline(run: Run, audit: Audit, release: Path) -> None:

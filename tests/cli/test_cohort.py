@@ -62,6 +62,16 @@ def test_for_a_purpose_it_tells_and_writes(run: Run, saved: Save, tmp_path: Path
     assert labels == {"background": 0, "Liver": 1, "Liver Remnant": 2, "Hepatic": 3, "Portal": 4, "Tumor": 5}
 
 
+def test_a_folder_of_reports_is_as_good_as_the_file_in_it(run: Run, saved: Save, tmp_path: Path) -> None:
+    file = saved(found(OUT, 1001))
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    file.rename(folder / file.name)
+    code, out, _ = run(folder, "--for", "segmentation", "--no-cache", "--jobs", "1")
+    assert code == 0
+    assert out.startswith("2 of 3 patients usable")
+
+
 def test_nothing_is_written_unless_asked_for(run: Run, saved: Save, tmp_path: Path) -> None:
     path = saved(found(OUT, 1001))
     run(path, "--for", "segmentation")

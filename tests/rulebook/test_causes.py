@@ -14,6 +14,7 @@ from crlm_qc.model.severity import Severity
 from crlm_qc.model.sight import Frame, Seen, Sight
 from crlm_qc.rulebook.causes import CAUSES, cases_of, with_cases
 from crlm_qc.rules import registry
+from crlm_qc.rules.xrf.patients import DISK, WORKBOOK
 
 CT, SEG = "1.2.3.1", "1.2.3.2"
 
@@ -96,6 +97,23 @@ def test_columns_of_the_release_are_cases_of_their_own_and_what_the_audit_says_o
 def test_a_cause_of_the_release_explains_what_is_found_of_every_patient() -> None:
     findings = [found("XRF002", "A"), found("XRF002", "B"), reports.finding("XRF004", Severity.ERROR, RELEASE, "No.")]
     assert codes(findings) == [["XRF004", "XRF002", "XRF002"]]
+
+
+@pytest.mark.parametrize("cause", [found("REL008"), found("MAN008", None)])
+def test_a_patient_whom_the_workbook_lacks_is_no_matter_of_files_that_are_missing(cause: Finding) -> None:
+    lacking = replace(found("XRF001", kind="patient"), observed=f"not in {WORKBOOK}")
+    assert codes([cause, lacking]) == [[cause.rule], ["XRF001"]]
+    assert codes([cause, replace(lacking, observed=f"not in {DISK}")]) == [[cause.rule, "XRF001"]]
+
+
+def test_images_of_another_series_do_not_follow_from_fewer_lost_slices() -> None:
+    lost, path = found("CTS008", uid=CT), "A/SEG/1.dcm"
+    message = f"Frame 1 names 2 source images outside the CT series: 1 of a CT series of B ({CT})."
+    outside = replace(found("DSO009", path=path), message=message, examples=("1.1", "1.2"))
+    unlisted = replace(found("DSO010", path=path), examples=("1.2",))
+    assert codes([lost, outside, unlisted]) == [["CTS008"], ["DSO009", "DSO010"]]
+    # A slice that was put into another series is lost here.
+    assert codes([replace(lost, count=2), outside]) == [["CTS008", "DSO009"]]
 
 
 def test_a_figure_of_the_release_goes_with_a_patient_whom_alone_it_names() -> None:

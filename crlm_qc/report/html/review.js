@@ -130,13 +130,15 @@
       ({ mark, rule, patient }) => [mark, rule, patient, decided(item) ? item.decision : "", item.reason, item.until, item.note],
     )),
   ].map((line) => line.map(cell).join(",")).map((line) => `${line}\r\n`).join("");
-  const download = (name, text, type) => {
+  // Whether waivers.toml alone tells all that was decided.
+  const accepted = () => steps.every((item) => !item.note && (item.decision ? item.decision === "accept" && decided(item) : true));
+  const download = (name, text, type, whole) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    saved = true;
+    saved ||= whole;
   };
 
   const acts = {
@@ -144,8 +146,8 @@
     back: () => show(at - 1),
     next: () => show(at + 1),
     zoom,
-    waivers: () => download("waivers.toml", waivers(), "application/toml"),
-    decisions: () => download("decisions.csv", decisions(), "text/csv"),
+    waivers: () => download("waivers.toml", waivers(), "application/toml", accepted()),
+    decisions: () => download("decisions.csv", decisions(), "text/csv", true),
   };
   const keys = {
     j: acts.next,
