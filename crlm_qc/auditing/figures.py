@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from crlm_qc.collection.profile import LIVER, TUMOUR, Span
+from crlm_qc.collection.profile import LIVER, REMNANT, TUMOUR, VESSEL, Profile, Span
 from crlm_qc.model.report import Figure, PatientFacts
 from crlm_qc.rulebook.context import Context
 from crlm_qc.subjects.figures import ct_headers, ct_stacks, summed, volumes, workbook
@@ -16,8 +16,8 @@ from crlm_qc.subjects.figures import ct_headers, ct_stacks, summed, volumes, wor
 if TYPE_CHECKING:
     import pandas as pd
 
-PORTAL = "portal vein"
-"""A label that every vocabulary with a portal vein has an entry for."""
+HEPATIC, PORTAL = "hepatic vein", "portal vein"
+"""Labels that every vocabulary with such veins has an entry for."""
 OTHER = "other"
 SEXES = {1.0: "M", 2.0: "F"}
 """Codes of the workbook's column sex."""
@@ -55,11 +55,12 @@ def patient_facts(context: Context) -> list[PatientFacts]:
     labels = [term.label if term else None for term in terms]
     liver = segments.loc[_are(roles, LIVER, segments)]
     tumour = segments.loc[_are(roles, TUMOUR, segments)]
-    vein = profile.term(PORTAL)
-    portal = segments.loc[_are(labels, vein.label if vein else None, segments)]
+    remnant = segments.loc[_are(roles, REMNANT, segments)]
+    hepatic, portal = (segments.loc[_are(labels, _vein(profile, label), segments)] for label in (HEPATIC, PORTAL))
     n_segments = dsos.groupby("patient")["n_segments"].sum(min_count=1)
     n_tumours = tumour[tumour["declared"]].groupby("patient").size()
     liver_ml, tumour_ml = summed(liver, "volume_ml"), summed(tumour, "volume_ml")
+    remnant_ml, hepatic_ml, portal_ml = (summed(one, "volume_ml") for one in (remnant, hepatic, portal))
     liver_hu = liver.groupby("patient")["hu_median"].median()
     portal_hu = portal.groupby("patient")["hu_median"].median()
     diameter = tumour.groupby("patient")["diameter_axial_mm"].max()
@@ -89,6 +90,9 @@ def patient_facts(context: Context) -> list[PatientFacts]:
                 diameter_mm=_real(diameter.get(patient)),
                 ct_folder=_named(context, folders.get(patient)),
                 seg_file=_named(context, objects.get(patient)),
+                remnant_ml=_real(remnant_ml.get(patient)),
+                hepatic_ml=_real(hepatic_ml.get(patient)),
+                portal_ml=_real(portal_ml.get(patient)),
             )
         )
     return facts
@@ -118,6 +122,12 @@ def beside_workbook(context: Context, facts: Iterable[PatientFacts]) -> list[Pat
         )
         for one in sorted(facts, key=lambda one: one.patient)
     ]
+
+
+def _vein(profile: Profile, label: str) -> str | None:
+    """What the profile calls a vein; None where it has no such vessel."""
+    term = profile.term(label)
+    return term.label if term is not None and term.role == VESSEL else None
 
 
 def _ct_folders(context: Context) -> dict[str, str]:

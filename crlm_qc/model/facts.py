@@ -95,6 +95,12 @@ class PatientFacts:
     """Folder of its one CT series, relative to the release; None where it has several, or its name is not shown whole."""
     seg_file: str | None = None
     """File of its one segmentation object; None as for the folder."""
+    remnant_ml: float | None = None
+    """Volume of the liver remnant."""
+    hepatic_ml: float | None = None
+    """Volume of the hepatic veins."""
+    portal_ml: float | None = None
+    """Volume of the portal vein."""
 
     def __post_init__(self) -> None:
         """Hold nothing that JSON has no number for: a figure that is none was not measured."""

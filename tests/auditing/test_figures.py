@@ -57,6 +57,8 @@ def full(profile: Profile) -> Context:
         dsos=[dso],
         segments=[
             segment(1, "Liver", 1500.0, 105.0),
+            segment(2, "Liver Remnant", 900.5),
+            segment(3, "Hepatic Vein", 12.5, 150.0),
             segment(4, "portal", 20.0, 160.0),
             segment(5, "Tumor_1", 2.0),
             segment(6, "tumour 2", 3.5),
@@ -82,6 +84,9 @@ def test_figures_of_a_patient(full: Context) -> None:
         portal_hu=160.0,
         sex="M",
         overlap_mm3=0.0,
+        remnant_ml=900.5,
+        hepatic_ml=12.5,
+        portal_ml=20.0,
     )
     assert two == PatientFacts(TWO)
 

@@ -237,7 +237,8 @@ def test_anchors_hold_nothing_that_a_link_can_not() -> None:
 def test_a_whole_release_stays_small() -> None:
     report = reports.large()
     assert (len(report.patients), len(report.findings)) == (197, 2000)
-    assert len(render(report).encode()) < 3_100_000
+    # Of which the plots of remnant and veins have 0.14 MB.
+    assert len(render(report).encode()) < 3_200_000
     assert html.MAX_ROWS == 5000
 
 

@@ -289,6 +289,9 @@ def large() -> Report:
                 overlap_mm3=0.0 if index % 20 else 1 + 1000 * part,
                 diameter_mm=5 + 100 * part,
                 stated_mm=150.0 if index == 7 else (5 + 100 * part) * (0.8 + 0.4 * ((index * 0.3027756) % 1)),
+                remnant_ml=300 + 1500 * part,
+                hepatic_ml=4 + 60 * ((index * 0.236068) % 1),
+                portal_ml=5 + 50 * ((index * 0.732051) % 1),
             )
         )
     codes = [text.code for text in RULES if text.code != "PUB001"]

@@ -70,6 +70,9 @@ class Measure:
 MEASURES = (
     Measure("liver_ml", "Liver volume", "mL", 2),
     Measure("tumour_ml", "Tumour volume, all of a patient's tumours", "mL", 2, log=True),
+    Measure("remnant_ml", "Volume of the liver remnant", "mL", 2),
+    Measure("hepatic_ml", "Volume of the hepatic veins", "mL", 2),
+    Measure("portal_ml", "Volume of the portal vein", "mL", 2),
     Measure("tumours", "Tumours per patient", margin=0.3),
     Measure("ct_slices", "CT slices"),
     Measure("spacing_mm", "Slice spacing", "mm", 3),
