@@ -100,7 +100,7 @@ def test_check_writes_both_reports_and_prints_the_summary(run: Run, audit: Audit
     assert done.code == 1
     folder = Path("reports/manifest-1")
     assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "report.html", "run.json", "runs"]
-    (kept,) = (folder / "runs").iterdir()
+    (kept,) = (folder / "runs").glob("*Z.json")
     assert kept.read_bytes() == (folder / "findings.json").read_bytes()
     assert json.loads((folder / "findings.json").read_text(encoding="utf-8"))["summary"]["error"] == 8
     assert "ERROR CTS008 Missing slice" in done.out
@@ -136,7 +136,7 @@ def test_check_ends_with_what_has_changed_since_the_last(run: Run, audit: Audit,
     assert "1 new (1 error)" in " ".join(new.out.split())
     # It is told, and stands in no report.
     assert Path("reports/manifest-1/findings.json").read_bytes() == plain
-    assert len(list(Path("reports/manifest-1/runs").iterdir())) == 3
+    assert len(list(Path("reports/manifest-1/runs").glob("*Z.json"))) == 3
 
 
 def test_a_baseline_gates_on_what_is_new_alone(run: Run, audit: Audit, release: Path) -> None:
@@ -391,6 +391,24 @@ def test_ctrl_c_exits_with_130(run: Run, release: Path, monkeypatch: pytest.Monk
     assert done.code == 130
     assert "crlm-qc: no report was written\n" in done.err
     assert not Path("reports").exists()
+
+
+def test_the_page_tells_the_trend_and_findings_do_not(run: Run, audit: Audit, release: Path) -> None:
+    folder = Path("reports/manifest-1")
+    run("check", release)
+    first = (folder / "report.html").read_text(encoding="utf-8")
+    found = (folder / "findings.json").read_bytes()
+    run("check", release)
+    page = (folder / "report.html").read_bytes()
+    assert 'id="trend"' not in first
+    assert "Errors 8 → 8" in page.decode()
+    assert (folder / "findings.json").read_bytes() == found
+    run("report", folder / "findings.json", "--output", "html:again.html")
+    assert Path("again.html").read_bytes() == page
+    # Results that were handed on alone.
+    Path("shared.json").write_bytes(found)
+    run("report", "shared.json", "--output", "html:shared.html")
+    assert 'id="trend"' not in Path("shared.html").read_text(encoding="utf-8")
 
 
 def test_ctrl_c_while_reports_are_written_leaves_whole_files(
