@@ -194,6 +194,14 @@ def test_the_action_fails_on_what_is_new_alone(installed: Runner, release: Path)
     assert "--baseline FILE" in done.stderr
 
 
+def test_the_action_replaces_a_wider_audit_only_by_force(installed: Runner, release: Path) -> None:
+    one = some(release=release.name, out="forced", select="REL") | {"fail-on": "never"}
+    installed.step(AUDIT, one | {"select": "REL,DSO011"})
+    for force, code in (("", 2), ("false", 2), ("yes", 2), ("true", 0)):
+        done, _ = installed.step(AUDIT, one | {"force": force})
+        assert done.returncode == code, (force, done.stderr)
+
+
 def test_what_is_not_given_is_left_to_the_teams_configuration(installed: Runner, release: Path) -> None:
     config = installed.work / "crlm-qc.toml"
     config.write_text(

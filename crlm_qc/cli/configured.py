@@ -29,13 +29,18 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
         *("standard", "all_objects", "profile"),
     ),
     "What was accepted": ("waivers", "allow_did_waivers", "known_issues"),
-    "What is written": ("out", "output", "pictures", "evidence", "attest", "redact_paths", "sarif_anchor"),
+    "What is written": (
+        *("out", "force", "keep_runs", "output", "pictures", "evidence", "attest"),
+        *("to", "redact_paths", "sarif_anchor"),
+    ),
+    "What has changed": ("baseline",),
+    "Who is usable": ("purposes", "strict"),
     "How it exits": ("fail_on", "exit_zero", "allow_incomplete"),
     "Where things lie": ("metadata", "clinical", "manifest", "lock", "listing", "endpoint", "anonymous"),
     "Speed, and several machines": ("jobs", "cache", "no_cache", "part", "engine", "scheduler"),
-    "Terminal and configuration": ("quiet", "color", "config", "isolated"),
+    "Terminal and configuration": ("quiet", "color", "format_", "config", "isolated"),
 }
-"""Under which headings help lists options, by their parameters; others stand under Options."""
+"""Under which headings help lists options, by their parameters."""
 GROUP_OF = {parameter: group for group, parameters in _GROUPS.items() for parameter in parameters}
 
 

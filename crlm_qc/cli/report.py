@@ -24,6 +24,7 @@ from crlm_qc.model.errors import UsageError
 from crlm_qc.model.report import ExitCode, Report
 from crlm_qc.report import FORMATS, text
 from crlm_qc.report.writing import can_be_written
+from crlm_qc.request.runs import Runs
 
 
 def report(
@@ -69,7 +70,8 @@ def report(
     can_be_written(places)
     pictured = [item for item in outputs if item.format.name in PICTURED]
     pictures = saved_pictures(saved, findings) if pictured else {}
-    write_outputs(saved, outputs, options_for(max_bytes=max_bytes, anchor=anchor, pictures=pictures))
+    trend = Runs(findings.parent).trend(saved) if pictured else None
+    write_outputs(saved, outputs, options_for(max_bytes=max_bytes, anchor=anchor, pictures=pictures, trend=trend))
     _tell(saved, outputs, findings, whole=not output)
     raise typer.Exit(saved.exit_code(fail_on.severity) if waivers else ExitCode.CLEAN)
 

@@ -12,6 +12,7 @@ from crlm_qc.cli.outputs import Output
 from crlm_qc.cli.pictures import PICTURED
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.paths import resolved
+from crlm_qc.model.trend import Trend
 from crlm_qc.request.saved import findings_in, load_report
 
 __all__ = ["FindingsFile", "MaxBytes", "check_anchor", "findings_in", "load_report", "options_for", "places_of"]
@@ -43,10 +44,15 @@ def check_anchor(given: str | None) -> str | None:
 
 
 def options_for(
-    *, max_bytes: int | None = None, anchor: str | None = None, pictures: Mapping[str, bytes] | None = None
+    *,
+    max_bytes: int | None = None,
+    anchor: str | None = None,
+    pictures: Mapping[str, bytes] | None = None,
+    trend: Trend | None = None,
 ) -> Mapping[str, Mapping[str, Any]]:
     """Options of the formats, by their names."""
-    options: dict[str, Mapping[str, Any]] = {name: {"pictures": pictures} for name in PICTURED if pictures}
+    page = {name: given for name, given in (("pictures", pictures), ("trend", trend)) if given}
+    options: dict[str, Mapping[str, Any]] = {name: page for name in PICTURED if page}
     if max_bytes is not None:
         options["markdown"] = {"max_bytes": max_bytes}
     if anchor is not None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from crlm_qc.model.changes import with_baseline
 from crlm_qc.model.errors import UsageError
-from crlm_qc.model.finding import DOWNLOAD_FOLDER
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
+from crlm_qc.model.trend import MOST, Trend
 from crlm_qc.model.words import plural
 from crlm_qc.report import FORMATS, json_format, words
 from crlm_qc.report.writing import put
@@ -21,6 +21,14 @@ from crlm_qc.request.choice import choose
 from crlm_qc.request.keys import LAST
 from crlm_qc.request.request import Request
 from crlm_qc.request.saved import load_report
+from crlm_qc.request.summaries import (
+    put_summary,
+    read_summary,
+    scope_digest,
+    scope_of,
+    summary_file,
+    summary_of,
+)
 from crlm_qc.rules import registry
 
 FOLDER = "runs"
@@ -130,10 +138,48 @@ class Runs:
         number = earlier[0].number + 1 if earlier else 1
         stamp = _rewritten(started, _TOLD, _STAMP)
         if most:
-            put(self._folder / f"{number:04}-{stamp}.json", json_format.render(report))
+            path = self._folder / f"{number:04}-{stamp}.json"
+            put(path, json_format.render(report))
+            put_summary(path, report)
         for old in earlier[max(most - 1, 0) :]:
-            with suppress(OSError):
-                old.path.unlink()
+            for path in (old.path, summary_file(old.path)):
+                with suppress(OSError):
+                    path.unlink()
+
+    def trend(self, report: Report, most: int | None = None) -> Trend | None:
+        """What became of a release over the audits that are kept.
+
+        Parameters
+        ----------
+        report : Report
+            The newest audit, with its run.
+        most : int, optional
+            How many will be kept with the newest, which is not among them yet; by default it is the last of them.
+
+        Returns
+        -------
+        Trend or None
+            None for fewer than two audits of the same scope, and where the output is to be reproducible.
+        """
+        run = report.run
+        if run is None or run.seconds is None:
+            return None
+        kept = self.kept()
+        if most is not None:
+            earlier = kept[: max(most - 1, 0)]
+        elif kept and kept[0].when == run.started:
+            earlier = kept[1:]
+        else:
+            # These results are not of the newest audit here.
+            return None
+        scope, found, unread = scope_digest(report), [summary_of(report, run.started)], []
+        for old in earlier:
+            told = read_summary(old.path, old.when)
+            if told is None:
+                unread.append(old.path.name)
+            elif told[0] == scope and len(found) < MOST:
+                found.append(told[1])
+        return Trend(found[::-1], unread[::-1]) if scope and len(found) > 1 else None
 
 
 def _told(stamp: str) -> str:
@@ -156,21 +202,7 @@ def _rewritten(time: str, old: str, new: str) -> str:
 
 def _comparable(old: Report, new: Report) -> bool:
     """Whether two audits looked at the same release as deep and as wide, so that the later one tells what became of it."""
-    return _scope(old) == _scope(new)
-
-
-def _scope(report: Report) -> tuple[object, ...]:
-    settings = report.settings
-    root = "" if DOWNLOAD_FOLDER.fullmatch(report.release.root) else report.release.root
-    return (
-        root,
-        report.release.collection,
-        settings.depth,
-        settings.partial,
-        settings.standard,
-        settings.all_objects,
-        *(frozenset(names) for names in (settings.select, settings.ignore, settings.patients)),
-    )
+    return scope_of(old) == scope_of(new)
 
 
 def baseline_of(request: Request, folder: Path) -> Earlier | None:

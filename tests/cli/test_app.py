@@ -6,19 +6,20 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer.main
 from support import reports
 
 import crlm_qc.auditing.run
 from crlm_qc.cli import app as cli
 from crlm_qc.cli.clock import LIBRARIES
-from crlm_qc.cli.configured import GROUP_OF
+from crlm_qc.cli.configured import GROUP_OF, MANY
 from crlm_qc.cli.rules import MOST_FOUND
 from crlm_qc.cli.synth import DEMO_FAULTS
 from crlm_qc.collection.resources import expectations_folder
@@ -100,7 +101,7 @@ def test_check_writes_both_reports_and_prints_the_summary(run: Run, audit: Audit
     assert done.code == 1
     folder = Path("reports/manifest-1")
     assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "report.html", "run.json", "runs"]
-    (kept,) = (folder / "runs").iterdir()
+    (kept,) = (folder / "runs").glob("*Z.json")
     assert kept.read_bytes() == (folder / "findings.json").read_bytes()
     assert json.loads((folder / "findings.json").read_text(encoding="utf-8"))["summary"]["error"] == 8
     assert "ERROR CTS008 Missing slice" in done.out
@@ -147,7 +148,7 @@ def test_check_ends_with_what_has_changed_since_the_last(run: Run, audit: Audit,
     assert "1 new (1 error)" in " ".join(new.out.split())
     # It is told, and stands in no report.
     assert Path("reports/manifest-1/findings.json").read_bytes() == plain
-    assert len(list(Path("reports/manifest-1/runs").iterdir())) == 3
+    assert len(list(Path("reports/manifest-1/runs").glob("*Z.json"))) == 3
 
 
 def test_a_baseline_gates_on_what_is_new_alone(run: Run, audit: Audit, release: Path) -> None:
@@ -419,6 +420,47 @@ def test_ctrl_c_exits_with_130(run: Run, release: Path, monkeypatch: pytest.Monk
     assert not Path("reports").exists()
 
 
+def test_the_page_tells_the_trend_and_findings_do_not(run: Run, audit: Audit, release: Path) -> None:
+    folder = Path("reports/manifest-1")
+    run("check", release)
+    first = (folder / "report.html").read_text(encoding="utf-8")
+    found = (folder / "findings.json").read_bytes()
+    run("check", release)
+    page = (folder / "report.html").read_bytes()
+    assert 'id="trend"' not in first
+    assert "Errors 8 → 8" in page.decode()
+    assert (folder / "findings.json").read_bytes() == found
+    run("report", folder / "findings.json", "--output", "html:again.html")
+    assert Path("again.html").read_bytes() == page
+    # Results that were handed on alone.
+    Path("shared.json").write_bytes(found)
+    run("report", "shared.json", "--output", "html:shared.html")
+    assert 'id="trend"' not in Path("shared.html").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_while_reports_are_written_leaves_whole_files(
+    run: Run, audit: Audit, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("check", release)
+    folder = Path("reports/manifest-1")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    written = Path.write_bytes
+
+    def half(path: Path, data: bytes) -> int:
+        if "report.html" not in path.name:
+            return written(path, data)
+        written(path, data[: len(data) // 2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    audit.report = replace(audit.report, tool_version="9.9.9")
+    assert run("check", release).code == 130
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert after.keys() == before.keys(), "no draft is left"
+    assert after[folder / "report.html"] == before[folder / "report.html"]
+    assert json.loads(after[folder / "findings.json"])["tool"]["version"] == "9.9.9"
+
+
 def test_a_stopped_audit_says_what_it_keeps(
     run: Run, audit: Audit, release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -473,9 +515,25 @@ def test_help_of_many_options_is_in_groups(run: Run, monkeypatch: pytest.MonkeyP
     most = max(len(re.findall(r"^│ --", part, re.MULTILINE)) for part in told.split("╭─"))
     assert most <= 12
     assert "[tool.crlm-qc]" in told
-    # What a group lists is an option.
-    assert {f"--{name.replace('_', '-')}" for name in GROUP_OF} <= set(re.findall(r"--[a-z-]+", told))
     assert "What is written" not in run("show", "--help").out
+
+
+def test_no_option_is_outside_of_a_group() -> None:
+    options = {
+        command.name: {one.name for one in command.params if one.param_type_name == "option"}
+        for command in commands(typer.main.get_command(cli.app))
+        if len(command.params) > MANY
+    }
+    assert "check" in options
+    assert {name: found - GROUP_OF.keys() for name, found in options.items() if found - GROUP_OF.keys()} == {}
+    assert GROUP_OF.keys() <= set().union(*options.values()), "what a group lists is an option"
+
+
+def commands(command: Any) -> Iterator[Any]:
+    """A command and those beneath it."""
+    yield command
+    for one in getattr(command, "commands", {}).values():
+        yield from commands(one)
 
 
 def test_version(run: Run) -> None:

@@ -10,12 +10,14 @@ from support import reports
 from crlm_qc.model.changes import State
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.part import Part
-from crlm_qc.model.report import ExitCode, Report
+from crlm_qc.model.report import ExitCode, Report, Run
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.trend import Trend
 from crlm_qc.report import FORMATS, json_format, words
 from crlm_qc.request.request import Request
 from crlm_qc.request.runs import Earlier, Runs, baseline_of, refuse_narrower
+from crlm_qc.request.summaries import scope_digest, summary_file
 
 WHEN = "2026-11-20 09:14 UTC"
 SAMPLE = reports.sample()
@@ -242,3 +244,101 @@ def test_folders_that_are_not_to_be_named_are_not_told_of_the_baseline() -> None
     told = beside(SAMPLE, gone)
     assert told.baseline is not None
     assert (told.baseline.summary["fixed"], list(told.baseline.gone)) == (1, [])
+
+
+# --- the trend over those that are kept
+
+
+def at(day: int, report: Report = SAMPLE) -> Report:
+    return replace(report, run=Run(f"2026-11-{day:02} 09:14 UTC", 1.0, {}, "Linux"))
+
+
+def kept_each(folder: Path, *audits: Report, most: int = 30) -> Runs:
+    runs = Runs(folder)
+    for report in audits:
+        assert report.run is not None
+        runs.keep(report, report.run.started, most)
+    return runs
+
+
+def told(trend: Trend | None) -> list[tuple[str, int]]:
+    return [] if trend is None else [(one.day[-2:], one.error) for one in trend.audits]
+
+
+def test_a_trend_is_over_audits_of_the_same_scope(tmp_path: Path) -> None:
+    runs = kept_each(tmp_path, at(1), at(2, of(Settings(depth=Depth.HEADERS))), at(3, without(2)))
+    assert told(runs.trend(at(4, without(5)), 30)) == [("01", 8), ("03", 6), ("04", 3)]
+    assert runs.trend(at(4, of(Settings())), 30) is None, "one alone is none"
+    assert Runs(tmp_path / "none").trend(at(4), 30) is None
+
+
+def test_saved_results_have_the_trend_that_the_audit_had(tmp_path: Path) -> None:
+    for day in range(1, 6):
+        runs, newest = Runs(tmp_path), at(day, without(day))
+        before = runs.trend(newest, 3)
+        kept_each(tmp_path, newest, most=3)
+        assert runs.trend(newest) == before
+    assert told(before) == [("03", 5), ("04", 4), ("05", 3)]
+    assert runs.trend(at(9)) is None, "results of another audit than the newest"
+    assert runs.trend(SAMPLE) is None, "results that tell no time"
+
+
+def test_a_trend_is_of_so_many_at_most_and_none_where_nothing_is_kept(tmp_path: Path) -> None:
+    runs = kept_each(tmp_path, *(at(day) for day in range(1, 16)))
+    assert [day for day, _ in told(runs.trend(at(16), 30))] == [f"{day:02}" for day in range(7, 17)]
+    assert runs.trend(at(16), 0) is None
+
+
+def test_where_output_is_reproducible_there_is_no_trend(tmp_path: Path) -> None:
+    runs, newest = kept_each(tmp_path, at(1)), at(2)
+    assert newest.run is not None
+    assert runs.trend(newest, 30) is not None
+    assert runs.trend(replace(newest, run=replace(newest.run, seconds=None)), 30) is None
+
+
+def test_a_trend_reads_no_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = kept_each(tmp_path, at(1), at(2))
+    monkeypatch.setattr("crlm_qc.request.summaries.load_report", None)
+    assert len(told(runs.trend(at(3), 30))) == 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"{",
+        b"[]",
+        b'{"scope": 1}',
+        b"\xff",
+        b"[" * 100_000,
+        b" " * 5_000 + b"{}",
+        b'{"scope": "S", "tool_version": "0.1", "error": -1, "warning": 0, "cases": 0}',
+        b'{"scope": "S", "tool_version": "0.1", "error": true, "warning": 0, "cases": 0}',
+        b'{"scope": "S", "tool_version": "0.1", "error": 10000000000, "warning": 0, "cases": 0}',
+        b'{"scope": "S", "tool_version": "<b>", "error": 0, "warning": 0, "cases": 0}',
+    ],
+)
+def test_a_damaged_summary_is_made_anew_and_a_damaged_audit_is_named(tmp_path: Path, damage: bytes) -> None:
+    runs = kept_each(tmp_path, at(1), at(2), at(3))
+    third, second, _ = (run.path for run in runs.kept())
+    damage = damage.replace(b'"S"', json.dumps(scope_digest(SAMPLE)).encode())
+    summary_file(third).write_bytes(damage)
+    summary_file(second).write_bytes(damage)
+    second.write_text("{")
+    trend = runs.trend(at(4), 30)
+    assert told(trend) == [("01", 8), ("03", 8), ("04", 8)]
+    assert trend is not None
+    assert trend.unread == [second.name]
+    assert json.loads(summary_file(third).read_bytes())["error"] == 8
+
+
+def test_summaries_go_with_their_audits(tmp_path: Path) -> None:
+    runs = kept_each(tmp_path, *(at(day) for day in range(1, 5)), most=2)
+    assert len(list((tmp_path / "runs").iterdir())) == 4
+    runs.keep(SAMPLE, WHEN, 0)
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_an_audit_of_nothing_is_in_no_trend(tmp_path: Path) -> None:
+    runs = kept_each(tmp_path, at(1, reports.empty()))
+    assert runs.trend(at(2, reports.empty()), 30) is None
+    assert runs.trend(at(2), 30) is None

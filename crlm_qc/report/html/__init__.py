@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from crlm_qc.model.report import SCHEMA_VERSION, Report
+from crlm_qc.model.trend import Trend
 from crlm_qc.report import words
 from crlm_qc.report.fitness import GLYPHS, behind, summary
 from crlm_qc.report.html import plots
 from crlm_qc.report.html.pictures import albums, inline, pictured, roles
 from crlm_qc.report.html.rows import followers
+from crlm_qc.report.html.trend import courses
 from crlm_qc.report.html.view import MANY_ROWS, MAX_PATIENTS, MAX_ROWS, NO_PATIENT, View, anchor
 from crlm_qc.report.pages import SCRIPT, STYLE, asset, digest, own_markup, template
 
@@ -20,7 +22,7 @@ REVIEW = "review.js"
 """What the page of a report has beside the script of all pages."""
 
 
-def render(report: Report, *, pictures: Mapping[str, bytes] | None = None) -> str:
+def render(report: Report, *, pictures: Mapping[str, bytes] | None = None, trend: Trend | None = None) -> str:
     """Render a report as one HTML page.
 
     Parameters
@@ -29,6 +31,8 @@ def render(report: Report, *, pictures: Mapping[str, bytes] | None = None) -> st
         The report.
     pictures : mapping of str to bytes, optional
         Files of its pictures by their names; those that are not there become boxes.
+    trend : Trend, optional
+        What became of the release over several audits.
 
     Returns
     -------
@@ -41,7 +45,8 @@ def render(report: Report, *, pictures: Mapping[str, bytes] | None = None) -> st
         f"default-src 'none'; img-src data:; style-src '{digest(style)}'; script-src '{digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    return page(report, policy, style=own_markup(style), script=own_markup(script), sources=inline(pictures or {}))
+    own = {"style": own_markup(style), "script": own_markup(script)}
+    return page(report, policy, **own, sources=inline(pictures or {}), trend=trend)
 
 
 def scripts() -> str:
@@ -50,7 +55,13 @@ def scripts() -> str:
 
 
 def page(
-    report: Report, policy: str, *, style: Any = None, script: Any = None, sources: Mapping[str, str] | None = None
+    report: Report,
+    policy: str,
+    *,
+    style: Any = None,
+    script: Any = None,
+    sources: Mapping[str, str] | None = None,
+    trend: Trend | None = None,
 ) -> str:
     """The page of a report, with its style and script in it or beside it.
 
@@ -62,9 +73,10 @@ def page(
         Content-Security-Policy that the page asks of the browser.
     style, script : markupsafe.Markup, optional
         The package's own style and script to write into the page; by default it links to the files `STYLE` and `SCRIPT`.
-
     sources : mapping of str to str, optional
         Where the images of the report's pictures are, by their files' names.
+    trend : Trend, optional
+        What became of the release over several audits.
 
     Returns
     -------
@@ -74,6 +86,8 @@ def page(
     return template("crlm_qc.report.html", "report.html.j2", anchor=anchor).render(
         report=report,
         view=View(report),
+        trend=trend,
+        courses=courses(trend),
         albums=albums(report, sources or {}),
         roles=roles(report),
         pictured=pictured(report),

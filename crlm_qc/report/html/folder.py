@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from crlm_qc.model.picture import PICTURE_FILE
 from crlm_qc.model.report import Report
+from crlm_qc.model.trend import Trend
 from crlm_qc.report.html import SCRIPT, STYLE, asset, page, scripts
 
 INDEX, PICTURES = "index.html", "pictures"
@@ -13,7 +14,9 @@ INDEX, PICTURES = "index.html", "pictures"
 _POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
 
 
-def render(report: Report, *, pictures: Mapping[str, bytes] | None = None) -> Mapping[str, str | bytes]:
+def render(
+    report: Report, *, pictures: Mapping[str, bytes] | None = None, trend: Trend | None = None
+) -> Mapping[str, str | bytes]:
     """Render a report as the files of a folder.
 
     Parameters
@@ -22,6 +25,8 @@ def render(report: Report, *, pictures: Mapping[str, bytes] | None = None) -> Ma
         The report.
     pictures : mapping of str to bytes, optional
         Files of its pictures by their names.
+    trend : Trend, optional
+        What became of the release over several audits.
 
     Returns
     -------
@@ -34,4 +39,4 @@ def render(report: Report, *, pictures: Mapping[str, bytes] | None = None) -> Ma
         f"{PICTURES}/{name}": content for name, content in (pictures or {}).items() if PICTURE_FILE.fullmatch(name)
     }
     sources = {path.partition("/")[2]: path for path in files}
-    return {INDEX: page(report, _POLICY, sources=sources), STYLE: asset(STYLE), SCRIPT: scripts(), **files}
+    return {INDEX: page(report, _POLICY, sources=sources, trend=trend), STYLE: asset(STYLE), SCRIPT: scripts(), **files}
