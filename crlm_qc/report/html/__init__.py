@@ -75,7 +75,7 @@ def page(
         report=report,
         view=View(report),
         albums=albums(report, sources or {}),
-        roles=roles(report),
+        roles=roles(report.pictures),
         pictured=pictured(report),
         words=words,
         fit_glyphs=GLYPHS,
