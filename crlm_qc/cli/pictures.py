@@ -21,6 +21,7 @@ from crlm_qc.cli.options import (
     CacheOption,
     EndpointOption,
     FileListOption,
+    JobsOption,
     NoCacheOption,
     ProfileOption,
 )
@@ -30,7 +31,7 @@ from crlm_qc.collection.reading import load_profile
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.picture import Picture, PictureMode
 from crlm_qc.model.report import ExitCode, Report
-from crlm_qc.model.settings import Depth
+from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.words import did_you_mean, plural
 from crlm_qc.pictures.album import FOLDER, fitted, illustrate, load_files, make, page_size, stale_files
 from crlm_qc.report import words
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 PICTURED = ("html", "html-dir")
 """Formats that show pictures."""
+SHEET, REPORT = "contact-sheet.html", "report.html"
+"""File of the contact sheet, and of the report that it links to if that lies beside it."""
 
 PicturesOption = Annotated[
     PictureMode,
@@ -143,7 +146,12 @@ def saved_pictures(report: Report, findings: Path) -> dict[str, bytes]:
 def pictures(
     ctx: typer.Context,
     release: Annotated[Path, typer.Argument(help="Folder, archive or URL of the release.")],
-    patient: Annotated[str, typer.Argument(help="Patient ID, such as CRLM-CT-1046.")],
+    patient: Annotated[
+        str | None, typer.Argument(help="Patient ID, such as CRLM-CT-1046; none with --contact-sheet.")
+    ] = None,
+    contact_sheet: Annotated[
+        bool, typer.Option("--contact-sheet", help="One HTML page of all patients, an image each.")
+    ] = False,
     segment: Annotated[
         str | None,
         typer.Option(
@@ -151,8 +159,12 @@ def pictures(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder to write to. Default: reports/<release name>/<patient>.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder to write to. Default: reports/<release name>/<patient>, or without <patient>."
+        ),
     ] = None,
+    jobs: JobsOption = None,
     listing: FileListOption = None,
     endpoint: EndpointOption = None,
     anonymous: AnonymousOption = False,
@@ -163,21 +175,22 @@ def pictures(
     """Write pictures of a patient as PNG: CT slices in a liver window, with the contours of the masks.
 
     Liver (L) solid red, remnant (R) dashed red, veins (H, P) dotted blue, tumours (T1, T2 ...) dash-dotted green.
-    Without --segment: the largest cross-section of every segment, and a coronal reformat. Exits with 3 if a picture
-    could not be made.
+    Without --segment: the largest cross-section of every segment, and a coronal reformat. With --contact-sheet: a page
+    of all patients, contact-sheet.html, with one image each. Exits with 3 if a picture could not be made.
     """
-    from crlm_qc.evidence.collect import collect
     from crlm_qc.evidence.store import is_evidence
-    from crlm_qc.pictures.choose import overview, segments_of
-    from crlm_qc.rulebook.context import Context
 
-    folder = out or reports_of(release) / _safe(patient)
+    if contact_sheet and (patient is not None or segment is not None):
+        raise UsageError("--contact-sheet is of all patients: leave out PATIENT and --segment")
+    if not contact_sheet and patient is None:
+        raise UsageError("of whom? Give PATIENT, a patient ID, or --contact-sheet for a page of all patients")
+    folder = out or (reports_of(release) if patient is None else reports_of(release) / _safe(patient))
     keep_out(release, [folder])
-    can_be_written([folder / "picture.png"])
+    can_be_written([folder / (SHEET if patient is None else "picture.png")])
     if is_evidence(release):
         raise UsageError(f"{release} is saved evidence, which holds no images: give the release itself")
     used = load_profile(profile)
-    # Of options that other sources may set, this command has those of the cache and of places alone.
+    # Of options that other sources may set, this command has those of the cache, of places and of processes alone.
     asked = request_by(
         ctx,
         {
@@ -187,27 +200,33 @@ def pictures(
             "listing": listing,
             "endpoint": endpoint,
             "anonymous": anonymous,
+            "jobs": jobs,
         },
     )
+    asked = replace(asked, profile=used)
+    whole = _sheet(release, asked, folder) if patient is None else _of_one(release, asked, folder, patient, segment)
+    raise typer.Exit(ExitCode.CLEAN if whole else ExitCode.INCOMPLETE)
+
+
+def _of_one(release: Path, asked: Request, folder: Path, patient: str, segment: str | None) -> bool:
+    """Write the pictures of a patient; whether all could be made."""
+    from crlm_qc.pictures.choose import overview, segments_of
+    from crlm_qc.rulebook.context import Context
+
     memory = remember(release, asked)
     with progress_on(quiet=False) as progress:
-        if memory is not None:
-            memory.look(release, replace(asked, profile=used))
-        evidence = collect(
-            release,
-            used,
-            depth=Depth.MASKS,
-            patients=[patient],
-            jobs=1,
-            progress=progress,
-            kept=memory,
-            listed=None if memory is None else memory.release,
-            access=asked.access,
-        )
-        context = Context(evidence, used)
+        evidence = _read(release, asked, memory, progress, [patient], 1)
+        context = Context(evidence, asked.profile)
         chosen = overview(context, patient, _segment(segments_of(context, patient), segment, patient))
         made, files = make(
-            chosen, release, used, progress=progress, png=True, kept=memory, source=_listed(memory), access=asked.access
+            chosen,
+            release,
+            asked.profile,
+            progress=progress,
+            png=True,
+            kept=memory,
+            source=_listed(memory),
+            access=asked.access,
         )
     if memory is not None:
         memory.end()
@@ -215,8 +234,77 @@ def pictures(
         put(folder / name, content)
     for picture in made:
         _tell(picture, folder)
-    whole = made and all(picture.file is not None for picture in made)
-    raise typer.Exit(ExitCode.CLEAN if whole else ExitCode.INCOMPLETE)
+    return bool(made) and all(picture.file is not None for picture in made)
+
+
+def _sheet(release: Path, asked: Request, folder: Path) -> bool:
+    """Write the contact sheet of a release; whether every patient is on it."""
+    from crlm_qc.auditing.judging import judge
+    from crlm_qc.pictures.choose import contact_sheet
+    from crlm_qc.pictures.sheet import fitted as fitted_sheet
+    from crlm_qc.report.html.sheet import render
+    from crlm_qc.rulebook.context import Context
+    from crlm_qc.rules import registry
+    from crlm_qc.workers import default_jobs
+
+    memory, processes = remember(release, asked), asked.jobs or default_jobs()
+    with progress_on(quiet=False) as progress:
+        evidence = _read(release, asked, memory, progress, [], processes)
+        hiding = [rule for rule in registry() if rule.seen is not None and rule.seen.hides]
+        report = judge(evidence, asked.profile, Settings(depth=Depth.MASKS, subset=True), hiding)
+        made, files = make(
+            contact_sheet(Context(evidence, asked.profile), report.findings),
+            release,
+            asked.profile,
+            processes=processes,
+            progress=progress,
+            kept=memory,
+            source=_listed(memory),
+            access=asked.access,
+        )
+    if memory is not None:
+        memory.end()
+    beside = REPORT if (folder / REPORT).is_file() else ""
+
+    def size(pictures: Sequence[Picture], files: Mapping[str, bytes]) -> int:
+        return len(render(report, pictures, files, beside=beside).encode("utf-8", "replace"))
+
+    shown_ones, left, notes = fitted_sheet(made, files, size)
+    put(folder / SHEET, render(report, shown_ones, left, notes=notes, beside=beside))
+    for picture in shown_ones:
+        if picture.file is None:
+            what = f"{words.clean(picture.patient)}: {words.clean(picture.reason)}"
+            say(f"crlm-qc: no picture of {what}", to=sys.stderr)
+    for note in notes:
+        say(f"crlm-qc: {note}", to=sys.stderr)
+    say(f"{shown(folder / SHEET)}  {plural(len(shown_ones), 'patient')}, {plural(len(left), 'image')}")
+    return bool(left) and len(left) == len(shown_ones)
+
+
+def _read(
+    release: Path,
+    asked: Request,
+    memory: Memory | None,
+    progress: Progress | None,
+    patients: Sequence[str],
+    processes: int,
+) -> Evidence:
+    """What pictures on request are chosen by."""
+    from crlm_qc.evidence.collect import collect
+
+    if memory is not None:
+        memory.look(release, asked)
+    return collect(
+        release,
+        asked.profile,
+        depth=Depth.MASKS,
+        patients=patients,
+        jobs=processes,
+        progress=progress,
+        kept=memory,
+        listed=None if memory is None else memory.release,
+        access=asked.access,
+    )
 
 
 def _tell(picture: Picture, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crlm_qc.collection.profile import LIVER
@@ -73,28 +73,60 @@ def choose_pictures(context: Context, findings: Sequence[Finding], mode: Picture
     if mode is PictureMode.NONE:
         return []
     worth = deserving(findings)
+    patients = {*worth, *(_patients_with_ct(context) if mode is PictureMode.ALL else ())}
+    chosen: list[PictureRequest | Picture] = []
+    for patient, scene in _scenes(context, patients, findings, worth):
+        about = worth.get(patient, [])
+        if isinstance(scene, str):
+            chosen.append(no_picture(patient, tuple(finding.fingerprint for finding in about), scene))
+        else:
+            chosen += _of_patient(scene, about)
+    return chosen
+
+
+def contact_sheet(context: Context, findings: Sequence[Finding]) -> list[PictureRequest | Picture]:
+    """One picture of every patient, through the middle of the liver, whatever was found.
+
+    Parameters
+    ----------
+    context : Context
+        Evidence and profile.
+    findings : sequence of Finding
+        Those of the rules that tell whose images may not be shown.
+
+    Returns
+    -------
+    list of PictureRequest or Picture
+        One a patient, in the order of their IDs; what can't be shown is a `Picture` that says why.
+    """
+    patients = set(context["patients"]["patient"].dropna())
+    return [
+        no_picture(patient, (), scene)
+        if isinstance(scene, str)
+        else axial(scene, scene.middle, scene.middle_title, (), 1)
+        for patient, scene in _scenes(context, patients, findings, {})
+    ]
+
+
+def _scenes(
+    context: Context, patients: Iterable[str], findings: Iterable[Finding], worth: Mapping[str, Sequence[Finding]]
+) -> Iterator[tuple[str, Scene | str]]:
+    """What pictures of each patient are made from, or why there can be none; in the order of the IDs."""
     hidden = {one.patient for one in findings if one.sight is not None and one.sight.seen.hides}
-    patients = sorted({*worth, *(_patients_with_ct(context) if mode is PictureMode.ALL else ())})
     objects: dict[str, list[Dso]] = {}
     for dso in dsos_of(context):
         objects.setdefault(dso.patient or "", []).append(dso)
     series: dict[str, list[CtSeries]] = {}
     for one in series_of(context):
         series.setdefault(one.patient or "", []).append(one)
-    chosen: list[PictureRequest | Picture] = []
-    for patient in patients:
-        about = worth.get(patient, [])
-        marks = tuple(finding.fingerprint for finding in about)
+    for patient in sorted(patients):
         if patient in hidden:
-            reason = "the images may show what identifies a person (DID007, DID008): none is shown"
-            chosen.append(no_picture(patient, marks, reason))
+            yield patient, "the images may show what identifies a person (DID007, DID008): none is shown"
             continue
-        scene = _scene(context, patient, about, objects.get(patient, []), series.get(patient, []))
-        if isinstance(scene, str):
-            chosen.append(no_picture(patient, marks, scene))
-        else:
-            chosen += _of_patient(scene, about)
-    return chosen
+        yield (
+            patient,
+            _scene(context, patient, worth.get(patient, []), objects.get(patient, []), series.get(patient, [])),
+        )
 
 
 def overview(context: Context, patient: str, segment: int | None = None) -> list[PictureRequest | Picture]:

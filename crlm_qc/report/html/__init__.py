@@ -89,7 +89,7 @@ def page(
         trend=trend,
         courses=courses(trend),
         albums=albums(report, sources or {}),
-        roles=roles(report),
+        roles=roles(report.pictures),
         pictured=pictured(report),
         words=words,
         fit_glyphs=GLYPHS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crlm_qc.model.finding import Finding
@@ -117,9 +117,9 @@ def albums(report: Report, sources: Mapping[str, str]) -> list[AlbumView]:
     return found
 
 
-def roles(report: Report) -> list[Role]:
+def roles(pictures: Iterable[Picture]) -> list[Role]:
     """Entries of the legend for what the pictures show."""
-    shown = {contour.role for picture in report.pictures for contour in picture.contours}
+    shown = {contour.role for picture in pictures for contour in picture.contours}
     return [role for role in ROLES if role.role in shown]
 
 
