@@ -202,10 +202,11 @@ def _check(release: Path, request: Request, *, force: bool) -> ExitCode:
     album.put(folder)
     run = replace(watch.stop(), cache=None if memory is None else memory.use)
     report, last = _compared(replace(report, run=run), earlier, runs, request)
-    save_run(run, folder)
     trend = runs.trend(report, request.keep_runs)
-    write_outputs(report, outputs, options_for(anchor=anchor, pictures=album.files, trend=trend))
-    runs.keep(report, run.started, request.keep_runs)
+    with _telling_of_a_stop(folder):
+        save_run(run, folder)
+        write_outputs(report, outputs, options_for(anchor=anchor, pictures=album.files, trend=trend))
+        runs.keep(report, run.started, request.keep_runs)
     _tell(report if last is None else last.beside(report), outputs, folder, request)
     _tell_unseen(report, request)
     signed = _sign_off(record, report, None if request.quiet else stream_beside(outputs))
@@ -290,6 +291,17 @@ def _tell_stopped(memory: Memory | None, folder: Path) -> None:
     there = folder / FORMATS["json"].goes_to
     left = f"; {shown(there)} is of an earlier audit" if there.is_file() else ""
     say(f"crlm-qc: no report was written{left}", to=sys.stderr)
+
+
+@contextmanager
+def _telling_of_a_stop(folder: Path) -> Iterator[None]:
+    """Say what a stop leaves behind while reports are written: each file is put in its place whole."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        whole = "every file is whole, but some may be of an earlier audit"
+        say(f"crlm-qc: stopped while reports were written to {shown(folder)}: {whole}", to=sys.stderr)
+        raise
 
 
 def _sign_off(record: Record | None, report: Report, to: TextIO | None) -> ExitCode:

@@ -51,7 +51,8 @@ WAIVER = Waiver("SEG006", "Looked at, and accepted", ("CRLM-CT-1005",))
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     for name in ("sample", "clean", "hostile", "compared", "large"):
-        (folder / f"{name}.html").write_text(render(getattr(reports, name)()), encoding="utf-8")
+        trend = reports.trend() if name == "compared" else None
+        (folder / f"{name}.html").write_text(render(getattr(reports, name)(), trend=trend), encoding="utf-8")
     return folder
 
 

@@ -11,13 +11,7 @@ from crlm_qc.report.html.plots import LEFT, RIGHT
 from crlm_qc.report.html.trend import HIGH, TOP, courses
 
 SAMPLE = reports.sample()
-TREND = Trend(
-    [
-        Summary("2026-11-01 09:14 UTC", "0.1.0", 12, 4, 9),
-        Summary("2026-11-09 09:14 UTC", "0.1.0", 6, 4, 7),
-        Summary("2026-11-20 09:14 UTC", "0.2.0", 3, 4, 1_500),
-    ]
-)
+TREND = reports.trend()
 
 
 def test_one_sentence() -> None:

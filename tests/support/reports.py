@@ -9,6 +9,7 @@ from crlm_qc.model.outcome import Outcome, Status
 from crlm_qc.model.report import Figure, PatientFacts, ReleaseFacts, Report, RuleText
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
+from crlm_qc.model.trend import Summary, Trend
 from crlm_qc.model.waivers import WaiverState, WaiverUse
 from crlm_qc.model.wholeness import ListedBy, ToFetch, Wholeness
 from crlm_qc.rulebook import causes
@@ -263,6 +264,17 @@ WAIVERS = tuple(
 def compared() -> Report:
     """A report of a whole release with published figures that agree, differ and were not measured."""
     return replace(clean(), figures=FIGURES)
+
+
+def trend() -> Trend:
+    """Three audits, of which the errors became fewer and the cases more."""
+    return Trend(
+        [
+            Summary("2026-11-01 09:14 UTC", "0.1.0", 12, 4, 9),
+            Summary("2026-11-09 09:14 UTC", "0.1.0", 6, 4, 7),
+            Summary("2026-11-20 09:14 UTC", "0.2.0", 3, 4, 1_500),
+        ]
+    )
 
 
 def large() -> Report:
