@@ -362,8 +362,8 @@ def test_patient_lists_are_copied_in_three_shapes(driver: Driver, pages: Path) -
 def test_a_whole_release_is_all_there(driver: Driver, pages: Path) -> None:
     show(driver, pages / "large.html")
     assert len(rows(driver)) == 2000
-    # Eight strips of all patients, one of those with an overlap, one of referenced slices, and two of two measures.
-    assert driver.execute_script("return document.querySelectorAll('.strip a').length") == 9 * 197 + 10 + 2 * 197
+    # Eleven strips of all patients, one of those with an overlap, one of referenced slices, and two of two measures.
+    assert driver.execute_script("return document.querySelectorAll('.strip a').length") == 12 * 197 + 10 + 2 * 197
     choose(driver, "patient", "CRLM-CT-1002")
     assert 0 < len(rows(driver)) < 30
 
