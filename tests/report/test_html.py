@@ -197,6 +197,8 @@ def test_cards_are_of_cases_and_a_cut_is_named(monkeypatch: pytest.MonkeyPatch) 
     report = reports.with_cases()
     page = render(report)
     shown = Page(page).words()
+    assert "Gravest: Missing slice (CTS008; missing or not as published), in CRLM-CT-1001" in shown
+    assert "Gravest" not in Page(render(reports.clean())).words()
     assert "Missing or not as published Missing slice CRLM-CT-1001 A slice is missing" in shown
     assert "So also DSO007 ." in shown
     assert "1 case of 2 findings" in shown
