@@ -139,7 +139,8 @@ class Bucket(Listed):
 
         def inside(folder: str) -> Sequence[Any]:
             with said():
-                return obstore.list_with_delimiter(store_of(self), folder or None)["objects"]
+                found: Sequence[Any] = obstore.list_with_delimiter(store_of(self), folder or None)["objects"]
+                return found
 
         folders = sorted({*given.series, *(path.rpartition("/")[0] for path in given.files)})
         with ThreadPoolExecutor(AHEAD, thread_name_prefix="listing") as pool:
