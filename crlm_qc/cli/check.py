@@ -25,8 +25,10 @@ from crlm_qc.cli.options import (
     AnonymousOption,
     BaselineOption,
     CacheOption,
+    ClinicalOption,
     ColourOption,
     ConfigOption,
+    DepthOption,
     EndpointOption,
     Engine,
     EngineOption,
@@ -39,8 +41,12 @@ from crlm_qc.cli.options import (
     JobsOption,
     KeepRunsOption,
     KnownIssuesOption,
+    LockOption,
+    ManifestOption,
+    MetadataOption,
     NoCacheOption,
     PartOption,
+    PatientsOption,
     ProfileOption,
     QuietOption,
     SchedulerOption,
@@ -95,14 +101,9 @@ def check(
     subset: Annotated[
         bool, typer.Option("--subset", help="Part of the release on purpose: skip what compares the whole.")
     ] = False,
-    patients: Annotated[
-        list[str] | None,
-        typer.Option("--patients", metavar="IDS|@FILE", help="Only these patients, by comma, or one a line in a file."),
-    ] = None,
+    patients: PatientsOption = None,
     part: PartOption = None,
-    depth: Annotated[
-        Depth, typer.Option("--depth", help="How deep to read; each level holds the one before.")
-    ] = Depth.PIXELS,
+    depth: DepthOption = Depth.PIXELS,
     standard: Annotated[
         bool,
         typer.Option(
@@ -126,17 +127,13 @@ def check(
             help="Also write the evidence tables (Parquet) to this folder; with --part, what crlm-qc evidence merge takes.",
         ),
     ] = None,
-    metadata: Annotated[Path | None, typer.Option("--metadata", help="metadata.csv, where it is not found.")] = None,
-    clinical: Annotated[
-        Path | None, typer.Option("--clinical", help="Clinical workbook, where it is not found.")
-    ] = None,
-    manifest: Annotated[Path | None, typer.Option("--manifest", help=".tcia manifest, where it is not found.")] = None,
+    metadata: MetadataOption = None,
+    clinical: ClinicalOption = None,
+    manifest: ManifestOption = None,
     listing: FileListOption = None,
     endpoint: EndpointOption = None,
     anonymous: AnonymousOption = False,
-    lock: Annotated[
-        Path | None, typer.Option("--lock", help="Compare every byte with the lock file that crlm-qc lock wrote.")
-    ] = None,
+    lock: LockOption = None,
     attest: AttestOption = None,
     pictures: PicturesOption = PictureMode.AUTO,
     waivers: Annotated[

@@ -17,12 +17,18 @@ from crlm_qc.cli.options import (
     EXIT_CODES,
     AnonymousOption,
     CacheOption,
+    ClinicalOption,
     ConfigOption,
+    DepthOption,
     EndpointOption,
     FileListOption,
     IsolatedOption,
     JobsOption,
+    LockOption,
+    ManifestOption,
+    MetadataOption,
     NoCacheOption,
+    PatientsOption,
     ProfileOption,
     ToleranceOption,
 )
@@ -61,13 +67,8 @@ def read(
         Path | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Folder of the part. Without it, only the cache is filled."),
     ] = None,
-    patients: Annotated[
-        list[str] | None,
-        typer.Option("--patients", metavar="IDS|@FILE", help="Only these patients, by comma, or one a line in a file."),
-    ] = None,
-    depth: Annotated[
-        Depth, typer.Option("--depth", help="How deep to read; each level holds the one before.")
-    ] = Depth.PIXELS,
+    patients: PatientsOption = None,
+    depth: DepthOption = Depth.PIXELS,
     standard: Annotated[bool, typer.Option("--standard", help="Also run dciodvfy and dcentvfy.")] = False,
     all_objects: Annotated[
         bool, typer.Option("--all-objects", help="Also read segmentation objects of others beside the published ones.")
@@ -76,17 +77,13 @@ def read(
     jobs: JobsOption = None,
     cache: CacheOption = None,
     no_cache: NoCacheOption = False,
-    metadata: Annotated[Path | None, typer.Option("--metadata", help="metadata.csv, where it is not found.")] = None,
-    clinical: Annotated[
-        Path | None, typer.Option("--clinical", help="Clinical workbook, where it is not found.")
-    ] = None,
-    manifest: Annotated[Path | None, typer.Option("--manifest", help=".tcia manifest, where it is not found.")] = None,
+    metadata: MetadataOption = None,
+    clinical: ClinicalOption = None,
+    manifest: ManifestOption = None,
     listing: FileListOption = None,
     endpoint: EndpointOption = None,
     anonymous: AnonymousOption = False,
-    lock: Annotated[
-        Path | None, typer.Option("--lock", help="Compare every byte with the lock file that crlm-qc lock wrote.")
-    ] = None,
+    lock: LockOption = None,
     profile: ProfileOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
     config: ConfigOption = None,

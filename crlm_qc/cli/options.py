@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from crlm_qc.cli.terminal import Colour
+from crlm_qc.model.settings import Depth
 from crlm_qc.model.severity import Severity
 from crlm_qc.request.files import FILE_NAME
 
@@ -97,6 +98,17 @@ AnchorOption = Annotated[
 ToleranceOption = Annotated[
     list[str] | None,
     typer.Option("--tolerance", metavar="NAME=VALUE", help="Another tolerance than the profile's. Repeatable."),
+]
+PatientsOption = Annotated[
+    list[str] | None,
+    typer.Option("--patients", metavar="IDS|@FILE", help="Only these patients, by comma, or one a line in a file."),
+]
+DepthOption = Annotated[Depth, typer.Option("--depth", help="How deep to read; each level holds the one before.")]
+MetadataOption = Annotated[Path | None, typer.Option("--metadata", help="metadata.csv, where it is not found.")]
+ClinicalOption = Annotated[Path | None, typer.Option("--clinical", help="Clinical workbook, where it is not found.")]
+ManifestOption = Annotated[Path | None, typer.Option("--manifest", help=".tcia manifest, where it is not found.")]
+LockOption = Annotated[
+    Path | None, typer.Option("--lock", help="Compare every byte with the lock file that crlm-qc lock wrote.")
 ]
 
 EXIT_CODES = (
