@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.browsing import widths_of_images
 from support.pictures import illustrated
 
 from crlm_qc.report.html.sheet import render
@@ -26,16 +27,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_sheet_is_shown_whole_without_a_request(driver: Driver, page: Path, width: int) -> None:
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    driver.get_log("performance")
-    driver.get(page.as_uri())
-    shown = driver.execute_async_script(
-        "const done = arguments[0]; const all = [...document.querySelectorAll('.film img')];"
-        "Promise.all(all.map(i => i.decode().then(() => i.naturalWidth, () => 0))).then(done);"
-    )
-    assert shown == [384, 384, 384]
-    assert [entry["message"] for entry in driver.get_log("browser")] == []
-    sent = [entry["message"] for entry in driver.get_log("performance") if "requestWillBeSent" in entry["message"]]
-    assert not [message for message in sent if '"url":"http' in message]
+    assert widths_of_images(driver, page) == [384, 384, 384]
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     beside = driver.execute_script(
         "return new Set([...document.querySelectorAll('.tile')].map(t => t.getBoundingClientRect().left)).size"

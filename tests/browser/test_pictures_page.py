@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.browsing import widths_of_images
 from support.pictures import illustrated
 
 from crlm_qc.model.picture import Frame, Gap, Hatch
@@ -29,16 +30,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_picture_is_shown_without_error_or_request(driver: Driver, page: Path) -> None:
-    driver.get_log("performance")
-    driver.get(page.as_uri())
-    shown = driver.execute_async_script(
-        "const done = arguments[0]; const all = [...document.querySelectorAll('.film img')];"
-        "Promise.all(all.map(i => i.decode().then(() => i.naturalWidth, () => 0))).then(done);"
-    )
-    assert shown == [384, 384, 384]
-    assert [entry["message"] for entry in driver.get_log("browser")] == []
-    sent = [entry["message"] for entry in driver.get_log("performance") if "requestWillBeSent" in entry["message"]]
-    assert not [message for message in sent if '"url":"http' in message]
+    assert widths_of_images(driver, page) == [384, 384, 384]
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])

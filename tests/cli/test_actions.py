@@ -1,7 +1,6 @@
 """What a run of GitHub Actions gets by itself."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import reports
+from support.commands import Run, calling
 
 from crlm_qc.cli import actions as ci
-from crlm_qc.cli import app as cli
 from crlm_qc.model.report import Report
 from crlm_qc.report import markdown
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -34,14 +31,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     monkeypatch.setattr("crlm_qc.cli.check.audit", lambda *_, **__: reports.sample())
 
-    def call(*options: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["check", "data", *map(str, options)])
-        said = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    return call
+    return calling(capfd, "check", "data")
 
 
 def commands(said: str) -> list[str]:

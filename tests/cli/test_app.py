@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import typer.main
 from support import reports
+from support.commands import Run, calling
 
 import crlm_qc.auditing.run
 from crlm_qc.cli import app as cli
@@ -32,18 +33,6 @@ from crlm_qc.rules import registry
 HEAVY = {"pandas", "pandera", "pydicom", "great_expectations", "highdicom", "scipy", "pyarrow", "numpy", "jinja2"}
 
 
-@dataclass
-class Done:
-    """How a run of the command line ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
 @pytest.fixture(autouse=True)
 def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
@@ -54,14 +43,7 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in arguments])
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Done(ended.value.code, said.out, said.err)
-
-    return call
+    return calling(capsys)
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.commands import told
 from support.layouts import LAYOUTS
 from support.packed import packed
 from support.pipelines import PLAIN, PYTEST_OPTIONS, Junit, failing_tests, faulty_release, run_pytest
 from support.releases import clean_release, copy_release, small_profile
 
-from crlm_qc.cli import app as cli
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence.collect import collect
 from crlm_qc.model.settings import Depth
@@ -29,13 +29,7 @@ Run = Callable[..., tuple[int, str]]
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in arguments])
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out + said.err
-
-    return call
+    return told(capsys)
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from support.commands import Run, calling
 from support.releases import clean_release, copy_release
 
 from crlm_qc.cli import app as cli
@@ -28,7 +28,6 @@ __all__ = ["clean_release"]
 SCHEMA = json.loads(files("crlm_qc").joinpath("attestation.schema.json").read_text(encoding="utf-8"))
 RECORD, LOCK = Path("out/record.json"), Path("out/record.lock")
 UNSIGNED = "The record is not signed"
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -37,14 +36,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     for name in ("SOURCE_DATE_EPOCH", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in arguments])
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return int(ended.value.code), said.out, said.err
-
-    return call
+    return calling(capsys)
 
 
 @pytest.fixture

@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 from support.cohorts import CARE, OUT, found, report
+from support.commands import Run, calling
 from support.releases import clean_release
 
-from crlm_qc.cli import app as cli
 from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.report.json_format import render
 from crlm_qc.synthetic.release import SyntheticRelease
 
 __all__ = ["clean_release"]
 
-Run = Callable[..., tuple[int, str, str]]
 SHALLOW = ("--subset", "--depth", "headers", "--no-cache", "--jobs", "1")
 FILES = ["cohort.json", "datalist.json", "dataset.json", "excluded.csv", "usable.txt"]
 
@@ -29,13 +28,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["cohort", *map(str, arguments)])
-        said = capfd.readouterr()
-        return int(str(ended.value.code)), said.out, said.err
-
-    return call
+    return calling(capfd, "cohort")
 
 
 @pytest.fixture

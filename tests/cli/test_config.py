@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import typer
 from support import reports
+from support.commands import Run, calling
 from support.releases import small_release
 
 from crlm_qc.auditing.attestation import rule_set
@@ -25,7 +25,6 @@ from crlm_qc.model.settings import Depth, Settings
 from crlm_qc.model.severity import Severity
 from crlm_qc.request.keys import KEYS
 
-Run = Callable[..., tuple[int, str, str]]
 NOT_KEYS = {"ctx", "release", "config", "isolated", "force", "help"}
 """Parameters of `check` that are no settings, or say where settings are read from."""
 
@@ -42,14 +41,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     work.mkdir()
     monkeypatch.chdir(work)
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in arguments])
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    return call
+    return calling(capsys)
 
 
 @pytest.fixture

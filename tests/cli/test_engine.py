@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.commands import told
 from support.executors import Inline
 from support.releases import clean_release, copy_release
 
 import crlm_qc
 from crlm_qc.auditing import engine
 from crlm_qc.auditing.engine import executor_of
-from crlm_qc.cli import app as cli
 from crlm_qc.evidence.source import Item
 from crlm_qc.model.errors import UsageError
 from crlm_qc.model.settings import Settings
@@ -37,13 +37,7 @@ Run = Callable[..., tuple[int, str]]
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in arguments])
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out + said.err
-
-    return call
+    return told(capsys)
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,17 @@
 """`crlm-qc evidence`: parts on the command line, and what it exits with."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.commands import Run, calling
 from support.releases import clean_release, copy_release
 
 from crlm_qc.auditing import memory
-from crlm_qc.cli import app as cli
 from crlm_qc.synthetic.release import SyntheticRelease
 
 __all__ = ["clean_release"]
 
-Run = Callable[..., tuple[int, str, str]]
 FAST = ("--depth", "headers", "--jobs", "1", "--no-cache")
 
 
@@ -30,13 +28,7 @@ def run(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     monkeypatch.chdir(place)
     monkeypatch.setattr(memory, "GRAIN_NS", 0)
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in arguments])
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return call
+    return calling(capsys)
 
 
 @pytest.fixture

@@ -2,15 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import reports
+from support.commands import Run, calling
 from support.releases import clean_release, copy_release
 
-from crlm_qc.cli import app as cli
 from crlm_qc.evidence.manifest import read_manifest
 from crlm_qc.evidence.source import local_file
 from crlm_qc.model.settings import Settings
@@ -20,7 +19,6 @@ from crlm_qc.synthetic.release import SyntheticRelease
 
 __all__ = ["clean_release"]
 
-Run = Callable[..., tuple[int, str, str]]
 UID = "1.3.6.1.4.1.14519.5.2.1.9203.8273.7"
 WHOLE = Wholeness(ListedBy.LEDGER, partial=False, expected={"CT": 1, "SEG": 1}, whole={"CT": 1, "SEG": 1})
 LACKING = replace(WHOLE, whole={"CT": 1, "SEG": 0}, to_fetch=(ToFetch(UID, "CRLM-CT-1003", "SEG", "absent"),))
@@ -30,14 +28,7 @@ LACKING = replace(WHOLE, whole={"CT": 1, "SEG": 0}, to_fetch=(ToFetch(UID, "CRLM
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["fetch-list", *map(str, arguments)])
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    return call
+    return calling(capsys, "fetch-list")
 
 
 def entries(path: Path) -> list[str]:

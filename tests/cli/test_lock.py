@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.commands import Run, calling
 from support.releases import clean_release, copy_release
 
-from crlm_qc.cli import app as cli
 from crlm_qc.cli.lock import LISTED
 from crlm_qc.evidence.source import Item
 from crlm_qc.synthetic.faults import plant
@@ -16,7 +16,6 @@ from crlm_qc.synthetic.release import SyntheticRelease
 __all__ = ["clean_release"]
 
 LOCK = Path("reports/release/release.lock")
-Run = Callable[..., tuple[int, str, str]]
 Compare = Callable[..., list[tuple[str, str | None, str, int]]]
 
 
@@ -24,14 +23,7 @@ Compare = Callable[..., list[tuple[str, str | None, str, int]]]
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in arguments])
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    return call
+    return calling(capsys)
 
 
 @pytest.fixture

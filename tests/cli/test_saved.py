@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import reports
+from support.commands import Done, Run, calling
 
-from crlm_qc.cli import app as cli
 from crlm_qc.model.report import Report
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.severity import Severity
@@ -18,18 +18,6 @@ from crlm_qc.report import changes as changes_formats
 from crlm_qc.report.json_format import render
 
 WHOLE = replace(reports.sample(), settings=Settings())
-
-
-@dataclass
-class Done:
-    """How a run of the command line ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +30,7 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in arguments])
-        said = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Done(ended.value.code, said.out, said.err)
-
-    return call
+    return calling(capfd)
 
 
 @pytest.fixture

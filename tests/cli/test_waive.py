@@ -2,17 +2,16 @@
 
 import json
 import tomllib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import reports
+from support.commands import Run, calling
 from support.releases import small_release
 
 from crlm_qc.auditing.rejudging import judge_again
 from crlm_qc.auditing.run import audit
-from crlm_qc.cli import app as cli
 from crlm_qc.collection.reading import load_profile
 from crlm_qc.collection.waivers import Waiver, load_waivers
 from crlm_qc.model.finding import Case
@@ -27,22 +26,13 @@ OPEN = [one for one in REPORT.findings if one.waived is None and not one.rule.st
 FIRST, SECOND = OPEN[0], next(one for one in OPEN if one.patient and one.rule != OPEN[0].rule)
 KEPT = '# Decided by the board\n\n[[waiver]]  # the first\npatients = ["CRLM-CT-1004"]\nrule = "MAN005"\nreason = "next edition" # soon\n'
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
     save(tmp_path, REPORT)
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in arguments])
-        said = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    return call
+    return calling(capfd)
 
 
 def save(folder: Path, report: Report) -> Path:
