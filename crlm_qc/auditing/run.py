@@ -170,7 +170,8 @@ def audit(
     if request.parts.clinical is not None and not profile.has_workbook:
         raise UsageError(f"--clinical: the profile of {profile.name} describes no clinical workbook")
     chosen, accepted = request.rules(), request.accepted()
-    if (many := _many(Path(release), request, hashed=hashed)) is not None and evidence_to is None:
+    whole_alone = part is None and evidence_to is None
+    if whole_alone and (many := _many(Path(release), request, hashed=hashed)) is not None:
         from crlm_qc.auditing.batches import judge_saved
 
         report, held = judge_saved(

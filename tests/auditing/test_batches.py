@@ -13,7 +13,8 @@ from crlm_qc.auditing.run import audit
 from crlm_qc.collection.profile import Profile
 from crlm_qc.evidence import store
 from crlm_qc.evidence.store import save, saved
-from crlm_qc.model.errors import ReleaseError
+from crlm_qc.model.errors import ReleaseError, UsageError
+from crlm_qc.model.part import Part
 from crlm_qc.model.settings import Settings
 from crlm_qc.model.tables import TABLES
 from crlm_qc.report.json_format import render
@@ -61,6 +62,15 @@ def test_many_patients_are_judged_by_several_processes(
     report = audit(tmp_path, profile=profile, settings=SETTINGS, jobs=2, progress=lambda *of: told.append(of))
     assert render(report) == render(whole)
     assert {phase for phase, _, _ in told} == {batches.JUDGING}
+
+
+def test_a_part_of_saved_evidence_is_refused_however_many_patients_it_has(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(clean().evidence(), tmp_path)
+    monkeypatch.setattr(batches, "MANY", 1)
+    with pytest.raises(UsageError, match="--part is of a release"):
+        audit(tmp_path, profile=profile, settings=SETTINGS, part=Part(1, 2))
 
 
 def test_a_table_that_was_changed_is_refused(profile: Profile, tmp_path: Path) -> None:
